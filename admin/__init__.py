@@ -1,0 +1,1 @@
+"""People: requests, approvals, records, pages and the command. Sole owner of the database."""

@@ -1,0 +1,1 @@
+"""The subcommands of `towngate`, a module each, imported only when called."""

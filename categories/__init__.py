@@ -1,0 +1,1 @@
+"""What a site is: sources, parsing, compiling, lookup. Knows nothing of people."""

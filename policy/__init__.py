@@ -1,0 +1,1 @@
+"""Deciding, and the words both sides share. Pure: reads no clock, no file, no network."""

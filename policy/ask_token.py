@@ -1,0 +1,80 @@
+"""The code behind a block page's Ask link: what was stopped and for whom, signed.
+
+It fills the form in and authorises nothing. HMAC-SHA256 over a JSON object, both base64url.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+LIFETIME = timedelta(minutes=15)
+_MAX_LENGTH = 4096
+
+
+class AskTokenError(Exception):
+    """A token was altered or is of another key; the form cannot be filled in."""
+
+
+class AskTokenExpiredError(AskTokenError):
+    """A token is older than LIFETIME; the person opens the site again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskToken:
+    """What the block page said. Ids as in the policy document; `host` canonical.
+
+    `code` is the visit's short code, `issued_at` aware UTC, `approval` the roles asked in turn.
+    """
+
+    host: str
+    category: str | None
+    entry: str | None
+    source: str | None
+    rule: str | None
+    approval: tuple[str, ...]
+    person: str | None
+    device: str | None
+    department: str | None
+    policy_version: str
+    code: str
+    issued_at: datetime
+
+    def seal(self, key: bytes) -> str:
+        """Return the token as text that fits into a URL."""
+        values = asdict(self) | {"issued_at": int(self.issued_at.timestamp())}
+        body = json.dumps(values, separators=(",", ":")).encode()
+        return f"{_b64(body)}.{_b64(_mac(body, key))}"
+
+
+def unseal(text: str, key: bytes, now: datetime) -> AskToken:
+    """Read a token back.
+
+    Raises AskTokenExpiredError when it is over 15 minutes old, AskTokenError when it was not made
+    with this key.
+    """
+    try:
+        if len(text) > _MAX_LENGTH:
+            raise ValueError("too long")
+        body, mac = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in text.split("."))
+    except ValueError as error:
+        raise AskTokenError("this is not an ask code") from error
+    if not hmac.compare_digest(mac, _mac(body, key)):
+        raise AskTokenError("this ask code was altered, or made by another town's gate")
+    values = json.loads(body)
+    issued_at = datetime.fromtimestamp(values.pop("issued_at"), UTC)
+    # A clock that runs ahead on another host must not make a token live longer.
+    if not -LIFETIME < now - issued_at < LIFETIME:
+        raise AskTokenExpiredError("this ask code is over 15 minutes old")
+    approval = tuple(values.pop("approval"))
+    return AskToken(**values, approval=approval, issued_at=issued_at)
+
+
+def _mac(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, b"towngate-ask-1:" + body, hashlib.sha256)
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,77 @@
+"""A decision: what the proxy must do with a visit, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from categories.match import CategoryMatch
+
+
+class Verdict(StrEnum):
+    """Whether the visit may go on."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+class Lane(StrEnum):
+    """How the connection is carried."""
+
+    TUNNEL = "tunnel"
+    """Undecrypted, bytes counted."""
+    PLAIN = "plain"
+    """An http:// request, forwarded and counted."""
+    BLOCK = "block"
+    """A page says why; the origin server is never dialled."""
+    REFUSE = "refuse"
+    """Closed or answered with a bare status, where no page can be shown."""
+
+
+class Cause(StrEnum):
+    """What a decision rests on. Deciding gives the first group, the proxy itself the second."""
+
+    ESSENTIAL = "essential"
+    UNKNOWN_CLIENT = "unknown_client"
+    PORT = "port"
+    PRIVATE_ADDRESS = "private_address"
+    SECURITY_RISK = "security_risk"
+    EXEMPTION = "exemption"
+    RULE = "rule"
+    DEFAULT = "default"
+
+    MISMATCH = "mismatch"
+    """SNI and CONNECT host are different sites."""
+    NOT_TLS = "not_tls"
+    """Bytes in a tunnel that are not TLS."""
+    MALFORMED = "malformed"
+    """A message that cannot be read one way only."""
+    UNREACHABLE = "unreachable"
+    """The origin server cannot be reached."""
+    FAULT = "fault"
+    """Deciding failed; the visit is blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict with everything needed to explain and replay it.
+
+    `rule` and `exemption` are ids; `match` is the list entry that decided, `because` the policy's
+    own clause, `approval` the roles that may allow it, in turn; empty when nobody can.
+    """
+
+    verdict: Verdict
+    cause: Cause
+    rule: str | None = None
+    exemption: str | None = None
+    match: CategoryMatch | None = None
+    because: str | None = None
+    approval: tuple[str, ...] = ()
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the visit may go on."""
+        return self.verdict is Verdict.ALLOW
+
+
+def stricter(first: Decision, second: Decision) -> Decision:
+    """Return the decision that blocks; `first` when both or neither do."""
+    return second if first.is_allowed and not second.is_allowed else first

@@ -1,0 +1,65 @@
+"""The policy snapshot: everything the proxy needs to decide besides categories, as one value.
+
+Admin publishes it as a file, every worker replaces its own by it. As bytes it is one JSON object
+behind a line with its format and SHA-256, so that a cut or altered file is refused whole.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+
+from policy.state import Exemption, State
+from policy.town_policy import Policy
+
+_MAGIC = b"towngate-policy-1"
+
+
+class SnapshotError(Exception):
+    """A policy snapshot cannot be used; the one in force stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySnapshot:
+    """`sequence` counts publications; `admin_url` is where people ask ("https://host:port").
+
+    `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords.
+    """
+
+    sequence: int
+    published_at: datetime
+    policy: Policy
+    admin_url: str
+    exemptions: tuple[Exemption, ...] = ()
+    proxy_passwords: Mapping[str, str] = field(default_factory=dict)
+
+    def state(self) -> State:
+        """Return the exemptions, indexed for deciding."""
+        return State(self.exemptions)
+
+    def to_bytes(self) -> bytes:
+        """Return the snapshot as the bytes of a file."""
+        body = _ADAPTER.dump_json(self)
+        return _MAGIC + b" " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "PolicySnapshot":
+        """Read a snapshot back.
+
+        Raises SnapshotError when the bytes are cut, altered or of another format.
+        """
+        head, _, body = data.partition(b"\n")
+        magic, _, digest = head.partition(b" ")
+        if magic != _MAGIC:
+            raise SnapshotError(f"not a policy snapshot of this version: it begins with {head[:40]!r}")
+        if hashlib.sha256(body).hexdigest().encode() != digest:
+            raise SnapshotError("the policy snapshot is cut or altered: its digest does not match")
+        try:
+            return _ADAPTER.validate_json(body)
+        except ValidationError as error:
+            raise SnapshotError(f"the policy snapshot does not have the expected form: {error}") from error
+
+
+_ADAPTER = TypeAdapter(PolicySnapshot)

@@ -1,0 +1,52 @@
+"""What changes from hour to hour beside the policy: the exemptions in force."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Access to one site for one person or one department, until a date.
+
+    It covers `host` and its subdomains while granted_at <= at < expires_at (aware UTC).
+    Exactly one of `person` and `department` is given. `accepts_security_risk` is IT security's
+    acceptance, without which an exemption does not open a security risk.
+    """
+
+    id: str
+    host: str
+    granted_at: datetime
+    expires_at: datetime
+    person: str | None = None
+    department: str | None = None
+    accepts_security_risk: bool = False
+
+    def holds_at(self, at: datetime) -> bool:
+        """Whether it is in force at `at` (aware UTC)."""
+        return self.granted_at <= at < self.expires_at
+
+
+class State:
+    """Exemptions, indexed by host; immutable once built."""
+
+    __slots__ = ("_by_host", "exemptions")
+
+    def __init__(self, exemptions: Iterable[Exemption] = ()) -> None:
+        self.exemptions = tuple(exemptions)
+        self._by_host: dict[str, list[Exemption]] = {}
+        for exemption in self.exemptions:
+            self._by_host.setdefault(exemption.host, []).append(exemption)
+
+    def exemptions_for(self, host: str) -> Iterable[Exemption]:
+        """Yield exemptions of the host and of its parents, nearest first, expired ones included."""
+        if not self._by_host:
+            return
+        while host:
+            yield from self._by_host.get(host, ())
+            host = host.partition(".")[2]
+
+    def next_edge_after(self, at: datetime) -> datetime | None:
+        """Return the first instant after `at` when an exemption begins or ends; None if none does."""
+        edges = (edge for e in self.exemptions for edge in (e.granted_at, e.expires_at) if edge > at)
+        return min(edges, default=None)

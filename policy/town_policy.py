@@ -1,0 +1,113 @@
+"""The town's policy as values: what the YAML document means once it has been validated.
+
+Built by `policy.document`, carried to the proxy by `policy.snapshot`, judged by `policy.deciding`.
+Everything is immutable. Ids are the keys of the document.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+
+from policy.decision import Verdict
+from policy.schedule import Schedule
+
+type Network = IPv4Network | IPv6Network
+
+
+class Approver(StrEnum):
+    """A role that can be asked to allow what a rule blocks."""
+
+    DEPARTMENT_HEAD = "department_head"
+    IT_SECURITY = "it_security"
+    TOWN_ADMINISTRATOR = "town_administrator"
+
+
+class UnknownAction(StrEnum):
+    """What happens to a client that is neither person, device nor network."""
+
+    BLOCK = "block"
+    SIGN_IN = "sign_in"
+    """The browser is asked for the person's proxy password (407)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """The town itself. `timezone` is an IANA name; `help_desk_phone` is shown on every page."""
+
+    name: str
+    timezone: str
+    help_desk_email: str = ""
+    help_desk_phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """`head` and `delegates` are person ids; `networks` identify the department alone."""
+
+    name: str
+    head: str
+    delegates: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`department` is None for those who belong to none (IT, the administrator)."""
+
+    name: str
+    mail: str = ""
+    department: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A workstation; `person` is who sits there, None for a shared one."""
+
+    name: str
+    person: str | None = None
+    department: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The first rule whose every given condition holds decides.
+
+    `categories` are ids, groups already expanded; empty means any site, as do empty `departments`
+    and `people` any client and an empty `when` any time. `when` names a schedule.
+    """
+
+    id: str
+    action: Verdict
+    categories: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    when: str | None = None
+    because: str | None = None
+    approval: tuple[Approver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole, valid policy. `version` is a digest of the document it was read from.
+
+    `essentials` are host names that are never blocked, subdomains included. `ports` are the only
+    ones that a client may reach. `internal_networks` are the private addresses that it may.
+    `roles` gives the people of each role that is not a department's (it_security,
+    town_administrator, help_desk, auditor).
+    """
+
+    version: str
+    town: Town
+    departments: Mapping[str, Department] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    essentials: frozenset[str] = frozenset()
+    ports: frozenset[int] = frozenset({80, 443})
+    internal_networks: tuple[Network, ...] = ()
+    unknown: UnknownAction = UnknownAction.BLOCK
+    security_categories: frozenset[str] = frozenset()
+    rules: tuple[Rule, ...] = ()
+    default: Verdict = Verdict.ALLOW
