@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from typing import cast
 
 import click
 
@@ -28,9 +29,7 @@ class _LazyGroup(click.Group):
         if target is None:
             return None
         module, _, name = target.partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+        return cast(click.Command, getattr(importlib.import_module(module), name))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

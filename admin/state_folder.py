@@ -99,5 +99,5 @@ class StateFolder:
                     raise StateFolderError(f"{folder}: cannot be written to; check its owner and rights")
         except OSError as error:
             raise StateFolderError(
-                f"{error.filename}: {error.strerror}; choose another folder with --state, or change its rights"
+                f"{error.filename}: {error.strerror}; choose another with --state, or change its rights"
             ) from error
