@@ -26,20 +26,21 @@ class Step:
 def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None = None) -> Decision:
     """Say what the proxy must do with this visit, and why.
 
-    1. port: only those the policy lists
-    2. essentials: never blocked
-    3. private addresses: only the town's internal networks
-    4. a client nobody knows
-    5. security risks: only an exemption with IT security's acceptance opens them
-    6. exemptions of the person or the department, for the host or a parent of it
-    7. rules, the first that matches wins
-    8. the default
+    1. the admin site: everyone may ask, wherever it listens
+    2. port: only those the policy lists
+    3. essentials: never blocked
+    4. private addresses: only the town's internal networks
+    5. a client nobody knows
+    6. security risks: only an exemption with IT security's acceptance opens them
+    7. exemptions of the person or the department, for the host or a parent of it
+    8. rules, the first that matches wins
+    9. the default
 
     Each step looked at is appended to `trace`, rules after the one that hit included.
     Never raises for a valid Visit.
     """
     note = trace.append if trace is not None else None
-    for step in (_port, _essential, _private_address, _unknown_client, _security_risk, _exemption):
+    for step in _STEPS:
         decision, why = step(visit, policy, state)
         if note:
             note(Step(step.__name__.strip("_").replace("_", " "), decision is not None, why))
@@ -83,6 +84,12 @@ def zone_of(policy: Policy) -> ZoneInfo:
 
 
 type _Answer = tuple[Decision | None, str]
+
+
+def _admin_site(visit: Visit, _policy: Policy, state: State) -> _Answer:
+    if (visit.host, visit.port) == state.admin_site:
+        return Decision(Verdict.ALLOW, Cause.ESSENTIAL), "Towngate's own site"
+    return None, "not Towngate's own site"
 
 
 def _port(visit: Visit, policy: Policy, _state: State) -> _Answer:
@@ -146,6 +153,9 @@ def _exemption(visit: Visit, _policy: Policy, state: State) -> _Answer:
         _exempted(exemption, _first(visit.matches)),
         f"exemption {exemption.id} until {exemption.expires_at:%Y-%m-%d %H:%M} UTC",
     )
+
+
+_STEPS = (_admin_site, _port, _essential, _private_address, _unknown_client, _security_risk, _exemption)
 
 
 def _first_rule(

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,8 +37,10 @@ class PolicySnapshot:
     proxy_passwords: Mapping[str, str] = field(default_factory=dict)
 
     def state(self) -> State:
-        """Return the exemptions, indexed for deciding."""
-        return State(self.exemptions)
+        """Return what deciding needs beside the policy."""
+        url = urlsplit(self.admin_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return State(self.exemptions, (url.hostname, port) if url.hostname else None)
 
     def to_bytes(self) -> bytes:
         """Return the snapshot as the bytes of a file."""

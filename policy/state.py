@@ -1,4 +1,4 @@
-"""What changes from hour to hour beside the policy: the exemptions in force."""
+"""What deciding needs beside the policy: the exemptions in force, and where the admin site is."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,12 +28,15 @@ class Exemption:
 
 
 class State:
-    """Exemptions, indexed by host; immutable once built."""
+    """Exemptions, indexed by host, and the admin site's (host, port); immutable once built."""
 
-    __slots__ = ("_by_host", "exemptions")
+    __slots__ = ("_by_host", "admin_site", "exemptions")
 
-    def __init__(self, exemptions: Iterable[Exemption] = ()) -> None:
+    def __init__(
+        self, exemptions: Iterable[Exemption] = (), admin_site: tuple[str, int] | None = None
+    ) -> None:
         self.exemptions = tuple(exemptions)
+        self.admin_site = admin_site
         self._by_host: dict[str, list[Exemption]] = {}
         for exemption in self.exemptions:
             self._by_host.setdefault(exemption.host, []).append(exemption)
