@@ -1,0 +1,28 @@
+"""What is wrong with a policy document, and where: all of it at once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong. `line` and `column` count from 1; `place` is like "rules[3].categories[0]".
+
+    `message` says what is wrong and, where there is one, names the nearest valid word.
+    """
+
+    line: int
+    column: int
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: {self.place}" if self.place else f"line {self.line}"
+        return f"{where}: {self.message}"
+
+
+class PolicyError(Exception):
+    """A policy document cannot be used; the policy in force stays. `problems` is never empty."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
