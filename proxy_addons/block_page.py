@@ -1,0 +1,286 @@
+"""The page a person sees in place of a site: what was stopped, why, and who can help.
+
+One file of at most 8 kB without script and without any request of its own. It is shown under the
+blocked site's name, so it names no path, no query and no address of the client.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from categories.taxonomy import Taxonomy
+from policy.deciding import decide, next_edge_after, zone_of
+from policy.decision import Cause, Decision
+from policy.schedule import Schedule
+from policy.state import State
+from policy.town_policy import Approver, Policy, UnknownAction
+from policy.town_time import ENGLISH, SPANISH
+from policy.visit import Visit
+
+_LONGEST_HOST = 200
+_FRAMES = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
+_LOOK_AHEAD = timedelta(days=7)
+
+
+class Variant(StrEnum):
+    """Which page it is."""
+
+    POLICY = "policy"
+    SECURITY = "security"
+    LATER = "later"
+    UNKNOWN_CLIENT = "unknown_client"
+    SIGN_IN = "sign_in"
+    PRIVATE_ADDRESS = "private_address"
+    PORT = "port"
+    MISMATCH = "mismatch"
+    UNREADABLE = "unreadable"
+    UNREACHABLE = "unreachable"
+    CERTIFICATE = "certificate"
+    TROUBLE = "trouble"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status the page is sent with."""
+        match self:
+            case Variant.UNREADABLE:
+                return 400
+            case Variant.UNREACHABLE | Variant.CERTIFICATE:
+                return 502
+            case Variant.TROUBLE:
+                return 503
+            case _:
+                return 403
+
+
+class CertificateFault(StrEnum):
+    """Why an origin server's certificate was not accepted."""
+
+    ENDED = "ended"
+    OTHER_SITE = "other_site"
+    UNKNOWN_ISSUER = "unknown_issuer"
+    TOO_WEAK = "too_weak"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When the site opens next (aware), and the schedule that allows it then, if one does."""
+
+    at: datetime
+    schedule: Schedule | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPage:
+    """Everything a page says, as plain values.
+
+    `at` is aware; `zone` is the town's. `label` and `sites` are the taxonomy's words for the
+    category, `because` the policy's own clause, `approval` the roles that may allow it in turn
+    (empty: nobody can be asked). `ask_url` is None while asking is not available. `seen_as` is who
+    the client is taken for, `listed` where the site was found; both are for the help desk's eyes.
+    """
+
+    variant: Variant
+    town: str
+    host: str
+    code: str
+    at: datetime
+    zone: ZoneInfo
+    phone: str = ""
+    mail: str = ""
+    label: str = ""
+    sites: str = ""
+    because: str = ""
+    approval: tuple[str, ...] = ()
+    head: str = ""
+    ask_url: str | None = None
+    opening: Opening | None = None
+    certificate: CertificateFault | None = None
+    ends_on: date | None = None
+    port: int | None = None
+    ports: tuple[int, ...] = ()
+    rule: str = ""
+    listed: str = ""
+    seen_as: str = ""
+
+    @property
+    def shown_host(self) -> str:
+        """The host, cut to 200 letters."""
+        return self.host if len(self.host) <= _LONGEST_HOST else self.host[:_LONGEST_HOST] + "…"
+
+
+def render(page: BlockPage) -> bytes:
+    """Return the page as UTF-8 HTML."""
+    return _PAGE.render(page=page).encode()
+
+
+def render_short(town: str, destination: str) -> bytes:
+    """Return what a frame or a part of a page gets instead of the whole page, as UTF-8 HTML.
+
+    `destination` is the http_request's Sec-Fetch-Dest. A frame is told and can open the whole page
+    in a window of its own; an image or a script has no reader and gets one line.
+    """
+    return _SHORT.render(town=town, is_frame=destination in _FRAMES).encode()
+
+
+def is_document(destination: str | None) -> bool:
+    """Whether Sec-Fetch-Dest asks for a page of its own: yes when a client does not say."""
+    return destination in (None, "", "document")
+
+
+def page_for(
+    decision: Decision,
+    visit: Visit,
+    policy: Policy,
+    taxonomy: Taxonomy,
+    *,
+    admin_url: str | None,
+    token: str | None,
+    code: str,
+    at: datetime,
+) -> tuple[int, bytes]:
+    """Return the status and the page for a visit that was not allowed.
+
+    `admin_url` or `token` None: asking is not available, and the page says so.
+    """
+    page = replace(_values(decision, visit, policy, taxonomy), code=code, at=at)
+    if admin_url is not None and token is not None and page.approval:
+        page = replace(page, ask_url=f"{admin_url}/ask?token={token}")
+    return page.variant.status, render(page)
+
+
+def _values(decision: Decision, visit: Visit, policy: Policy, taxonomy: Taxonomy) -> BlockPage:
+    match = decision.match
+    category = taxonomy.categories.get(match.category) if match else None
+    variant = _variant(decision, policy)
+    opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
+    if opening is not None:
+        variant = Variant.LATER
+    return BlockPage(
+        variant=variant,
+        town=policy.town.name,
+        host=visit.host,
+        code="",
+        at=visit.at,
+        zone=zone_of(policy),
+        phone=policy.town.help_desk_phone,
+        mail=policy.town.help_desk_email,
+        label=category.label if category else "",
+        sites=category.sites if category else "",
+        because=decision.because or "",
+        approval=_approval(decision, visit, policy),
+        head=_head(visit, policy),
+        opening=opening,
+        port=visit.port,
+        ports=tuple(sorted(policy.ports)),
+        rule=decision.rule or "",
+        listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
+        seen_as=_seen_as(visit, policy),
+    )
+
+
+def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911 - one answer a cause
+    cause = decision.cause
+    match cause:
+        case Cause.SECURITY_RISK:
+            return Variant.SECURITY
+        case Cause.RULE:
+            match = decision.match
+            is_risk = match is not None and match.category in policy.security_categories
+            return Variant.SECURITY if is_risk else Variant.POLICY
+        case Cause.DEFAULT | Cause.ESSENTIAL | Cause.EXEMPTION:
+            return Variant.POLICY
+        case Cause.UNKNOWN_CLIENT:
+            asks = policy.unknown is UnknownAction.SIGN_IN
+            return Variant.SIGN_IN if asks else Variant.UNKNOWN_CLIENT
+        case Cause.PRIVATE_ADDRESS:
+            return Variant.PRIVATE_ADDRESS
+        case Cause.PORT:
+            return Variant.PORT
+        case Cause.MISMATCH:
+            return Variant.MISMATCH
+        case Cause.MALFORMED | Cause.NOT_TLS:
+            return Variant.UNREADABLE
+        case Cause.UNREACHABLE:
+            return Variant.UNREACHABLE
+        case Cause.FAULT:
+            return Variant.TROUBLE
+        case _:
+            assert_never(cause)
+
+
+def _approval(decision: Decision, visit: Visit, policy: Policy) -> tuple[str, ...]:
+    """Return the roles asked in turn: nobody is asked about a request of their own."""
+    department = policy.departments.get(visit.client.department or "")
+    is_own = department is None or visit.client.person == department.head
+    return tuple(
+        Approver.TOWN_ADMINISTRATOR.value if role == Approver.DEPARTMENT_HEAD and is_own else role
+        for role in decision.approval
+    )
+
+
+def _head(visit: Visit, policy: Policy) -> str:
+    department = policy.departments.get(visit.client.department or "")
+    head = policy.people.get(department.head) if department else None
+    return head.name if head else ""
+
+
+def _seen_as(visit: Visit, policy: Policy) -> str:
+    client = visit.client
+    person = policy.people.get(client.person or "")
+    department = policy.departments.get(client.department or "")
+    names = (person.name if person else client.device, department.name if department else None)
+    return ", ".join(name for name in names if name)
+
+
+def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None:
+    """Return when the clock alone will open the site for this client, within a week."""
+    categories = {match.category for match in visit.matches}
+    timed = {
+        rule.id: policy.schedules[rule.when]
+        for rule in policy.rules
+        if rule.when is not None and (not rule.categories or rule.categories & categories)
+    }
+    at = next_edge_after(visit.at, policy, State()) if timed else None
+    while at is not None and at - visit.at <= _LOOK_AHEAD:
+        then = decide(replace(visit, at=at), policy, State())
+        if then.is_allowed:
+            # The site opens because an allowing rule begins, or because the blocking one ends.
+            return Opening(at, timed.get(then.rule or ""))
+        at = next_edge_after(at, policy, State())
+    return None
+
+
+def _digest(style: str) -> str:
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("proxy_addons", "pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.globals["languages"] = {"en": ENGLISH, "es": SPANISH}
+_PAGE = _ENVIRONMENT.get_template("block_page.html")
+_SHORT = _ENVIRONMENT.get_template("short.html")
+_STYLES = " ".join(
+    f"'sha256-{_digest(_ENVIRONMENT.get_template(name).render())}'"
+    for name in ("block_page.css", "short.css")
+)
+
+PAGE_HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src {_STYLES}",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The headers every page is sent with: never kept, and nothing loaded from anywhere."""
