@@ -1,0 +1,29 @@
+"""Times as the database keeps them: integer milliseconds since 1970, UTC."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+type Clock = Callable[[], datetime]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def utc_now() -> datetime:
+    """Return the time of day, aware UTC."""
+    return datetime.now(UTC)
+
+
+def to_ms(at: datetime) -> int:
+    """Return whole milliseconds since 1970 of an aware time; the rest is cut off.
+
+    Raises ValueError for a time without a zone: it could mean two instants.
+    """
+    if at.tzinfo is None:
+        raise ValueError(f"{at.isoformat()} has no time zone")
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return the aware UTC time of milliseconds since 1970."""
+    return _EPOCH + milliseconds * _MILLISECOND
