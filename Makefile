@@ -1,0 +1,44 @@
+# Everything a checkout needs: `make` prints what there is.
+PYTHON = .venv/bin/python
+.DEFAULT_GOAL = help
+.PHONY: help run test test-setup lint bench clean lock
+
+help:
+	@echo "make run         start the demo town on this machine (make run ARGS=\"--proxy 127.0.0.1:3128\")"
+	@echo "make test        lint, types, import contracts, and every test with coverage"
+	@echo "make test-setup  install the Debian packages that the full tests need (as root)"
+	@echo "make lint        ruff, mypy and the import contracts only"
+	@echo "make bench       measure Towngate beside a stock mitmdump"
+	@echo "make clean       remove what the others have made: .venv, var/ (the demo town's state), caches"
+
+# Made anew only when what it is made from has changed.
+.venv/made: deploy/requirements/dev.txt pyproject.toml
+	@deploy/dev/make-venv
+	@touch $@
+
+run: .venv/made
+	@exec .venv/bin/towngate run --demo --state var $(ARGS)
+
+test: .venv/made
+	@deploy/dev/debian-packages --if-allowed
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m pytest --cov=policy --cov=categories $(ARGS)
+
+test-setup:
+	@deploy/dev/debian-packages
+
+lint: .venv/made
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+
+bench: .venv/made
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
+
+lock: .venv/made
+	@deploy/dev/make-locks $(ARGS)
+
+clean:
+	rm -rf .venv .venv-bootstrap var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
