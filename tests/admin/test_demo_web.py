@@ -54,9 +54,9 @@ async def test_same_sites_answer_over_plain_http(web: DemoWeb) -> None:
     assert web.hits == {"news.example": 1}
 
 
-async def test_name_that_is_not_served_gets_a_tls_alert(web: DemoWeb) -> None:
+async def test_name_that_is_not_served_gets_no_connection(web: DemoWeb) -> None:
     trusted = ssl.create_default_context(cafile=str(web.ca_certificate))
-    with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+    with pytest.raises((ConnectionError, ssl.SSLError)):
         await asyncio.open_connection(
             "127.0.0.1", web.https_port, ssl=trusted, server_hostname="elsewhere.example"
         )
