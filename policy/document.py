@@ -1,12 +1,35 @@
 """The policy document: from the YAML that IT writes to a `Policy`, or every problem in it."""
 
+import hashlib
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from categories.taxonomy import Taxonomy
+from policy import notation
 from policy.decision import Verdict
-from policy.problem import Problem
-from policy.town_policy import Policy
-from policy.visit import Visit
+from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_rules
+from policy.document_sections import (
+    read_departments,
+    read_devices,
+    read_people,
+    read_roles,
+    read_schedules,
+    read_town,
+)
+from policy.document_value import Findings, Value
+from policy.identity import Identities
+from policy.problem import PolicyError, Problem
+from policy.town_policy import Policy, UnknownAction
+from policy.visit import Client, Visit
+from policy.web_address import parse_web_address
+from policy.yaml_tree import Mapping, compose
+
+_SECTIONS = (
+    *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials"),
+    *("ports", "internal_networks", "rules", "default", "tests"),
+)
+_LATER_SECTIONS = dict.fromkeys(("limits", "after_approval", "never_inspect"), LATER)
+_WEB_PORTS = frozenset({80, 443})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,70 @@ class PolicyDocument:
 def load_document(text: str, taxonomy: Taxonomy) -> PolicyDocument:
     """Read a policy document, whole.
 
-    Raises PolicyError with every problem, in the order of the lines.
+    Raises PolicyError with every problem, in the order of the lines; with one when it is no YAML.
     """
-    raise NotImplementedError
+    findings = Findings()
+    root = Value(compose(text), "", findings, 1, 1)
+    if not isinstance(root.node, Mapping):
+        root.report("a policy is needed here: town, departments, people, rules and so on")
+        raise PolicyError(tuple(findings.problems))
+    version = hashlib.sha256(text.encode()).hexdigest()[:12]
+    sections = root.fields(required=("town",), optional=_SECTIONS, instead=_LATER_SECTIONS)
+    policy = _policy(sections, taxonomy, version)
+    tests = _tests(sections["tests"], policy)
+    if findings.problems:
+        raise PolicyError(tuple(sorted(findings.problems)))
+    return PolicyDocument(policy, tests, tuple(sorted(findings.warnings)))
+
+
+def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Policy:
+    # What one section says of another is checked by the other's ids, whether those are sound or not.
+    people, departments, schedules = (
+        {key.new_id(): value for key, value in sections[name].entries()}
+        for name in ("people", "departments", "schedules")
+    )
+    vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys())
+    unknown = sections["unknown"].fields(required=("action",))["action"]
+    default = sections["default"].fields(required=("action",))["action"]
+    return Policy(
+        version=version,
+        town=read_town(sections["town"]),
+        departments=read_departments(departments, people),
+        people=read_people(people, departments),
+        devices=read_devices(sections["devices"], people, departments),
+        roles=read_roles(sections["roles"], people),
+        schedules=read_schedules(schedules),
+        essentials=frozenset(sections["essentials"].parsed_items(notation.site)),
+        ports=frozenset(sections["ports"].parsed_items(notation.port)) or _WEB_PORTS,
+        internal_networks=tuple(sections["internal_networks"].parsed_items(notation.network)),
+        unknown=unknown.member(UnknownAction, "an action") or UnknownAction.BLOCK,
+        security_categories=taxonomy.members("security_risk"),
+        rules=read_rules(sections["rules"], vocabulary),
+        default=default.member(Verdict, "an action", LATER_ACTIONS) or Verdict.ALLOW,
+    )
+
+
+def _tests(value: Value, policy: Policy) -> tuple[PolicyTest, ...]:
+    identities = Identities(policy)
+    rules = [rule.id for rule in policy.rules]
+    zone = ZoneInfo(policy.town.timezone)
+    tests = []
+    for item in value.items():
+        fields = item.fields(required=("as", "visit", "at", "expect"), optional=("rule",))
+        client = _client(fields["as"], policy, identities)
+        address = fields["visit"].parsed(parse_web_address)
+        at = fields["at"].parsed(lambda text: notation.moment(text, zone))
+        expect = fields["expect"].member(Verdict, "a verdict", LATER_ACTIONS)
+        rule = fields["rule"].one_of(rules, "a rule")
+        if client and address and at and expect:
+            visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
+            tests.append(PolicyTest(visit, expect, rule, item.line, item.column, item.place))
+    return tuple(tests)
+
+
+def _client(value: Value, policy: Policy, identities: Identities) -> Client | None:
+    if isinstance(value.node, Mapping):
+        address = value.fields(required=("address",))["address"].parsed(notation.address)
+        return identities.identify(address) if address else None
+    person = value.one_of(policy.people, "a person")
+    return identities.client_of(person) if person else None

@@ -1,12 +1,14 @@
 """The tests inside a policy document: a document whose tests fail is never published."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from categories.match import CategoryMatch
+from policy.deciding import decide
 from policy.decision import Decision
 from policy.document import PolicyDocument, PolicyTest
 from policy.problem import Problem
+from policy.state import State
 
 type Lookup = Callable[[str, str | None], tuple[CategoryMatch, ...]]
 """(host, path) -> matches, most specific first; path None where a tunnel hides it."""
@@ -28,4 +30,21 @@ class PolicyTestResult:
 
 def run_tests(document: PolicyDocument, lookup: Lookup) -> tuple[PolicyTestResult, ...]:
     """Run the document's tests, in order, without any exemption in force."""
-    raise NotImplementedError
+    return tuple(_result(test, document, lookup) for test in document.tests)
+
+
+def _result(test: PolicyTest, document: PolicyDocument, lookup: Lookup) -> PolicyTestResult:
+    visit = replace(test.visit, matches=lookup(test.visit.host, test.visit.path))
+    decision = decide(visit, document.policy, State())
+    if decision.verdict is test.expect and test.rule in (None, decision.rule):
+        return PolicyTestResult(test, decision, None)
+    expected = f"{test.expect} by rule {test.rule!r}" if test.rule else test.expect.value
+    got = f"{decision.verdict} by {_named(decision)}"
+    message = f"the test fails for {visit.host}: expected {expected}, got {got}"
+    return PolicyTestResult(test, decision, Problem(test.line, test.column, test.place, message))
+
+
+def _named(decision: Decision) -> str:
+    listed = f", listed as {decision.match.category}" if decision.match else ", not listed"
+    by = f"rule {decision.rule!r}" if decision.rule else decision.cause.value.replace("_", " ")
+    return by + listed

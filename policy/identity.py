@@ -1,9 +1,11 @@
 """Who a client is: person by sign-in, else device, else network, else unknown."""
 
-from ipaddress import ip_address
-
+from policy.ip import parse_ip
 from policy.town_policy import Network, Policy
 from policy.visit import Client
+
+# No client connects from it.
+_NOWHERE = "0.0.0.0"  # noqa: S104 - an address to show, not one to listen on
 
 
 class Identities:
@@ -23,16 +25,17 @@ class Identities:
         """Return the client at an IP address; `signed_in` is a person id that has been proved.
 
         A sign-in says who the person is whatever the device; the device is kept as where it was.
-        An IPv4 address in its IPv6-mapped form is that IPv4 address.
+        One of a person who is no longer in the policy counts as none. A network says the department
+        only where no person and no device does.
         """
-        ip = ip_address(address)
-        ip = getattr(ip, "ipv4_mapped", None) or ip
+        ip = parse_ip(address)
         policy = self._policy
         device = policy.devices.get(str(ip))
-        person = signed_in if signed_in in policy.people else (device.person if device else None)
+        is_signed_in = signed_in is not None and signed_in in policy.people
+        person = signed_in if is_signed_in else (device.person if device else None)
         record = policy.people.get(person) if person is not None else None
         department = record.department if record else None
-        if department is None and device is not None and signed_in is None:
+        if department is None and device is not None and not is_signed_in:
             department = device.department
         if department is None and person is None:
             department = next((id_ for network, id_ in self._networks if ip in network), None)
@@ -41,5 +44,11 @@ class Identities:
             person=person,
             device=device.name if device else None,
             department=department,
-            is_signed_in=person is not None and person == signed_in,
+            is_signed_in=is_signed_in,
         )
+
+    def client_of(self, person: str) -> Client:
+        """Return a person as a client: at their own device, signed in where they have none."""
+        devices = self._policy.devices.items()
+        address = next((address for address, device in devices if device.person == person), None)
+        return self.identify(address) if address else self.identify(_NOWHERE, signed_in=person)

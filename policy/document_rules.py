@@ -1,0 +1,110 @@
+"""The rules of a policy document, and what is strange about them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from categories.taxonomy import Taxonomy
+from policy.decision import Verdict
+from policy.document_value import Value
+from policy.town_policy import Approver, Rule
+
+# Words of later versions, so that whoever copies them from a newer document is told so.
+LATER = "is not supported by this version"
+LATER_ACTIONS = dict.fromkeys(("view_only", "warn", "inspect", "ask"), LATER)
+_LATER_CONDITIONS = dict.fromkeys(("inspect", "file_types", "larger_than", "quota"), LATER)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What rules may name: categories and groups, and the ids of other sections."""
+
+    taxonomy: Taxonomy
+    departments: Collection[str]
+    people: Collection[str]
+    schedules: Collection[str]
+
+
+def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
+    """Read `rules`, in their order, and warn of those that cannot be meant."""
+    written: list[tuple[Rule, Value]] = []
+    lines: dict[str, int] = {}
+    for item in value.items():
+        rule = _rule(item, vocabulary)
+        if lines.setdefault(rule.id, item.line) != item.line:
+            item.report(f"rule {rule.id!r} is given twice, first in line {lines[rule.id]}")
+        written.append((rule, item))
+    _review(written, vocabulary.taxonomy.members("security_risk"))
+    return tuple(rule for rule, _ in written)
+
+
+def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
+    fields = value.fields(
+        required=("id", "action"),
+        optional=("group", "categories", "departments", "people", "when", "approval", "because"),
+        instead=_LATER_CONDITIONS,
+    )
+    action = fields["action"].member(Verdict, "an action", LATER_ACTIONS)
+    return Rule(
+        id=fields["id"].new_id(),
+        action=action or Verdict.BLOCK,
+        categories=_categories(fields["group"], fields["categories"], vocabulary.taxonomy),
+        departments=fields["departments"].condition(vocabulary.departments, "a department"),
+        people=fields["people"].condition(vocabulary.people, "a person"),
+        when=fields["when"].one_of(vocabulary.schedules, "a schedule"),
+        because=fields["because"].text() or None,
+        approval=_approval(fields["approval"], action),
+    )
+
+
+def _categories(group: Value, categories: Value, taxonomy: Taxonomy) -> frozenset[str]:
+    groups = dict.fromkeys(taxonomy.groups, "is a group; write it as group, without a list")
+    ids = categories.condition(taxonomy.categories, "a category", groups)
+    group_id = group.one_of(taxonomy.groups, "a group")
+    if group_id is None:
+        return ids
+    if categories.is_given:
+        group.report("a rule has either group or categories; write two rules")
+    if not taxonomy.members(group_id):
+        group.report(f"{group_id!r} has no categories")
+    return taxonomy.members(group_id)
+
+
+def _approval(value: Value, action: Verdict | None) -> tuple[Approver, ...]:
+    approvers = value.each_of([role.value for role in Approver], "an approver")
+    if value.is_given and action is Verdict.ALLOW:
+        value.report("the rule allows; there is nothing to approve")
+    if len(approvers) > 1:
+        value.report(f"{len(approvers)} approvers in turn: more than one {LATER}")
+    return tuple(Approver(role) for role in approvers)
+
+
+def _review(written: list[tuple[Rule, Value]], risks: frozenset[str]) -> None:
+    for index, (rule, value) in enumerate(written):
+        earlier = next((other for other, _ in written[:index] if _covers(other, rule, risks)), None)
+        if earlier is not None:
+            value.warn(f"rule {rule.id!r} is never reached: {earlier.id!r} matches whatever it would")
+        named_risks = sorted(rule.categories & risks)
+        if rule.action is Verdict.ALLOW and named_risks:
+            value.warn(f"rule {rule.id!r} opens a security risk: {', '.join(named_risks)}")
+        if rule.approval and Approver.IT_SECURITY not in rule.approval and named_risks:
+            value.warn(
+                f"rule {rule.id!r} asks {rule.approval[0]}, but only it_security can open a security risk:"
+                f" {', '.join(named_risks)}"
+            )
+
+
+def _covers(earlier: Rule, later: Rule, risks: frozenset[str]) -> bool:
+    """Whether `earlier` matches every visit that `later` would."""
+
+    def is_wider(wide: frozenset[str], narrow: frozenset[str]) -> bool:
+        return not wide or (bool(narrow) and narrow <= wide)
+
+    # A security risk is judged only by rules that name it: one for any site does not come first.
+    if not earlier.categories and later.categories & risks:
+        return False
+    return (
+        is_wider(earlier.categories, later.categories)
+        and is_wider(earlier.departments, later.departments)
+        and is_wider(earlier.people, later.people)
+        and earlier.when in (None, later.when)
+    )

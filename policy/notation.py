@@ -1,0 +1,117 @@
+"""How a policy document writes times, days, addresses and hosts: from text to values.
+
+Every function raises ValueError with a sentence for the person who wrote the text.
+"""
+
+import difflib
+import re
+import zoneinfo
+from datetime import UTC, datetime, time
+from ipaddress import ip_address, ip_network
+
+from categories.host_name import canonical_host, is_address, registrable_domain
+from policy.ip import parse_ip
+from policy.town_policy import Network
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)")
+_MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
+
+
+def clock_time(text: str) -> time:
+    """Read "16:30", a time of the day."""
+    found = _CLOCK.fullmatch(text)
+    if not found:
+        raise ValueError(f'{text!r} is not a time of the day; write it like "08:00" or "16:30"')
+    return time(int(found[1]), int(found[2]))
+
+
+def end_of_window(text: str) -> time:
+    """Read a time of the day at which a window ends; "24:00" is midnight."""
+    return time(0) if text == "24:00" else clock_time(text)
+
+
+def days_of_week(text: str) -> frozenset[int]:
+    """Read "mon-fri", "sat,sun" or "fri-mon, wed" as numbers, Monday 0."""
+    days: set[int] = set()
+    for part in text.lower().split(","):
+        first, dash, last = (name.strip() for name in part.partition("-"))
+        start = _day(first)
+        end = _day(last) if dash else start
+        days.update(day % 7 for day in range(start, end + (8 if end < start else 1)))
+    return frozenset(days)
+
+
+def _day(name: str) -> int:
+    if name in _DAYS:
+        return _DAYS.index(name)
+    near = difflib.get_close_matches(name[:64], _DAYS, n=1)
+    nearest = f"nearest: {near[0]!r}" if near else f"days are {', '.join(_DAYS)}"
+    raise ValueError(f"{name!r} is not a day ({nearest})")
+
+
+def time_zone(text: str) -> str:
+    """Read the name of a time zone of the IANA database."""
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        raise ValueError(f"{text!r} is not a time zone") from error
+    return text
+
+
+def moment(text: str, zone: zoneinfo.ZoneInfo) -> datetime:
+    """Read "2026-03-02 10:00" by the zone's wall clock; UTC. Of an hour that comes twice, the first."""
+    found = _MOMENT.fullmatch(text)
+    if not found:
+        raise ValueError(f'{text!r} is not a date and time; write it like "2026-03-02 10:00"')
+    wall = datetime.fromisoformat(f"{found[1]}T{found[2]}")
+    at = wall.replace(tzinfo=zone).astimezone(UTC)
+    if at.astimezone(zone).replace(tzinfo=None) != wall:
+        raise ValueError(f"{text!r} does not exist in {zone.key}: the clock skips it that day")
+    return at
+
+
+def address(text: str) -> str:
+    """Read an IP address in its one spelling."""
+    try:
+        return str(parse_ip(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IP address") from error
+
+
+def network(text: str) -> Network:
+    """Read "10.10.20.0/24"; a single address is a network of one."""
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network; write it like 10.10.20.0/24") from error
+    if "/" in text and ip_address(text.partition("/")[0]) != found.network_address:
+        raise ValueError(f"{text!r} is an address in a network; write the network: {found}")
+    return found
+
+
+def site(text: str) -> str:
+    """Read a host name whose subdomains are meant too."""
+    if "://" in text:
+        raise ValueError(f"{text!r} is a whole address; write the host name alone")
+    if text.startswith(("*.", ".")):
+        raise ValueError(f"{text!r}: subdomains are included; write {text.lstrip('*.')!r}")
+    host = canonical_host(text)
+    if not is_address(host) and registrable_domain(host) is None and "." in host:
+        raise ValueError(f"{text!r} would open every site under it; name the site")
+    return host
+
+
+def port(text: str) -> int:
+    """Read a TCP port."""
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= 65535:
+        raise ValueError(f"{text!r} is not a port; ports are numbers from 1 to 65535")
+    return int(text)
+
+
+def mail_address(text: str) -> str:
+    """Read one mail address."""
+    if not _MAIL.fullmatch(text) or not text.isprintable():
+        raise ValueError(f"{text!r} is not a mail address")
+    return text
