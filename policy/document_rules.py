@@ -73,8 +73,6 @@ def _approval(value: Value, action: Verdict | None) -> tuple[Approver, ...]:
     approvers = value.each_of([role.value for role in Approver], "an approver")
     if value.is_given and action is Verdict.ALLOW:
         value.report("the rule allows; there is nothing to approve")
-    if len(approvers) > 1:
-        value.report(f"{len(approvers)} approvers in turn: more than one {LATER}")
     return tuple(Approver(role) for role in approvers)
 
 
