@@ -1,260 +1,307 @@
-"""Asking for access: states, moves, and who may make them.
+"""Access requests in the database: every move is compare-and-set, with its event, in one transaction.
 
-    submitted -> approved -> (ended by time) | stopped
-              -> denied | withdrawn
-
-A request goes through its chain of approvers in turn; each approval but the last is a move from
-submitted to submitted, one step on. Every move is compare-and-set with its audit event in one
-transaction; a refused one is recorded as well.
+A refused move is recorded too, with its actor. What a request is and who may decide: `asking`.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-from admin.database import Database, Reader
+from admin import access_request_lists, audit, exemptions
+from admin.access_request_lists import get
+from admin.asking import (
+    MAX_REASON_LENGTH,
+    AccessRequest,
+    AlreadyOpenError,
+    Duration,
+    ForWhom,
+    InvalidRequestError,
+    NewAccessRequest,
+    NotAllowedError,
+    State,
+    TransitionError,
+    deciders,
+    deciders_of,
+    may_stop,
+    site_of,
+    took_part,
+)
+from admin.audit import Detail, Event, EventKind
+from admin.clock import to_ms
+from admin.database import Database, Transaction
+from policy.deciding import zone_of
+from policy.state import Exemption
 from policy.town_policy import Approver, Policy
 
-MAX_REASON_LENGTH = 500
 # By when an approver should have answered: the order of the inbox. Nothing happens by itself.
 ANSWER_WITHIN = timedelta(days=1)
 
-
-class State(StrEnum):
-    """Where a request stands. ENDED is never stored: it is APPROVED past its expiry."""
-
-    SUBMITTED = "submitted"
-    APPROVED = "approved"
-    DENIED = "denied"
-    WITHDRAWN = "withdrawn"
-    STOPPED = "stopped"
-    ENDED = "ended"
+# Every move there is, and the event that tells of it.
+_MOVES: Mapping[tuple[State, State], EventKind] = {
+    (State.SUBMITTED, State.SUBMITTED): EventKind.REQUEST_ENDORSED,
+    (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_APPROVED,
+    (State.SUBMITTED, State.DENIED): EventKind.REQUEST_DENIED,
+    (State.SUBMITTED, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
+    (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
+}
 
 
-class ForWhom(StrEnum):
-    """Who gets access."""
-
-    PERSON = "person"
-    DEPARTMENT = "department"
-
-
-class Duration(StrEnum):
-    """How long access is asked for."""
-
-    HOUR = "hour"
-    TODAY = "today"
-    WEEK = "week"
-    MONTH = "month"
-
-    def end(self, starts_at: datetime, zone: ZoneInfo) -> datetime:
-        """Return when access that starts at an instant (aware) ends, in UTC.
-
-        An hour later; at the town's next midnight; at the same wall time 7 or 30 days later.
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class NewAccessRequest:
-    """What a form was filled in with, and what the block page's link said."""
-
-    host: str
-    person: str
-    department: str | None
-    for_whom: ForWhom
-    reason: str
-    duration: Duration
-    chain: tuple[Approver, ...]
-    code: str
-    policy_version: str
-    rule: str | None = None
-    category: str | None = None
-    entry: str | None = None
-    source: str | None = None
-    browser: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """A person's ask, as it stands.
-
-    `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
-    `step` counts the approvers of `chain` who agreed. `decided_by` made the last move, with `note`
-    as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
-    """
-
-    id: int
-    state: State
-    host: str
-    person: str
-    department: str | None
-    for_whom: ForWhom
-    reason: str
-    duration: Duration
-    rule: str | None
-    category: str | None
-    entry: str | None
-    source: str | None
-    code: str
-    policy_version: str
-    browser: str | None
-    chain: tuple[Approver, ...]
-    step: int
-    submitted_at: datetime
-    due_at: datetime
-    decided_at: datetime | None
-    decided_by: str | None
-    note: str | None
-    exemption: str | None
-    expires_at: datetime | None
-
-    @property
-    def number(self) -> str:
-        """The number people use, like "REQ-123"."""
-        return f"REQ-{self.id}"
-
-    @property
-    def waits_for(self) -> Approver | None:
-        """The approver whose answer is awaited, None when none is."""
-        return self.chain[self.step] if self.state is State.SUBMITTED else None
-
-    def state_at(self, now: datetime) -> State:
-        """Return the state, ENDED for access whose time is over."""
-        is_over = self.expires_at is not None and now >= self.expires_at
-        return State.ENDED if self.state is State.APPROVED and is_over else self.state
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One line of a request's time line. `role` is the approver's part in the chain, if any."""
-
-    at: datetime
-    actor: str
-    after: State
-    role: Approver | None
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How often a department went to a site. Under 3 people are shown as "under 3"."""
-
-    tries: int
-    people: int
-
-
-class InvalidRequestError(ValueError):
-    """A field of the form cannot be accepted; nothing was sent."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-class AlreadyOpenError(Exception):
-    """The person has asked for this site and it is not decided yet: `request`."""
-
-    def __init__(self, request: AccessRequest) -> None:
-        super().__init__(f"{request.number} for {request.host} is still open")
-        self.request = request
-
-
-class UnknownRequestError(LookupError):
-    """There is no such request, or the person may not see it."""
-
-
-class NotAllowedError(PermissionError):
-    """The person may not make this move; recorded, nothing changed."""
-
-
-class TransitionError(Exception):
-    """The request is no longer in the state the move starts from: `request` is how it stands."""
-
-    def __init__(self, request: AccessRequest, message: str) -> None:
-        super().__init__(message)
-        self.request = request
-
-
-def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:
-    """Return the people who may answer the present step; empty when none is awaited."""
-    raise NotImplementedError
-
-
-def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may end access that was granted: IT security, or an approver of the chain."""
-    raise NotImplementedError
-
-
-async def submit(db: Database, new: NewAccessRequest, at: datetime) -> AccessRequest:
+async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: datetime) -> AccessRequest:
     """Send a request to its first approver.
 
     Raises InvalidRequestError, and AlreadyOpenError when the person's request for the same site is
     not decided yet.
     """
-    raise NotImplementedError
+    site = site_of(new.host)
+    reason = _text("reason", new.reason, "Enter what you need it for")
+    if not new.chain:
+        raise InvalidRequestError("host", f"Nobody can allow {site}; the help desk can say more")
+    if not all(deciders_of(policy, role, new.person, new.department) for role in new.chain):
+        raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
+    if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
+        raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
+    async with db.transaction() as t:
+        open_already = await access_request_lists.open_request_of(t, site, new.person)
+        if open_already is not None:
+            raise AlreadyOpenError(open_already)
+        id_ = await t.insert(
+            "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
+            " category, entry, source, code, policy_version, browser, chain, submitted_at, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            State.SUBMITTED.value,
+            site,
+            new.person,
+            new.department,
+            new.for_whom.value,
+            reason,
+            new.duration.value,
+            new.rule,
+            new.category,
+            new.entry,
+            new.source,
+            new.code,
+            new.policy_version,
+            new.browser,
+            json.dumps([role.value for role in new.chain]),
+            to_ms(at),
+            to_ms(at + ANSWER_WITHIN),
+        )
+        request = await get(t, id_)
+        details: dict[str, Detail] = {
+            "after": request.state.value,
+            "host": site,
+            "for_whom": new.for_whom.value,
+            "duration": new.duration.value,
+            "chain": [role.value for role in new.chain],
+            "rule": new.rule,
+            "category": new.category,
+            "code": new.code,
+            "policy_version": new.policy_version,
+        }
+        await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, new.person, request.number, at, details))
+    return request
 
 
 async def approve(
-    db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, expires_at: datetime | None = None
+    db: Database,
+    policy: Policy,
+    id_: int,
+    *,
+    actor: str,
+    at: datetime,
+    seen_step: int | None = None,
+    expires_at: datetime | None = None,
 ) -> AccessRequest:
     """Agree for the present step; the last one opens access until `expires_at`.
 
-    `expires_at` (default: as asked) is after `at` and not later than the longest duration.
+    `seen_step` is the step that the person was shown: an answer sent twice never answers two
+    steps. `expires_at` (default: as asked) is after `at` and not later than the longest duration.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
-    raise NotImplementedError
+    zone = zone_of(policy)
+    latest = Duration.MONTH.end(at, zone)
+    if expires_at is not None and not at < expires_at <= latest:
+        raise ValueError(
+            f"access may end between now and {latest.isoformat()}, not at {expires_at.isoformat()}"
+        )
+
+    async def agree(t: Transaction, request: AccessRequest) -> None:
+        if request.step + 1 < len(request.chain):
+            await _move(t, request, State.SUBMITTED, actor=actor, at=at)
+            return
+        ends_at = expires_at or request.duration.end(at, zone)
+        # Only the risk that IT security was asked about: what becomes one later was never accepted.
+        accepts_risk = (
+            Approver.IT_SECURITY in request.chain and request.category in policy.security_categories
+        )
+        exemption = Exemption(
+            id="",
+            host=request.host,
+            granted_at=at,
+            expires_at=ends_at,
+            person=request.person if request.for_whom is ForWhom.PERSON else None,
+            department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
+            accepts_security_risk=accepts_risk,
+        )
+        details: dict[str, Detail] = {
+            "expires_at": ends_at.isoformat(),
+            "accepts_security_risk": accepts_risk,
+        }
+        await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
+        await exemptions.grant(t, request.id, exemption, approved_by=actor)
+
+    def refusal(request: AccessRequest) -> _Refusal | None:
+        return _may_not_decide(policy, request, actor, seen_step)
+
+    return await _attempt(db, id_, actor, at, "approve", refusal, agree)
 
 
 async def deny(
-    db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, reason: str
+    db: Database,
+    policy: Policy,
+    id_: int,
+    *,
+    actor: str,
+    at: datetime,
+    reason: str,
+    seen_step: int | None = None,
 ) -> AccessRequest:
-    """Do not allow; the asker reads `reason` (1 to 500 characters). Raises as approve does."""
-    raise NotImplementedError
+    """Do not allow; the asker reads `reason` (1 to 500 characters).
+
+    Raises as approve does, and InvalidRequestError for the reason.
+    """
+    note = _text("reason", reason, "Enter why, so that the asker knows")
+
+    async def disagree(t: Transaction, request: AccessRequest) -> None:
+        await _move(t, request, State.DENIED, actor=actor, at=at, note=note)
+
+    def refusal(request: AccessRequest) -> _Refusal | None:
+        return _may_not_decide(policy, request, actor, seen_step)
+
+    return await _attempt(db, id_, actor, at, "deny", refusal, disagree)
 
 
 async def withdraw(db: Database, id_: int, *, actor: str, at: datetime) -> AccessRequest:
     """Take one's own request back before it is decided. Raises as approve does."""
-    raise NotImplementedError
+
+    async def take_back(t: Transaction, request: AccessRequest) -> None:
+        await _move(t, request, State.WITHDRAWN, actor=actor, at=at)
+
+    def refusal(request: AccessRequest) -> _Refusal | None:
+        if actor != request.person:
+            return NotAllowedError(f"{request.number} is another person's request")
+        return None if request.state is State.SUBMITTED else _too_late(request)
+
+    return await _attempt(db, id_, actor, at, "withdraw", refusal, take_back)
 
 
 async def stop(
     db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, reason: str
 ) -> AccessRequest:
-    """End access that was granted, now. Raises as approve does."""
-    raise NotImplementedError
+    """End access that was granted, now; the asker reads `reason`. Raises as deny does."""
+    note = _text("reason", reason, "Enter why, so that the asker knows")
+
+    async def end(t: Transaction, request: AccessRequest) -> None:
+        await _move(t, request, State.STOPPED, actor=actor, at=at, note=note)
+        await exemptions.stop(t, request.id, stopped_by=actor, at=at)
+
+    def refusal(request: AccessRequest) -> _Refusal | None:
+        if not may_stop(policy, request, actor):
+            return NotAllowedError(f"{actor} has no say over access by {request.number}")
+        return None if request.state_at(at) is State.APPROVED else _too_late(request)
+
+    return await _attempt(db, id_, actor, at, "stop", refusal, end)
 
 
-async def get(db: Reader, id_: int) -> AccessRequest:
-    """Return a request. Raises UnknownRequestError."""
-    raise NotImplementedError
+type _Refusal = NotAllowedError | TransitionError
 
 
-async def mine(db: Reader, person: str | None, browser: str | None) -> list[AccessRequest]:
-    """Return the person's requests and those sent from the browser, newest first, 200 at most."""
-    raise NotImplementedError
+async def _attempt(
+    db: Database,
+    id_: int,
+    actor: str,
+    at: datetime,
+    what: str,
+    refusal: Callable[[AccessRequest], _Refusal | None],
+    change: Callable[[Transaction, AccessRequest], Awaitable[None]],
+) -> AccessRequest:
+    """Make a move, or record that it was refused and raise why; in one transaction either way."""
+    async with db.transaction() as t:
+        request = await get(t, id_)
+        refused = refusal(request)
+        if refused is None:
+            await change(t, request)
+            return await get(t, id_)
+        details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
+        await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
+    raise refused
 
 
-async def to_decide(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
-    """Return the requests that wait for this person, nearest deadline first."""
-    raise NotImplementedError
+async def _move(
+    t: Transaction,
+    request: AccessRequest,
+    after: State,
+    *,
+    actor: str,
+    at: datetime,
+    note: str | None = None,
+    details: Mapping[str, Detail] | None = None,
+) -> None:
+    """Compare with the state that was read, set the new one, record the event."""
+    kind = _MOVES[request.state, after]
+    answers = request.waits_for if after is not State.WITHDRAWN else None
+    moved = await t.execute(
+        "UPDATE access_request SET state = ?, step = step + ?, due_at = ?, decided_at = ?, decided_by = ?,"
+        " note = ? WHERE id = ? AND state = ? AND step = ?",
+        after.value,
+        after is State.SUBMITTED,
+        to_ms(at + ANSWER_WITHIN),
+        to_ms(at),
+        actor,
+        note,
+        request.id,
+        request.state.value,
+        request.step,
+    )
+    if not moved:
+        raise _too_late(request)
+    moved_details: dict[str, Detail] = {
+        "before": request.state.value,
+        "after": after.value,
+        "role": answers.value if answers else None,
+        "note": note,
+        **(details or {}),
+    }
+    await audit.record(t, Event(kind, actor, request.number, at, moved_details))
 
 
-async def open_request_for(db: Reader, host: str, department: str | None) -> AccessRequest | None:
-    """Return a department's undecided request for the site, the oldest, None when there is none."""
-    raise NotImplementedError
+def _may_not_decide(
+    policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
+) -> _Refusal | None:
+    if actor == request.person:
+        return NotAllowedError("This is your own request. It goes to someone else.")
+    is_present = seen_step is None or seen_step == request.step
+    if actor in deciders(policy, request) and is_present:
+        return None
+    if actor in took_part(policy, request):
+        return _too_late(request)
+    if request.state is State.SUBMITTED:
+        return NotAllowedError(f"{request.number} does not wait for {actor}")
+    return NotAllowedError(f"{actor} has no say in {request.number}")
 
 
-async def earlier_decisions(db: Reader, host: str, department: str | None) -> list[AccessRequest]:
-    """Return a department's decided requests for the site, newest first, 20 at most."""
-    raise NotImplementedError
+def _too_late(request: AccessRequest) -> TransitionError:
+    if request.state is State.SUBMITTED:
+        return TransitionError(request, f"{request.number} went on to its next approver")
+    return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")
 
 
-async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
-    """Return what happened to a request, oldest first; refused moves are not part of it."""
-    raise NotImplementedError
-
-
-async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
-    """Return requests whose access is in force at `at`, the one that ends first at the start."""
-    raise NotImplementedError
+def _text(field: str, text: str, when_empty: str) -> str:
+    """Return what a person wrote, tidied: browsers send CRLF, and nobody means control characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    tidy = "".join(c for c in lines if c == "\n" or c.isprintable()).strip()
+    if not tidy:
+        raise InvalidRequestError(field, when_empty)
+    if len(tidy) > MAX_REASON_LENGTH:
+        raise InvalidRequestError(field, f"Use {MAX_REASON_LENGTH} characters at most; this has {len(tidy)}")
+    return tidy

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from admin.access_requests import AccessRequest, Duration, ForWhom, Move, Reach
+from admin.asking import AccessRequest, Duration, ForWhom, Move
 from admin.clock import Clock, utc_now
 from admin.database import Database
 from admin.sessions import Opened, Session
 from admin.state_folder import StateFolder
-from admin.visits import Cursor, VisitFilter, VisitRow
+from admin.visits import Cursor, Reach, VisitFilter, VisitRow
 from policy.ask_token import AskToken
 from policy.town_policy import Policy
 

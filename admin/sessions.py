@@ -5,16 +5,25 @@ knows the person by the device: it may send what that link asked for and see the
 from this browser; it never decides.
 """
 
-from dataclasses import dataclass
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from admin.database import Database, Transaction
+from pydantic import TypeAdapter
+
+from admin.clock import from_ms, to_ms
+from admin.database import Database, Reader, Row, Transaction
 from policy.ask_token import AskToken
 
 SIGNED_IN_LIFETIME = timedelta(hours=12)
 SIGNED_IN_IDLE = timedelta(hours=2)
 DEVICE_LIFETIME = timedelta(days=30)
+
+# That a session is used is written down once a minute, not with every page.
+_SEEN_EVERY = timedelta(minutes=1)
+_ASK = TypeAdapter(AskToken)
 
 
 class Level(StrEnum):
@@ -62,27 +71,127 @@ class Opened:
 
 async def open_signed_in(t: Transaction, person: str, now: datetime, previous: Session | None) -> Opened:
     """Open a session with a new token; `previous` ends, its browser and followed links carry over."""
-    raise NotImplementedError
+    device = previous.device if previous else None
+    browser = previous.browser if previous else secrets.token_urlsafe(16)
+    opened = await _open(t, _new(Level.SIGNED_IN, person, device, browser, now))
+    if previous is not None:
+        await t.execute(
+            "UPDATE followed_ask SET session = ? WHERE session = ?", opened.session.id, previous.id
+        )
+        await t.execute("DELETE FROM session WHERE id = ?", previous.id)
+    await t.execute("DELETE FROM session WHERE ends_at <= ?", to_ms(now))
+    return opened
 
 
 async def follow_ask(db: Database, ask: AskToken, now: datetime, current: Session | None) -> Opened:
     """Remember an Ask link that was followed, so that its form may be sent later than 15 minutes.
 
-    A signed-in session, or one of the same person and device, goes on; else one of level DEVICE opens.
+    A signed-in session, or one of the same person and device, goes on; else one of level DEVICE
+    opens, in the same browser.
     """
-    raise NotImplementedError
+    async with db.transaction() as t:
+        if current is not None and (
+            current.is_signed_in or (current.person, current.device) == (ask.person, ask.device)
+        ):
+            opened = Opened(current, None)
+        else:
+            browser = current.browser if current else secrets.token_urlsafe(16)
+            opened = await _open(t, _new(Level.DEVICE, ask.person, ask.device, browser, now))
+        await t.execute(
+            "INSERT OR REPLACE INTO followed_ask (session, code, ask, followed_at) VALUES (?, ?, ?, ?)",
+            opened.session.id,
+            ask.code,
+            _ASK.dump_json(ask).decode(),
+            to_ms(now),
+        )
+    return opened
 
 
-async def followed_ask(db: Database, session: Session, code: str) -> AskToken | None:
+async def followed_ask(db: Reader, session: Session, code: str) -> AskToken | None:
     """Return what an Ask link that this session followed said, None when it did not follow it."""
-    raise NotImplementedError
+    row = await db.fetch_one("SELECT ask FROM followed_ask WHERE session = ? AND code = ?", session.id, code)
+    return _ASK.validate_json(row["ask"]) if row else None
 
 
 async def session_of(db: Database, token: str, now: datetime) -> Session | None:
     """Return the session of a cookie's token; None when it is unknown, ended or idle too long."""
-    raise NotImplementedError
+    row = await db.fetch_one("SELECT * FROM session WHERE token_digest = ?", _digest(token))
+    if row is None or now >= from_ms(row["ends_at"]):
+        return None
+    session = _session(row)
+    idle = now - from_ms(row["seen_at"])
+    if session.is_signed_in and idle >= SIGNED_IN_IDLE:
+        return None
+    if idle >= _SEEN_EVERY:
+        async with db.transaction() as t:
+            await t.execute("UPDATE session SET seen_at = ? WHERE id = ?", to_ms(now), session.id)
+    return session
 
 
-async def end(db: Database, session: Session, now: datetime) -> None:
-    """Sign out: the token opens nothing any more."""
-    raise NotImplementedError
+async def end(t: Transaction, session: Session) -> None:
+    """End a session: its token opens nothing any more."""
+    await t.execute("DELETE FROM session WHERE id = ?", session.id)
+
+
+async def end_all_of(t: Transaction, person: str) -> None:
+    """End every session of a person."""
+    await t.execute("DELETE FROM session WHERE person = ?", person)
+
+
+async def show_names(t: Transaction, session: Session, until: datetime) -> Session:
+    """Show names in the visit log to this session until then."""
+    await t.execute("UPDATE session SET names_until = ? WHERE id = ?", to_ms(until), session.id)
+    return replace(session, names_until=until)
+
+
+def _new(level: Level, person: str | None, device: str | None, browser: str, now: datetime) -> Session:
+    lifetime = SIGNED_IN_LIFETIME if level is Level.SIGNED_IN else DEVICE_LIFETIME
+    return Session(
+        id=0,  # given by the database
+        level=level,
+        person=person,
+        device=device,
+        browser=browser,
+        csrf_token=secrets.token_urlsafe(32),
+        opened_at=now,
+        ends_at=now + lifetime,
+    )
+
+
+async def _open(t: Transaction, new: Session) -> Opened:
+    token = secrets.token_urlsafe(32)
+    id_ = await t.insert(
+        "INSERT INTO session"
+        " (token_digest, level, person, device, browser, csrf_token, opened_at, seen_at, ends_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _digest(token),
+        new.level.value,
+        new.person,
+        new.device,
+        new.browser,
+        new.csrf_token,
+        to_ms(new.opened_at),
+        to_ms(new.opened_at),
+        to_ms(new.ends_at),
+    )
+    return Opened(replace(new, id=id_), token)
+
+
+def _session(row: Row) -> Session:
+    names_until = row["names_until"]
+    return Session(
+        id=row["id"],
+        level=Level(row["level"]),
+        person=row["person"],
+        device=row["device"],
+        browser=row["browser"],
+        csrf_token=row["csrf_token"],
+        opened_at=from_ms(row["opened_at"]),
+        ends_at=from_ms(row["ends_at"]),
+        names_until=from_ms(names_until) if names_until is not None else None,
+    )
+
+
+def _digest(token: str) -> bytes:
+    # A token has 256 random bits: a plain digest of it cannot be searched.
+    return hashlib.sha256(token.encode()).digest()

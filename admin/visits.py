@@ -79,6 +79,14 @@ class VisitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How often a department went to a site. Under 3 people are shown as "under 3"."""
+
+    tries: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """The place of a row in the log, newest first."""
 

@@ -1,0 +1,148 @@
+"""Access requests as people look for them: one, mine, to decide, in force, and a time line."""
+
+import json
+from datetime import datetime
+
+from admin import audit, exemptions
+from admin.asking import (
+    AccessRequest,
+    Duration,
+    ForWhom,
+    Move,
+    State,
+    UnknownRequestError,
+    deciders,
+    site_of,
+)
+from admin.audit import EventKind
+from admin.clock import from_ms, to_ms
+from admin.database import Reader, Row
+from policy.town_policy import Approver, Policy
+
+_SELECT = """
+    SELECT access_request.*, exemption.id AS exemption, exemption.expires_at
+    FROM access_request LEFT JOIN exemption ON exemption.access_request = access_request.id
+"""
+_TIME_LINE = frozenset(
+    {
+        EventKind.REQUEST_SUBMITTED,
+        EventKind.REQUEST_ENDORSED,
+        EventKind.REQUEST_APPROVED,
+        EventKind.REQUEST_DENIED,
+        EventKind.REQUEST_WITHDRAWN,
+        EventKind.REQUEST_STOPPED,
+    }
+)
+
+
+async def get(db: Reader, id_: int) -> AccessRequest:
+    """Return a request. Raises UnknownRequestError."""
+    row = await db.fetch_one(f"{_SELECT} WHERE access_request.id = ?", id_)
+    if row is None:
+        raise UnknownRequestError(f"there is no request REQ-{id_}")
+    return _access_request(row)
+
+
+async def mine(db: Reader, person: str | None, browser: str | None) -> list[AccessRequest]:
+    """Return the person's requests and those sent from the browser, newest first, 200 at most."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE access_request.person = ? OR browser = ? ORDER BY access_request.id DESC LIMIT 200",
+        person,
+        browser,
+    )
+    return [_access_request(row) for row in rows]
+
+
+async def to_decide(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
+    """Return the requests that wait for this person, nearest deadline first."""
+    rows = await db.fetch_all(f"{_SELECT} WHERE state = 'submitted' ORDER BY due_at, access_request.id")
+    return [request for request in map(_access_request, rows) if person in deciders(policy, request)]
+
+
+async def open_request_for(db: Reader, host: str, department: str | None) -> AccessRequest | None:
+    """Return a department's undecided request for the site, the oldest, None when there is none."""
+    row = await db.fetch_one(
+        f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
+        " AND state = 'submitted' ORDER BY access_request.id LIMIT 1",
+        site_of(host),
+        department,
+    )
+    return _access_request(row) if row else None
+
+
+async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest | None:
+    """Return the person's own undecided request for the site, None when there is none."""
+    row = await db.fetch_one(
+        f"{_SELECT} WHERE access_request.host = ? AND access_request.person = ? AND state = 'submitted'",
+        site,
+        person,
+    )
+    return _access_request(row) if row else None
+
+
+async def earlier_decisions(db: Reader, host: str, department: str | None) -> list[AccessRequest]:
+    """Return a department's decided requests for the site, newest first, 20 at most."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
+        " AND state IN ('approved', 'denied', 'stopped') ORDER BY access_request.id DESC LIMIT 20",
+        site_of(host),
+        department,
+    )
+    return [_access_request(row) for row in rows]
+
+
+async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return requests whose access is in force at `at`, the one that ends first at the start."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE exemption.stopped_at IS NULL AND exemption.expires_at > ?"
+        " ORDER BY exemption.expires_at",
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
+
+
+async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
+    """Return what happened to a request, oldest first; refused moves are not part of it."""
+    moves = []
+    for event in await audit.events_of(db, request.number):
+        if event.kind in _TIME_LINE:
+            role, note = event.details.get("role"), event.details.get("note")
+            moves.append(
+                Move(
+                    at=event.at,
+                    actor=event.actor,
+                    after=State(str(event.details["after"])),
+                    role=Approver(role) if isinstance(role, str) else None,
+                    note=note if isinstance(note, str) else None,
+                )
+            )
+    return moves
+
+
+def _access_request(row: Row) -> AccessRequest:
+    return AccessRequest(
+        id=row["id"],
+        state=State(row["state"]),
+        host=row["host"],
+        person=row["person"],
+        department=row["department"],
+        for_whom=ForWhom(row["for_whom"]),
+        reason=row["reason"],
+        duration=Duration(row["duration"]),
+        rule=row["rule"],
+        category=row["category"],
+        entry=row["entry"],
+        source=row["source"],
+        code=row["code"],
+        policy_version=row["policy_version"],
+        browser=row["browser"],
+        chain=tuple(Approver(role) for role in json.loads(row["chain"])),
+        step=row["step"],
+        submitted_at=from_ms(row["submitted_at"]),
+        due_at=from_ms(row["due_at"]),
+        decided_at=from_ms(row["decided_at"]) if row["decided_at"] is not None else None,
+        decided_by=row["decided_by"],
+        note=row["note"],
+        exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
+        expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
+    )

@@ -1,0 +1,237 @@
+"""What an access request is, and who may decide it. Pure: the table and its moves are `access_requests`.
+
+    submitted -> approved -> (ended by time) | stopped
+              -> denied | withdrawn
+
+A request goes through its chain of approvers in turn; each approval but the last is a move from
+submitted to submitted, one step on.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from categories.host_name import is_address, registrable_domain
+from policy.town_policy import Approver, Policy
+
+MAX_REASON_LENGTH = 500
+# By when an approver should have answered: the order of the inbox. Nothing happens by itself.
+ANSWER_WITHIN = timedelta(days=1)
+
+
+class State(StrEnum):
+    """Where a request stands. ENDED is never stored: it is APPROVED past its expiry."""
+
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+    ENDED = "ended"
+
+
+class ForWhom(StrEnum):
+    """Who gets access."""
+
+    PERSON = "person"
+    DEPARTMENT = "department"
+
+
+class Duration(StrEnum):
+    """How long access is asked for."""
+
+    HOUR = "hour"
+    TODAY = "today"
+    WEEK = "week"
+    MONTH = "month"
+
+    def end(self, starts_at: datetime, zone: ZoneInfo) -> datetime:
+        """Return when access that starts at an instant (aware) ends, in UTC.
+
+        An hour later; at the town's next midnight; at the same wall time 7 or 30 days later.
+        """
+        wall = starts_at.astimezone(zone)
+        match self:
+            case Duration.HOUR:
+                return starts_at.astimezone(UTC) + timedelta(hours=1)
+            case Duration.TODAY:
+                tomorrow = wall.date() + timedelta(days=1)
+                return datetime.combine(tomorrow, time(), tzinfo=zone).astimezone(UTC)
+            case Duration.WEEK:
+                return (wall + timedelta(days=7)).astimezone(UTC)
+            case Duration.MONTH:
+                return (wall + timedelta(days=30)).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccessRequest:
+    """What a form was filled in with, and what the block page's link said."""
+
+    host: str
+    person: str
+    department: str | None
+    for_whom: ForWhom
+    reason: str
+    duration: Duration
+    chain: tuple[Approver, ...]
+    code: str
+    policy_version: str
+    rule: str | None = None
+    category: str | None = None
+    entry: str | None = None
+    source: str | None = None
+    browser: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """A person's ask, as it stands.
+
+    `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
+    `step` counts the approvers of `chain` who agreed. `decided_by` made the last move, with `note`
+    as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
+    """
+
+    id: int
+    state: State
+    host: str
+    person: str
+    department: str | None
+    for_whom: ForWhom
+    reason: str
+    duration: Duration
+    rule: str | None
+    category: str | None
+    entry: str | None
+    source: str | None
+    code: str
+    policy_version: str
+    browser: str | None
+    chain: tuple[Approver, ...]
+    step: int
+    submitted_at: datetime
+    due_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    note: str | None
+    exemption: str | None
+    expires_at: datetime | None
+
+    @property
+    def number(self) -> str:
+        """The number people use, like "REQ-123"."""
+        return f"REQ-{self.id}"
+
+    @property
+    def waits_for(self) -> Approver | None:
+        """The approver whose answer is awaited, None when none is."""
+        return self.chain[self.step] if self.state is State.SUBMITTED else None
+
+    def state_at(self, now: datetime) -> State:
+        """Return the state, ENDED for access whose time is over."""
+        is_over = self.expires_at is not None and now >= self.expires_at
+        return State.ENDED if self.state is State.APPROVED and is_over else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One line of a request's time line. `role` is the approver's part in the chain, if any."""
+
+    at: datetime
+    actor: str
+    after: State
+    role: Approver | None
+    note: str | None
+
+
+class InvalidRequestError(ValueError):
+    """A field of the form cannot be accepted; nothing was sent."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class AlreadyOpenError(Exception):
+    """The person has asked for this site and it is not decided yet: `request`."""
+
+    def __init__(self, request: AccessRequest) -> None:
+        super().__init__(f"{request.number} for {request.host} is still open")
+        self.request = request
+
+
+class UnknownRequestError(LookupError):
+    """There is no such request, or the person may not see it."""
+
+
+class NotAllowedError(PermissionError):
+    """The person may not make this move; recorded, nothing changed."""
+
+
+class TransitionError(Exception):
+    """The request is no longer in the state the move starts from: `request` is how it stands."""
+
+    def __init__(self, request: AccessRequest, message: str) -> None:
+        super().__init__(message)
+        self.request = request
+
+
+def site_of(host: str) -> str:
+    """Return the site that access to a canonical host opens: without a leading "www.".
+
+    Access covers its subdomains. Raises InvalidRequestError for what is not one site, like "com".
+    """
+    if is_address(host):
+        return host
+    site = host.removeprefix("www.")
+    if registrable_domain(site) is None:
+        site = host
+    if registrable_domain(site) is None:
+        raise InvalidRequestError("host", f"{host} is not one site; the help desk can say what to ask for")
+    return site
+
+
+def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return the people who may answer the present step; empty when none is awaited."""
+    if request.waits_for is None:
+        return frozenset()
+    return deciders_of(policy, request.waits_for, request.person, request.department)
+
+
+def deciders_of(policy: Policy, role: Approver, asker: str, department: str | None) -> frozenset[str]:
+    """Return the people who may answer for a role when this person of this department asks.
+
+    1. department_head: the head and the delegates; for a head's own request nobody here
+    2. it_security, town_administrator: as the policy's roles say
+    3. never the asker
+    4. nobody left: it goes up, to the town administrator, then to IT security
+    """
+    administrators = frozenset(policy.roles.get("town_administrator", ())) - {asker}
+    it_security = frozenset(policy.roles.get("it_security", ())) - {asker}
+    match role:
+        case Approver.DEPARTMENT_HEAD:
+            found = policy.departments.get(department) if department is not None else None
+            if found is None or found.head == asker:
+                people = frozenset[str]()
+            else:
+                people = frozenset({found.head, *found.delegates}) - {asker}
+        case Approver.IT_SECURITY:
+            people = it_security
+        case Approver.TOWN_ADMINISTRATOR:
+            people = administrators
+    return people or administrators or it_security
+
+
+def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return the people whose step is over, whoever of them answered it."""
+    is_open = request.state is State.SUBMITTED
+    steps = request.chain[: request.step] if is_open else request.chain
+    return frozenset().union(
+        *(deciders_of(policy, role, request.person, request.department) for role in steps)
+    )
+
+
+def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:
+    """Whether the person may end access that was granted: IT security, or an approver of the chain."""
+    return person in policy.roles.get("it_security", ()) or person in took_part(policy, request)
