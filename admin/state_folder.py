@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from policy import state_names
+
 
 class StateFolderError(Exception):
     """The state folder cannot be used; nothing was started."""
@@ -34,17 +36,17 @@ class StateFolder:
     @property
     def ca(self) -> Path:
         """The certificate authority: key and certificate."""
-        return self.proxy / "ca"
+        return self.root / state_names.CA
 
     @property
     def spool(self) -> Path:
         """Visit records on their way to the database."""
-        return self.proxy / "spool"
+        return self.root / state_names.SPOOL
 
     @property
     def metrics(self) -> Path:
         """The workers' metric values, one file a process."""
-        return self.proxy / "metrics"
+        return self.root / state_names.METRICS
 
     @property
     def admin(self) -> Path:
@@ -64,17 +66,17 @@ class StateFolder:
     @property
     def policy_snapshot(self) -> Path:
         """The policy snapshot (`policy.snapshot`)."""
-        return self.published / "policy.snapshot"
+        return self.root / state_names.POLICY_SNAPSHOT
 
     @property
     def ask_token_key(self) -> Path:
         """The key that signs ask tokens: 32 random bytes."""
-        return self.published / "ask-token.key"
+        return self.root / state_names.ASK_TOKEN_KEY
 
     @property
     def categories(self) -> Path:
         """Category snapshots, a folder each, and the pointer to the current one."""
-        return self.published / "categories"
+        return self.root / state_names.CATEGORIES
 
     def create(self) -> None:
         """Make every folder, with its rights.

@@ -1,0 +1,32 @@
+"""`towngate proxy`: the proxy's workers and the metrics listener, without the admin site."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from admin.command import CommandError
+from admin.commands.address import AddressType
+from admin.state_folder import StateFolder, StateFolderError
+from admin.supervisor import Address, Parts, StartError, Supervisor
+from policy.log_lines import configure_logging
+
+
+@click.command(epilog="Example: towngate proxy --state /var/lib/towngate --proxy 10.0.0.5:8080")
+@click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+@click.option(
+    "--proxy", "address", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Proxy."
+)
+@click.option(
+    "--metrics", type=AddressType(), default="127.0.0.1:9464", show_default=True, help="For Prometheus."
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
+@click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
+def proxy(state: Path, address: Address, metrics: Address, workers: int, hosts: Path | None) -> None:
+    """Run the proxy with what has been published in the state folder, until SIGTERM or Ctrl-C."""
+    configure_logging("supervisor")
+    parts = Parts(StateFolder(state.resolve()), address, metrics, None, workers, hosts)
+    try:
+        asyncio.run(Supervisor(parts).run(lambda: click.echo("ready")))
+    except (StateFolderError, StartError) as error:
+        raise CommandError(str(error)) from error

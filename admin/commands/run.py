@@ -1,0 +1,155 @@
+"""`towngate run`: everything on one machine, in the foreground."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from admin import first_start
+from admin.command import CommandError
+from admin.commands.address import AddressType
+from admin.demo_web import demo_web
+from admin.first_policy import first_policy
+from admin.state_folder import StateFolder, StateFolderError
+from admin.supervisor import Address, Parts, StartError, Supervisor
+from categories.taxonomy import taxonomy
+from policy.document import load_document
+from policy.log_lines import configure_logging
+from policy.problem import PolicyError
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+@click.command(epilog="Example: towngate run --state /var/lib/towngate --proxy 10.0.0.5:8080 --workers 4")
+@click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+@click.option("--proxy", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Proxy.")
+@click.option("--admin", type=AddressType(), default="127.0.0.1:8000", show_default=True, help="Admin site.")
+@click.option(
+    "--metrics", type=AddressType(), default="127.0.0.1:9464", show_default=True, help="For Prometheus."
+)
+@click.option("--admin-url", help="The admin site as people reach it.  [default: made from --admin]")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Proxy processes.")
+@click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
+@click.option("--demo", is_flag=True, help="A made-up town with a little web of its own, on loopback.")
+@click.option("--town-name", help="First start: the town's name.")
+@click.option("--timezone", help="First start: its time zone, like America/New_York.")
+@click.option("--network", "networks", multiple=True, help="First start: a network of workstations (CIDR).")
+@click.option("--administrator", help="First start: the id of the first administrator, like jdoe.")
+@click.option("--password-file", type=Path, help="First start: a file with the administrator's password.")
+def run(
+    *,
+    state: Path,
+    proxy: Address,
+    admin: Address,
+    metrics: Address,
+    admin_url: str | None,
+    workers: int,
+    hosts: Path | None,
+    demo: bool,
+    town_name: str | None,
+    timezone: str | None,
+    networks: tuple[str, ...],
+    administrator: str | None,
+    password_file: Path | None,
+) -> None:
+    """Run the proxy, the admin site and the metrics listener until SIGTERM or Ctrl-C.
+
+    A first start without --demo asks for the town's name, networks and first administrator, and
+    writes a commented policy.yaml into the state folder.
+    """
+    configure_logging("supervisor")
+    folder = StateFolder(state.resolve())
+    url = admin_url or f"http://{admin}"
+    parts = Parts(folder, proxy, metrics, admin, workers, hosts, ("--admin-url", url))
+    try:
+        if demo:
+            asyncio.run(_run_demo(parts, url))
+            return
+        if not folder.policy_document.exists():
+            document, first_password = _asked(town_name, timezone, networks, administrator, password_file)
+            first_start.make_ready(folder, document)
+            asyncio.run(first_start.set_first_passwords(folder, first_password))
+        else:
+            first_start.make_ready(folder, "")
+        asyncio.run(Supervisor(parts).run(lambda: _announce(parts, url)))
+    except (StateFolderError, StartError) as error:
+        raise CommandError(str(error)) from error
+
+
+async def _run_demo(parts: Parts, url: str) -> None:
+    folder = parts.state
+    first_start.make_ready(folder, first_start.demo_policy())
+    passwords = await first_start.demo_passwords(folder)
+    web_folder = folder.root / "demo-web"
+    web_folder.mkdir(exist_ok=True)
+    async with demo_web(web_folder) as web:
+        hosts_file = web.hosts_file(web_folder / "hosts")
+
+        def on_ready() -> None:
+            _announce_demo(parts, passwords, web.ca_certificate)
+            _announce(parts, url)
+
+        await Supervisor(replace(parts, hosts_file=parts.hosts_file or hosts_file)).run(on_ready)
+
+
+def _asked(
+    town_name: str | None,
+    timezone: str | None,
+    networks: tuple[str, ...],
+    administrator: str | None,
+    password_file: Path | None,
+) -> tuple[str, dict[str, str]]:
+    """Return a first policy document and the administrator's password, asking for what is missing."""
+    said = town_name and timezone and networks and administrator and password_file
+    if not said and not sys.stdin.isatty():
+        raise CommandError(
+            "a first start needs --town-name, --timezone, --network, --administrator and "
+            "--password-file, or a terminal to ask them at; to look around first, add --demo"
+        )
+    town_name = town_name or click.prompt("The town's name")
+    timezone = timezone or click.prompt("Its time zone", default="America/New_York")
+    if not networks:
+        networks = tuple(click.prompt("Networks of its workstations (CIDR, by comma)").split(","))
+    administrator = administrator or click.prompt("Sign-in name of the first administrator, like jdoe")
+    try:
+        password = password_file.read_text().strip() if password_file else None
+    except OSError as error:
+        raise CommandError(f"{password_file}: {error.strerror}; it holds the first password") from error
+    password = password or click.prompt("Their password", hide_input=True, confirmation_prompt=True)
+    document = first_policy(town_name, timezone, [n.strip() for n in networks], administrator, administrator)
+    try:
+        load_document(document, taxonomy())
+    except PolicyError as error:
+        raise CommandError(f"no policy can be written from these answers: {error}") from error
+    return document, {administrator: password}
+
+
+def _announce(parts: Parts, url: str) -> None:
+    _console.print(f"proxy    {parts.proxy}  ({parts.workers} workers)")
+    _console.print(f"admin    {url}")
+    _console.print(f"metrics  http://{parts.metrics}/metrics")
+    _console.print(f"state    {parts.state.root}")
+    _console.print("ready")
+    sys.stdout.flush()
+
+
+def _announce_demo(parts: Parts, passwords: dict[str, str], web_ca: Path) -> None:
+    _console.print("The demo town of Exampleton. This machine is the workstation of the clerk in Finance.")
+    _console.print("Who can sign in to the admin site:")
+    for person, password in passwords.items():
+        _console.print(f"  {person:<14} {password}")
+    proxy = f"curl --proxy http://{parts.proxy}"
+    _console.print("Three lines to try, in another terminal:")
+    _console.print(f"  {proxy} --cacert {_shown(web_ca)} https://library.example/")
+    _console.print(f"  {proxy} --cacert {_shown(parts.state.ca / 'town-ca.pem')} https://cardroom.example/")
+    _console.print("  .venv/bin/towngate explain https://cardroom.example/ --as clerk")
+    _console.print()
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as it is best typed: from here, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,241 @@
+"""Starts Towngate's processes, keeps them running, and ends them.
+
+    supervisor ── admin       on a socket that the supervisor made
+               ├─ worker 1..N on one listening socket that the supervisor made and they share
+               └─ the metrics listener, in a thread of its own
+
+The sockets are the supervisor's, so that a port in use is found before anything starts and a
+process that is replaced loses no connection.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from admin.metrics_listener import MetricsListener
+from admin.state_folder import StateFolder
+
+logger = logging.getLogger(__name__)
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 4.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+
+
+class StartError(Exception):
+    """Something could not be started; everything that was is stopped again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read HOST:PORT. Raises ValueError when it is not."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"{text!r} is not HOST:PORT, like 127.0.0.1:8080")
+        return cls(host.strip("[]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What to run. None leaves a part out; `admin_arguments` go to `towngate admin`."""
+
+    state: StateFolder
+    proxy: Address | None
+    metrics: Address | None
+    admin: Address | None
+    workers: int = 2
+    hosts_file: Path | None = None
+    admin_arguments: tuple[str, ...] = ()
+
+
+class Supervisor:
+    """Runs the parts until told to stop."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._sockets: list[socket.socket] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._children: list[_Child] = []
+        self._metrics = MetricsListener(parts.state.metrics)
+        self._stopping = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Start everything, call `on_ready`, and keep it running until SIGTERM or SIGINT.
+
+        Raises StartError when a part cannot be started.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        try:
+            await self._start()
+            on_ready()
+            await self._stopping.wait()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        parts = self._parts
+        # Every port first: nothing is started when one of them is taken.
+        proxy_socket = self._listen("proxy", parts.proxy)
+        admin_socket = self._listen("admin", parts.admin)
+        if parts.metrics is not None:
+            self._metrics.forget_earlier_runs()
+            try:
+                self._metrics.start(parts.metrics.host, parts.metrics.port)
+            except OSError as error:
+                raise _port_error("metrics", parts.metrics, error) from error
+        if admin_socket is not None:
+            await self._keep(self._admin(admin_socket))
+        if proxy_socket is not None:
+            for number in range(1, parts.workers + 1):
+                await self._keep(self._worker(number, proxy_socket))
+
+    def _listen(self, what: str, address: Address | None) -> socket.socket | None:
+        if address is None:
+            return None
+        try:
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            listening = socket.create_server((address.host, address.port), family=family, backlog=1024)
+        except OSError as error:
+            raise _port_error(what, address, error) from error
+        listening.setblocking(False)
+        self._sockets.append(listening)
+        return listening
+
+    def _admin(self, listening: socket.socket) -> "_Child":
+        command = [
+            *(sys.executable, "-m", "admin.command", "admin"),
+            *("--state", str(self._parts.state.root), "--socket-fd", str(listening.fileno())),
+            *self._parts.admin_arguments,
+        ]
+        return _Child("admin", command, [listening.fileno()])
+
+    def _worker(self, number: int, listening: socket.socket) -> "_Child":
+        command = [
+            *(sys.executable, "-m", "proxy_addons", "--state", str(self._parts.state.root)),
+            *("--listen-fd", str(listening.fileno())),
+        ]
+        if self._parts.hosts_file is not None:
+            command += ["--hosts", str(self._parts.hosts_file)]
+        environment = {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)}
+        return _Child(f"proxy worker {number}", command, [listening.fileno()], environment)
+
+    async def _keep(self, child: "_Child") -> None:
+        """Start a child, wait until it serves, and restart it whenever it ends."""
+        self._children.append(child)
+        if not await child.start():
+            raise StartError(f"{child.name} did not start; see the lines above")
+        self._keepers.append(asyncio.create_task(self._restart(child), name=f"keep {child.name}"))
+
+    async def _restart(self, child: "_Child") -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            status = await child.ended()
+            self._metrics.forget(child.pid)
+            logger.error("process ended, restarting: name=%s status=%s pause=%.1f", child.name, status, pause)
+            await asyncio.sleep(pause)
+            served = await child.start()
+            pause = _FIRST_PAUSE_SECONDS if served else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _stop(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        # The workers end first, all at once: admin still takes in what their last visits were.
+        for ending in (self._children[1:], self._children[:1]):
+            for child in ending:
+                child.send(signal.SIGTERM)
+            await asyncio.gather(*(child.end_within(_STOP_SECONDS) for child in ending))
+        self._metrics.stop()
+        for listening in self._sockets:
+            listening.close()
+
+
+class _Child:
+    """A process that says `ready` on a pipe once it serves."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], fds: Sequence[int], environment: dict[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._fds = fds
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 before the first start."""
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> bool:
+        """Start it; return whether it served within 30 seconds."""
+        reading, writing = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                *("--ready-fd", str(writing)),
+                pass_fds=[*self._fds, writing],
+                env=self._environment,
+                # A terminal's Ctrl-C reaches the supervisor alone, which ends its children in order.
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 - a pipe, not a file
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader()
+            transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    return await reader.readline() == b"ready\n"
+            except TimeoutError:
+                return False
+            finally:
+                transport.close()
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit status."""
+        return await self._process.wait() if self._process else 0
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def end_within(self, seconds: float) -> None:
+        """Wait for its end, and kill it when it takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.ended()
+        except TimeoutError:
+            logger.error("process did not end in time, killed: name=%s", self.name)
+            self.send(signal.SIGKILL)
+            await self.ended()
+
+
+def _port_error(what: str, address: Address, error: OSError) -> StartError:
+    return StartError(
+        f"{what} cannot listen on {address}: {error.strerror}; end what uses it, "
+        f"or choose another address with --{what}"
+    )

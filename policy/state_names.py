@@ -1,0 +1,8 @@
+"""The names, below the state folder, of what one side writes and the other reads."""
+
+POLICY_SNAPSHOT = "published/policy.snapshot"
+ASK_TOKEN_KEY = "published/ask-token.key"  # noqa: S105 - a file's name
+CATEGORIES = "published/categories"
+CA = "proxy/ca"
+SPOOL = "proxy/spool"
+METRICS = "proxy/metrics"

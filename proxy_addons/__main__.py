@@ -1,0 +1,37 @@
+"""`python -m proxy_addons`: one worker, started by the supervisor (`towngate run` or `proxy`)."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from policy.log_lines import configure_logging
+from proxy_addons import worker
+from proxy_addons.chain import START_ERRORS
+
+
+def main() -> int:
+    """Run a worker. Exit code 2 when it could not start, with one line on why."""
+    parser = argparse.ArgumentParser(prog="python -m proxy_addons", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--hosts", type=Path)
+    arguments = parser.parse_args()
+    configure_logging("proxy")
+    settings = worker.WorkerSettings(
+        arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.hosts
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(worker.serve(settings))
+    except START_ERRORS as error:
+        print(f"towngate proxy: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

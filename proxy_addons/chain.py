@@ -1,0 +1,119 @@
+"""The addons, in the order they judge; loads in a worker and in a stock `mitmdump` alike:
+
+mitmdump -s proxy_addons/chain.py --set towngate_state=var -p 8080
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from mitmproxy import connection, ctx
+from mitmproxy.addonmanager import Loader
+
+from categories.taxonomy import taxonomy
+from policy import state_names
+from policy.decision import Cause, Lane
+from proxy_addons import certificate_authority, mitmproxy_changes, resolver
+from proxy_addons.connect_gate import ConnectGate
+from proxy_addons.dial_gate import DialGate
+from proxy_addons.gate import Gate, address_of
+from proxy_addons.request_gate import RequestGate
+from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
+from proxy_addons.spool import Spool
+from proxy_addons.visit_log import VisitLog
+
+logger = logging.getLogger(__name__)
+
+_FLUSH_SECONDS = 0.5
+
+
+class Towngate:
+    """Brings the gate up, keeps it fresh, and winds it down.
+
+    Until `open` has succeeded every hook fails closed, so that not one visit passes a proxy that
+    already listens but does not yet know its policy.
+    """
+
+    name = "towngate"
+
+    def __init__(self) -> None:
+        self.gate = Gate(taxonomy())
+        self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options of a stock mitmdump."""
+        loader.add_option("towngate_state", str, "var", "The state folder.")
+        loader.add_option("towngate_hosts", str, "", "A file of lines NAME:PORT ADDRESS:PORT.")
+
+    def open(self, state: Path, hosts_file: Path | None) -> None:
+        """Read policy, categories, CA and hosts; from here on visits are decided.
+
+        Raises NotPublishedError, CertificateAuthorityError, HostsFileError, or OSError when the
+        hosts file cannot be read.
+        """
+        watch = SnapshotWatch(state)
+        hosts = resolver.read_hosts_file(hosts_file) if hosts_file else {}
+        certificate_authority.ensure(state / state_names.CA, watch.judge.policy.town.name)
+        resolver.use(resolver.Resolver(lambda: watch.judge, hosts))
+        mitmproxy_changes.apply(self._on_malformed)
+        self.gate.open(watch, VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy))
+
+    def running(self) -> None:
+        """Start watching snapshots and writing visits."""
+        state = Path(ctx.options.towngate_state)
+        if not self.gate.is_open:
+            try:
+                self.open(state, Path(ctx.options.towngate_hosts) if ctx.options.towngate_hosts else None)
+            except START_ERRORS as error:
+                logger.error("%s", error)
+                ctx.master.shutdown()
+                return
+        ctx.options.update(**mitmproxy_options(state))
+        self._tasks = [
+            asyncio.create_task(self.gate.watch.follow(self.gate.log.judge_again), name="watch snapshots"),
+            asyncio.create_task(_flush(self.gate.log), name="flush visits"),
+        ]
+
+    def done(self) -> None:
+        """Write what is still open."""
+        for task in self._tasks:
+            task.cancel()
+        if self.gate.is_open:
+            self.gate.log.close()
+
+    def _on_malformed(self, client: connection.Client, reason: str) -> None:
+        judgement = self.gate.refused(address_of(client), Cause.MALFORMED)
+        self.gate.log.record(judgement, Lane.REFUSE, reason)
+
+
+def mitmproxy_options(state: Path) -> dict[str, object]:
+    """Return mitmproxy's own options as a filter needs them."""
+    options: dict[str, object] = {
+        # Nothing is dialled before it has been judged.
+        "connection_strategy": "lazy",
+        # Bytes that are neither TLS nor HTTP never become a raw tunnel.
+        "rawtcp": False,
+        # A page ends its connection, so that the next try can be a tunnel: HTTP/1.1 says so.
+        "http2": False,
+        "confdir": str(state / state_names.CA),
+    }
+    # Stock mitmdump answers for mitm.it by itself; a worker has no such addon.
+    return options | ({"onboarding": False} if "onboarding" in ctx.options else {})
+
+
+START_ERRORS = (
+    NotPublishedError,
+    certificate_authority.CertificateAuthorityError,
+    resolver.HostsFileError,
+    OSError,
+)
+
+
+async def _flush(log: VisitLog) -> None:
+    while True:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        log.flush()
+
+
+addons = [Towngate()]

@@ -1,0 +1,107 @@
+"""Who makes a connection: the proxy's side of identity, with Proxy Basic sign-in (RFC 7617)."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import secrets
+import time
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from mitmproxy import http
+
+from policy.town_policy import UnknownAction
+from policy.visit import Client
+from proxy_addons.judge import Judge
+
+_REMEMBER_SECONDS = 300.0
+_REMEMBER_WRONG_SECONDS = 30.0
+_MAX_REMEMBERED = 10_000
+
+
+class SignInRequiredError(Exception):
+    """The client must send a name and a proxy password that are right (407)."""
+
+
+class ClientIdentity:
+    """Tells clients apart by address and sign-in.
+
+    A password is checked in a thread, two at a time, because argon2id takes tens of milliseconds
+    by design; the answer is remembered for minutes under a keyed digest, never as the password.
+    """
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher()
+        self._checking = asyncio.Semaphore(2)
+        self._memory_key = secrets.token_bytes(32)
+        self._remembered: dict[bytes, tuple[float, bool]] = {}
+
+    async def identify(self, address: str, headers: http.Headers, judge: Judge) -> Client:
+        """Return who makes a request, and take the password out of its headers.
+
+        Raises SignInRequiredError when a name and password are wrong, or missing where policy
+        wants them.
+        """
+        authorization = headers.pop("Proxy-Authorization", None)
+        headers.pop("Proxy-Connection", None)
+        if authorization is not None:
+            person, password = _basic_credentials(authorization)
+            if not await self._is_right(person, password, judge):
+                raise SignInRequiredError
+            return judge.identities.identify(address, signed_in=person)
+        client = judge.identities.identify(address)
+        if not client.is_known and judge.policy.unknown is UnknownAction.SIGN_IN:
+            raise SignInRequiredError
+        return client
+
+    async def _is_right(self, person: str, password: str, judge: Judge) -> bool:
+        stored = judge.snapshot.proxy_passwords.get(person)
+        if stored is None or person not in judge.policy.people:
+            return False
+        # The stored hash is part of the key, so that a changed password is not remembered.
+        text = "\0".join((person, stored, password)).encode()
+        key = hashlib.blake2b(text, key=self._memory_key, digest_size=16).digest()
+        async with self._checking:
+            until, is_right = self._remembered.get(key, (0.0, False))
+            if until > time.monotonic():
+                return is_right
+            is_right = await asyncio.to_thread(self._verify, stored, password)
+        seconds = _REMEMBER_SECONDS if is_right else _REMEMBER_WRONG_SECONDS
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (time.monotonic() + seconds, is_right)
+        return is_right
+
+    def _verify(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def sign_in_response(town_name: str) -> http.Response:
+    """Return the answer that makes a browser ask for a name and a password."""
+    realm = "".join(c for c in town_name if c.isascii() and c.isprintable() and c not in '"\\')
+    return http.Response.make(
+        407,
+        b"Sign in with your name and proxy password.",
+        {
+            "Proxy-Authenticate": f'Basic realm="{realm} web access", charset="UTF-8"',
+            "Content-Type": "text/plain; charset=utf-8",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _basic_credentials(authorization: str) -> tuple[str, str]:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise SignInRequiredError
+    try:
+        person, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise SignInRequiredError from error
+    if not colon:
+        raise SignInRequiredError
+    return person, password

@@ -1,0 +1,28 @@
+"""What Prometheus is told: bounded labels only, never a person or a host.
+
+With PROMETHEUS_MULTIPROC_DIR set, the values of all workers are files in that folder, and the
+supervisor's listener adds them up in one scrape.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+VISITS = Counter("egress_visits", "Visits by what came of them", ["action", "category_group", "department"])
+BYTES = Counter("egress_bytes", "Bytes carried, as the client sees them", ["direction"])
+OPEN_VISITS = Gauge("egress_open_visits", "Visits going on now", ["lane"], multiprocess_mode="livesum")
+DECISION_SECONDS = Histogram(
+    "egress_decision_seconds",
+    "Time to look a visit up and decide it",
+    buckets=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1),
+)
+FAIL_CLOSED = Counter("egress_fail_closed", "Visits blocked because deciding them failed", ["hook"])
+RECORDS_SHED = Counter("egress_visit_records_shed", "Visit records lost to a full disk")
+SNAPSHOT_PUBLISHED = Gauge(
+    "egress_snapshot_published_timestamp_seconds",
+    "When the snapshot in force was published; the oldest of all workers",
+    ["kind"],
+    multiprocess_mode="livemin",
+)
+SNAPSHOT_REFUSED = Counter(
+    "egress_snapshot_refused", "New snapshots that could not be used; the old ones stay", ["kind"]
+)
+EXEMPTIONS = Gauge("egress_exemptions", "Exemptions in force", multiprocess_mode="livemax")

@@ -1,0 +1,68 @@
+"""Everything a worker decides with, as one value that is replaced whole."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from categories.snapshot import CategorySnapshot
+from policy.deciding import decide, may_dial
+from policy.decision import Decision
+from policy.identity import Identities
+from policy.snapshot import PolicySnapshot
+from policy.visit import Client, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A visit, what was decided about it, and with which snapshots."""
+
+    visit: Visit
+    decision: Decision
+    policy_sequence: int
+    policy_version: str
+    category_version: str
+
+
+class Judge:
+    """A policy snapshot and a category snapshot, ready to decide. Immutable."""
+
+    __slots__ = ("_state", "ask_key", "categories", "identities", "policy", "snapshot")
+
+    def __init__(self, snapshot: PolicySnapshot, categories: CategorySnapshot, ask_key: bytes) -> None:
+        self.snapshot = snapshot
+        self.policy = snapshot.policy
+        self.categories = categories
+        self.identities = Identities(snapshot.policy)
+        self.ask_key = ask_key
+        self._state = snapshot.state()
+
+    def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
+        """Decide about a visit that is being made now. `host` is canonical."""
+        matches = self.categories.lookup(host, path)
+        visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches)
+        return Judgement(
+            visit,
+            decide(visit, self.policy, self._state),
+            self.snapshot.sequence,
+            self.policy.version,
+            self.categories.version,
+        )
+
+    def judge_again(self, judgement: Judgement) -> Judgement:
+        """Decide about the same visit as if it were made now.
+
+        Who sits at the address is asked again as well, unless the person signed in: a device may
+        have been given to someone else.
+        """
+        visit = judgement.visit
+        signed_in = visit.client.person if visit.client.is_signed_in else None
+        client = self.identities.identify(visit.client.address, signed_in)
+        return self.judge(client, visit.scheme, visit.host, visit.port, visit.path)
+
+    def may_dial(self, address: str) -> bool:
+        """Whether a name may lead the proxy to this IP address."""
+        return may_dial(address, self.policy)
+
+    @property
+    def admin_site(self) -> tuple[str, int] | None:
+        """Towngate's own (host, port): the only thing of its own that the proxy leads to."""
+        return self._state.admin_site

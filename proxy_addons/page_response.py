@@ -1,0 +1,69 @@
+"""A judgement as the http_response a client gets in place of the site."""
+
+from datetime import UTC, datetime
+
+from mitmproxy import http
+
+from policy.ask_token import AskToken
+from proxy_addons.block_page import PAGE_HEADERS, is_document, page_for, render_short
+from proxy_addons.gate import Gate
+from proxy_addons.judge import Judge, Judgement
+from proxy_addons.visit_log import OpenVisit
+
+
+async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
+    """Return the page for a visit that was not allowed, or a short answer where none is read."""
+    destination = http_request.headers.get("Sec-Fetch-Dest")
+    if not is_document(destination):
+        town = gate.judge.policy.town.name
+        return _closing(403, render_short(town, destination or ""))
+    can_ask = await gate.admin_probe.answers(gate.judge.admin_site)
+    return page(gate, visit, can_ask=can_ask)
+
+
+def page(gate: Gate, visit: OpenVisit, *, can_ask: bool = False) -> http.Response:
+    """Return the page; with a way to ask, if the admin site answers."""
+    judge, judgement = gate.judge, visit.judgement
+    status, body = page_for(
+        judgement.decision,
+        judgement.visit,
+        judge.policy,
+        gate.taxonomy,
+        admin_url=judge.snapshot.admin_url if can_ask else None,
+        token=_ask_token(judge, judgement, visit.code) if can_ask else None,
+        code=visit.code,
+        at=visit.started_at,
+    )
+    return _closing(status, body)
+
+
+def _closing(status: int, body: bytes) -> http.Response:
+    # The connection ends with the page: on the next try the site may be allowed, and then it has
+    # to be tunnelled from its first byte.
+    return http.Response.make(status, body, {**PAGE_HEADERS, "Connection": "close"})
+
+
+def again_response(http_request: http.Request) -> http.Response:
+    """Return what makes a browser come back on a new connection, now that the site is allowed."""
+    return http.Response.make(
+        307, b"", {"Location": http_request.url, "Cache-Control": "no-store", "Connection": "close"}
+    )
+
+
+def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
+    visit, decision = judgement.visit, judgement.decision
+    match = decision.match
+    return AskToken(
+        host=visit.host,
+        category=match.category if match else None,
+        entry=match.entry if match else None,
+        source=match.source if match else None,
+        rule=decision.rule,
+        approval=decision.approval,
+        person=visit.client.person,
+        device=visit.client.device,
+        department=visit.client.department,
+        policy_version=judgement.policy_version,
+        code=code,
+        issued_at=datetime.now(UTC),
+    ).seal(judge.ask_key)

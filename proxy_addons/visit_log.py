@@ -1,0 +1,132 @@
+"""Visits while they go on, and what is written about them when they end."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from categories.taxonomy import Taxonomy
+from policy.decision import Lane
+from policy.visit_record import VisitRecord, new_code
+from proxy_addons import egress_metrics
+from proxy_addons.judge import Judge, Judgement
+from proxy_addons.spool import Spool
+
+
+@dataclass(slots=True, eq=False)
+class OpenVisit:
+    """A visit that goes on. `close` ends its connection; bytes are counted as they flow."""
+
+    judgement: Judgement
+    lane: Lane
+    close: Callable[[], None]
+    code: str = field(default_factory=new_code)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    bytes_up: int = 0
+    bytes_down: int = 0
+    refusal: str | None = None
+
+
+class VisitLog:
+    """Knows the open visits; writes each once, when it ends, and counts it."""
+
+    def __init__(self, spool: Spool, taxonomy: Taxonomy) -> None:
+        self._spool = spool
+        self._taxonomy = taxonomy
+        self._open: set[OpenVisit] = set()
+        self._shed_counted = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[OpenVisit]:
+        return iter(tuple(self._open))
+
+    def begin(self, judgement: Judgement, lane: Lane, close: Callable[[], None]) -> OpenVisit:
+        """Start following a visit."""
+        visit = OpenVisit(judgement, lane, close)
+        self._open.add(visit)
+        egress_metrics.OPEN_VISITS.labels(lane.value).inc()
+        return visit
+
+    def end(self, visit: OpenVisit, refusal: str | None = None) -> None:
+        """Write a visit that has ended; a second call does nothing."""
+        if visit not in self._open:
+            return
+        self._open.remove(visit)
+        egress_metrics.OPEN_VISITS.labels(visit.lane.value).dec()
+        self._write(visit, refusal or visit.refusal)
+
+    def record(self, judgement: Judgement, lane: Lane, refusal: str | None = None) -> str:
+        """Write a visit that was over at once, and return its code."""
+        visit = OpenVisit(judgement, lane, close=_nothing)
+        self._write(visit, refusal)
+        return visit.code
+
+    def judge_again(self, judge: Judge) -> None:
+        """Close the open visits that are no longer allowed. Pages and refusals are left alone."""
+        for visit in self:
+            if not visit.judgement.decision.is_allowed:
+                continue
+            judgement = judge.judge_again(visit.judgement)
+            if not judgement.decision.is_allowed:
+                cause = judgement.decision.rule or judgement.decision.cause.value
+                visit.refusal = f"closed: no longer allowed ({cause})"
+                visit.close()
+
+    def flush(self) -> None:
+        """Bring what has been written to disk."""
+        self._spool.flush()
+        if self._spool.shed > self._shed_counted:
+            egress_metrics.RECORDS_SHED.inc(self._spool.shed - self._shed_counted)
+            self._shed_counted = self._spool.shed
+
+    def close(self) -> None:
+        """Write the visits still open and finish the segment."""
+        for visit in self:
+            self.end(visit, "the proxy was stopped")
+        self.flush()
+        self._spool.close()
+
+    def _write(self, visit: OpenVisit, refusal: str | None) -> None:
+        judged, decision = visit.judgement.visit, visit.judgement.decision
+        match = decision.match
+        self._spool.append(
+            VisitRecord(
+                code=visit.code,
+                started_at=visit.started_at,
+                ended_at=datetime.now(UTC),
+                address=judged.client.address,
+                person=judged.client.person,
+                device=judged.client.device,
+                department=judged.client.department,
+                scheme=judged.scheme,
+                host=judged.host,
+                port=judged.port,
+                verdict=decision.verdict,
+                lane=visit.lane,
+                cause=decision.cause,
+                rule=decision.rule,
+                exemption=decision.exemption,
+                category=match.category if match else None,
+                entry=match.entry if match else None,
+                source=match.source if match else None,
+                refusal=refusal,
+                bytes_up=visit.bytes_up,
+                bytes_down=visit.bytes_down,
+                policy_sequence=visit.judgement.policy_sequence,
+                policy_version=visit.judgement.policy_version,
+                category_version=visit.judgement.category_version,
+            ).to_line()
+        )
+        category = self._taxonomy.categories.get(match.category) if match else None
+        egress_metrics.VISITS.labels(
+            decision.verdict.value,
+            category.group if category else "uncategorised",
+            judged.client.department or "none",
+        ).inc()
+        egress_metrics.BYTES.labels("up").inc(visit.bytes_up)
+        egress_metrics.BYTES.labels("down").inc(visit.bytes_down)
+
+
+def _nothing() -> None:
+    """Close nothing: the visit is already over."""

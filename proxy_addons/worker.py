@@ -1,0 +1,114 @@
+"""One proxy worker: mitmproxy as a library, with only the addons a forward proxy needs."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mitmproxy import master, options
+from mitmproxy.addons import next_layer, proxyserver, tlsconfig
+from mitmproxy.proxy import context, layer, layers
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from proxy_addons.chain import Towngate, mitmproxy_options
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_DRAIN_SECONDS = 2.0
+_DRAIN_STEP_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the supervisor hands to a worker.
+
+    `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
+    worker writes a line once it serves.
+    """
+
+    state: Path
+    listen_fd: int
+    ready_fd: int
+    hosts_file: Path | None
+
+
+class SharedSocketMode(ProxyMode):
+    """A proxy on a listening socket made by the supervisor: `sharedsocket:FD`."""
+
+    description = "HTTP(S) proxy on a shared socket"
+    transport_protocol: Literal["tcp", "udp", "both"] = "tcp"
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a file descriptor."""
+        int(self.data)
+
+
+class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
+    """Accepts on the shared socket. The supervisor keeps it open, so a restart loses nothing."""
+
+    def make_top_layer(self, context: context.Context) -> layer.Layer:
+        """Start every connection as an explicit proxy's."""
+        return layers.modes.HttpProxy(context)
+
+    async def listen(self, host: str, port: int) -> list[asyncio.Server]:  # type: ignore[override]
+        """Serve the inherited socket; host and port are its own."""
+        shared = socket.socket(fileno=os.dup(int(self.mode.data)))
+        return [await asyncio.start_server(self.handle_stream, sock=shared, backlog=_BACKLOG)]
+
+
+class _Ready:
+    """Tells the supervisor that this worker serves."""
+
+    def __init__(self, ready_fd: int) -> None:
+        self._ready_fd = ready_fd
+
+    def running(self) -> None:
+        os.write(self._ready_fd, b"ready\n")
+        os.close(self._ready_fd)
+
+
+async def serve(settings: WorkerSettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises what `Towngate.open` raises, before anything is listened to.
+    """
+    towngate = Towngate()
+    towngate.open(settings.state, settings.hosts_file)
+    proxy = master.Master(options.Options(), with_termlog=False)
+    server = proxyserver.Proxyserver()
+    proxy.addons.add(
+        server, towngate, next_layer.NextLayer(), tlsconfig.TlsConfig(), _Ready(settings.ready_fd)
+    )
+    proxy.options.update(
+        mode=[f"sharedsocket:{settings.listen_fd}"],
+        towngate_state=str(settings.state),
+        **mitmproxy_options(settings.state),
+    )
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.ensure_future(proxy.run())
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        await _drain(server, towngate)
+        proxy.shutdown()
+    stop.cancel()
+    await serving
+
+
+async def _drain(server: proxyserver.Proxyserver, towngate: Towngate) -> None:
+    """Take no new connection, and give those that are being answered a moment to end."""
+    await server.servers.update([])
+    for _ in range(int(_DRAIN_SECONDS / _DRAIN_STEP_SECONDS)):
+        if not len(towngate.gate.log):
+            break
+        await asyncio.sleep(_DRAIN_STEP_SECONDS)
+    logger.info("stopped: open_visits=%d", len(towngate.gate.log))

@@ -1,0 +1,78 @@
+"""A state folder as admin leaves it: policy, categories and key published, nothing running."""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from admin.atomic_file import write_atomically
+from admin.state_folder import StateFolder
+from categories.entries import EntriesFile, EntriesWriter, KeptSource
+from categories.entry_key import host_key
+from categories.publishing import publish
+from categories.taxonomy import taxonomy
+from policy.document import load_document
+from policy.snapshot import PolicySnapshot
+from policy.state import Exemption
+from policy.visit_record import VisitRecord
+from tests.towns import DOCUMENT
+
+CATEGORIES: Mapping[str, Iterable[str]] = {
+    "gambling": ["cardroom.example", "pokerstars.com"],
+    "phishing": ["phish.example"],
+    "shopping": ["shop.example"],
+    "press": ["news.example"],
+}
+
+
+class PublishedTown:
+    """Writes what admin would publish, and reads what the proxy spools."""
+
+    def __init__(self, root: Path, admin_url: str = "http://127.0.0.1:9") -> None:
+        self.state = StateFolder(root)
+        self.state.create()
+        self.admin_url = admin_url
+        self.ask_key = b"k" * 32
+        self._sequence = 0
+        write_atomically(self.state.ask_token_key, self.ask_key)
+        self.publish_categories(CATEGORIES)
+        self.publish_policy()
+
+    def publish_policy(
+        self,
+        document: str = DOCUMENT,
+        exemptions: Iterable[Exemption] = (),
+        proxy_passwords: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish a policy snapshot."""
+        self._sequence += 1
+        snapshot = PolicySnapshot(
+            self._sequence,
+            datetime.now(UTC),
+            load_document(document, taxonomy()).policy,
+            self.admin_url,
+            tuple(exemptions),
+            proxy_passwords or {},
+        )
+        write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
+
+    def publish_categories(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Publish a category snapshot of one source called "test"."""
+        now = datetime.now(UTC)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "test.zip"
+            writer = EntriesWriter(path)
+            for category, hosts in names.items():
+                writer.write(category, "names", sorted(host_key(host) for host in hosts))
+            writer.close(KeptSource("test", "made up", None, "towngate", now, tuple(writer.sections)))
+            entries = EntriesFile(path)
+            publish(self.state.categories, [entries], now).close()
+            entries.close()
+
+    def spooled(self) -> list[VisitRecord]:
+        """Return every visit record on disk, in the order written."""
+        return [
+            VisitRecord.from_line(line)
+            for segment in sorted(self.state.spool.glob("*.visits"))
+            for line in segment.read_bytes().splitlines()
+        ]
