@@ -8,13 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from admin.demo_web import SITES, DemoWeb, demo_web
-
-
-@pytest.fixture
-async def web(tmp_path: Path) -> AsyncIterator[DemoWeb]:
-    async with demo_web(tmp_path) as running:
-        yield running
+from admin.demo_web import SITES, DemoWeb
+from admin.demo_web import demo_web as serve
 
 
 def client_for(web: DemoWeb) -> httpx.AsyncClient:
@@ -35,101 +30,101 @@ async def get(
 
 
 @pytest.mark.parametrize("name", SITES)
-async def test_each_site_proves_and_says_who_it_is(web: DemoWeb, name: str) -> None:
-    async with client_for(web) as client:
-        answer = await get(client, web, name)
+async def test_each_site_proves_and_says_who_it_is(demo_web: DemoWeb, name: str) -> None:
+    async with client_for(demo_web) as client:
+        answer = await get(client, demo_web, name)
 
     assert answer.status_code == 200
     assert f"You are on {name}, over HTTPS." in answer.text
-    assert web.hits == {name: 1}
+    assert demo_web.hits == {name: 1}
 
 
-async def test_same_sites_answer_over_plain_http(web: DemoWeb) -> None:
-    async with client_for(web) as client:
+async def test_same_sites_answer_over_plain_http(demo_web: DemoWeb) -> None:
+    async with client_for(demo_web) as client:
         answer = await client.get(
-            f"http://127.0.0.1:{web.http_port}/", headers={"Host": f"news.example:{web.http_port}"}
+            f"http://127.0.0.1:{demo_web.http_port}/", headers={"Host": f"news.example:{demo_web.http_port}"}
         )
 
     assert "You are on news.example, over HTTP." in answer.text
-    assert web.hits == {"news.example": 1}
+    assert demo_web.hits == {"news.example": 1}
 
 
-async def test_name_that_is_not_served_gets_no_connection(web: DemoWeb) -> None:
-    trusted = ssl.create_default_context(cafile=str(web.ca_certificate))
+async def test_name_that_is_not_served_gets_no_connection(demo_web: DemoWeb) -> None:
+    trusted = ssl.create_default_context(cafile=str(demo_web.ca_certificate))
     with pytest.raises((ConnectionError, ssl.SSLError)):
         await asyncio.open_connection(
-            "127.0.0.1", web.https_port, ssl=trusted, server_hostname="elsewhere.example"
+            "127.0.0.1", demo_web.https_port, ssl=trusted, server_hostname="elsewhere.example"
         )
 
-    assert web.hits == {}
+    assert demo_web.hits == {}
 
 
 async def test_other_names_can_be_served(tmp_path: Path) -> None:
-    async with demo_web(tmp_path, names=["pokerstars.com"]) as web, client_for(web) as client:
+    async with serve(tmp_path, names=["pokerstars.com"]) as web, client_for(web) as client:
         answer = await get(client, web, "pokerstars.com")
 
     assert "You are on pokerstars.com" in answer.text
 
 
-async def test_connection_without_a_handshake_is_counted_as_a_connection(web: DemoWeb) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", web.https_port)
-    while web.connections == 0:  # noqa: ASYNC110 - the server's side has no event to wait for
+async def test_connection_without_a_handshake_is_counted_as_a_connection(demo_web: DemoWeb) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", demo_web.https_port)
+    while demo_web.connections == 0:  # noqa: ASYNC110 - the server's side has no event to wait for
         await asyncio.sleep(0.01)
     writer.close()
 
-    assert web.connections == 1
-    assert web.hits == {}
+    assert demo_web.connections == 1
+    assert demo_web.hits == {}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 65_536, 1_000_001])
-async def test_big_sends_as_many_bytes_as_asked_for(web: DemoWeb, size_bytes: int) -> None:
-    async with client_for(web) as client:
-        answer = await get(client, web, "library.example", f"/big?bytes={size_bytes}")
+async def test_big_sends_as_many_bytes_as_asked_for(demo_web: DemoWeb, size_bytes: int) -> None:
+    async with client_for(demo_web) as client:
+        answer = await get(client, demo_web, "library.example", f"/big?bytes={size_bytes}")
 
     assert answer.content == bytes(size_bytes)
 
 
-async def test_big_without_a_number_says_what_it_wants(web: DemoWeb) -> None:
-    async with client_for(web) as client:
-        answer = await get(client, web, "library.example", "/big?bytes=many")
+async def test_big_without_a_number_says_what_it_wants(demo_web: DemoWeb) -> None:
+    async with client_for(demo_web) as client:
+        answer = await get(client, demo_web, "library.example", "/big?bytes=many")
 
     assert (answer.status_code, answer.text) == (400, "/big?bytes=N sends N zero bytes\n")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_upload_counts_what_arrived(web: DemoWeb, chunked: bool) -> None:
+async def test_upload_counts_what_arrived(demo_web: DemoWeb, chunked: bool) -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield bytes(1000)
 
-    async with client_for(web) as client:
+    async with client_for(demo_web) as client:
         answer = await client.put(
-            f"http://127.0.0.1:{web.http_port}/upload", content=body() if chunked else bytes(100_000)
+            f"http://127.0.0.1:{demo_web.http_port}/upload", content=body() if chunked else bytes(100_000)
         )
 
     assert answer.text == "100000 bytes arrived\n"
 
 
-async def test_one_connection_carries_many_requests(web: DemoWeb) -> None:
-    async with client_for(web) as client:
+async def test_one_connection_carries_many_requests(demo_web: DemoWeb) -> None:
+    async with client_for(demo_web) as client:
         for method in ("GET", "HEAD", "GET"):
-            answer = await get(client, web, "shop.example", method=method)
+            answer = await get(client, demo_web, "shop.example", method=method)
             assert answer.status_code == 200
 
-    assert web.hits == {"shop.example": 3}
-    assert web.connections == 1
+    assert demo_web.hits == {"shop.example": 3}
+    assert demo_web.connections == 1
 
 
-async def test_host_with_markup_is_shown_escaped(web: DemoWeb) -> None:
-    async with client_for(web) as client:
-        answer = await client.get(f"http://127.0.0.1:{web.http_port}/", headers={"Host": "<b>x</b>"})
+async def test_host_with_markup_is_shown_escaped(demo_web: DemoWeb) -> None:
+    async with client_for(demo_web) as client:
+        answer = await client.get(f"http://127.0.0.1:{demo_web.http_port}/", headers={"Host": "<b>x</b>"})
 
     assert "<b>" not in answer.text
     assert "&lt;b&gt;x&lt;/b&gt;" in answer.text
 
 
-async def test_what_is_not_http_is_hung_up_on(web: DemoWeb) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", web.http_port)
+async def test_what_is_not_http_is_hung_up_on(demo_web: DemoWeb) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", demo_web.http_port)
     writer.write(b"SSH-2.0-client\r\n\r\n")
 
     assert await reader.read() == b""
@@ -137,7 +132,7 @@ async def test_what_is_not_http_is_hung_up_on(web: DemoWeb) -> None:
 
 
 async def test_open_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
-    async with demo_web(tmp_path) as web:
+    async with serve(tmp_path) as web:
         reader, writer = await asyncio.open_connection("127.0.0.1", web.http_port)
         writer.write(b"GET / HTTP/1.1\r\nHost: library.example\r\n\r\n")
         await reader.readuntil(b"</html>\n")
@@ -147,7 +142,7 @@ async def test_open_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
 
 
 async def test_resolver_table_gives_both_ports_of_every_site(tmp_path: Path) -> None:
-    async with demo_web(tmp_path, names=["a.example", "b.example"]) as web:
+    async with serve(tmp_path, names=["a.example", "b.example"]) as web:
         table = web.hosts_file(tmp_path / "hosts").read_text()
 
     assert table.splitlines() == [
@@ -159,9 +154,9 @@ async def test_resolver_table_gives_both_ports_of_every_site(tmp_path: Path) -> 
 
 
 async def test_authority_is_kept_from_start_to_start_and_its_key_is_private(tmp_path: Path) -> None:
-    async with demo_web(tmp_path) as web:
+    async with serve(tmp_path) as web:
         first = web.ca_certificate.read_bytes()
-    async with demo_web(tmp_path) as web, client_for(web) as client:
+    async with serve(tmp_path) as web, client_for(web) as client:
         assert web.ca_certificate.read_bytes() == first
         assert (await get(client, web, "library.example")).status_code == 200
 

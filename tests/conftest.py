@@ -1,0 +1,37 @@
+"""What every test can use."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from admin.demo_web import DemoWeb
+from admin.demo_web import demo_web as serve_demo_web
+
+pytest_plugins = [
+    "pytester",
+    "tests.missing_parts",
+    "tests.coverage_floor",
+    "tests.real_data",
+    "tests.browsing",
+]
+
+
+@pytest.fixture
+async def demo_web(tmp_path: Path) -> AsyncIterator[DemoWeb]:
+    """Return the demo town's web, running; `admin.demo_web` serves other names."""
+    async with serve_demo_web(tmp_path / "demo-web") as web:
+        yield web
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Return a function that names a port of loopback which nothing listens on."""
+
+    def find() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        return port
+
+    return find

@@ -1,0 +1,65 @@
+"""The browser of the tests is a workstation's: it trusts what it is told to, and goes through its proxy."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Error
+
+from admin.demo_web import DemoWeb
+from admin.demo_web import demo_web as serve
+from tests.browsing import StartBrowser, violations
+
+
+@pytest.fixture
+async def localhost_web(tmp_path: Path) -> AsyncIterator[DemoWeb]:
+    async with serve(tmp_path / "ca", names=["localhost"]) as web:
+        yield web
+
+
+async def test_authority_is_trusted_only_when_given(
+    browser: StartBrowser, localhost_web: DemoWeb, screenshots: Path
+) -> None:
+    url = f"https://localhost:{localhost_web.https_port}/"
+
+    page = await (await browser(trusts=[localhost_web.ca_certificate])).new_page(color_scheme="dark")
+    await page.goto(url)
+    assert await page.title() == "localhost"
+    assert await violations(page) == []
+    await page.screenshot(path=screenshots / "localhost.png")
+    assert (screenshots / "localhost.png").read_bytes().startswith(b"\x89PNG")
+
+    stranger = await (await browser()).new_page()
+    with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+        await stranger.goto(url)
+
+
+async def test_loopback_goes_through_the_proxy_too(browser: StartBrowser, localhost_web: DemoWeb) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        page = await (await browser(proxy=f"127.0.0.1:{port}")).new_page()
+        with pytest.raises(Error, match="ERR_TUNNEL_CONNECTION_FAILED"):
+            await page.goto(f"https://localhost:{localhost_web.https_port}/")
+        await page.goto(f"http://127.0.0.1:{localhost_web.http_port}/")
+
+    assert f"CONNECT localhost:{localhost_web.https_port} HTTP/1.1\r\n".encode() in asked
+    assert f"GET http://127.0.0.1:{localhost_web.http_port}/ HTTP/1.1\r\n".encode() in asked
+    assert localhost_web.connections == 0
+
+
+async def test_axe_names_the_element_and_what_is_wrong(browser: StartBrowser) -> None:
+    page = await (await browser()).new_page()
+    await page.set_content("<html lang=en><title>x</title><main><h1>x</h1><img id=picture src=data:,></main>")
+
+    found = await violations(page)
+
+    assert len(found) == 1
+    assert found[0].startswith("image-alt (critical) at #picture: ")
