@@ -6,6 +6,7 @@ A refused move is recorded too, with its actor. What a request is and who may de
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, audit, exemptions
 from admin.access_request_lists import get
@@ -29,7 +30,6 @@ from admin.asking import (
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
-from policy.deciding import zone_of
 from policy.state import Exemption
 from policy.town_policy import Approver, Policy
 
@@ -118,7 +118,7 @@ async def approve(
     steps. `expires_at` (default: as asked) is after `at` and not later than the longest duration.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
-    zone = zone_of(policy)
+    zone = ZoneInfo(policy.town.timezone)
     latest = Duration.MONTH.end(at, zone)
     if expires_at is not None and not at < expires_at <= latest:
         raise ValueError(

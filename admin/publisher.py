@@ -1,0 +1,200 @@
+"""Publishing: what the proxy needs to decide, from the policy document and the database to a file.
+
+The file is replaced whole (write, fsync, rename). What it contains is counted in the database by
+triggers (`publication.change`), whoever changes it: what one call did not publish, because it was
+killed or the disk was full, or because another process made the change, the watch publishes.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from pathlib import Path
+
+from admin import accounts, audit, exemptions
+from admin.atomic_file import write_atomically
+from admin.audit import Event, EventKind
+from admin.clock import Clock
+from admin.database import Database
+from admin.state_folder import StateFolder
+from categories.publishing import CurrentSnapshot
+from categories.snapshot import CategorySnapshotError
+from categories.taxonomy import Taxonomy
+from policy.document import load_document
+from policy.document_tests import run_tests
+from policy.problem import PolicyError
+from policy.snapshot import PolicySnapshot, SnapshotError
+from policy.town_policy import Policy
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 0.5
+
+type _Stamp = tuple[int, int, int] | None
+
+
+class NoPolicyError(Exception):
+    """There is no policy to run: the document has problems and none was published before."""
+
+
+class Publisher:
+    """Owns the running policy and the published snapshot of it.
+
+    `policy` is replaced whole when a new document is good. `problems` says what is wrong with the
+    document as it is now, empty when it is the running policy. `failure` says why the newest state
+    could not be published, None when it was.
+    """
+
+    policy: Policy
+
+    def __init__(
+        self, state: StateFolder, db: Database, admin_url: str, taxonomy: Taxonomy, clock: Clock
+    ) -> None:
+        self._state = state
+        self._db = db
+        self._admin_url = admin_url
+        self._taxonomy = taxonomy
+        self._clock = clock
+        self._publishing = asyncio.Lock()
+        self._published_change = -1
+        self._sequence = 0
+        self._document_stamp: _Stamp = None
+        self.problems: tuple[str, ...] = ()
+        self.failure: str | None = None
+
+    async def start(self) -> None:
+        """Take up the policy and publish what the database says, so that a crash heals.
+
+        A document with problems leaves the policy that was published last in force. Raises
+        NoPolicyError when there is none.
+        """
+        before = await asyncio.to_thread(_published, self._state.policy_snapshot)
+        if before is not None:
+            self.policy = before.policy
+            self._sequence = before.sequence
+        read = await self._read_document()
+        if read is not None:
+            self.policy = read
+        elif before is None:
+            raise NoPolicyError("\n".join((*self.problems, "mend it, then start again")))
+        if before is None or before.policy.version != self.policy.version:
+            await self._record_policy()
+        await self.publish_state()
+
+    async def publish_state(self) -> bool:
+        """Publish the running policy, exemptions and proxy passwords as they are now.
+
+        When it returns True the file is on disk. False leaves the file before, says why in
+        `failure`, and `watch` tries again.
+        """
+        async with self._publishing:
+            try:
+                await self._publish()
+            except (OSError, sqlite3.Error) as error:
+                self.failure = f"{self._state.policy_snapshot}: not published: {error}"
+                logger.error("policy snapshot not published: error=%s", error)
+                return False
+            self.failure = None
+            return True
+
+    async def reload_document(self) -> bool:
+        """Read policy.yaml and put it in force; a bad one changes nothing but `problems`."""
+        policy = await self._read_document()
+        if policy is None or policy == self.policy:
+            return False
+        self.policy = policy
+        await self._record_policy()
+        logger.info("policy in force: version=%s", policy.version)
+        return await self.publish_state()
+
+    async def watch(self) -> None:
+        """Follow policy.yaml and the database twice a second, for ever."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if await asyncio.to_thread(_stamp, self._state.policy_document) != self._document_stamp:
+                await self.reload_document()
+            row = await self._db.fetch_one("SELECT change FROM publication")
+            if self.failure is not None or (row is not None and row["change"] != self._published_change):
+                await self.publish_state()
+
+    async def _publish(self) -> None:
+        now = self._clock()
+        async with self._db.transaction() as t:
+            # The file may be ahead of a database that was restored: the sequence only grows.
+            row = await t.fetch_one(
+                "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
+                self._sequence,
+            )
+            live = await exemptions.live(t, now)
+            passwords = await accounts.proxy_passwords(t)
+        if row is None:
+            raise sqlite3.DatabaseError("the table 'publication' has lost its row")
+        snapshot = PolicySnapshot(
+            sequence=row["sequence"],
+            published_at=now,
+            policy=self.policy,
+            admin_url=self._admin_url,
+            exemptions=live,
+            proxy_passwords=passwords,
+        )
+        await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
+        self._sequence = snapshot.sequence
+        self._published_change = row["change"]
+
+    async def _read_document(self) -> Policy | None:
+        """Return the document's policy; None when it has problems, which are kept and logged."""
+        path = self._state.policy_document
+        # Stamped before it is read: a change while it is read is seen as one.
+        self._document_stamp = await asyncio.to_thread(_stamp, path)
+        try:
+            policy = await asyncio.to_thread(self._load, path)
+        except PolicyError as error:
+            self.problems = tuple(f"{path.name}: {problem}" for problem in error.problems)
+        except OSError as error:
+            self.problems = (f"{path}: {error.strerror}; the running policy stays",)
+        except UnicodeDecodeError as error:
+            self.problems = (f"{path}: is not UTF-8 text ({error}); the running policy stays",)
+        else:
+            self.problems = ()
+            return policy
+        logger.warning("policy document refused: problems=%d first=%s", len(self.problems), self.problems[0])
+        return None
+
+    def _load(self, path: Path) -> Policy:
+        document = load_document(path.read_text(encoding="utf-8"), self._taxonomy)
+        if document.tests:
+            try:
+                snapshot = CurrentSnapshot(self._state.categories).snapshot
+            except CategorySnapshotError as error:
+                logger.warning("tests in the policy not run: error=%s", error)
+            else:
+                failed = tuple(r.problem for r in run_tests(document, snapshot.lookup) if r.problem)
+                if failed:
+                    raise PolicyError(failed)
+        return document.policy
+
+    async def _record_policy(self) -> None:
+        event = Event(EventKind.POLICY_PUBLISHED, "policy.yaml", self.policy.version, self._clock())
+        async with self._db.transaction() as t:
+            await audit.record(t, event)
+
+
+def _published(path: Path) -> PolicySnapshot | None:
+    try:
+        return PolicySnapshot.from_bytes(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, SnapshotError) as error:
+        logger.warning("policy published before cannot be read: error=%s", error)
+        return None
+
+
+def _write(path: Path, snapshot: PolicySnapshot) -> None:
+    write_atomically(path, snapshot.to_bytes())
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
