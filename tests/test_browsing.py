@@ -46,9 +46,9 @@ async def test_loopback_goes_through_the_proxy_too(browser: StartBrowser, localh
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         page = await (await browser(proxy=f"127.0.0.1:{port}")).new_page()
+        await page.goto(f"http://127.0.0.1:{localhost_web.http_port}/")
         with pytest.raises(Error, match="ERR_TUNNEL_CONNECTION_FAILED"):
             await page.goto(f"https://localhost:{localhost_web.https_port}/")
-        await page.goto(f"http://127.0.0.1:{localhost_web.http_port}/")
 
     assert f"CONNECT localhost:{localhost_web.https_port} HTTP/1.1\r\n".encode() in asked
     assert f"GET http://127.0.0.1:{localhost_web.http_port}/ HTTP/1.1\r\n".encode() in asked
