@@ -5,11 +5,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-import uvloop
-
 from policy.log_lines import configure_logging
 from proxy_addons import worker
 from proxy_addons.chain import START_ERRORS
+from proxy_addons.event_loop import WorkerLoop
 
 
 def main() -> int:
@@ -25,7 +24,7 @@ def main() -> int:
         arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.hosts
     )
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=WorkerLoop) as runner:
             runner.run(worker.serve(settings))
     except START_ERRORS as error:
         print(f"towngate proxy: {error}", file=sys.stderr)
