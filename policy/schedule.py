@@ -1,8 +1,13 @@
 """Recurring windows of the town's week, right across daylight saving."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+_INSTANT = timedelta(microseconds=1)
+# A window of one day a week that the clock skips in spring comes again two weeks later.
+_DAYS_AHEAD = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,36 @@ class Schedule:
     def next_edge_after(self, at: datetime, zone: ZoneInfo) -> datetime | None:
         """Return the first instant after `at` (aware) when the window opens or closes, in UTC.
 
-        A wall time skipped in spring counts as the instant the clock jumps past it; one repeated
-        in autumn counts at both passes, because both change what the wall clock says.
-        None for a window without days.
+        That is when the wall clock reaches a start, an end or midnight, or is put forward or back
+        across one: a window can open twice in the night when an hour is repeated.
+        None when the window never changes.
         """
-        local_date = at.astimezone(zone).date()
-        edges = []
-        for offset in range(-1, 9):
-            date = local_date + timedelta(days=offset)
-            for wall in (self.starts_at, self.ends_at):
+        candidates = (edge for edge in self._candidates(at, zone) if edge > at)
+        changes = (e for e in candidates if self.holds_at(e, zone) != self.holds_at(e - _INSTANT, zone))
+        return min(changes, default=None)
+
+    def _candidates(self, at: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        first_day = at.astimezone(zone).date()
+        for offset in range(-1, _DAYS_AHEAD + 1):
+            day = first_day + timedelta(days=offset)
+            for wall in {time(0), self.starts_at, self.ends_at}:
                 for fold in (0, 1):
-                    edge = datetime.combine(date, wall, tzinfo=zone).replace(fold=fold).astimezone(UTC)
-                    if edge > at and self.holds_at(edge, zone) != self.holds_at(
-                        edge - timedelta(microseconds=1), zone
-                    ):
-                        edges.append(edge)
-        return min(edges, default=None)
+                    yield datetime.combine(day, wall.replace(fold=fold), tzinfo=zone).astimezone(UTC)
+        yield from _clock_changes(at.astimezone(UTC), _DAYS_AHEAD, zone)
+
+
+def _clock_changes(since: datetime, days: int, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the instants (UTC) at which the zone's wall clock is put forward or back."""
+    for offset in range(days):
+        before = since + timedelta(days=offset)
+        after = before + timedelta(days=1)
+        if before.astimezone(zone).utcoffset() == after.astimezone(zone).utcoffset():
+            continue
+        # `before` stays on the near side of the change, `after` on the far side.
+        while after - before > _INSTANT:
+            middle = before + (after - before) / 2
+            if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():
+                before = middle
+            else:
+                after = middle
+        yield after
