@@ -1,22 +1,27 @@
 """The only place where a decision about a visit is made."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from zoneinfo import ZoneInfo
 
+from categories.host_name import is_address
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
+from policy.ip import parse_ip
 from policy.state import Exemption, State
-from policy.town_policy import Policy, Rule, UnknownAction
+from policy.town_policy import Approver, Policy, Rule, UnknownAction
 from policy.visit import Visit
+
+# RFC 6052: the last 32 bits are the IPv4 address that a translator connects to.
+_TRANSLATED = IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of deciding, for people: what was looked at, whether it applied, and why (not)."""
+    """One step of deciding, for people: what was looked at, whether it decided, and why (not)."""
 
     what: str
     is_hit: bool
@@ -31,27 +36,19 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     3. essentials: never blocked
     4. private addresses: only the town's internal networks
     5. a client nobody knows
-    6. security risks: only an exemption with IT security's acceptance opens them
+    6. security risks: a site listed as one is judged as nothing else from here on, only by
+       exemptions that carry IT security's acceptance and by rules that name the risk
     7. exemptions of the person or the department, for the host or a parent of it
     8. rules, the first that matches wins
-    9. the default
+    9. the default; for a security risk it is to block
 
-    Each step looked at is appended to `trace`, rules after the one that hit included.
+    Every step is appended to `trace`, the last ones perhaps as not reached.
     Never raises for a valid Visit.
     """
-    note = trace.append if trace is not None else None
-    for step in _STEPS:
-        decision, why = step(visit, policy, state)
-        if note:
-            note(Step(step.__name__.strip("_").replace("_", " "), decision is not None, why))
-        if decision is not None:
-            return decision
-    decision = _first_rule(visit, policy, policy.rules, visit.matches, trace)
-    if decision is not None:
-        return decision
-    if note:
-        note(Step("default", True, f"no rule matched: {policy.default.value}"))
-    return Decision(policy.default, Cause.DEFAULT, match=_first(visit.matches))
+    answers = _answers(visit, policy, state)
+    if trace is not None:
+        answers = _traced(answers, policy, trace)
+    return next(decision for decision, _ in answers if decision is not None)
 
 
 def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | None:
@@ -67,10 +64,12 @@ def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | No
 
 
 def may_dial(address: str, policy: Policy) -> bool:
-    """Whether the proxy may connect to this IP address: public, or an internal network."""
-    ip = ip_address(address)
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return ip.is_global or any(ip in network for network in policy.internal_networks)
+    """Whether the proxy may connect to this IP address: public, or of an internal network."""
+    ip = parse_ip(address)
+    if isinstance(ip, IPv6Address) and ip in _TRANSLATED:
+        ip = IPv4Address(ip.packed[-4:])
+    is_public = ip.is_global and not ip.is_multicast
+    return is_public or any(ip in network for network in policy.internal_networks)
 
 
 @functools.lru_cache(maxsize=8)
@@ -84,40 +83,76 @@ def zone_of(policy: Policy) -> ZoneInfo:
 
 
 type _Answer = tuple[Decision | None, str]
+"""What a step says: its decision, None when it leaves it to the next; and why."""
 
 
-def _admin_site(visit: Visit, _policy: Policy, state: State) -> _Answer:
+def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[_Answer]:
+    """Yield what each step says, in order, up to the default, which always decides."""
+    risks = tuple(match for match in visit.matches if match.category in policy.security_categories)
+    yield _admin_site(visit, state)
+    yield _port(visit, policy)
+    yield _essential(visit, policy)
+    yield _private_address(visit, policy)
+    yield _unknown_client(visit, policy)
+    yield _security_risk(risks)
+    yield _exemption(visit, state, risks)
+    categories = frozenset([match.category for match in risks or visit.matches])
+    for rule in policy.rules:
+        yield _rule(rule, visit, policy, risks, categories)
+    yield _default(visit, policy, risks)
+
+
+def _traced(answers: Iterator[_Answer], policy: Policy, trace: list[Step]) -> Iterator[_Answer]:
+    names = iter((*_STEP_NAMES, *(f"rule {rule.id}" for rule in policy.rules), "default"))
+    for name, (decision, why) in zip(names, answers, strict=False):
+        trace.append(Step(name, decision is not None, why))
+        if decision is not None:
+            trace.extend(Step(later, False, "not reached") for later in names)
+        yield decision, why
+
+
+_STEP_NAMES = (
+    "admin site",
+    "port",
+    "essential",
+    "private address",
+    "unknown client",
+    "security risk",
+    "exemption",
+)
+
+
+def _admin_site(visit: Visit, state: State) -> _Answer:
     if (visit.host, visit.port) == state.admin_site:
         return Decision(Verdict.ALLOW, Cause.ESSENTIAL), "Towngate's own site"
     return None, "not Towngate's own site"
 
 
-def _port(visit: Visit, policy: Policy, _state: State) -> _Answer:
+def _port(visit: Visit, policy: Policy) -> _Answer:
     if visit.port in policy.ports:
-        return None, f"port {visit.port} is listed"
+        return None, "the port is listed"
     return Decision(Verdict.BLOCK, Cause.PORT), f"port {visit.port} is not listed in 'ports'"
 
 
-def _essential(visit: Visit, policy: Policy, _state: State) -> _Answer:
+def _essential(visit: Visit, policy: Policy) -> _Answer:
     for host in _host_and_parents(visit.host):
         if host in policy.essentials:
             return Decision(Verdict.ALLOW, Cause.ESSENTIAL), f"{host} is essential"
     return None, "not an essential site"
 
 
-def _private_address(visit: Visit, policy: Policy, _state: State) -> _Answer:
-    if not _is_address(visit.host):
+def _private_address(visit: Visit, policy: Policy) -> _Answer:
+    if not is_address(visit.host):
         return None, "a name, not an address"
-    address = visit.host.strip("[]")
-    if may_dial(address, policy):
+    if may_dial(visit.host, policy):
         return None, "a public address, or one of an internal network"
     return (
         Decision(Verdict.BLOCK, Cause.PRIVATE_ADDRESS),
-        f"{address} is private and in none of 'internal_networks'",
+        f"{visit.host} is private and in none of 'internal_networks'",
     )
 
 
-def _unknown_client(visit: Visit, policy: Policy, _state: State) -> _Answer:
+def _unknown_client(visit: Visit, policy: Policy) -> _Answer:
     if visit.client.is_known:
         return None, "the client is known"
     match policy.unknown:
@@ -128,103 +163,80 @@ def _unknown_client(visit: Visit, policy: Policy, _state: State) -> _Answer:
             )
 
 
-def _security_risk(visit: Visit, policy: Policy, state: State) -> _Answer:
-    risks = tuple(m for m in visit.matches if m.category in policy.security_categories)
+def _security_risk(risks: tuple[CategoryMatch, ...]) -> _Answer:
     if not risks:
         return None, "no known security risk"
-    exemption = _covering(visit, state, is_security_risk=True)
-    if exemption is not None:
-        return _exempted(exemption, risks[0]), f"exemption {exemption.id} carries IT security's acceptance"
-    # Only rules that name the risk itself count here: a site that is press and malware is malware.
-    named = tuple(rule for rule in policy.rules if rule.categories)
-    decision = _first_rule(visit, policy, named, risks, None)
-    if decision is None:
-        decision = Decision(
-            Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], because="No rule allows this security risk."
-        )
-    return decision, f"{risks[0].entry} is listed as {risks[0].category} by {risks[0].source}"
+    return None, f"{_listed(risks[0])}: only what accepts or names this risk counts from here on"
 
 
-def _exemption(visit: Visit, _policy: Policy, state: State) -> _Answer:
-    exemption = _covering(visit, state, is_security_risk=False)
-    if exemption is None:
-        return None, "no exemption in force for this person or department"
-    return (
-        _exempted(exemption, _first(visit.matches)),
-        f"exemption {exemption.id} until {exemption.expires_at:%Y-%m-%d %H:%M} UTC",
-    )
-
-
-_STEPS = (_admin_site, _port, _essential, _private_address, _unknown_client, _security_risk, _exemption)
-
-
-def _first_rule(
-    visit: Visit,
-    policy: Policy,
-    rules: Iterable[Rule],
-    matches: tuple[CategoryMatch, ...],
-    trace: list[Step] | None,
-) -> Decision | None:
-    found: Decision | None = None
-    for rule in rules:
-        if found is not None and trace is not None:
-            trace.append(Step(f"rule {rule.id}", False, "not reached"))
-            continue
-        miss, match = _misses(rule, visit, policy, matches)
-        if miss is None:
-            found = Decision(
-                rule.action,
-                Cause.RULE,
-                rule=rule.id,
-                match=match,
-                because=rule.because,
-                approval=tuple(role.value for role in rule.approval),
-            )
-            if trace is None:
-                return found
-        if trace is not None:
-            listed = f"{match.entry} is listed as {match.category} by {match.source}" if match else "any site"
-            trace.append(Step(f"rule {rule.id}", miss is None, miss or f"{listed}: {rule.action.value}"))
-    return found
-
-
-def _misses(
-    rule: Rule, visit: Visit, policy: Policy, matches: tuple[CategoryMatch, ...]
-) -> tuple[str | None, CategoryMatch | None]:
-    """Return why the rule does not match (None when it does), and the entry it matches by."""
-    match = None
-    if rule.categories:
-        match = next((m for m in matches if m.category in rule.categories), None)
-        if match is None:
-            return "the site is in none of its categories", None
-    else:
-        match = _first(matches)
-    client = visit.client
-    if rule.departments and client.department not in rule.departments:
-        return "the department is another", match
-    if rule.people and client.person not in rule.people:
-        return "the person is another", match
-    if rule.when is not None and not policy.schedules[rule.when].holds_at(visit.at, zone_of(policy)):
-        return f"outside of {rule.when}", match
-    return None, match
-
-
-def _covering(visit: Visit, state: State, *, is_security_risk: bool) -> Exemption | None:
-    client = visit.client
+def _exemption(visit: Visit, state: State, risks: tuple[CategoryMatch, ...]) -> _Answer:
+    reason = "no exemption of this person or department for the site"
     for exemption in state.exemptions_for(visit.host):
-        if is_security_risk and not exemption.accepts_security_risk:
+        if not _is_for(exemption, visit):
             continue
         if not exemption.holds_at(visit.at):
-            continue
-        if exemption.person is not None and exemption.person == client.person:
-            return exemption
-        if exemption.department is not None and exemption.department == client.department:
-            return exemption
-    return None
+            reason = f"exemption {exemption.id} is not in force"
+        elif risks and not exemption.accepts_security_risk:
+            reason = f"exemption {exemption.id} lacks IT security's acceptance of the risk"
+        else:
+            match = _first(risks or visit.matches)
+            decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
+            return decision, f"exemption {exemption.id}, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+    return None, reason
 
 
-def _exempted(exemption: Exemption, match: CategoryMatch | None) -> Decision:
-    return Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
+def _is_for(exemption: Exemption, visit: Visit) -> bool:
+    client = visit.client
+    if exemption.person is not None:
+        return exemption.person == client.person
+    return exemption.department is not None and exemption.department == client.department
+
+
+def _rule(
+    rule: Rule,
+    visit: Visit,
+    policy: Policy,
+    risks: tuple[CategoryMatch, ...],
+    categories: frozenset[str],
+) -> _Answer:
+    # A rule for any site does not name the risk, and a rule for another category of the site neither:
+    # what is press and malware is malware. `categories` are the risks alone, where there are any.
+    if rule.categories:
+        if rule.categories.isdisjoint(categories):
+            return None, "the site is in none of its categories"
+    elif risks:
+        return None, "it does not name the security risk"
+    client = visit.client
+    if rule.departments and client.department not in rule.departments:
+        return None, "it is for other departments"
+    if rule.people and client.person not in rule.people:
+        return None, "it is for other people"
+    if rule.when is not None and not policy.schedules[rule.when].holds_at(visit.at, zone_of(policy)):
+        return None, f"it holds only in {rule.when}"
+    named = (m for m in risks or visit.matches if not rule.categories or m.category in rule.categories)
+    match = next(named, None)
+    decision = Decision(
+        rule.action,
+        Cause.RULE,
+        rule=rule.id,
+        match=match,
+        because=rule.because,
+        approval=tuple(role.value for role in rule.approval),
+    )
+    return decision, f"{_listed(match)}: {rule.action.value}" if match else f"any site: {rule.action.value}"
+
+
+def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> _Answer:
+    if risks:
+        decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=_it_security(policy))
+        return decision, "no rule names this security risk: block"
+    decision = Decision(policy.default, Cause.DEFAULT, match=_first(visit.matches))
+    return decision, f"no rule matched: {policy.default.value}"
+
+
+def _it_security(policy: Policy) -> tuple[str, ...]:
+    role = Approver.IT_SECURITY.value
+    return (role,) if policy.roles.get(role) else ()
 
 
 def _host_and_parents(host: str) -> Iterable[str]:
@@ -233,10 +245,9 @@ def _host_and_parents(host: str) -> Iterable[str]:
         host = host.partition(".")[2]
 
 
-def _is_address(host: str) -> bool:
-    # A canonical name never ends in a digit label: the URL Standard reads those as IPv4.
-    return host.startswith("[") or (host[-1:].isdigit() and host.rpartition(".")[2].isdigit())
-
-
 def _first(matches: tuple[CategoryMatch, ...]) -> CategoryMatch | None:
     return matches[0] if matches else None
+
+
+def _listed(match: CategoryMatch) -> str:
+    return f"{match.entry} is listed as {match.category} by {match.source}"
