@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 LIFETIME = timedelta(minutes=15)
+# The clocks of the host that made it and of the one that reads it need not agree to the second.
+_CLOCK_DIFFERENCE = timedelta(minutes=1)
 _MAX_LENGTH = 4096
+_MAX_ENTRY_LENGTH = 300
 
 
 class AskTokenError(Exception):
@@ -26,7 +29,8 @@ class AskTokenExpiredError(AskTokenError):
 class AskToken:
     """What the block page said. Ids as in the policy document; `host` canonical.
 
-    `code` is the visit's short code, `issued_at` aware UTC, `approval` the roles asked in turn.
+    `code` is the visit's short code, `issued_at` aware UTC (whole seconds once sealed), `approval`
+    the roles asked in turn. A long `entry` is cut when sealed.
     """
 
     host: str
@@ -44,7 +48,10 @@ class AskToken:
 
     def seal(self, key: bytes) -> str:
         """Return the token as text that fits into a URL."""
-        values = asdict(self) | {"issued_at": int(self.issued_at.timestamp())}
+        values = asdict(self) | {
+            "entry": self.entry and self.entry[:_MAX_ENTRY_LENGTH],
+            "issued_at": int(self.issued_at.timestamp()),
+        }
         body = json.dumps(values, separators=(",", ":")).encode()
         return f"{_b64(body)}.{_b64(_mac(body, key))}"
 
@@ -65,8 +72,7 @@ def unseal(text: str, key: bytes, now: datetime) -> AskToken:
         raise AskTokenError("this ask code was altered, or made by another town's gate")
     values = json.loads(body)
     issued_at = datetime.fromtimestamp(values.pop("issued_at"), UTC)
-    # A clock that runs ahead on another host must not make a token live longer.
-    if not -LIFETIME < now - issued_at < LIFETIME:
+    if not -_CLOCK_DIFFERENCE <= now - issued_at < LIFETIME:
         raise AskTokenExpiredError("this ask code is over 15 minutes old")
     approval = tuple(values.pop("approval"))
     return AskToken(**values, approval=approval, issued_at=issued_at)

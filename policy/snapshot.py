@@ -7,13 +7,12 @@ behind a line with its format and SHA-256, so that a cut or altered file is refu
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from policy.state import Exemption, State
 from policy.town_policy import Policy
+from policy.web_address import parse_web_address
 
 _MAGIC = b"towngate-policy-1"
 
@@ -30,7 +29,7 @@ class PolicySnapshot:
     """
 
     sequence: int
-    published_at: datetime
+    published_at: AwareDatetime
     policy: Policy
     admin_url: str
     exemptions: tuple[Exemption, ...] = ()
@@ -38,9 +37,8 @@ class PolicySnapshot:
 
     def state(self) -> State:
         """Return what deciding needs beside the policy."""
-        url = urlsplit(self.admin_url)
-        port = url.port or (443 if url.scheme == "https" else 80)
-        return State(self.exemptions, (url.hostname, port) if url.hostname else None)
+        site = parse_web_address(self.admin_url)
+        return State(self.exemptions, (site.host, site.port))
 
     def to_bytes(self) -> bytes:
         """Return the snapshot as the bytes of a file."""
@@ -62,7 +60,10 @@ class PolicySnapshot:
         try:
             return _ADAPTER.validate_json(body)
         except ValidationError as error:
-            raise SnapshotError(f"the policy snapshot does not have the expected form: {error}") from error
+            # Without the values: there are password hashes among them.
+            first = error.errors(include_input=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise SnapshotError(f"the policy snapshot has another form: {where}: {first['msg']}") from None
 
 
 _ADAPTER = TypeAdapter(PolicySnapshot)

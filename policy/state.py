@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import AwareDatetime
+
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
@@ -16,8 +18,8 @@ class Exemption:
 
     id: str
     host: str
-    granted_at: datetime
-    expires_at: datetime
+    granted_at: AwareDatetime
+    expires_at: AwareDatetime
     person: str | None = None
     department: str | None = None
     accepts_security_risk: bool = False

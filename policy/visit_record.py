@@ -1,15 +1,18 @@
 """What came of a visit, as one line of the spool."""
 
 import secrets
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from policy.decision import Cause, Lane, Verdict
 
 # Without I, L, O, U, 0 and 1: read aloud over the phone.
 _CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MAX_LINE_BYTES = 64 * 1024
+_MAX_TEXT_LENGTH = 2000
 
 
 def new_code() -> str:
@@ -22,6 +25,18 @@ class VisitRecordError(Exception):
     """A spool line is not a visit record; it is counted and passed over."""
 
 
+def _in_utc(at: datetime) -> datetime:
+    if at.utcoffset() != timedelta(0):
+        raise ValueError("not in UTC")
+    return at
+
+
+# A line comes from another process, and goes into a database: what is in it must fit there.
+type _Text = Annotated[str, Field(max_length=_MAX_TEXT_LENGTH)]
+type _Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+type _Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 @dataclass(frozen=True, slots=True)
 class VisitRecord:
     """One visit. Times aware UTC, bytes as the client sees them (up = towards the origin server).
@@ -31,42 +46,49 @@ class VisitRecord:
     `policy_sequence`, `policy_version` and `category_version` name the snapshots that decided.
     """
 
-    code: str
-    started_at: datetime
-    ended_at: datetime
-    address: str
-    person: str | None
-    device: str | None
-    department: str | None
-    scheme: str
-    host: str
-    port: int
+    code: _Text
+    started_at: _Moment
+    ended_at: _Moment
+    address: _Text
+    person: _Text | None
+    device: _Text | None
+    department: _Text | None
+    scheme: _Text
+    host: _Text
+    port: Annotated[int, Field(ge=0, le=65535)]
     verdict: Verdict
     lane: Lane
     cause: Cause
-    rule: str | None
-    exemption: str | None
-    category: str | None
-    entry: str | None
-    source: str | None
-    refusal: str | None
-    bytes_up: int
-    bytes_down: int
-    policy_sequence: int
-    policy_version: str
-    category_version: str
+    rule: _Text | None
+    exemption: _Text | None
+    category: _Text | None
+    entry: _Text | None
+    source: _Text | None
+    refusal: _Text | None
+    bytes_up: _Count
+    bytes_down: _Count
+    policy_sequence: _Count
+    policy_version: _Text
+    category_version: _Text
 
     def to_line(self) -> bytes:
-        """Return the record as one line of JSON, newline included."""
-        return _ADAPTER.dump_json(self) + b"\n"
+        """Return the record as one line of JSON, newline included; long reasons are cut."""
+        whole = replace(self, entry=_cut(self.entry), refusal=_cut(self.refusal))
+        return _ADAPTER.dump_json(whole) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> "VisitRecord":
         """Read a line back. Raises VisitRecordError when it is not a whole record."""
+        if len(line) > _MAX_LINE_BYTES:
+            raise VisitRecordError(f"not a visit record: {len(line):,} bytes long")
         try:
-            return _ADAPTER.validate_json(line)
+            return _ADAPTER.validate_json(line, strict=True)
         except ValidationError as error:
             raise VisitRecordError(f"not a visit record: {line[:80]!r}") from error
+
+
+def _cut(text: str | None) -> str | None:
+    return text and text[:_MAX_TEXT_LENGTH]
 
 
 _ADAPTER = TypeAdapter(VisitRecord)
