@@ -22,7 +22,7 @@ run: .venv/made
 test: .venv/made
 	@deploy/dev/debian-packages --if-allowed
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest --cov=policy --cov=categories $(ARGS)
+	@$(PYTHON) -m pytest $(or $(ARGS),--cov=policy --cov=categories)
 
 test-setup:
 	@deploy/dev/debian-packages
