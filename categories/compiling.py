@@ -1,0 +1,127 @@
+"""From the kept entries of all sources to the files of one snapshot.
+
+1. Every key of every source goes into one trie, which drops repetitions.
+2. The trie is mapped from its file, and every key is looked up in it again to note, in an array by
+   the trie's number for it, what it is listed as. A meaning, the set of (category, source) pairs, is
+   a small number; adding a pair to a meaning is one step in a table. So no name is ever a Python
+   object for longer than its line, and memory is the trie's own.
+3. Meanings are renumbered in order of their content, and a manifest with the digest of each file is
+   written last.
+
+The same sources give the same bytes, in whatever order they are given.
+"""
+
+import hashlib
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import marisa_trie  # type: ignore[import-not-found]  # ships no types
+
+from categories.entries import EntriesFile
+from categories.snapshot import FORMAT, MANIFEST, MEANINGS_SUFFIX, NAMES, TRIE_SUFFIX, URLS, version_of
+from categories.taxonomy import Taxonomy
+
+type _Pair = tuple[str, str]
+type _Labelled = tuple[_Pair, Iterator[str]]
+
+
+class _Meanings:
+    """The meanings met so far: number <-> set of pairs, and the way from one to the next."""
+
+    def __init__(self) -> None:
+        self.pairs: list[frozenset[_Pair]] = [frozenset()]
+        self._numbers: dict[frozenset[_Pair], int] = {frozenset(): 0}
+
+    def adding(self, pair: _Pair) -> "_Steps":
+        return _Steps(self, pair)
+
+    def number(self, pairs: frozenset[_Pair]) -> int:
+        if pairs not in self._numbers:
+            self._numbers[pairs] = len(self.pairs)
+            self.pairs.append(pairs)
+        return self._numbers[pairs]
+
+
+class _Steps(dict[int, int]):
+    """Number of a meaning -> number of the same with one pair more; made as they are asked for."""
+
+    def __init__(self, meanings: _Meanings, pair: _Pair) -> None:
+        self._meanings = meanings
+        self._pair = pair
+
+    def __missing__(self, number: int) -> int:
+        self[number] = self._meanings.number(self._meanings.pairs[number] | {self._pair})
+        return self[number]
+
+
+def compile_snapshot(sources: Iterable[EntriesFile], folder: Path, words: Taxonomy) -> str:
+    """Write the files of a snapshot into the empty `folder` and return its version.
+
+    Sections whose category the taxonomy uses for nothing are passed over.
+    """
+    ordered = sorted(sources, key=lambda entries: entries.source.name)
+    meanings = _Meanings()
+    numbers = {kind: _compile_kind(kind, ordered, folder, words, meanings) for kind in (NAMES, URLS)}
+
+    counted: Counter[int] = sum((Counter(each) for each in numbers.values()), Counter())
+    used = sorted(counted, key=lambda number: sorted(meanings.pairs[number]))
+    renumbered = array("I", bytes(4 * len(meanings.pairs)))
+    for new, old in enumerate(used):
+        renumbered[old] = new
+    counts: Counter[_Pair] = Counter()
+    for number, times in counted.items():
+        counts.update(dict.fromkeys(meanings.pairs[number], times))
+    width = "H" if len(used) <= 1 << 16 else "I"
+    for kind, each in numbers.items():
+        # One number more than there are keys: a file that is mapped must not be empty.
+        final = array(width, (renumbered[number] for number in each))
+        final.append(0)
+        (folder / f"{kind}{MEANINGS_SUFFIX}").write_bytes(final)
+
+    manifest = json.dumps(
+        {
+            "format": FORMAT,
+            "sources": [entries.source.name for entries in ordered],
+            "counts": [[*pair, count] for pair, count in sorted(counts.items())],
+            "meanings": [sorted(meanings.pairs[number]) for number in used],
+            "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
+        },
+        separators=(",", ":"),
+    ).encode()
+    (folder / MANIFEST).write_bytes(manifest)
+    return version_of(manifest)
+
+
+def _compile_kind(
+    kind: str, sources: Sequence[EntriesFile], folder: Path, words: Taxonomy, meanings: _Meanings
+) -> "array[int]":
+    """Write the trie of one kind of entries; return the number of each key's meaning."""
+    path = folder / f"{kind}{TRIE_SUFFIX}"
+    marisa_trie.Trie(key for _, keys in _labelled(kind, sources, words) for key in keys).save(str(path))
+    trie = marisa_trie.Trie().mmap(str(path))
+    numbers = array("I", bytes(4 * len(trie)))
+    number_of_key = trie.key_id
+    for pair, keys in _labelled(kind, sources, words):
+        step = meanings.adding(pair)
+        for key in keys:
+            place = number_of_key(key)
+            numbers[place] = step[numbers[place]]
+    return numbers
+
+
+def _labelled(kind: str, sources: Sequence[EntriesFile], words: Taxonomy) -> Iterator[_Labelled]:
+    for entries in sources:
+        source = entries.source
+        for section in source.sections:
+            category = source.category or words.for_list_category(source.list_format, section.category)
+            if section.kind == kind and category is not None:
+                yield (category, source.name), entries.keys(section)
+
+
+def _digest(path: Path) -> dict[str, object]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}

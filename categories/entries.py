@@ -1,0 +1,119 @@
+"""The entries of one source as they are kept: parsed, checked, ready to compile.
+
+One zip file per source, so that a new edition replaces the old one in one rename: a member with
+keys (`categories.entry_key`), one a line, per category and kind, and `source.json`.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+_INDEX = "source.json"
+_FORMAT = 1
+
+
+class EntriesError(Exception):
+    """A file of kept entries cannot be read; its source has to be fetched again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The entries of one kind ("names" or "urls") in one category, named as the list names it."""
+
+    category: str
+    kind: str
+    count: int
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSource:
+    """Where a source's entries come from and what they are.
+
+    `location` is a path or URL, `category` ours for a plain list, None where the list has its own.
+    `list_format` says which names of the taxonomy its categories have. `fetched_at` is aware UTC.
+    """
+
+    name: str
+    location: str
+    category: str | None
+    list_format: str
+    fetched_at: datetime
+    sections: tuple[Section, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of entries."""
+        return sum(section.count for section in self.sections)
+
+
+class EntriesWriter:
+    """Writes a file of entries, section by section; `close` completes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self.sections: list[Section] = []
+
+    def write(self, category: str, kind: str, keys: Iterable[str]) -> None:
+        """Write one section."""
+        member = f"{len(self.sections)}"
+        count = 0
+        with (
+            self._zip.open(member, "w", force_zip64=True) as raw,
+            io.TextIOWrapper(raw, "utf-8", newline="\n") as file,
+        ):
+            for key in keys:
+                file.write(f"{key}\n")
+                count += 1
+        self.sections.append(Section(category, kind, count, member))
+
+    def close(self, source: KeptSource) -> None:
+        """Write who the entries are of; `source.sections` names the sections in the order written."""
+        values = asdict(source) | {"format": _FORMAT, "fetched_at": source.fetched_at.isoformat()}
+        self._zip.writestr(_INDEX, json.dumps(values, indent=1))
+        self._zip.close()
+
+
+class EntriesFile:
+    """A file of entries, open for reading.
+
+    Raises EntriesError when it is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+            values = json.loads(self._zip.read(_INDEX))
+            if values.pop("format") != _FORMAT:
+                raise EntriesError(f"{path}: written by another version; fetch the source again")
+            fetched_at = datetime.fromisoformat(values.pop("fetched_at"))
+            sections = tuple(Section(**section) for section in values.pop("sections"))
+            self.source = KeptSource(**values, fetched_at=fetched_at, sections=sections)
+        except OSError as error:
+            raise EntriesError(f"{path}: {error.strerror}") from error
+        except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+            raise EntriesError(f"{path}: not a file of entries; fetch the source again") from error
+
+    def keys(self, section: Section) -> Iterator[str]:
+        """Yield the keys of one section, as often as asked."""
+        try:
+            with (
+                self._zip.open(section.member) as raw,
+                # ZipExtFile splits lines in Python; a BufferedReader around it does in C.
+                io.BufferedReader(cast(io.RawIOBase, raw), 1 << 16) as buffered,
+                io.TextIOWrapper(buffered, "utf-8", newline="\n") as file,
+            ):
+                for line in file:
+                    yield line[:-1]
+        except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, KeyError) as error:
+            raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()

@@ -1,0 +1,51 @@
+"""Entries as keys of a trie, made so that a key's listed prefixes are what covers it.
+
+www.cardroom.example              example.cardroom.www.
+192.0.2.7                         192.0.2.7.
+cardroom.example/tables/7.html    example.cardroom./tables/7.html/
+
+Names are reversed and every label ends in a dot, every path segment in a slash, so a prefix always
+ends at a boundary: `example.cardroom.` covers the first and never `notcardroom.example`. No name ends
+in a number, so a reversed name is never mistaken for an address.
+"""
+
+import re
+from urllib.parse import unquote
+
+import ada_url
+
+from categories.host_name import is_address
+
+_MAY_END_AN_ADDRESS = frozenset("0123456789]")
+# Segments that neither start with a dot (they might climb) nor hold an escape.
+_PLAIN_PATH = re.compile(r"(?:/[a-z0-9_~-][a-z0-9_~.,;:=@!$&'()*+-]*)*/?")
+_SLASHES = re.compile("//+")
+
+
+def host_key(host: str) -> str:
+    """Return the key of a canonical host."""
+    if host[-1] in _MAY_END_AN_ADDRESS and is_address(host):
+        return host + "."
+    return ".".join(host.split(".")[::-1]) + "."
+
+
+def url_key(host: str, path: str) -> str:
+    """Return the key of a URL: of a canonical host and a path that starts with a slash.
+
+    The path is brought to one spelling: dot segments resolved, escapes undone, lower case, single
+    slashes, no query.
+    """
+    return host_key(host) + _path_key(path)
+
+
+def _path_key(path: str) -> str:
+    path = path.lower()
+    if not _PLAIN_PATH.fullmatch(path):
+        path = unquote(ada_url.URL("http://host" + path).pathname).lower()
+        path = _SLASHES.sub("/", path)
+    return path if path.endswith("/") else path + "/"
+
+
+def entry_of_url_key(key: str, host: str) -> str:
+    """Return a URL entry as people write it, from its key and the host that the key begins with."""
+    return host + (key[len(host) + 1 : -1] or "/")

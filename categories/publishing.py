@@ -1,0 +1,172 @@
+"""Which snapshot is current: published with a rename, swapped in by those who look things up.
+
+The folder holds a subfolder per version and `current.json`, which names the current one and says
+when it was built.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from categories.compiling import compile_snapshot
+from categories.entries import EntriesFile
+from categories.reading import read_edition
+from categories.snapshot import CategorySnapshot, CategorySnapshotError, verify
+from categories.sources import STARTER, starter_source
+from categories.taxonomy import taxonomy
+
+_POINTER = "current.json"
+_UNFINISHED = "unfinished-"
+
+
+class CurrentSnapshot:
+    """The snapshot in use, and the way to the next one.
+
+    `changed` is cheap enough to ask four times a second; `load` takes as long as reading the new
+    files does and may run in a thread beside lookups. A new snapshot is verified whole, then the one
+    reference `snapshot` is replaced; if it cannot be used the old one stays and `last_error` says
+    why. Making one raises CategorySnapshotError when nothing usable is published.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.last_error: str | None = None
+        self._seen = self._stamp()
+        self.snapshot = _open_current(folder)
+
+    def changed(self) -> bool:
+        """Whether something was published since the last look at it. One stat."""
+        return self._stamp() != self._seen
+
+    def load(self) -> bool:
+        """Take what is published now into use; False when it cannot be used, which is remembered."""
+        seen = self._stamp()
+        try:
+            snapshot = _open_current(self.folder)
+        except CategorySnapshotError as error:
+            self.last_error = str(error)
+            return False
+        else:
+            self.snapshot = snapshot
+            self.last_error = None
+            return True
+        finally:
+            # The one that was looked at: whatever is published meanwhile counts as a change, and
+            # what was refused is not read again and again.
+            self._seen = seen
+
+    def reload_if_changed(self) -> bool:
+        """Load what was published since the last look at it; True when there is a new snapshot."""
+        return self.changed() and self.load()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = (self.folder / _POINTER).stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
+
+
+def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) -> CategorySnapshot:
+    """Compile the sources' entries and make them the current snapshot; return it, open.
+
+    `built_at` is aware UTC. Nothing of `folder` that others read changes before the new snapshot is
+    on disk and verified. The one that was current stays for those who are just opening it; older
+    ones, and what an interrupted run left behind, are removed. One run at a time, which is for the
+    caller to see to.
+    """
+    former = _read_pointer(folder)[0] if (folder / _POINTER).exists() else None
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
+    try:
+        version = compile_snapshot(sources, unfinished, taxonomy())
+        for path in unfinished.iterdir():
+            path.chmod(0o644)
+            _sync(path)
+        unfinished.chmod(0o755)
+        _sync(unfinished)
+        verify(unfinished)
+        target = folder / version
+        if not _is_whole(target):
+            shutil.rmtree(target, ignore_errors=True)
+            unfinished.rename(target)
+            _sync(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _write_pointer(folder, version, built_at)
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in (version, former):
+            shutil.rmtree(path)
+    return CategorySnapshot.open(target, built_at)
+
+
+def has_current(folder: Path) -> bool:
+    """Whether a snapshot was published in this folder."""
+    return (folder / _POINTER).exists()
+
+
+def publish_starter_if_empty(folder: Path) -> None:
+    """Publish the starter list in a folder where nothing was ever published."""
+    if has_current(folder):
+        return
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, STARTER)
+        read_edition(starter_source(), path, taxonomy(), now)
+        entries = EntriesFile(path)
+        publish(folder, [entries], now)
+        entries.close()
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether the same content was published before and is still as it was."""
+    try:
+        return verify(target) == target.name
+    except CategorySnapshotError:
+        return False
+
+
+def _open_current(folder: Path) -> CategorySnapshot:
+    while True:
+        version, built_at = _read_pointer(folder)
+        try:
+            verify(folder / version)
+            return CategorySnapshot.open(folder / version, built_at)
+        except CategorySnapshotError:
+            # Published and cleared away while we were looking? Then there is a newer one.
+            if _read_pointer(folder)[0] == version:
+                raise
+
+
+def _read_pointer(folder: Path) -> tuple[str, datetime]:
+    path = folder / _POINTER
+    try:
+        values = json.loads(path.read_bytes())
+        return str(values["version"]), datetime.fromisoformat(values["built_at"])
+    except OSError as error:
+        raise CategorySnapshotError(
+            f"{path}: {error.strerror}; 'towngate categories update' publishes a snapshot"
+        ) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise CategorySnapshotError(f"{path}: does not say which snapshot is current") from error
+
+
+def _write_pointer(folder: Path, version: str, built_at: datetime) -> None:
+    values = {"version": version, "built_at": built_at.astimezone(UTC).isoformat()}
+    unfinished = folder / f"{_UNFINISHED}{_POINTER}"
+    unfinished.write_text(json.dumps(values))
+    unfinished.chmod(0o644)
+    _sync(unfinished)
+    unfinished.replace(folder / _POINTER)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,85 @@
+"""Sources: where the entries come from, and the folder that keeps the last good ones of each."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from categories.entries import EntriesError, EntriesFile, KeptSource
+
+STARTER = "starter"
+"""The name of the list that ships with Towngate."""
+
+_STARTER_FOLDER = Path(__file__).with_name("starter")
+_SUFFIX = ".entries"
+_UNFINISHED = ".unfinished"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+
+
+class SourceError(Exception):
+    """A list source cannot be used; its last good entries stay in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A list: its name in the town, and the path or URL that it is read from.
+
+    `category` is the id that every entry gets; None leaves it to the list and to its name.
+    ValueError for a name that is none.
+    """
+
+    name: str
+    location: str
+    category: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is not a name for a source: use a to z, 0 to 9, '-' and '_'")
+
+
+def starter_source() -> Source:
+    """Return the list that ships with Towngate."""
+    return Source(STARTER, str(_STARTER_FOLDER))
+
+
+class KeptSources:
+    """The folder in which the last good entries of every source are kept, a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open_all(self) -> list[EntriesFile]:
+        """Open the entries of every source; EntriesError when a file was damaged."""
+        return [EntriesFile(path) for path in sorted(self.folder.glob(f"*{_SUFFIX}"))]
+
+    def find(self, name: str) -> KeptSource | None:
+        """Return what is kept of a source, None if nothing is (any more)."""
+        try:
+            entries = EntriesFile(self._path_of(name))
+        except EntriesError:
+            return None
+        entries.close()
+        return entries.source
+
+    def unfinished_path(self, name: str) -> Path:
+        """Return where to write new entries of a source before they are kept."""
+        return self.folder / f"{name}{_UNFINISHED}"
+
+    def keep(self, name: str) -> None:
+        """Put the unfinished entries of a source, now complete, in the place of the kept ones."""
+        unfinished = self.unfinished_path(name)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(self._path_of(name))
+
+    def remove(self, name: str) -> None:
+        """Keep nothing of a source any more."""
+        self._path_of(name).unlink(missing_ok=True)
+
+    def clear_unfinished(self) -> None:
+        """Remove what was refused, or left behind by an interrupted run."""
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
+            path.unlink()
+
+    def _path_of(self, name: str) -> Path:
+        return self.folder / f"{name}{_SUFFIX}"
