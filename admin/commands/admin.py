@@ -1,0 +1,124 @@
+"""`towngate admin`: the admin site, ingest and publishing."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import uvicorn
+
+from admin.admin_process import admin_process
+from admin.command import CommandError
+from admin.commands.address import AddressType
+from admin.database import DatabaseError
+from admin.key_file import KeyFileError
+from admin.publisher import NoPolicyError
+from admin.state_folder import StateFolder, StateFolderError
+from admin.supervisor import Address
+from admin.web.application import create_application
+from policy.log_lines import configure_logging
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_GRACE_SECONDS = 2
+
+
+@click.command(epilog="Example: towngate admin --state /var/lib/towngate --admin 127.0.0.1:8000")
+@click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+@click.option("--admin", "address", type=AddressType(), default="127.0.0.1:8000", show_default=True)
+@click.option("--admin-url", help="The site as people reach it.  [default: made from --admin]")
+@click.option("--tls-cert", type=Path, help="Certificate chain (PEM); without, only loopback is served.")
+@click.option("--tls-key", type=Path, help="Its key (PEM).")
+@click.option("--socket-fd", type=int, hidden=True, help="A listening socket, from the supervisor.")
+@click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
+def admin(
+    *,
+    state: Path,
+    address: Address,
+    admin_url: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    socket_fd: int | None,
+    ready_fd: int | None,
+) -> None:
+    """Run the admin site alone, until SIGTERM or Ctrl-C."""
+    configure_logging("admin")
+    if (tls_cert is None) != (tls_key is None):
+        raise CommandError("--tls-cert and --tls-key belong together: give both or none")
+    if tls_cert is None and address.host not in _LOOPBACK:
+        raise CommandError(
+            f"the admin site speaks plain HTTP on loopback only, and {address} is not; "
+            "give --tls-cert and --tls-key, or put a TLS server in front of 127.0.0.1"
+        )
+    listening = _socket(address, socket_fd)
+    url = admin_url or f"http{'s' if tls_cert else ''}://{address}"
+    try:
+        asyncio.run(_serve(StateFolder(state.resolve()), url, listening, ready_fd, (tls_cert, tls_key)))
+    except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _socket(address: Address, socket_fd: int | None) -> socket.socket:
+    if socket_fd is not None:
+        return socket.socket(fileno=socket_fd)
+    try:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise CommandError(
+            f"admin cannot listen on {address}: {error.strerror}; end what uses it, "
+            "or choose another address with --admin"
+        ) from error
+
+
+async def _serve(
+    state: StateFolder,
+    url: str,
+    listening: socket.socket,
+    ready_fd: int | None,
+    tls: tuple[Path | None, Path | None],
+) -> None:
+    async with admin_process(state, url) as running:
+        config = uvicorn.Config(
+            create_application(running, url),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ssl_certfile=tls[0],
+            ssl_keyfile=tls[1],
+        )
+        server = _Server(config, ready_fd)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, except for signals: it would end the process before the database is closed."""
+
+    def __init__(self, config: uvicorn.Config, ready_fd: int | None) -> None:
+        super().__init__(config)
+        self._ready_fd = ready_fd
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `stop`."""
+        yield
+
+    def stop(self) -> None:
+        """End gracefully."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self._ready_fd is None:
+            click.echo("ready")
+        else:
+            os.write(self._ready_fd, b"ready\n")
+            os.close(self._ready_fd)
