@@ -6,6 +6,7 @@ A refused move is recorded too, with its actor. What a request is and who may de
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, audit, exemptions
@@ -213,6 +214,17 @@ async def stop(
     return await _attempt(db, id_, actor, at, "stop", refusal, end)
 
 
+async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
+    """Record an attempt by someone who can decide nothing here, and raise NotAllowedError.
+
+    Raises UnknownRequestError when there is no such request.
+    """
+    request = await get(db, id_)
+    async with db.transaction() as t:
+        await _record_refusal(t, request, NotAllowedError(why), actor=actor, at=at, what="decide")
+    raise NotAllowedError(why)
+
+
 type _Refusal = NotAllowedError | TransitionError
 
 
@@ -232,9 +244,15 @@ async def _attempt(
         if refused is None:
             await change(t, request)
             return await get(t, id_)
-        details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
-        await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
+        await _record_refusal(t, request, refused, actor=actor, at=at, what=what)
     raise refused
+
+
+async def _record_refusal(
+    t: Transaction, request: AccessRequest, refused: _Refusal, *, actor: str, at: datetime, what: str
+) -> None:
+    details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
+    await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
 
 
 async def _move(

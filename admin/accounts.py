@@ -74,7 +74,13 @@ async def set_password(
 
 
 async def sign_in(
-    db: Database, person: str, password: str, now: datetime, previous: Session | None = None
+    db: Database,
+    person: str,
+    password: str,
+    now: datetime,
+    *,
+    previous: Session | None = None,
+    is_known: bool = True,
 ) -> Opened:
     """Check a name and password; open a session with a new token.
 
@@ -82,13 +88,14 @@ async def sign_in(
     2. compare the password's hash; a name nobody has is compared with a hash of nothing
     3. right: forget the tries, open the session
 
+    `is_known` is False for someone the policy no longer names, whose account opens nothing.
     Raises SignInError when they are not right, in equal time for names nobody has, and
     TooManyTriesError after 5 wrong tries within 15 minutes.
     """
     name = _name_digest(person)
     await _count_try(db, name, now)
     row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
-    stored = row["password_hash"] if row else None
+    stored = row["password_hash"] if row and is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
         if stored is not None:
             async with db.transaction() as t:

@@ -4,149 +4,357 @@ Every method that changes something takes the session it is done in, checks what
 do, and publishes what the proxy must know before it returns.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from admin.asking import AccessRequest, Duration, ForWhom, Move
+from admin import access_request_lists, access_requests, accounts, ask_key, key_file, roles, sessions, visits
+from admin.asking import (
+    AccessRequest,
+    Duration,
+    ForWhom,
+    Move,
+    NewAccessRequest,
+    NotAllowedError,
+    UnknownRequestError,
+    deciders_of,
+)
+from admin.background import Background
 from admin.clock import Clock, utc_now
 from admin.database import Database
+from admin.ingest import Ingest, IngestStatus
+from admin.publisher import Publisher
 from admin.sessions import Opened, Session
-from admin.state_folder import StateFolder
-from admin.visits import Cursor, Reach, VisitFilter, VisitRow
+from admin.state_folder import StateFolder, StateFolderError
+from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
+from categories.taxonomy import taxonomy
+from policy import ask_token
 from policy.ask_token import AskToken
-from policy.town_policy import Policy
+from policy.town_policy import Approver, Policy
+
+REACH_WITHIN = timedelta(days=30)
+STOPPED_WITHIN = timedelta(minutes=15)
 
 
 class AdminProcess:
     """The running admin. Made by `admin_process`."""
 
-    db: Database
-    state: StateFolder
-    ask_key: bytes
+    def __init__(
+        self,
+        state: StateFolder,
+        db: Database,
+        publisher: Publisher,
+        ingest: Ingest,
+        background: Background,
+        *,
+        secret: bytes,
+        clock: Clock,
+    ) -> None:
+        self.state = state
+        self.db = db
+        self.ask_key = ask_key.ensure(state.ask_token_key)
+        self._publisher = publisher
+        self._ingest = ingest
+        self._background = background
+        self._secret = secret
+        self._clock = clock
 
     # --- what is in force ---
+
     def now(self) -> datetime:
         """Return the time, aware UTC."""
-        raise NotImplementedError
+        return self._clock()
 
     @property
     def policy(self) -> Policy:
         """The running policy; replaced whole when a new document is good."""
-        raise NotImplementedError
+        return self._publisher.policy
 
     @property
     def zone(self) -> ZoneInfo:
         """The town's time zone."""
-        raise NotImplementedError
+        return ZoneInfo(self.policy.town.timezone)
 
     @property
     def policy_problems(self) -> tuple[str, ...]:
         """Why policy.yaml as it is now is not the running policy; empty when it is."""
-        raise NotImplementedError
+        return self._publisher.problems
+
+    @property
+    def ingest_status(self) -> IngestStatus:
+        """How far the visit log is."""
+        return self._ingest.status
 
     def troubles(self) -> tuple[str, ...]:
-        """Say what is not well, worst first: database, ingest, tasks, policy; empty when all is."""
-        raise NotImplementedError
+        """Say what is not well, worst first: publishing, ingest, tasks; empty when all is."""
+        found = []
+        if self._publisher.failure is not None:
+            found.append(f"What was decided has not reached the proxy: {self._publisher.failure}")
+        if self._ingest.status.failure is not None:
+            found.append(f"Visits wait in the spool: {self._ingest.status.failure}")
+        found += [f"The task {name} failed: {why}" for name, why in self._background.failures.items()]
+        return tuple(found)
 
     # --- sessions ---
+
     async def sign_in(self, person: str, password: str, previous: Session | None = None) -> Opened:
         """As accounts.sign_in; SignInError too for someone who is no longer in the policy."""
-        raise NotImplementedError
+        is_known = person in self.policy.people
+        return await accounts.sign_in(
+            self.db, person, password, self.now(), previous=previous, is_known=is_known
+        )
 
     async def sign_out(self, session: Session) -> None:
         """End the session."""
-        raise NotImplementedError
+        await accounts.sign_out(self.db, session, self.now())
 
     async def session_of(self, token: str) -> Session | None:
         """As sessions.session_of; None too for someone who is no longer in the policy."""
-        raise NotImplementedError
+        session = await sessions.session_of(self.db, token, self.now())
+        if session is None or (session.person is not None and session.person not in self.policy.people):
+            return None
+        return session
 
     async def follow_ask(self, token_text: str, current: Session | None) -> Opened:
         """Follow an Ask link. Raises AskTokenError, AskTokenExpiredError (policy.ask_token)."""
-        raise NotImplementedError
+        ask = ask_token.unseal(token_text, self.ask_key, self.now())
+        if ask.person not in self.policy.people:
+            ask = replace(ask, person=None)
+        return await sessions.follow_ask(self.db, ask, self.now(), current)
 
-    # --- asking (access_requests' errors) ---
+    # --- asking (errors: admin.asking) ---
+
     async def followed_ask(self, session: Session, code: str) -> AskToken | None:
         """Return what the followed Ask link with this code said, None when it was not followed here."""
-        raise NotImplementedError
+        return await sessions.followed_ask(self.db, session, code)
+
+    async def ask_about(self, session: Session, visit_id: int) -> str:
+        """Prepare asking for a visit of `stopped_here`, as its block page would; return its code.
+
+        Raises UnknownRequestError when it is none of them.
+        """
+        row = next((row for row in await self.stopped_here(session) if row.id == visit_id), None)
+        if row is None:
+            raise UnknownRequestError("this visit was not stopped here in the last 15 minutes")
+        rule = next((rule for rule in self.policy.rules if rule.id == row.rule), None)
+        ask = AskToken(
+            host=row.host,
+            category=row.category,
+            entry=row.entry,
+            source=row.source,
+            rule=row.rule,
+            approval=tuple(role.value for role in rule.approval) if rule else (),
+            person=session.person,
+            device=session.device,
+            department=row.who.department,
+            policy_version=row.policy_version,
+            code=row.code,
+            issued_at=self.now(),
+        )
+        await sessions.follow_ask(self.db, ask, self.now(), session)
+        return row.code
+
+    def approvers(self, session: Session, ask: AskToken) -> frozenset[str]:
+        """Return the people who would answer first if this session's person sent this ask."""
+        if session.person is None or not ask.approval:
+            return frozenset()
+        department = self.policy.people[session.person].department
+        return deciders_of(self.policy, Approver(ask.approval[0]), session.person, department)
 
     async def submit(
         self, session: Session, code: str, reason: str, duration: Duration, for_whom: ForWhom
     ) -> AccessRequest:
-        """Send the form of a followed Ask link. Raises UnknownRequestError when it was not followed."""
-        raise NotImplementedError
+        """Send the form of a followed Ask link.
 
-    async def approve(self, session: Session, id_: int, expires_at: datetime | None = None) -> AccessRequest:
+        Raises UnknownRequestError when it was not followed, NotAllowedError when nobody knows who
+        asks, InvalidRequestError, AlreadyOpenError.
+        """
+        ask = await self.followed_ask(session, code)
+        if ask is None:
+            raise UnknownRequestError("this form belongs to no Ask link that was opened here")
+        if session.person is None:
+            raise NotAllowedError("Sign in to ask: this computer is used by several people.")
+        new = NewAccessRequest(
+            host=ask.host,
+            person=session.person,
+            department=self.policy.people[session.person].department,
+            for_whom=for_whom,
+            reason=reason,
+            duration=duration,
+            chain=tuple(Approver(role) for role in ask.approval),
+            code=ask.code,
+            policy_version=ask.policy_version,
+            rule=ask.rule,
+            category=ask.category,
+            entry=ask.entry,
+            source=ask.source,
+            browser=session.browser,
+        )
+        return await access_requests.submit(self.db, self.policy, new, self.now())
+
+    async def approve(
+        self,
+        session: Session,
+        id_: int,
+        *,
+        seen_step: int | None = None,
+        expires_at: datetime | None = None,
+    ) -> AccessRequest:
         """As access_requests.approve; when it returns, the proxy can read the new snapshot."""
-        raise NotImplementedError
+        actor = await self._actor(session, id_)
+        request = await access_requests.approve(
+            self.db,
+            self.policy,
+            id_,
+            actor=actor,
+            at=self.now(),
+            seen_step=seen_step,
+            expires_at=expires_at,
+        )
+        await self._publisher.publish_state()
+        return request
 
-    async def deny(self, session: Session, id_: int, reason: str) -> AccessRequest:
+    async def deny(
+        self, session: Session, id_: int, reason: str, *, seen_step: int | None = None
+    ) -> AccessRequest:
         """As access_requests.deny."""
-        raise NotImplementedError
+        actor = await self._actor(session, id_)
+        return await access_requests.deny(
+            self.db, self.policy, id_, actor=actor, at=self.now(), reason=reason, seen_step=seen_step
+        )
 
     async def withdraw(self, session: Session, id_: int) -> AccessRequest:
-        """As access_requests.withdraw."""
-        raise NotImplementedError
+        """As access_requests.withdraw; from the browser that sent it, too."""
+        request = await self.request_for(session, id_)
+        if session.is_signed_in or request.browser != session.browser:
+            actor = await self._actor(session, id_)
+        else:
+            actor = request.person
+        return await access_requests.withdraw(self.db, id_, actor=actor, at=self.now())
 
     async def stop(self, session: Session, id_: int, reason: str) -> AccessRequest:
         """As access_requests.stop; published when it returns."""
-        raise NotImplementedError
+        actor = await self._actor(session, id_)
+        request = await access_requests.stop(
+            self.db, self.policy, id_, actor=actor, at=self.now(), reason=reason
+        )
+        await self._publisher.publish_state()
+        return request
 
     async def request_for(self, session: Session, id_: int) -> AccessRequest:
         """Return a request its viewer may see: asker, sender's browser, approvers of any step, IT.
 
         Raises UnknownRequestError for others, too.
         """
-        raise NotImplementedError
+        request = await access_request_lists.get(self.db, id_)
+        if request.browser == session.browser:
+            return request
+        if session.is_signed_in and session.person is not None:
+            policy = self.policy
+            concerned = {request.person}.union(
+                *(deciders_of(policy, role, request.person, request.department) for role in request.chain)
+            )
+            if session.person in concerned or roles.sees_all_requests(policy, session.person):
+                return request
+        raise UnknownRequestError(f"there is no request REQ-{id_}")
 
     async def mine(self, session: Session) -> list[AccessRequest]:
-        """Signed in: the person's requests; else those sent from this browser. Newest first."""
-        raise NotImplementedError
+        """Signed in: the person's requests, too; else those sent from this browser. Newest first."""
+        person = session.person if session.is_signed_in else None
+        return await access_request_lists.mine(self.db, person, session.browser)
 
     async def to_decide(self, session: Session) -> list[AccessRequest]:
         """Return what waits for this person, nearest deadline first; nothing unless signed in."""
-        raise NotImplementedError
+        if session.person is None or not session.is_signed_in:
+            return []
+        return await access_request_lists.to_decide(self.db, self.policy, session.person)
 
     async def granted(self, session: Session) -> list[AccessRequest]:
         """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""
-        raise NotImplementedError
+        self._check(session, roles.sees_all_requests, "Access that is open")
+        return await access_request_lists.granted(self.db, self.now())
 
     async def reach(self, request: AccessRequest) -> Reach:
         """Return how often the asker's department went to the site in the last 30 days."""
-        raise NotImplementedError
+        return await visits.reach(self.db, request.host, request.department, self.now() - REACH_WITHIN)
 
     async def earlier_decisions(self, request: AccessRequest) -> list[AccessRequest]:
         """Return the department's other, decided requests for the site, newest first."""
-        raise NotImplementedError
+        found = await access_request_lists.earlier_decisions(self.db, request.host, request.department)
+        return [earlier for earlier in found if earlier.id != request.id]
 
     async def time_line(self, request: AccessRequest) -> list[Move]:
         """Return what happened to the request, oldest first."""
-        raise NotImplementedError
+        return await access_request_lists.time_line(self.db, request)
 
     # --- visits ---
+
     async def visits(
         self, session: Session, where: VisitFilter, before: Cursor | None = None, limit: int = 50
     ) -> list[VisitRow]:
         """Return visits, newest first; names only while shown.
 
-        Raises NotAllowedError but for IT and auditors, NamesHiddenError for a search by person
-        while names are hidden.
+        Raises NotAllowedError but for IT, help desk and auditors, NamesHiddenError for a search by
+        person while names are hidden.
         """
-        raise NotImplementedError
+        self._check(session, roles.sees_visits, "Visits")
+        return await visits.query(
+            self.db,
+            where,
+            self._codes(),
+            names_shown=session.shows_names_at(self.now()),
+            before=before,
+            limit=limit,
+        )
 
     async def visit(self, session: Session, id_: int) -> VisitRow:
         """Return one visit. Raises LookupError, and as visits does."""
-        raise NotImplementedError
+        self._check(session, roles.sees_visits, "Visits")
+        names_shown = session.shows_names_at(self.now())
+        return await visits.get(self.db, id_, self._codes(), names_shown=names_shown)
 
     async def show_names(self, session: Session, reason: str, case: str) -> Session:
-        """Show names for 30 minutes in this session; logged with the reason. ValueError without one."""
-        raise NotImplementedError
+        """Show names for 30 minutes in this session; logged with the reason.
 
-    async def stopped_here(self, session: Session) -> Sequence[VisitRow]:
+        Raises ValueError without a reason, NotAllowedError but for IT and auditors.
+        """
+        self._check(session, roles.may_show_names, "Names")
+        return await visits.show_names(self.db, session, reason, case, self.now())
+
+    async def stopped_here(self, session: Session) -> list[VisitRow]:
         """Return what was stopped for this person or device in the last 15 minutes, newest first."""
-        raise NotImplementedError
+        person, device = session.person, session.device
+        if not session.is_signed_in and device is not None:
+            person = None  # only what happened at this device: who sits there has not signed in
+        since = self.now() - STOPPED_WITHIN
+        return await visits.stopped(self.db, person, device, since, self._codes())
+
+    # --- inside ---
+
+    def _codes(self) -> WhoCodes:
+        return WhoCodes(self._secret, self.zone)
+
+    def _check(self, session: Session, may: roles.Permission, what: str) -> None:
+        if session.person is None or not session.is_signed_in or not may(self.policy, session.person):
+            raise NotAllowedError(f"{what}: only people with that duty see this.")
+
+    async def _actor(self, session: Session, id_: int) -> str:
+        """Return who acts; a session that only knows the device decides nothing, which is recorded."""
+        if session.is_signed_in and session.person is not None:
+            return session.person
+        return await access_requests.refuse(
+            self.db,
+            id_,
+            actor=session.person or "someone at a shared device",
+            at=self.now(),
+            why="Sign in to decide.",
+        )
 
 
 @asynccontextmanager
@@ -155,7 +363,33 @@ async def admin_process(
 ) -> AsyncIterator[AdminProcess]:
     """Open the database, publish what it says, start ingest and polling; stop them at the end.
 
-    Raises DatabaseError, StateFolderError or PolicyError, with what to do, when it cannot start.
+    Raises StateFolderError, KeyFileError, DatabaseError or NoPolicyError, with what to do, when it
+    cannot start.
     """
-    raise NotImplementedError
-    yield AdminProcess()
+    await asyncio.to_thread(state.create)
+    with _only_one(state.admin / "admin.lock"):
+        secret = await asyncio.to_thread(key_file.ensure, state.admin / "who-codes.key")
+        async with Database.open(state.database) as db, Background() as background:
+            publisher = Publisher(state, db, admin_url, taxonomy(), clock)
+            await publisher.start()
+            ingest = Ingest(db, state.spool, clock)
+            admin = AdminProcess(state, db, publisher, ingest, background, secret=secret, clock=clock)
+            background.keep_running("publishing", publisher.watch)
+            background.keep_running("ingest", ingest.run)
+            yield admin
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the folder for this process; two that publish would take turns in undoing each other."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateFolderError(
+                f"{path.parent}: another admin process uses this state folder; stop it, or choose another"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -9,13 +9,13 @@ from typing import Self
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 10.0
 
 
 class Background:
     """Keeps tasks running from `async with` to its end.
 
-    A task that fails is logged and started again after a pause, which doubles up to a minute.
+    A task that fails is logged and started again after a pause, which doubles up to 10 seconds.
     `failures` names the tasks that are pausing, with what went wrong.
     """
 

@@ -1,0 +1,195 @@
+"""Reads segments of the spool, which is untrusted: the proxy that wrote them may be anyone's.
+
+A segment `*.visits` holds one visit record a line and is only ever appended to. Its writer holds
+an exclusive flock on it while it lives; a segment that can be locked is finished.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from admin.clock import to_ms
+from admin.database import Value
+from admin.visits import site_key
+from policy.visit_record import VisitRecord, VisitRecordError
+
+SUFFIX = ".visits"
+MAX_LINE_BYTES = 64 << 10
+_BATCH_BYTES = 1 << 20
+
+# What a gate could have seen: from before there was one to long after this is replaced.
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_MOST_BYTES = 1 << 53
+_MAX_TEXT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a segment has been read. `is_in_long_line`: inside a line that was given up."""
+
+    position: int = 0
+    is_in_long_line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no visit record. `begins` are its first bytes."""
+
+    position: int
+    reason: str
+    begins: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read from a segment. `is_last`: it is finished and nothing is left in it."""
+
+    rows: list[tuple[Value, ...]]
+    bad_lines: list[BadLine]
+    place: Place
+    is_last: bool
+
+
+COLUMNS = (
+    *("code", "started_at", "ended_at", "address", "person", "device", "department", "scheme", "site"),
+    *("port", "verdict", "lane", "cause", "rule", "exemption", "category", "entry", "source", "refusal"),
+    *("bytes_up", "bytes_down", "policy_sequence", "policy_version", "category_version"),
+)
+
+
+def segments(folder: Path) -> dict[str, int]:
+    """Return the segments of a spool with their sizes, oldest first."""
+    with os.scandir(folder) as found:
+        return dict(
+            sorted(
+                (entry.name, entry.stat(follow_symlinks=False).st_size)
+                for entry in found
+                if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
+            )
+        )
+
+
+def read_batch(path: Path, place: Place) -> Batch:
+    """Read on in a segment from a place, about a mebibyte.
+
+    1. finished? Asked before reading: what is read after the writer let go is all there will be
+    2. whole lines; one longer than 64 KiB is given up and skipped
+    3. a rest without a newline waits for the writer; in a finished segment it was cut
+
+    Raises OSError when it cannot be read or is no plain file.
+    """
+    # Not a link to elsewhere, nor a pipe that would make us wait.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path}: is not a plain file")
+        is_finished = _is_finished(descriptor)
+        data = os.pread(descriptor, _BATCH_BYTES, place.position)
+        rest_is_empty = len(data) < _BATCH_BYTES
+    finally:
+        os.close(descriptor)
+    batch = Batch([], [], place, is_last=False)
+    end = _read_lines(data, batch)
+    rest = data[end:]
+    position = place.position + end
+    in_long_line = place.is_in_long_line and end == 0
+    if len(rest) > MAX_LINE_BYTES or in_long_line:
+        if not in_long_line:
+            batch.bad_lines.append(BadLine(position, f"longer than {MAX_LINE_BYTES} bytes", rest[:80]))
+        position, in_long_line, rest = position + len(rest), True, b""
+    is_last = is_finished and rest_is_empty
+    if is_last and rest:
+        batch.bad_lines.append(BadLine(position, "cut: its end was never written", rest[:80]))
+        position += len(rest)
+    return Batch(batch.rows, batch.bad_lines, Place(position, in_long_line), is_last)
+
+
+def _is_finished(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_lines(data: bytes, batch: Batch) -> int:
+    """Add the whole lines in `data`; return where the last one ends."""
+    start = 0
+    is_rest_of_long_line = batch.place.is_in_long_line
+    for end in _newlines(data):
+        position = batch.place.position + start
+        line = data[start:end]
+        start = end + 1
+        if is_rest_of_long_line:
+            is_rest_of_long_line = False
+        elif len(line) > MAX_LINE_BYTES:
+            batch.bad_lines.append(BadLine(position, f"longer than {MAX_LINE_BYTES} bytes", line[:80]))
+        else:
+            try:
+                batch.rows.append(_row(VisitRecord.from_line(line)))
+            except VisitRecordError:
+                batch.bad_lines.append(BadLine(position, "not a visit record", line[:80]))
+            except ValueError as error:
+                batch.bad_lines.append(BadLine(position, str(error), line[:80]))
+    return start
+
+
+def _newlines(data: bytes) -> Iterator[int]:
+    end = data.find(b"\n")
+    while end >= 0:
+        yield end
+        end = data.find(b"\n", end + 1)
+
+
+def _row(record: VisitRecord) -> tuple[Value, ...]:
+    """Return a record as the values of COLUMNS. Raises ValueError for what cannot have happened."""
+    for at in (record.started_at, record.ended_at):
+        if at.tzinfo is None or not _EARLIEST <= at < _LATEST:
+            raise ValueError(f"a time that cannot be: {at.isoformat()}")
+    for number in (record.bytes_up, record.bytes_down, record.policy_sequence):
+        if not 0 <= number < _MOST_BYTES:
+            raise ValueError("a number that cannot be")
+    if not 0 <= record.port < 1 << 16:
+        raise ValueError("a port that cannot be")
+    return (
+        _text(record.code),
+        to_ms(record.started_at),
+        # A clock that was set back never makes a visit end before it began.
+        to_ms(max(record.started_at, record.ended_at)),
+        _text(record.address),
+        _text_or_none(record.person),
+        _text_or_none(record.device),
+        _text_or_none(record.department),
+        _text(record.scheme),
+        site_key(_text(record.host)),
+        record.port,
+        record.verdict.value,
+        record.lane.value,
+        record.cause.value,
+        _text_or_none(record.rule),
+        _text_or_none(record.exemption),
+        _text_or_none(record.category),
+        _text_or_none(record.entry),
+        _text_or_none(record.source),
+        _text_or_none(record.refusal),
+        record.bytes_up,
+        record.bytes_down,
+        record.policy_sequence,
+        _text(record.policy_version),
+        _text(record.category_version),
+    )
+
+
+def _text(text: str) -> str:
+    """Return a text that is safe to store and to print: cut, without control characters."""
+    cut = text[:_MAX_TEXT]
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in cut)
+
+
+def _text_or_none(text: str | None) -> str | None:
+    return None if text is None else _text(text)
