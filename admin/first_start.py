@@ -46,10 +46,16 @@ async def demo_passwords(state: StateFolder) -> dict[str, str]:
     path = state.admin / "demo-passwords.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
-    passwords = {person: secrets.token_urlsafe(9) for person in DEMO_PEOPLE}
+    passwords = {person: _password() for person in DEMO_PEOPLE}
     await set_first_passwords(state, passwords)
     write_atomically(path, json.dumps(passwords).encode(), mode=0o600)
     return passwords
+
+
+def _password() -> str:
+    # Letters that are not taken for another, in groups: it is read from one screen and typed at another.
+    letters = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(3))
 
 
 def demo_policy() -> str:

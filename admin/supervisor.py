@@ -106,8 +106,8 @@ class Supervisor:
         if admin_socket is not None:
             await self._keep(self._admin(admin_socket))
         if proxy_socket is not None:
-            for number in range(1, parts.workers + 1):
-                await self._keep(self._worker(number, proxy_socket))
+            workers = (self._worker(number, proxy_socket) for number in range(1, parts.workers + 1))
+            await asyncio.gather(*(self._keep(worker) for worker in workers))
 
     def _listen(self, what: str, address: Address | None) -> socket.socket | None:
         if address is None:

@@ -8,7 +8,7 @@ import structlog
 def configure_logging(process: str, level: int = logging.INFO) -> None:
     """Send the log of this process to stderr. `process` says which one writes ("proxy", "admin").
 
-    mitmproxy's own loggers are heard from warnings up: below, they name clients and hosts.
+    Others' loggers are heard from warnings up: below, mitmproxy's name clients and hosts.
     """
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
@@ -29,4 +29,4 @@ def configure_logging(process: str, level: int = logging.INFO) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("mitmproxy").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -12,7 +12,8 @@ class WorkerLoop(uvloop.Loop):
 
     def set_task_factory(self, factory: Any) -> None:
         """Set the factory; in place of asyncio's eager one, the same taking one argument more."""
-        super().set_task_factory(_eager_task if factory is asyncio.eager_task_factory else factory)
+        eager: Any = _eager_task
+        super().set_task_factory(eager if factory is asyncio.eager_task_factory else factory)
 
 
 def _eager_task(
