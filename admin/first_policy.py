@@ -30,11 +30,6 @@ def first_policy(
     )
 
 
-def demo_policy() -> str:
-    """Return the policy document of the demo town."""
-    return resources.files("admin").joinpath("demo_policy.yaml").read_text("utf-8")
-
-
 def _quoted(value: str | list[str]) -> str:
     # JSON's strings and lists are YAML's too.
     return json.dumps(value, ensure_ascii=False)

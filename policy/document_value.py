@@ -19,6 +19,7 @@ _MAX_TEXT_LENGTH = 500
 # Looking for the nearest of thousands of words takes milliseconds, and a document may hold thousands
 # of wrong ones.
 _MAX_NEAREST = 100
+_FEW_WORDS = 12
 _NOTHING: abc.Mapping[str, str] = {}
 
 
@@ -31,12 +32,14 @@ class Findings:
         self._nearest_left = _MAX_NEAREST
 
     def nearest(self, word: str, valid: Collection[str]) -> str:
-        """Return " (nearest: 'gambling')", or nothing when no valid word is near."""
-        if self._nearest_left == 0 or len(word) > 64:
-            return ""
-        self._nearest_left -= 1
-        near = difflib.get_close_matches(word.lower(), valid, n=1)
-        return f" (nearest: {near[0]!r})" if near else ""
+        """Return " (nearest: 'gambling')"; all valid words when none is near and they are few."""
+        near: list[str] = []
+        if self._nearest_left > 0 and len(word) <= 64:
+            self._nearest_left -= 1
+            near = difflib.get_close_matches(word.lower(), valid, n=1)
+        if near:
+            return f" (nearest: {near[0]!r})"
+        return f" (there are: {', '.join(valid)})" if 0 < len(valid) <= _FEW_WORDS else ""
 
 
 class Value:

@@ -1,0 +1,220 @@
+"""`towngate policy`: check a policy document, put it in force, show the one in force."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from admin.atomic_file import write_atomically
+from admin.command import CommandError
+from admin.commands.lists import lists_of
+from admin.state_folder import StateFolder
+from categories.taxonomy import taxonomy
+from policy.document import PolicyDocument, load_document
+from policy.document_tests import run_tests
+from policy.problem import PolicyError, Problem
+from policy.snapshot import PolicySnapshot, SnapshotError
+from policy.town_policy import Policy, Rule
+
+_console = Console(highlight=False, soft_wrap=True)
+# The admin process looks at the document twice a second.
+_PATIENCE_SECONDS = 5.0
+
+_state_option = click.option(
+    "--state", type=Path, default=Path("var"), show_default=True, help="State folder."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+_file_argument = click.argument("file", type=click.File("rb"))
+
+
+@click.group()
+def policy() -> None:
+    """Check a policy document, put it in force, or show the one in force."""
+
+
+@policy.command(epilog="Example: towngate policy check policy.yaml")
+@_file_argument
+@_state_option
+@_json_option
+def check(file: BinaryIO, state: Path, as_json: bool) -> None:
+    """List every problem of a policy document, with its line, and run its tests.
+
+    The tests use the category lists in force, or the starter list where there are none. Exit code 1
+    when there is a problem.
+    """
+    result = _check(file.read(), StateFolder(state))
+    if as_json:
+        click.echo(json.dumps(result.as_json(file.name), ensure_ascii=False))
+    else:
+        _print(result, file.name)
+    if result.problems:
+        raise click.exceptions.Exit(1)
+
+
+@policy.command(epilog="Example: towngate policy publish policy.yaml --state /var/lib/towngate")
+@_file_argument
+@_state_option
+def publish(file: BinaryIO, state: Path) -> None:
+    """Check a policy document and put it in force; with a problem the one in force stays."""
+    folder = StateFolder(state)
+    if not folder.root.is_dir():
+        raise CommandError(f"{folder.root}: no such state folder; name it with --state")
+    data = file.read()
+    result = _check(data, folder)
+    _print(result, file.name)
+    if result.document is None or result.problems:
+        _console.print("Not published. The policy in force stays.")
+        raise click.exceptions.Exit(1)
+    try:
+        write_atomically(folder.policy_document, data)
+    except OSError as error:
+        raise CommandError(f"{folder.policy_document}: {error.strerror}; nothing was published") from error
+    version = result.document.policy.version
+    if _is_in_force(folder, version):
+        _console.print(f"In force: policy {version}.")
+    else:
+        _console.print(f"Written to {folder.policy_document}, policy {version}.")
+        _console.print("It is not in force yet: the admin process takes it up when it runs.")
+
+
+@policy.command(epilog="Example: towngate policy show")
+@_state_option
+@_json_option
+def show(state: Path, as_json: bool) -> None:
+    """Show the policy in force: what the proxy decides by."""
+    snapshot = published_policy(StateFolder(state))
+    if snapshot is None:
+        raise CommandError(
+            f"no policy was published in {state}; start `towngate run`, or name another --state"
+        )
+    if as_json:
+        values = TypeAdapter(Policy).dump_python(snapshot.policy, mode="json")
+        head = {"sequence": snapshot.sequence, "published_at": snapshot.published_at.isoformat()}
+        click.echo(json.dumps(head | values, ensure_ascii=False))
+        return
+    in_force = snapshot.policy
+    _console.print(f"{in_force.town.name}: policy {in_force.version}", style="bold", markup=False)
+    _console.print(f"published {snapshot.published_at:%Y-%m-%d %H:%M:%S} UTC, number {snapshot.sequence}")
+    _console.print(
+        f"{len(in_force.departments)} departments, {len(in_force.people)} people,"
+        f" {len(in_force.devices)} devices, {len(snapshot.exemptions)} exemptions"
+    )
+    _console.print()
+    table = Table.grid(padding=(0, 2))
+    for rule in in_force.rules:
+        table.add_row(Text(rule.id, no_wrap=True), rule.action.value, Text(_conditions(rule)))
+    table.add_row("default", in_force.default.value, "whatever no rule matches")
+    _console.print(table)
+
+
+def published_policy(folder: StateFolder) -> PolicySnapshot | None:
+    """Return what the proxy decides by; None when nothing was ever published."""
+    try:
+        return PolicySnapshot.from_bytes(folder.policy_snapshot.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CommandError(f"{folder.policy_snapshot}: {error.strerror}") from error
+    except SnapshotError as error:
+        raise CommandError(f"{folder.policy_snapshot}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What came of a check; `document` is None when it could not even be read."""
+
+    document: PolicyDocument | None
+    problems: tuple[Problem, ...]
+    test_count: int = 0
+    tested_with: str = ""
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return self.document.warnings if self.document else ()
+
+    def as_json(self, name: str) -> dict[str, object]:
+        return {
+            "file": name,
+            "version": self.document.policy.version if self.document else None,
+            "problems": [asdict(problem) for problem in self.problems],
+            "warnings": [asdict(warning) for warning in self.warnings],
+            "tests": self.test_count,
+            "tested_with": self.tested_with or None,
+        }
+
+
+def _check(data: bytes, folder: StateFolder) -> _Checked:
+    try:
+        document = load_document(_decoded(data), taxonomy())
+    except PolicyError as error:
+        return _Checked(None, error.problems)
+    if not document.tests:
+        return _Checked(document, ())
+    with lists_of(folder) as (lists, name):
+        results = run_tests(document, lists.lookup)
+    failed = tuple(result.problem for result in results if result.problem is not None)
+    return _Checked(document, failed, len(results), name)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(line, 1, "", "this is not UTF-8 text; save the file as UTF-8")
+        raise PolicyError((problem,)) from error
+
+
+def _print(result: _Checked, name: str) -> None:
+    _print_places(name, result.problems, "")
+    _print_places(name, result.warnings, "warning: ")
+    if result.problems:
+        _console.print(f"{_counted(len(result.problems), 'problem')}.")
+    elif result.test_count:
+        _console.print(
+            f"No problems; {_counted(result.test_count, 'test')} passed with {result.tested_with}."
+        )
+    else:
+        _console.print("No problems; the policy has no tests.")
+
+
+def _print_places(name: str, problems: Iterable[Problem], kind: str) -> None:
+    for problem in problems:
+        _console.print(Text(f"{name}: {kind}{problem}"))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _is_in_force(folder: StateFolder, version: str) -> bool:
+    """Wait for the admin process to take the document up, as long as it would need."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        snapshot = published_policy(folder)
+        if snapshot is not None and snapshot.policy.version == version:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+
+
+def _conditions(rule: Rule) -> str:
+    known = taxonomy()
+    group = next((id_ for id_ in known.groups if known.members(id_) == rule.categories), None)
+    parts = [f"group {group}" if group else ", ".join(sorted(rule.categories)) or "any site"]
+    if rule.departments or rule.people:
+        parts.append("for " + ", ".join(sorted(rule.departments) + sorted(rule.people)))
+    if rule.when:
+        parts.append(f"in {rule.when}")
+    if rule.approval:
+        parts.append("may be allowed by " + ", then ".join(role.value for role in rule.approval))
+    return "; ".join(parts)
