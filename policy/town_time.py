@@ -18,8 +18,8 @@ class Language:
 
     days: tuple[str, ...]
     months: tuple[str, ...]
-    date: str
-    date_with_year: str
+    this_year: str
+    other_year: str
     morning: str
     afternoon: str
     hours: str
@@ -33,7 +33,7 @@ class Language:
 
     def day(self, at: date, today: date | None = None) -> str:
         """Return the date, like "Fri, March 6"; with its year when `today` is of another."""
-        form = self.date if today is None or today.year == at.year else self.date_with_year
+        form = self.this_year if today is None or today.year == at.year else self.other_year
         names = {"weekday": self.days[at.weekday()], "month": self.months[at.month - 1]}
         return _unbroken(form.format(day=at.day, year=at.year, **names))
 
@@ -80,8 +80,8 @@ ENGLISH = Language(
         *("January", "February", "March", "April", "May", "June"),
         *("July", "August", "September", "October", "November", "December"),
     ),
-    date="{weekday}, {month} {day}",
-    date_with_year="{weekday}, {month} {day}, {year}",
+    this_year="{weekday}, {month} {day}",
+    other_year="{weekday}, {month} {day}, {year}",
     morning="AM",
     afternoon="PM",
     hours="{first} to {last}",
@@ -95,8 +95,8 @@ SPANISH = Language(
         *("enero", "febrero", "marzo", "abril", "mayo", "junio"),
         *("julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
     ),
-    date="{weekday} {day} de {month}",
-    date_with_year="{weekday} {day} de {month} de {year}",
+    this_year="{weekday} {day} de {month}",
+    other_year="{weekday} {day} de {month} de {year}",
     morning="a. m.",
     afternoon="p. m.",
     hours="de {first} a {last}",

@@ -279,7 +279,9 @@ _STYLES = " ".join(
 PAGE_HEADERS: Mapping[str, str] = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src {_STYLES}",
+    "Content-Security-Policy": (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src {_STYLES}"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

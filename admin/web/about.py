@@ -1,0 +1,40 @@
+"""Pages for everyone: the rules in plain words, what is recorded, and what was stopped here."""
+
+from urllib.parse import quote
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.visits import NAMES_SHOWN_FOR
+from admin.web.page import admin_of, go_to, is_it, page
+from admin.web.session_cookie import known
+from admin.web.words import visit_status
+
+
+async def policy_page(http_request: Request) -> Response:
+    """Show the running policy's rules; to IT also why a newer document is not in force."""
+    problems = admin_of(http_request).policy_problems if is_it(http_request) else ()
+    return await page(http_request, "policy.html", problems=problems)
+
+
+async def recorded_page(http_request: Request) -> Response:
+    """Say what is recorded, who may look and whom to ask. Needs no sign-in."""
+    return await page(http_request, "recorded.html", names_shown_for=NAMES_SHOWN_FOR)
+
+
+async def stopped_page(http_request: Request) -> Response:
+    """List what was stopped for this person or device lately, each with a way to ask."""
+    admin = admin_of(http_request)
+    askable = {rule.id for rule in admin.policy.rules if rule.approval}
+    rows = [
+        (row, visit_status(row.verdict, row.cause, row.category, admin.policy), row.rule in askable)
+        for row in await admin.stopped_here(known(http_request))
+    ]
+    return await page(http_request, "stopped.html", rows=rows)
+
+
+async def ask_about_stopped(http_request: Request, _form: FormData) -> Response:
+    """Ask for one of them, as its block page would have let."""
+    code = await admin_of(http_request).ask_about(known(http_request), http_request.path_params["id"])
+    return go_to(f"/ask/{quote(code)}")

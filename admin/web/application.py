@@ -1,0 +1,124 @@
+"""The admin site as an ASGI application."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from admin.admin_process import AdminProcess
+from admin.web import about, asking, deciding, exemptions, signing_in, today, visit_log
+from admin.web.errors import EXCEPTION_HANDLERS
+from admin.web.page import STATIC_FOLDER, admin_of
+from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'",
+    # With "no-referrer" browsers send "Origin: null" with our own forms.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def create_application(admin: AdminProcess, admin_url: str) -> Starlette:
+    """Return the site for a running admin.
+
+    `admin_url` ("https://host:port") is the one origin under which it is opened and its forms are
+    accepted; with https its cookies are Secure.
+    """
+    cookies = Cookies(admin_url)
+    application = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(_HeadersMiddleware),
+            Middleware(SessionMiddleware, admin=admin, cookies=cookies),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+    )
+    application.state.admin = admin
+    application.state.cookies = cookies
+    return application
+
+
+def _routes() -> list[BaseRoute]:
+    return [
+        _get("/", signing_in.start),
+        _get("/sign-in", signing_in.sign_in_page),
+        _post("/sign-in", signing_in.sign_in),
+        _post("/sign-out", signing_in.sign_out),
+        _get("/ask", asking.follow),
+        _get("/ask/{code}", asking.ask_page),
+        _post("/ask/{code}", asking.ask),
+        _get("/requests", asking.requests_page),
+        _get("/requests/{id:int}", asking.request_page),
+        _get("/requests/{id:int}/sent", asking.sent_page),
+        _post("/requests/{id:int}/withdraw", asking.withdraw),
+        _get("/decide", deciding.inbox),
+        _get("/decide/{id:int}", deciding.decision_page),
+        _post("/decide/{id:int}", deciding.decide),
+        _get("/decide/{id:int}/done", deciding.decided_page),
+        _post("/decide/{id:int}/stop", deciding.stop),
+        _get("/exemptions", exemptions.exemptions_page),
+        _get("/visits", visit_log.visits_page),
+        _get("/visits/names", visit_log.names_page),
+        _post("/visits/names", visit_log.show_names),
+        _get("/visits/{id:int}/why", visit_log.why_page),
+        _get("/today", today.today_page),
+        _get("/policy", about.policy_page),
+        _get("/stopped", about.stopped_page),
+        _post("/stopped/{id:int}/ask", about.ask_about_stopped),
+        _get("/recorded", about.recorded_page),
+        _get("/healthz", health),
+        Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
+    ]
+
+
+def _get(path: str, view: Callable[[Request], Awaitable[Response]]) -> Route:
+    return Route(path, view, methods=["GET"])
+
+
+def _post(path: str, view: FormView) -> Route:
+    return Route(path, with_form(view), methods=["POST"])
+
+
+async def health(http_request: Request) -> Response:
+    """Answer "ok" when database and tasks are well, else what is not."""
+    troubles = admin_of(http_request).troubles()
+    return PlainTextResponse("\n".join(troubles) or "ok", 503 if troubles else 200)
+
+
+class _HeadersMiddleware:
+    """Sets the headers that every answer carries; pages are never stored, assets for a day."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        # The name of a vendored file's folder carries its version.
+        if path.startswith("/static/vendor/"):
+            caching = "public, max-age=31536000, immutable"
+        elif path.startswith("/static/"):
+            caching = "no-cache"
+        else:
+            caching = "no-store"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update({**_HEADERS, "Cache-Control": caching})
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

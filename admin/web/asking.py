@@ -1,0 +1,150 @@
+"""Asking for access: the form behind a block page's link, and what becomes of a request."""
+
+from urllib.parse import quote
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.access_request_lists import open_request_for
+from admin.asking import (
+    MAX_REASON_LENGTH,
+    AccessRequest,
+    AlreadyOpenError,
+    Duration,
+    ForWhom,
+    InvalidRequestError,
+    State,
+    UnknownRequestError,
+    deciders,
+)
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.session_cookie import Cookies, field, known, person_of, session_of
+from policy.ask_token import AskToken, unseal
+
+
+async def follow(http_request: Request) -> Response:
+    """Follow a block page's Ask link: the token leaves the address before the form is shown."""
+    admin = admin_of(http_request)
+    token = http_request.query_params.get("token", "")
+    code = unseal(token, admin.ask_key, admin.now()).code
+    opened = await admin.follow_ask(token, session_of(http_request))
+    response = go_to(f"/ask/{quote(code)}")
+    cookies: Cookies = http_request.app.state.cookies
+    cookies.open(response, opened)
+    return response
+
+
+async def ask_page(http_request: Request) -> Response:
+    """Show the form, empty."""
+    ask = await _ask_of(http_request)
+    return await _form(http_request, ask, {"reason": "", "duration": "", "for_whom": ForWhom.PERSON.value})
+
+
+async def ask(http_request: Request, form: FormData) -> Response:
+    """Send the form. A field that cannot be accepted brings it back, filled in as it was."""
+    ask = await _ask_of(http_request)
+    filled_in = {name: field(form, name) for name in ("reason", "duration", "for_whom")}
+    try:
+        sent = await admin_of(http_request).submit(
+            known(http_request),
+            ask.code,
+            filled_in["reason"],
+            _chosen(Duration, "duration", filled_in, "Choose for how long you need it"),
+            _chosen(ForWhom, "for_whom", filled_in, "Choose for whom you ask"),
+        )
+    except InvalidRequestError as error:
+        return await _form(http_request, ask, filled_in, error)
+    except AlreadyOpenError as error:
+        return go_to(f"/requests/{error.request.id}")
+    return go_to(f"/requests/{sent.id}/sent")
+
+
+async def sent_page(http_request: Request) -> Response:
+    """Say what happens next."""
+    request = await _request_of(http_request)
+    return await page(http_request, "sent.html", request=request)
+
+
+async def requests_page(http_request: Request) -> Response:
+    """List a person's requests."""
+    session = known(http_request)
+    requests = await admin_of(http_request).mine(session)
+    rows = [(request, status_of(http_request, request)) for request in requests]
+    return await page(http_request, "requests.html", rows=rows)
+
+
+async def request_page(http_request: Request) -> Response:
+    """Show one request: its state, its time line, what can be done."""
+    admin = admin_of(http_request)
+    session = known(http_request)
+    request = await _request_of(http_request)
+    state = request.state_at(admin.now())
+    is_asker = request.person == session.person
+    return await page(
+        http_request,
+        "request.html",
+        request=request,
+        state=state,
+        status=status_of(http_request, request),
+        moves=await admin.time_line(request),
+        is_asker=is_asker,
+        can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
+        can_withdraw=is_asker and state is State.SUBMITTED,
+    )
+
+
+async def withdraw(http_request: Request, _form: FormData) -> Response:
+    """Take a request back."""
+    request_id = http_request.path_params["id"]
+    await admin_of(http_request).withdraw(known(http_request), request_id)
+    return go_to(f"/requests/{request_id}")
+
+
+async def _ask_of(http_request: Request) -> AskToken:
+    """Return what the followed link said.
+
+    Raises UnknownRequestError when this browser did not follow it.
+    """
+    session = known(http_request)
+    person_of(session)
+    ask = await admin_of(http_request).followed_ask(session, http_request.path_params["code"])
+    if ask is None:
+        raise UnknownRequestError("this browser has not opened that Ask link")
+    return ask
+
+
+async def _form(
+    http_request: Request, ask: AskToken, filled_in: dict[str, str], error: InvalidRequestError | None = None
+) -> Response:
+    admin = admin_of(http_request)
+    person = person_of(known(http_request))
+    record = admin.policy.people.get(person)
+    department = record.department if record else None
+    now = admin.now()
+    rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
+    return await page(
+        http_request,
+        "ask.html",
+        422 if error else 200,
+        ask=ask,
+        person=person,
+        department=department,
+        because=rule.because if rule else None,
+        ends={duration: duration.end(now, admin.zone) for duration in Duration},
+        max_reason_length=MAX_REASON_LENGTH,
+        others=await open_request_for(admin.db, ask.host, department),
+        filled_in=filled_in,
+        error=error,
+    )
+
+
+async def _request_of(http_request: Request) -> AccessRequest:
+    return await admin_of(http_request).request_for(known(http_request), http_request.path_params["id"])
+
+
+def _chosen[E: (Duration, ForWhom)](kind: type[E], name: str, filled_in: dict[str, str], otherwise: str) -> E:
+    try:
+        return kind(filled_in[name])
+    except ValueError as error:
+        raise InvalidRequestError(name, otherwise) from error

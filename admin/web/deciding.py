@@ -1,0 +1,161 @@
+"""Deciding: the inbox, one request on one screen, and what came of it.
+
+Deciding is a POST by someone signed in; it ends on a page, so that a reload decides nothing again.
+"""
+
+from datetime import datetime
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import (
+    AccessRequest,
+    Duration,
+    InvalidRequestError,
+    NotAllowedError,
+    State,
+    deciders,
+    may_stop,
+)
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.session_cookie import field, person_of, signed_in
+
+# What a head who does not allow can say with one touch; the asker reads it.
+DENIAL_REASONS = ("Not needed for work", "Use another site")
+
+
+async def inbox(http_request: Request) -> Response:
+    """List what waits for this person, nearest deadline first."""
+    requests = await admin_of(http_request).to_decide(signed_in(http_request))
+    return await page(http_request, "decide_list.html", requests=requests)
+
+
+async def decision_page(http_request: Request) -> Response:
+    """Show what a decision needs.
+
+    Raises NotAllowedError for a request of one's own or of no concern.
+    """
+    return await _decision(http_request, await _request_of(http_request))
+
+
+async def decide(http_request: Request, form: FormData) -> Response:
+    """Allow until a time, or do not allow with a reason."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    request_id = http_request.path_params["id"]
+    try:
+        if field(form, "answer") == "allow":
+            await admin.approve(session, request_id, seen_step=_step(form), expires_at=_expiry(form))
+        else:
+            await admin.deny(session, request_id, _denial(form), seen_step=_step(form))
+    except InvalidRequestError as error:
+        return await _decision(http_request, await _request_of(http_request), error)
+    return go_to(f"/decide/{request_id}/done")
+
+
+async def decided_page(http_request: Request) -> Response:
+    """Say what is now so."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    request = await _request_of(http_request)
+    return await page(
+        http_request,
+        "decided.html",
+        request=request,
+        state=request.state_at(admin.now()),
+        status=status_of(http_request, request),
+        waiting=await admin.to_decide(session),
+        can_stop=may_stop(admin.policy, request, person_of(session)),
+        error=None,
+    )
+
+
+async def stop(http_request: Request, form: FormData) -> Response:
+    """End access that was granted."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    request_id = http_request.path_params["id"]
+    try:
+        await admin.stop(session, request_id, _required(form, "reason", "Enter why it ends"))
+    except InvalidRequestError as error:
+        request = await _request_of(http_request)
+        return await page(
+            http_request,
+            "decided.html",
+            422,
+            request=request,
+            state=request.state_at(admin.now()),
+            status=status_of(http_request, request),
+            waiting=await admin.to_decide(session),
+            can_stop=True,
+            error=error,
+        )
+    return go_to(f"/decide/{request_id}/done")
+
+
+async def _request_of(http_request: Request) -> AccessRequest:
+    return await admin_of(http_request).request_for(signed_in(http_request), http_request.path_params["id"])
+
+
+async def _decision(
+    http_request: Request, request: AccessRequest, error: InvalidRequestError | None = None
+) -> Response:
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    person = person_of(session)
+    if request.state is not State.SUBMITTED:
+        return go_to(f"/decide/{request.id}/done")
+    if person == request.person:
+        raise NotAllowedError("This is your own request")
+    if person not in deciders(admin.policy, request):
+        raise NotAllowedError(f"{request.number} waits for another's answer")
+    waiting = [waiting.id for waiting in await admin.to_decide(session)]
+    now = admin.now()
+    return await page(
+        http_request,
+        "decide.html",
+        422 if error else 200,
+        request=request,
+        place=waiting.index(request.id) + 1 if request.id in waiting else 1,
+        waiting=max(len(waiting), 1),
+        rule=next((rule for rule in admin.policy.rules if rule.id == request.rule), None),
+        is_risk=request.category in admin.policy.security_categories,
+        reach=await admin.reach(request),
+        earlier=await admin.earlier_decisions(request),
+        later_steps=request.chain[request.step + 1 :],
+        ends={duration: duration.end(now, admin.zone) for duration in Duration},
+        denial_reasons=DENIAL_REASONS,
+        error=error,
+    )
+
+
+def _step(form: FormData) -> int | None:
+    """Return the step of the chain that was on the screen: it may have been answered since."""
+    text = field(form, "step")
+    return int(text) if text.isdecimal() and len(text) < 4 else None
+
+
+def _expiry(form: FormData) -> datetime:
+    """Return the very instant that was on the button."""
+    try:
+        expires_at = datetime.fromisoformat(field(form, "expires_at"))
+    except ValueError as error:
+        raise InvalidRequestError("expires_at", "Choose until when it is open") from error
+    if expires_at.tzinfo is None:
+        raise InvalidRequestError("expires_at", "Choose until when it is open")
+    return expires_at
+
+
+def _denial(form: FormData) -> str:
+    chosen = field(form, "reason")
+    if chosen in DENIAL_REASONS:
+        return chosen
+    return _required(form, "other_reason", "Choose a reason, or enter one. The asker reads it")
+
+
+def _required(form: FormData, name: str, otherwise: str) -> str:
+    text = field(form, name)
+    if not text:
+        raise InvalidRequestError(name, otherwise)
+    return text

@@ -1,0 +1,134 @@
+"""Errors as pages, in the voice of the others: what happened, what now, who helps."""
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.access_request_lists import get
+from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.people import People
+from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
+from policy.ask_token import AskTokenError, AskTokenExpiredError
+
+logger = logging.getLogger(__name__)
+
+
+async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
+    """Lead to signing in, and back to the same page after it."""
+    url = http_request.url
+    wanted = url.path if http_request.method == "GET" else "/"
+    if url.query and http_request.method == "GET":
+        wanted = f"{wanted}?{url.query}"
+    path = f"/sign-in?next={quote(wanted)}"
+    if "HX-Request" in http_request.headers:
+        # htmx would put the sign-in page into the middle of the present one.
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return go_to(path)
+
+
+async def not_allowed(http_request: Request, _error: Exception) -> Response:
+    """Say why a person may not do this; for an answer to a request, whose answer it needs."""
+    request = await _request_in(http_request)
+    session = session_of(http_request)
+    person = session.person if session else None
+    awaited = People(admin_of(http_request).policy).awaited(request, person) if request else ""
+    is_own = request is not None and request.person == person
+    return await page(http_request, "not_allowed.html", 403, is_own=is_own, awaited=awaited)
+
+
+async def forged_form(http_request: Request, error: Exception) -> Response:
+    """Refuse a form that did not come from a page of this site, or whose session is over."""
+    logger.warning("form refused path=%s because=%s", http_request.url.path, error)
+    cookies: Cookies = http_request.app.state.cookies
+    return await page(http_request, "forged_form.html", 403, origin=cookies.origin)
+
+
+async def no_longer_so(http_request: Request, error: Exception) -> Response:
+    """Say who was first; nothing changed."""
+    if not isinstance(error, TransitionError):
+        raise error
+    session = session_of(http_request)
+    request = error.request
+    return await page(
+        http_request,
+        "no_longer_so.html",
+        409,
+        request=request,
+        status=status_of(http_request, request),
+        decided_by=People(admin_of(http_request).policy).part_of(
+            request.decided_by, request, session.person if session else None
+        ),
+    )
+
+
+async def old_link(http_request: Request, error: Exception) -> Response:
+    """Say that an Ask link is over or damaged."""
+    is_old = isinstance(error, AskTokenExpiredError)
+    return await page(http_request, "old_link.html", 410 if is_old else 400, is_old=is_old)
+
+
+async def not_found(http_request: Request, _error: Exception) -> Response:
+    """Say that there is no such page, or none for this person."""
+    return await page(http_request, "not_found.html", 404)
+
+
+async def http_error(http_request: Request, error: Exception) -> Response:
+    """Answer what the routes themselves refuse: an unknown address, a wrong method."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    if status == 404:
+        return await not_found(http_request, error)
+    return await page(http_request, "bad_request.html", status)
+
+
+async def database_trouble(http_request: Request, error: Exception) -> Response:
+    """Say that nothing was saved."""
+    logger.error("database path=%s error=%s", http_request.url.path, error)
+    return _plain(503, "Not saved. Try again.")
+
+
+async def broken(http_request: Request, _error: Exception) -> Response:
+    """Say that the fault is ours. Needs neither database nor templates, which may be the fault."""
+    return _plain(500, "Something broke here. It is not your fault, and it has been logged.")
+
+
+def _plain(status: int, what: str) -> Response:
+    return Response(
+        f"<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width'><title>{what}</title>"
+        f"<link rel=stylesheet href=/static/town.css><main id=main class=plain><h1>{what}</h1>"
+        f"<p>The web goes on as before. <a href=''>Try again</a></p></main>",
+        status,
+        media_type="text/html",
+    )
+
+
+async def _request_in(http_request: Request) -> AccessRequest | None:
+    """Return the request that the address is about, if it is about one."""
+    request_id = http_request.path_params.get("id")
+    path = http_request.url.path
+    if not isinstance(request_id, int) or not path.startswith(("/decide/", "/requests/")):
+        return None
+    try:
+        return await get(admin_of(http_request).db, request_id)
+    except UnknownRequestError:
+        return None
+
+
+EXCEPTION_HANDLERS: Mapping[Any, Any] = {
+    SignInNeededError: sign_in_needed,
+    NotAllowedError: not_allowed,
+    ForgedFormError: forged_form,
+    TransitionError: no_longer_so,
+    AskTokenError: old_link,
+    UnknownRequestError: not_found,
+    HTTPException: http_error,
+    sqlite3.OperationalError: database_trouble,
+    Exception: broken,
+}

@@ -1,0 +1,141 @@
+"""Makes a page from a template, inside the frame that every page shares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from admin.admin_process import AdminProcess
+from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.web import words
+from admin.web.people import People
+from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
+from admin.web.words import Status, Times, request_status
+from categories.taxonomy import taxonomy
+from policy.decision import Verdict
+from policy.town_policy import Approver
+
+STATIC_FOLDER = Path(__file__).parents[1] / "static"
+_USWDS = "/static/vendor/uswds-3.14.0"
+_HTMX = "/static/vendor/htmx.org-2.0.11"
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("admin.web", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.globals.update(
+    uswds=_USWDS,
+    htmx=_HTMX,
+    words=words,
+    csrf_field=CSRF_FIELD,
+    State=State,
+    ForWhom=ForWhom,
+    Duration=Duration,
+    Verdict=Verdict,
+    Approver=Approver,
+)
+_ENVIRONMENT.filters["host"] = words.host
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A place of the navigation. `prefix` is what the addresses of its pages begin with."""
+
+    href: str
+    label: str
+
+    def is_current(self, path: str) -> bool:
+        """Whether the page at `path` is this place or below it."""
+        return path == self.href or path.startswith(f"{self.href}/")
+
+
+def admin_of(http_request: Request) -> AdminProcess:
+    """Return the running admin."""
+    admin: AdminProcess = http_request.app.state.admin
+    return admin
+
+
+async def page(http_request: Request, template: str, status: int = 200, /, **values: object) -> HTMLResponse:
+    """Return a page: the template with `values` and what every page needs."""
+    admin = admin_of(http_request)
+    session = session_of(http_request)
+    policy = admin.policy
+    html = _ENVIRONMENT.get_template(template).render(
+        values,
+        path=http_request.url.path,
+        town=policy.town,
+        policy=policy,
+        taxonomy=taxonomy(),
+        people=People(policy),
+        times=Times(admin.zone, admin.now()),
+        session=session,
+        csrf_token=csrf_token(http_request),
+        links=await _links(http_request),
+        it_links=_it_links(http_request),
+    )
+    response = HTMLResponse(html, status)
+    cookies: Cookies = http_request.app.state.cookies
+    visitor: str = http_request.state.visitor
+    if session is None and http_request.cookies.get(cookies.visitor) != visitor:
+        cookies.set(response, cookies.visitor, visitor)
+    return response
+
+
+def go_to(path: str) -> RedirectResponse:
+    """Return what sends a browser to another page after a POST."""
+    return RedirectResponse(path, status_code=303)
+
+
+def is_it(http_request: Request) -> bool:
+    """Whether the person who signed in is of IT."""
+    session = session_of(http_request)
+    if session is None or session.person is None or not session.is_signed_in:
+        return False
+    return People(admin_of(http_request).policy).is_in(Approver.IT_SECURITY, session.person)
+
+
+def status_of(http_request: Request, request: AccessRequest) -> Status:
+    """Return where a request stands, for the person who looks."""
+    admin = admin_of(http_request)
+    session = session_of(http_request)
+    viewer = session.person if session else None
+    people = People(admin.policy)
+    # A device's session knows the asker, but never decides.
+    awaited = people.awaited(request, viewer if session and session.is_signed_in else request.person)
+    return request_status(
+        request,
+        Times(admin.zone, admin.now()),
+        waits_for=awaited,
+        decided_by=people.part_of(request.decided_by, request, viewer),
+    )
+
+
+async def _links(http_request: Request) -> list[Link]:
+    session = session_of(http_request)
+    links = []
+    if session is not None and session.person is not None and session.is_signed_in:
+        admin = admin_of(http_request)
+        waiting = len(await admin.to_decide(session))
+        if waiting or session.person in _deciders(admin):
+            links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
+    if session is not None:
+        links.append(Link("/requests", "My requests"))
+    links += [Link("/stopped", "Did something not open?"), Link("/policy", "Policy")]
+    return links
+
+
+def _it_links(http_request: Request) -> list[Link]:
+    if not is_it(http_request):
+        return []
+    return [Link("/today", "Today"), Link("/visits", "Visits"), Link("/exemptions", "Exemptions")]
+
+
+def _deciders(admin: AdminProcess) -> set[str]:
+    policy = admin.policy
+    heads = {person for d in policy.departments.values() for person in (d.head, *d.delegates)}
+    return heads.union(*(policy.roles.get(role.value, ()) for role in Approver))

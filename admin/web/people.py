@@ -1,0 +1,72 @@
+"""The policy's people and departments as the pages name them."""
+
+from dataclasses import dataclass
+
+from admin.asking import AccessRequest, deciders_of
+from policy.town_policy import Approver, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Names of people and departments. Ids that have left the policy stay readable as they are."""
+
+    policy: Policy
+
+    def name(self, person: str | None) -> str:
+        """Return a person's name."""
+        record = self.policy.people.get(person or "")
+        return record.name if record else (person or "someone")
+
+    def department(self, department: str | None) -> str:
+        """Return a department's name."""
+        record = self.policy.departments.get(department or "")
+        return record.name if record else (department or "no department")
+
+    def head(self, department: str | None) -> str:
+        """Return the name of a department's head; empty without a department."""
+        record = self.policy.departments.get(department or "")
+        return self.name(record.head) if record else ""
+
+    def is_in(self, role: Approver, person: str) -> bool:
+        """Whether the person holds a role that is not a department's."""
+        return person in self.policy.roles.get(role.value, ())
+
+    def answers(self, role: Approver, asker: str, department: str | None, viewer: str | None) -> str:
+        """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
+
+        A head's own request has another decider than the role says.
+        """
+        found = deciders_of(self.policy, role, asker, department)
+        if viewer in found:
+            return "you"
+        record = self.policy.departments.get(department or "")
+        if record is not None and found & {record.head, *record.delegates}:
+            return "your department head" if viewer == asker else "the department head"
+        if found & {*self.policy.roles.get(Approver.TOWN_ADMINISTRATOR.value, ())}:
+            return "the town administrator"
+        return "IT security" if found else "the help desk"
+
+    def awaited(self, request: AccessRequest, viewer: str | None) -> str:
+        """Return whose answer a request waits for, within a sentence; empty when it waits for none."""
+        role = request.waits_for
+        return self.answers(role, request.person, request.department, viewer) if role else ""
+
+    def part_of(self, person: str | None, request: AccessRequest, viewer: str | None) -> str:
+        """Return what a person is to a request, within a sentence.
+
+        "you", "your department head", "IT", "the town administrator"; to others than the asker
+        "the" in place of "your".
+        """
+        if person is not None and person == viewer:
+            return "you"
+        department = self.policy.departments.get(request.department or "")
+        whose = "your" if viewer == request.person else "the"
+        if department is not None and person == department.head:
+            return f"{whose} department head"
+        if department is not None and person in department.delegates:
+            return f"{whose} department head's delegate"
+        if person is not None and self.is_in(Approver.IT_SECURITY, person):
+            return "IT"
+        if person is not None and self.is_in(Approver.TOWN_ADMINISTRATOR, person):
+            return "the town administrator"
+        return self.name(person)

@@ -1,0 +1,67 @@
+"""Signing in and out, and where a person starts."""
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.accounts import SignInError, TooManyTriesError
+from admin.web.page import admin_of, go_to, is_it, page
+from admin.web.session_cookie import Cookies, field, session_of
+
+
+async def start(http_request: Request) -> Response:
+    """Send everyone to what they most likely came for."""
+    session = session_of(http_request)
+    if session is None:
+        return go_to("/sign-in")
+    if is_it(http_request):
+        return go_to("/today")
+    waits = session.is_signed_in and await admin_of(http_request).to_decide(session)
+    return go_to("/decide" if waits else "/requests")
+
+
+async def sign_in_page(http_request: Request) -> Response:
+    """Ask for name and password."""
+    next_path = _own_path(http_request.query_params.get("next", ""))
+    return await page(http_request, "sign_in.html", next_path=next_path, name="", error=None, until=None)
+
+
+async def sign_in(http_request: Request, form: FormData) -> Response:
+    """Check name and password, and go on to the page that was wanted."""
+    name, next_path = field(form, "name"), _own_path(field(form, "next"))
+    password = form.get("password")
+    try:
+        opened = await admin_of(http_request).sign_in(
+            name.lower(), password if isinstance(password, str) else "", session_of(http_request)
+        )
+    except SignInError as error:
+        return await page(
+            http_request,
+            "sign_in.html",
+            429 if isinstance(error, TooManyTriesError) else 422,
+            next_path=next_path,
+            name=name,
+            error=error,
+            until=error.until if isinstance(error, TooManyTriesError) else None,
+        )
+    response = go_to(next_path)
+    cookies: Cookies = http_request.app.state.cookies
+    cookies.open(response, opened)
+    return response
+
+
+async def sign_out(http_request: Request, _form: FormData) -> Response:
+    """End the session."""
+    session = session_of(http_request)
+    if session is not None:
+        await admin_of(http_request).sign_out(session)
+    response = go_to("/sign-in")
+    cookies: Cookies = http_request.app.state.cookies
+    cookies.drop(response, cookies.session)
+    return response
+
+
+def _own_path(path: str) -> str:
+    """Return a path of this site, "/" for anything that a browser might read as another's."""
+    is_own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if is_own else "/"

@@ -1,0 +1,41 @@
+"""Today: is all well, and what happened since midnight. For IT."""
+
+import asyncio
+from datetime import datetime, time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import NotAllowedError
+from admin.overview import overview
+from admin.web.page import admin_of, is_it, page
+from admin.web.session_cookie import signed_in
+from categories.publishing import CurrentSnapshot
+from categories.snapshot import CategorySnapshot, CategorySnapshotError
+
+
+async def today_page(http_request: Request) -> Response:
+    """Show problems first, then numbers that lead to what they count."""
+    admin = admin_of(http_request)
+    signed_in(http_request)
+    if not is_it(http_request):
+        raise NotAllowedError("the overview is for IT")
+    now = admin.now()
+    midnight = datetime.combine(now.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
+    lists = await asyncio.to_thread(_lists, http_request)
+    return await page(
+        http_request,
+        "today.html",
+        troubles=admin.troubles(),
+        problems=admin.policy_problems,
+        numbers=await overview(admin.db, midnight, now),
+        lists=lists,
+        lists_are_old=lists is not None and (now - lists.built_at).days >= 3,
+    )
+
+
+def _lists(http_request: Request) -> CategorySnapshot | None:
+    try:
+        return CurrentSnapshot(admin_of(http_request).state.categories).snapshot
+    except CategorySnapshotError:
+        return None

@@ -1,0 +1,177 @@
+"""The visit log for IT: filters in the address, names behind a reason, and why."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import InvalidRequestError
+from admin.replaying import explain
+from admin.visits import NAMES_SHOWN_FOR, Cursor, NamesHiddenError, VisitFilter
+from admin.web.page import admin_of, go_to, page
+from admin.web.people import People
+from admin.web.session_cookie import field, signed_in
+from admin.web.words import host, visit_status
+from categories.host_name import HostNameError, canonical_host
+from categories.taxonomy import taxonomy
+from policy.decision import Verdict
+
+_ROWS = 50
+_FILTERS = ("span", "department", "host", "category", "verdict", "rule", "code", "person")
+SPANS = {"hour": "Last hour", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
+
+
+async def visits_page(http_request: Request) -> Response:
+    """List visits, newest first. The address holds the filters, so that it can be kept and sent."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    query = http_request.query_params
+    given = {name: query[name].strip() for name in _FILTERS if query.get(name, "").strip()}
+    where, error = _filter(given, admin.now(), admin.zone)
+    before = _cursor(query.get("before", ""))
+    try:
+        found = await admin.visits(session, where, before, _ROWS + 1)
+    except NamesHiddenError:
+        return go_to(f"/visits/names?{urlencode({'next': _address(given)})}")
+    rows, more = found[:_ROWS], found[_ROWS:]
+    return await page(
+        http_request,
+        "visits.html",
+        422 if error else 200,
+        rows=[(row, visit_status(row.verdict, row.cause, row.category, admin.policy)) for row in rows],
+        given=given,
+        address=_address(given),
+        chips=[
+            (_said(name, value, http_request), _address(_without(given, name)))
+            for name, value in given.items()
+        ],
+        only={name: f"{_address(_without(given, name), open_ended=True)}{name}=" for name in _FILTERS},
+        older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
+        is_first=before is None,
+        spans=SPANS,
+        error=error,
+        shows_names=session.shows_names_at(admin.now()),
+    )
+
+
+async def names_page(http_request: Request) -> Response:
+    """Ask why names are to be shown."""
+    signed_in(http_request)
+    return await _names(http_request, http_request.query_params.get("next", ""), "", "")
+
+
+async def show_names(http_request: Request, form: FormData) -> Response:
+    """Show names for a while; the reason is logged."""
+    reason, case, next_path = (field(form, name) for name in ("reason", "case", "next"))
+    if not reason:
+        error = InvalidRequestError("reason", "Enter why you need the names")
+        return await _names(http_request, next_path, reason, case, error)
+    await admin_of(http_request).show_names(signed_in(http_request), reason, case)
+    return go_to(next_path if next_path.startswith("/visits?") else "/visits")
+
+
+async def why_page(http_request: Request) -> Response:
+    """Show each rule in order, and the one that decided."""
+    admin = admin_of(http_request)
+    try:
+        row = await admin.visit(signed_in(http_request), http_request.path_params["id"])
+        why = await explain(admin.db, admin.state, row)
+    except LookupError as error:
+        raise HTTPException(404) from error
+    status = visit_status(row.verdict, row.cause, row.category, admin.policy)
+    return await page(http_request, "why.html", row=row, why=why, status=status)
+
+
+async def _names(
+    http_request: Request, next_path: str, reason: str, case: str, error: InvalidRequestError | None = None
+) -> Response:
+    return await page(
+        http_request,
+        "names.html",
+        422 if error else 200,
+        next_path=next_path,
+        reason=reason,
+        case=case,
+        error=error,
+        shown_for=NAMES_SHOWN_FOR,
+    )
+
+
+def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[VisitFilter, str | None]:
+    """Return the filter that an address means, and what is wrong with it, if something is."""
+    where = VisitFilter(
+        person=given.get("person"),
+        department=given.get("department"),
+        category=given.get("category"),
+        rule=given.get("rule"),
+        code=given.get("code", "").upper() or None,
+        since=_since(given.get("span", ""), now, zone),
+    )
+    try:
+        if "verdict" in given:
+            where = replace(where, verdict=Verdict(given["verdict"]))
+        if "host" in given:
+            where = replace(where, host=canonical_host(given["host"]))
+    except HostNameError:
+        return where, f"{host(given['host'])!r} is not a site's name. Enter it like library.example"
+    except ValueError:
+        return where, "A visit is allowed or blocked; nothing else can be looked for"
+    return where, None
+
+
+def _since(span: str, now: datetime, zone: ZoneInfo) -> datetime | None:
+    match span:
+        case "hour":
+            return now - timedelta(hours=1)
+        case "today":
+            return datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
+        case "week":
+            return now - timedelta(days=7)
+        case "month":
+            return now - timedelta(days=30)
+        case _:
+            return None
+
+
+def _cursor(text: str) -> Cursor | None:
+    try:
+        return Cursor.parse(text) if text else None
+    except ValueError:
+        return None
+
+
+def _said(name: str, value: str, http_request: Request) -> str:
+    """Return a filter in words."""
+    people = People(admin_of(http_request).policy)
+    match name:
+        case "span":
+            return SPANS.get(value, value)
+        case "department":
+            return people.department(value)
+        case "person":
+            return people.name(value)
+        case "category":
+            category = taxonomy().categories.get(value)
+            return category.label if category else value
+        case "verdict":
+            return value.capitalize() + "ed" if value in tuple(Verdict) else value
+        case _:
+            return host(value)
+
+
+def _without(given: Mapping[str, str], name: str) -> dict[str, str]:
+    return {other: value for other, value in given.items() if other != name}
+
+
+def _address(given: Mapping[str, str], *, open_ended: bool = False) -> str:
+    """Return the page's address; `open_ended` leaves room for one more filter at its end."""
+    query = urlencode(given)
+    if open_ended:
+        return f"/visits?{query}{'&' if query else ''}"
+    return f"/visits?{query}" if query else "/visits"

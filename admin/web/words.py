@@ -1,0 +1,165 @@
+"""Times, amounts and states as the pages say them."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, assert_never
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from admin.asking import AccessRequest, State
+from policy.decision import Cause, Verdict
+from policy.schedule import Schedule
+from policy.town_policy import Policy
+from policy.town_time import ENGLISH
+
+NO_BREAK = "\u00a0"
+_LONGEST_HOST = 200
+_STATUS_ICONS = {
+    "ok": "check_circle",
+    "wait": "schedule",
+    "warn": "warning",
+    "danger": "shield",
+    "no": "do_not_disturb",
+    "off": "remove",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state for people: words (perhaps with a `<time>`), and the icon and tint of its kind."""
+
+    kind: Literal["ok", "wait", "warn", "danger", "no", "off"]
+    words: str
+
+    @property
+    def icon(self) -> str:
+        """The icon's name in the sprite."""
+        return _STATUS_ICONS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Says times in the town's zone, as seen at `now` (aware)."""
+
+    zone: ZoneInfo
+    now: datetime
+
+    def moment(self, at: datetime) -> Markup:
+        """Return date and hour: "Fri, March 6, 5 PM"."""
+        return _time(at, ENGLISH.moment(at, self.zone, self.now))
+
+    def day(self, at: datetime) -> Markup:
+        """Return the date alone: "Fri, March 6"."""
+        return _time(at, ENGLISH.day(self._local_date(at), self._local_date(self.now)))
+
+    def clock(self, at: datetime) -> Markup:
+        """Return the hour alone: "10:14 AM"."""
+        return _time(at, ENGLISH.clock(at.astimezone(self.zone)))
+
+    def exact_clock(self, at: datetime) -> Markup:
+        """Return the hour for logs: "10:14:07"."""
+        return _time(at, f"{at.astimezone(self.zone):%H:%M:%S}")
+
+    def near(self, at: datetime) -> Markup:
+        """Return the hour with "today" or "tomorrow" before it, the date where it is neither."""
+        days = (self._local_date(at) - self._local_date(self.now)).days
+        if days not in (0, 1):
+            return self.moment(at)
+        words = f"{('today', 'tomorrow')[days]}, {ENGLISH.clock(at.astimezone(self.zone))}"
+        return _time(at, words.replace(" ", NO_BREAK))
+
+    def is_same_day(self, first: datetime, second: datetime) -> bool:
+        """Whether both instants are of one day in the town."""
+        return self._local_date(first) == self._local_date(second)
+
+    def _local_date(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
+
+def window(schedule: Schedule) -> str:
+    """Return a schedule: "12 to 1 PM, Mon to Fri"."""
+    return ENGLISH.window(schedule)
+
+
+def amount(size_bytes: int) -> str:
+    """Return a size of data in powers of 1000: "0 B", "412 kB", "1.4 GB"."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        # 999.5 and up would be said as 1000.
+        if size < 999.5:
+            break
+        size, unit = size / 1000, larger
+    digits = f"{size:.1f}" if unit != "B" and size < 9.95 else f"{size:.0f}"
+    return f"{digits.removesuffix('.0')}{NO_BREAK}{unit}"
+
+
+def lasted(duration: timedelta) -> str:
+    """Return a duration in its two largest units: "0 s", "12 s", "3 min", "2 h 5 min"."""
+    seconds = max(0, round(duration.total_seconds()))
+    if seconds < 60:
+        return f"{seconds}{NO_BREAK}s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}{NO_BREAK}min"
+    hours, minutes = divmod(minutes, 60)
+    rest = f" {minutes} min" if minutes else ""
+    return f"{hours:,} h{rest}".replace(" ", NO_BREAK)
+
+
+def number(count: int, one: str = "", many: str = "") -> str:
+    """Return a count with its word: "1 try", "18,204 visits"; the bare number without words."""
+    word = one if count == 1 else many
+    return f"{count:,}{NO_BREAK}{word}" if word else f"{count:,}"
+
+
+def host(name: str) -> str:
+    """Return a host name, cut to 200 letters."""
+    return name if len(name) <= _LONGEST_HOST else name[:_LONGEST_HOST] + "…"
+
+
+def request_status(request: AccessRequest, times: Times, waits_for: str, decided_by: str) -> Status:
+    """Return where a request stands.
+
+    `waits_for` and `decided_by` say, within a sentence, who answers next and who answered last.
+    """
+    state = request.state_at(times.now)
+    match state:
+        case State.SUBMITTED:
+            return Status("wait", f"Waiting for {waits_for}")
+        case State.APPROVED:
+            return _in_force(request, times)
+        case State.DENIED:
+            return Status("no", "Not approved")
+        case State.WITHDRAWN:
+            return Status("off", "Withdrawn")
+        case State.STOPPED:
+            return Status("danger" if decided_by == "IT" else "no", f"Stopped by {decided_by}")
+        case State.ENDED:
+            return Status("off", Markup("Ended {}").format(times.day(request.expires_at or times.now)))
+        case _:
+            assert_never(state)
+
+
+def _in_force(request: AccessRequest, times: Times) -> Status:
+    ends_at = request.expires_at or times.now
+    was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
+    if was_long and ends_at - times.now < timedelta(days=1):
+        return Status("warn", Markup("Ends {}").format(times.near(ends_at)))
+    return Status("ok", Markup("Allowed until {}").format(times.moment(ends_at)))
+
+
+def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: Policy) -> Status:
+    """Return what came of a visit."""
+    if cause is Cause.UNREACHABLE:
+        return Status("no", "Not connected")
+    if verdict is Verdict.ALLOW:
+        return Status("ok", "Allowed")
+    if cause is Cause.SECURITY_RISK or category in policy.security_categories:
+        return Status("danger", "Blocked for security")
+    return Status("no", "Blocked")
+
+
+def _time(at: datetime, words: str) -> Markup:
+    utc = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}">{}</time>').format(utc, words)
