@@ -7,6 +7,7 @@ do, and publishes what the proxy must know before it returns.
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from admin import access_request_lists, access_requests, accounts, ask_key, key_file, roles, sessions, visits
+from admin import access_request_lists, access_requests, accounts, ask_key, roles, sessions, visits
 from admin.asking import (
     AccessRequest,
     Duration,
@@ -27,7 +28,7 @@ from admin.asking import (
 )
 from admin.background import Background
 from admin.clock import Clock, utc_now
-from admin.database import Database
+from admin.database import Database, DatabaseError
 from admin.ingest import Ingest, IngestStatus
 from admin.publisher import Publisher
 from admin.sessions import Opened, Session
@@ -368,10 +369,13 @@ async def admin_process(
     """
     await asyncio.to_thread(state.create)
     with _only_one(state.admin / "admin.lock"):
-        secret = await asyncio.to_thread(key_file.ensure, state.admin / "who-codes.key")
+        secret = await asyncio.to_thread(visits.who_secret, state.admin)
         async with Database.open(state.database) as db, Background() as background:
             publisher = Publisher(state, db, admin_url, taxonomy(), clock)
-            await publisher.start()
+            try:
+                await publisher.start()
+            except sqlite3.Error as error:
+                raise DatabaseError(f"{state.database}: {error}; mend it, then start again") from error
             ingest = Ingest(db, state.spool, clock)
             admin = AdminProcess(state, db, publisher, ingest, background, secret=secret, clock=clock)
             background.keep_running("publishing", publisher.watch)

@@ -7,6 +7,7 @@ Times are milliseconds (`admin.clock`), booleans 0 and 1.
 
 import asyncio
 import importlib.resources
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -93,6 +94,7 @@ class Database:
             raise DatabaseError(f"{path}: there is no database yet; start 'towngate run' or 'towngate admin'")
         async with AsyncExitStack() as stack:
             try:
+                await asyncio.to_thread(_make_private, path)
                 writer = await _connect(path, stack)
                 # WAL lets readers go on while one writes; FULL keeps what was committed through a power cut.
                 await writer.execute_fetchall("PRAGMA journal_mode = WAL")
@@ -139,6 +141,11 @@ class Database:
                 with suppress(sqlite3.OperationalError):
                     await self._writer.execute_fetchall("ROLLBACK")
                 raise
+
+
+def _make_private(path: Path) -> None:
+    # The files that SQLite puts beside it take its rights.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 async def _connect(path: Path, stack: AsyncExitStack) -> aiosqlite.Connection:

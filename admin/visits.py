@@ -8,9 +8,10 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from admin import audit, sessions
+from admin import audit, key_file, sessions
 from admin.asking import MAX_REASON_LENGTH, NotAllowedError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
@@ -23,6 +24,7 @@ NAMES_SHOWN_FOR = timedelta(minutes=30)
 # Without I, L, O, U, 0 and 1: read aloud over the phone.
 _CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_LENGTH = 3
+_MOST_AT_ONCE = 1000
 
 
 class NamesHiddenError(PermissionError):
@@ -146,6 +148,11 @@ class WhoCodes:
         return "".join(letters)
 
 
+def who_secret(admin_folder: Path) -> bytes:
+    """Return the secret of this installation's codes, made when missing. Raises KeyFileError."""
+    return key_file.ensure(admin_folder / "who-codes.key")
+
+
 async def query(
     db: Reader,
     where: VisitFilter,
@@ -172,20 +179,23 @@ async def query(
 
 
 async def arrived_after(
-    db: Reader, id_: int, where: VisitFilter, codes: WhoCodes, *, names_shown: bool, limit: int = 1000
-) -> list[VisitRow]:
+    db: Reader, id_: int, where: VisitFilter, codes: WhoCodes, *, names_shown: bool
+) -> tuple[list[VisitRow], int]:
     """Return visits that came into the log after the row `id_`, in the order they came.
 
-    Raises as query does.
+    And the id to go on from: a thousand at most are returned at once. Raises as query does.
     """
     condition, params = _condition(where, names_shown=names_shown)
+    newest = await last_id(db)
     rows = await db.fetch_all(
-        f"SELECT * FROM visit WHERE {condition} AND id > ? ORDER BY id LIMIT ?",  # noqa: S608 - own words
+        f"SELECT * FROM visit WHERE {condition} AND id > ? AND id <= ? ORDER BY id LIMIT ?",  # noqa: S608 - own words
         *params,
         id_,
-        limit,
+        newest,
+        _MOST_AT_ONCE,
     )
-    return [_visit_row(row, codes, names_shown=names_shown) for row in rows]
+    found = [_visit_row(row, codes, names_shown=names_shown) for row in rows]
+    return found, found[-1].id if len(found) == _MOST_AT_ONCE else max(id_, newest)
 
 
 async def last_id(db: Reader) -> int:
