@@ -60,7 +60,7 @@ class EntriesWriter:
         self.sections: list[Section] = []
 
     def write(self, category: str, kind: str, keys: Iterable[str]) -> None:
-        """Write one section."""
+        """Write one section. Each of `keys` is a key, or several with line ends between them."""
         member = f"{len(self.sections)}"
         count = 0
         with (
@@ -69,7 +69,7 @@ class EntriesWriter:
         ):
             for key in keys:
                 file.write(f"{key}\n")
-                count += 1
+                count += 1 + key.count("\n")
         self.sections.append(Section(category, kind, count, member))
 
     def close(self, source: KeptSource) -> None:

@@ -1,12 +1,13 @@
 """Entries as keys of a trie, made so that a key's listed prefixes are what covers it.
 
-www.cardroom.example              example.cardroom.www.
+www.cardroom.example              elpmaxe.moordrac.www.
 192.0.2.7                         192.0.2.7.
-cardroom.example/tables/7.html    example.cardroom./tables/7.html/
+cardroom.example/tables/7.html    elpmaxe.moordrac./tables/7.html/
 
-Names are reversed and every label ends in a dot, every path segment in a slash, so a prefix always
-ends at a boundary: `example.cardroom.` covers the first and never `notcardroom.example`. No name ends
-in a number, so a reversed name is never mistaken for an address.
+Names are reversed, letter by letter, and end in a dot, paths end in a slash, so a key that is a prefix
+of another always ends at a boundary: `elpmaxe.moordrac.` covers the first name above, and never
+notcardroom.example. An address is not reversed; no name ends in a label that is a number, so the two
+are never mistaken for one another.
 """
 
 import re
@@ -26,7 +27,7 @@ def host_key(host: str) -> str:
     """Return the key of a canonical host."""
     if host[-1] in _MAY_END_AN_ADDRESS and is_address(host):
         return host + "."
-    return ".".join(host.split(".")[::-1]) + "."
+    return host[::-1] + "."
 
 
 def url_key(host: str, path: str) -> str:

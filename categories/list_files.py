@@ -49,12 +49,22 @@ class ListFile:
         """Return the first kilobytes, before the lines are read."""
         return self._buffer.peek(4096)[:4096].decode("utf-8-sig", "replace")
 
+    def blocks(self) -> Iterator[str]:
+        """Yield the text in blocks of whole lines, each ended by a line feed (but perhaps the last).
+
+        What is not UTF-8 becomes U+FFFD. A second time, nothing.
+        """
+        block = "\n"
+        text = io.TextIOWrapper(self._buffer, "utf-8-sig", "replace", newline="\n")
+        while more := text.read(_BLOCK_BYTES):
+            block = (more + text.readline()).replace("\r\n", "\n")
+            yield block
+        self.is_cut = not block.endswith("\n")
+
     def lines(self) -> Iterator[str]:
-        """Yield the lines with their ends; what is not UTF-8 becomes U+FFFD. A second time, nothing."""
-        line = "\n"
-        for line in io.TextIOWrapper(self._buffer, "utf-8-sig", "replace", newline="\n"):
-            yield line
-        self.is_cut = not line.endswith("\n")
+        """Yield the same line by line."""
+        for block in self.blocks():
+            yield from io.StringIO(block, newline="\n")
 
 
 def list_files(path: Path) -> Iterator[ListFile]:

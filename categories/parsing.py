@@ -1,4 +1,7 @@
-"""From the lines of a list to keys, one function per format; what is not understood is counted."""
+"""From the text of a list to keys, one function per format; what is not understood is counted.
+
+What they yield is a key, or several with line ends between them.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,9 +12,11 @@ from categories.host_name import HostNameError, canonical_host, is_address
 
 _MAX_KEPT_PROBLEMS = 100
 _MAX_SHOWN_LENGTH = 80
-# What most lines of a list are: a name that needs nothing but to be reversed.
-_PLAIN_LINE = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z][a-z0-9_-]{0,62}")
-_MAX_NAME_LENGTH = 253
+# What most lines of a list are: names that need nothing but to be reversed. Runs of them are matched
+# at once; nothing in it can match in two ways, so it never goes back.
+_PLAIN_LINES = re.compile(
+    r"(?:(?=[^\n]{1,253}\n)(?:(?!xn--)[a-z0-9_-]{1,63}+\.)++(?!xn--)[a-z][a-z0-9_-]{0,62}+\n)++"
+)
 _COMMENT_LINE = re.compile(r"\s*(?:[#!;]|//|$)")
 _TRAILING_COMMENT = re.compile(r"\s+#.*")
 _HOSTS_LINE = re.compile(r"\s*[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*[ \t]+\S")
@@ -75,20 +80,37 @@ def is_hosts_file(beginning: str) -> bool:
     return 2 * sum(1 for line in lines if _HOSTS_LINE.match(line)) > len(lines)
 
 
-def domain_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[str]:
-    """Yield the key of each line of a plain list: a name or address, perhaps after `*.` or a dot."""
-    for number, line in enumerate(lines, 1):
-        text = line.rstrip()
-        if _PLAIN_LINE.fullmatch(text) and len(text) <= _MAX_NAME_LENGTH and "xn--" not in text:
-            yield ".".join(text.split(".")[::-1]) + "."
-            continue
-        if _COMMENT_LINE.match(text):
-            continue
-        name = _TRAILING_COMMENT.sub("", text).strip()
-        try:
-            yield host_key(canonical_host(name.removeprefix("*").removeprefix(".")))
-        except HostNameError as error:
-            problems.add(file, number, text.index(name) + 1, text, str(error))
+def domain_keys(blocks: Iterable[str], file: str, problems: Problems) -> Iterator[str]:
+    """Yield the keys of a plain list: a name or address a line, perhaps after `*.` or a dot.
+
+    Blocks are of whole lines.
+    """
+    line = 1
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            run = _PLAIN_LINES.match(block, at)
+            if run:
+                # Keys are reversed names with a dot at the end: all of them in one step, in C.
+                names = block[at : run.end() - 1].replace("\n", "\n.")
+                yield f".{names}"[::-1]
+                line += names.count("\n") + 1
+                at = run.end()
+            else:
+                end = block.find("\n", at) + 1 or len(block)
+                yield from _domain_key(block[at:end], file, line, problems)
+                line += 1
+                at = end
+
+
+def _domain_key(line: str, file: str, number: int, problems: Problems) -> Iterator[str]:
+    if _COMMENT_LINE.match(line):
+        return
+    name = _TRAILING_COMMENT.sub("", line).strip()
+    try:
+        yield host_key(canonical_host(name.removeprefix("*").removeprefix(".")))
+    except HostNameError as error:
+        problems.add(file, number, line.index(name) + 1, line.strip(), str(error))
 
 
 def hosts_file_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[str]:

@@ -79,14 +79,17 @@ def read_edition(
 def _write_section(file: ListFile, writer: EntriesWriter, problems: Problems) -> None:
     match file.name:
         case "domains":
-            writer.write(file.folder, NAMES, domain_keys(file.lines(), file.path, problems))
+            writer.write(file.folder, NAMES, domain_keys(file.blocks(), file.path, problems))
         case "urls":
             writer.write(file.folder, URLS, url_keys(file.lines(), file.path, problems))
         case "expressions":
             unused_lines(file.lines(), file.path, problems, "expressions are not used")
         case _:
-            parse = hosts_file_keys if is_hosts_file(file.beginning()) else domain_keys
-            writer.write("", NAMES, parse(file.lines(), file.path, problems))
+            if is_hosts_file(file.beginning()):
+                keys = hosts_file_keys(file.lines(), file.path, problems)
+            else:
+                keys = domain_keys(file.blocks(), file.path, problems)
+            writer.write("", NAMES, keys)
 
 
 def _with_short_names(sections: list[Section], source_name: str) -> tuple[Section, ...]:
