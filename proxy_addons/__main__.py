@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from proxy_addons.chain import START_ERRORS
 from proxy_addons.event_loop import WorkerLoop
 
 
-def main() -> int:
+def main() -> None:
     """Run a worker. Exit code 2 when it could not start, with one line on why."""
     parser = argparse.ArgumentParser(prog="python -m proxy_addons", description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
@@ -23,14 +25,18 @@ def main() -> int:
     settings = worker.WorkerSettings(
         arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.hosts
     )
+    status = 0
     try:
-        with asyncio.Runner(loop_factory=WorkerLoop) as runner:
-            runner.run(worker.serve(settings))
+        asyncio.Runner(loop_factory=WorkerLoop).run(worker.serve(settings))
     except START_ERRORS as error:
         print(f"towngate proxy: {error}", file=sys.stderr)
-        return 2
-    return 0
+        status = 2
+    # Everything is written. What is left may be a thread in a name lookup, which nothing interrupts
+    # and for which closing the loop would wait.
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

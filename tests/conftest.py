@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.coverage_floor",
     "tests.real_data",
     "tests.browsing",
+    "tests.faked_clock",
 ]
 
 
