@@ -18,7 +18,7 @@ def machine(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "deploy" / "dev", tmp_path / "checkout" / "deploy" / "dev")
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("sh", "dirname", "ls", "sort", "rm"):
+    for name in ("sh", "dirname", "id", "ls", "sort", "rm"):
         (programs / name).symlink_to(shutil.which(name) or name)
     return tmp_path
 
