@@ -1,0 +1,152 @@
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from admin import accounts, audit, sessions
+from admin.accounts import PasswordError, SignInError, TooManyTriesError
+from admin.audit import EventKind
+from admin.database import Database
+from admin.sessions import Level
+from tests.admin.small_town import MONDAY
+from tests.people import CLERK, HEAD
+
+RIGHT = "correct horse battery"
+WRONG = "wrong horse battery"
+REAL_HASHER = accounts._HASHER
+
+
+@pytest.fixture
+async def with_clerk(db: Database) -> Database:
+    await accounts.set_password(db, CLERK, RIGHT, "admin", actor="test", now=MONDAY)
+    return db
+
+
+async def kinds(db: Database, subject: str) -> list[EventKind]:
+    return [event.kind for event in await audit.events_of(db, subject)]
+
+
+async def test_right_password_opens_a_session_and_a_wrong_one_does_not(with_clerk: Database) -> None:
+    opened = await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    assert opened.token is not None
+    assert await sessions.session_of(with_clerk, opened.token, MONDAY) == opened.session
+    assert (opened.session.level, opened.session.person) == (Level.SIGNED_IN, CLERK)
+    with pytest.raises(SignInError, match="name or password"):
+        await accounts.sign_in(with_clerk, CLERK, WRONG, MONDAY)
+    assert await kinds(with_clerk, CLERK) == [
+        EventKind.PASSWORD_SET,
+        EventKind.SIGNED_IN,
+        EventKind.SIGN_IN_REFUSED,
+    ]
+
+
+async def test_a_name_nobody_has_is_refused_in_the_same_words_and_time(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "_HASHER", REAL_HASHER)
+    await accounts.set_password(db, CLERK, RIGHT, "admin", actor="test", now=MONDAY)
+
+    async def refused_in(name: str) -> tuple[str, float]:
+        began = time.perf_counter()
+        with pytest.raises(SignInError) as refused:
+            await accounts.sign_in(db, name, WRONG, MONDAY)
+        return str(refused.value), time.perf_counter() - began
+
+    await refused_in("warm-up")
+    words, of_clerk = await refused_in(CLERK)
+    other_words, of_nobody = await refused_in("nobody")
+    assert words == other_words
+    assert of_nobody > of_clerk / 4
+    assert await kinds(db, "nobody") == []
+
+
+async def test_what_was_typed_as_a_name_is_not_kept(with_clerk: Database) -> None:
+    with pytest.raises(SignInError):
+        await accounts.sign_in(with_clerk, "my secret password", "x", MONDAY)
+    for file in with_clerk.path.parent.iterdir():
+        assert b"my secret password" not in file.read_bytes()
+
+
+async def test_a_person_the_policy_no_longer_names_does_not_sign_in(with_clerk: Database) -> None:
+    with pytest.raises(SignInError):
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY, is_known=False)
+
+
+async def test_a_proxy_password_does_not_open_the_admin_site(with_clerk: Database) -> None:
+    await accounts.set_password(with_clerk, HEAD, RIGHT, "proxy", actor="test", now=MONDAY)
+    with pytest.raises(SignInError):
+        await accounts.sign_in(with_clerk, HEAD, RIGHT, MONDAY)
+    assert list(await accounts.proxy_passwords(with_clerk)) == [HEAD]
+
+
+async def test_five_wrong_tries_close_the_name_for_fifteen_minutes(with_clerk: Database) -> None:
+    for minute in range(5):
+        with pytest.raises(SignInError):
+            await accounts.sign_in(with_clerk, CLERK, WRONG, MONDAY + timedelta(minutes=minute))
+    with pytest.raises(TooManyTriesError) as refused:
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY + timedelta(minutes=5))
+    assert refused.value.until == MONDAY + timedelta(minutes=15)
+    opened = await accounts.sign_in(with_clerk, CLERK, RIGHT, refused.value.until)
+    assert opened.session.person == CLERK
+
+
+async def test_tries_under_another_name_do_not_close_this_one(with_clerk: Database) -> None:
+    for _ in range(6):
+        with pytest.raises(SignInError):
+            await accounts.sign_in(with_clerk, "nobody", WRONG, MONDAY)
+    assert (await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)).token
+
+
+async def test_a_right_password_forgets_the_wrong_tries(with_clerk: Database) -> None:
+    for password in [WRONG] * 4 + [RIGHT] + [WRONG] * 4:
+        if password == WRONG:
+            with pytest.raises(SignInError):
+                await accounts.sign_in(with_clerk, CLERK, password, MONDAY)
+        else:
+            await accounts.sign_in(with_clerk, CLERK, password, MONDAY)
+    assert (await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)).token
+
+
+async def test_tries_side_by_side_count_like_tries_in_turn(with_clerk: Database) -> None:
+    answers = await asyncio.gather(
+        *(accounts.sign_in(with_clerk, CLERK, f"{WRONG}{n}", MONDAY) for n in range(12)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(answer, TooManyTriesError) for answer in answers) == 12 - accounts.MAX_TRIES
+
+
+async def test_a_new_password_signs_out_everywhere_and_opens_a_closed_name(with_clerk: Database) -> None:
+    opened = await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    for _ in range(5):
+        with pytest.raises(SignInError):
+            await accounts.sign_in(with_clerk, CLERK, WRONG, MONDAY)
+    await accounts.set_password(with_clerk, CLERK, "another password", "admin", actor="it", now=MONDAY)
+    assert opened.token is not None
+    assert await sessions.session_of(with_clerk, opened.token, MONDAY) is None
+    with pytest.raises(SignInError):
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    assert (await accounts.sign_in(with_clerk, CLERK, "another password", MONDAY)).token
+
+
+@pytest.mark.parametrize("password", ["", "1234567", "x" * 257])
+async def test_too_short_or_long_a_password_changes_nothing(with_clerk: Database, password: str) -> None:
+    with pytest.raises(PasswordError, match="8 to 256"):
+        await accounts.set_password(with_clerk, CLERK, password, "admin", actor="it", now=MONDAY)
+    assert (await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)).token
+
+
+async def test_neither_password_nor_token_is_in_the_database(with_clerk: Database) -> None:
+    opened = await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    assert opened.token is not None
+    for file in with_clerk.path.parent.iterdir():
+        assert RIGHT.encode() not in file.read_bytes()
+        assert opened.token.encode() not in file.read_bytes()
+
+
+async def test_signing_out_ends_the_session_and_is_recorded(with_clerk: Database) -> None:
+    opened = await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    await accounts.sign_out(with_clerk, opened.session, MONDAY)
+    assert opened.token is not None
+    assert await sessions.session_of(with_clerk, opened.token, MONDAY) is None
+    assert (await kinds(with_clerk, CLERK))[-1] is EventKind.SIGNED_OUT

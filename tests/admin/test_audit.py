@@ -1,0 +1,74 @@
+import sqlite3
+
+import pytest
+
+from admin import audit
+from admin.audit import Event, EventKind
+from admin.database import Database
+from tests.admin.small_town import MONDAY
+
+
+async def record_three(db: Database) -> None:
+    async with db.transaction() as t:
+        for person in ("clerk", "head", "it"):
+            await audit.record(t, Event(EventKind.SIGNED_IN, person, person, MONDAY, {"from": "here"}))
+
+
+def tamper(db: Database, sql: str) -> None:
+    """Change the log with the rights of the database's owner."""
+    with sqlite3.connect(db.path) as connection:
+        connection.execute("DROP TRIGGER event_is_never_changed")
+        connection.execute("DROP TRIGGER event_is_never_deleted")
+        connection.execute(sql)
+
+
+async def test_events_are_told_as_they_were_recorded(db: Database) -> None:
+    await record_three(db)
+    assert await audit.events_of(db, "head") == [
+        Event(EventKind.SIGNED_IN, "head", "head", MONDAY, {"from": "here"})
+    ]
+    assert await audit.verify(db) == audit.Verification(3, broken_at=None)
+
+
+@pytest.mark.parametrize("sql", ["UPDATE event SET actor = 'x'", "DELETE FROM event"])
+async def test_the_database_refuses_to_change_or_delete_an_event(db: Database, sql: str) -> None:
+    await record_three(db)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        async with db.transaction() as t:
+            await t.execute(sql)
+    assert (await audit.verify(db)).is_whole
+
+
+@pytest.mark.parametrize(
+    ("sql", "broken_at"),
+    [
+        ("UPDATE event SET actor = 'x' WHERE id = 2", 2),
+        ("UPDATE event SET details = '{}' WHERE id = 1", 1),
+        ("UPDATE event SET at = at + 1 WHERE id = 3", 3),
+        ("DELETE FROM event WHERE id = 2", 3),
+        ("DELETE FROM event WHERE id = 1", 2),
+        ("UPDATE event SET actor = actor || subject, subject = '' WHERE id = 2", 2),
+        ("UPDATE event SET id = CASE id WHEN 2 THEN 30 WHEN 3 THEN 20 END WHERE id > 1", 20),
+    ],
+    ids=[
+        "edited",
+        "details emptied",
+        "moved in time",
+        "deleted",
+        "first deleted",
+        "border moved",
+        "reordered",
+    ],
+)
+async def test_a_change_by_the_owner_of_the_file_shows(db: Database, sql: str, broken_at: int) -> None:
+    await record_three(db)
+    tamper(db, sql)
+    assert (await audit.verify(db)).broken_at == broken_at
+
+
+async def test_an_event_is_recorded_with_what_it_tells_of_or_not_at_all(db: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as t:
+            await audit.record(t, Event(EventKind.SIGNED_IN, "clerk", "clerk", MONDAY))
+            raise ZeroDivisionError
+    assert await audit.verify(db) == audit.Verification(0, broken_at=None)
