@@ -1,0 +1,433 @@
+"""What is decided, by which step, and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from categories.match import CategoryMatch
+from categories.taxonomy import taxonomy
+from policy.deciding import Step, decide, may_dial, next_edge_after
+from policy.decision import Cause, Decision, Verdict, stricter
+from policy.schedule import Schedule
+from policy.state import Exemption, State
+from policy.town_policy import Approver, Policy, Rule, Town, UnknownAction
+from policy.visit import Client, Visit
+from tests.people import CLERK, CLERK_AT_WORK, HEAD, IT, SOMEONE_IN_PARKS, STRANGER
+
+TEN = datetime(2026, 3, 2, 15, tzinfo=UTC)  # Monday, 10 AM in Exampleton
+NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+INSTANT = timedelta(microseconds=1)
+OFFICER = Client("10.10.30.7", device="POL-PC-07", department="police")
+
+POLICY = Policy(
+    version="test",
+    town=Town("Town of Exampleton", "America/New_York"),
+    roles={"it_security": (IT,)},
+    schedules={"lunch": Schedule(frozenset(range(5)), time(12), time(13))},
+    essentials=frozenset({"dispatch.example"}),
+    internal_networks=(ip_network("10.20.0.0/16"),),
+    security_categories=frozenset({"malware", "phishing"}),
+    rules=(
+        Rule("phishing", Verdict.BLOCK, frozenset({"phishing"}), approval=(Approver.IT_SECURITY,)),
+        Rule("police", Verdict.ALLOW, frozenset({"gambling", "hacking"}), departments=frozenset({"police"})),
+        Rule("lunch-time", Verdict.ALLOW, frozenset({"shopping", "press"}), when="lunch"),
+        Rule("clerk-games", Verdict.ALLOW, frozenset({"games"}), people=frozenset({CLERK})),
+        Rule(
+            "not-town-business",
+            Verdict.BLOCK,
+            frozenset({"gambling", "shopping", "games"}),
+            because="Prohibited Uses 18",
+            approval=(Approver.DEPARTMENT_HEAD,),
+        ),
+    ),
+)
+
+
+def listed(*categories: str, host: str = "site.example") -> tuple[CategoryMatch, ...]:
+    return tuple(CategoryMatch(category, host, "test") for category in categories)
+
+
+def visit(
+    *categories: str,
+    client: Client = CLERK_AT_WORK,
+    host: str = "site.example",
+    port: int = 443,
+    at: datetime = TEN,
+) -> Visit:
+    return Visit(client, "https", host, port, None, at, listed(*categories))
+
+
+def exemption(*, is_accepted: bool = False, host: str = "site.example") -> Exemption:
+    return Exemption("EX-1", host, TEN - HOUR, TEN + HOUR, person=CLERK, accepts_security_risk=is_accepted)
+
+
+@pytest.mark.parametrize(
+    ("case", "judged", "expected"),
+    [
+        ("nothing known of the site", visit(), "allow: default"),
+        ("listed, but in no rule", visit("banks"), "allow: default"),
+        ("by its category", visit("gambling"), "block: not-town-business"),
+        ("by any of its categories", visit("press", "gambling"), "block: not-town-business"),
+        ("outside of lunch", visit("shopping"), "block: not-town-business"),
+        ("at lunch", visit("shopping", at=NOON), "allow: lunch-time"),
+        ("the first rule wins", visit("gambling", client=OFFICER), "allow: police"),
+        ("for one person", visit("games"), "allow: clerk-games"),
+        ("not for another", visit("games", client=SOMEONE_IN_PARKS), "block: not-town-business"),
+        ("a port not listed", visit(port=22), "block: port"),
+        ("essential", visit("gambling", host="dispatch.example"), "allow: essential"),
+        ("below an essential site", visit("gambling", host="cad.dispatch.example"), "allow: essential"),
+        ("ends like an essential site", visit("games", host="mydispatch.example"), "allow: clerk-games"),
+        ("essential, for anybody", visit(client=STRANGER, host="dispatch.example"), "allow: essential"),
+        ("essential, not on any port", visit(host="dispatch.example", port=22), "block: port"),
+        ("a private address", visit(host="192.168.1.1"), "block: private_address"),
+        ("loopback, IPv6", visit(host="[::1]"), "block: private_address"),
+        ("a metadata address", visit(host="169.254.169.254"), "block: private_address"),
+        ("an internal network", visit(host="10.20.1.1"), "allow: default"),
+        ("a public address", visit(host="93.184.216.34"), "allow: default"),
+        ("a client nobody knows", visit(client=STRANGER), "block: unknown_client"),
+        ("a security risk", visit("phishing"), "block: phishing"),
+        ("a risk no rule names", visit("malware"), "block: security_risk"),
+        ("a risk is no press, even at lunch", visit("press", "malware", at=NOON), "block: security_risk"),
+        ("police open no risk", visit("hacking", "phishing", client=OFFICER), "block: phishing"),
+    ],
+)
+def test_decision(case: str, judged: Visit, expected: str) -> None:
+    decision = decide(judged, POLICY, State())
+    assert (decision.cause is Cause.RULE) is (decision.rule is not None)
+    assert f"{decision.verdict}: {decision.rule or decision.cause}" == expected, case
+
+
+def test_decision_says_everything_that_explains_it() -> None:
+    matches = (CategoryMatch("press", "b.example", "one"), CategoryMatch("gambling", "b.example", "two"))
+    judged = replace(visit(host="a.b.example"), matches=matches)
+    assert decide(judged, POLICY, State()) == Decision(
+        Verdict.BLOCK,
+        Cause.RULE,
+        rule="not-town-business",
+        match=matches[1],
+        because="Prohibited Uses 18",
+        approval=("department_head",),
+    )
+
+
+def test_default_may_be_to_block() -> None:
+    decision = decide(visit(), replace(POLICY, default=Verdict.BLOCK), State())
+    assert decision == Decision(Verdict.BLOCK, Cause.DEFAULT)
+
+
+def test_rule_without_conditions_matches_any_site_but_a_security_risk() -> None:
+    policy = replace(POLICY, rules=(Rule("open", Verdict.ALLOW),))
+    assert decide(visit(), policy, State()).rule == "open"
+    assert decide(visit("gambling"), policy, State()).match == listed("gambling")[0]
+    assert decide(visit("malware"), policy, State()).cause is Cause.SECURITY_RISK
+
+
+def test_rule_that_names_a_security_risk_may_open_it() -> None:
+    analysts = Rule("analysts", Verdict.ALLOW, frozenset({"malware"}), people=frozenset({IT}))
+    policy = replace(POLICY, rules=(analysts, *POLICY.rules))
+    analyst = Client("10.10.10.2", person=IT)
+    assert decide(visit("malware", client=analyst), policy, State()).rule == "analysts"
+    assert decide(visit("malware"), policy, State()).cause is Cause.SECURITY_RISK
+
+
+def test_security_risk_no_rule_names_can_be_asked_of_it_security_if_there_is_one() -> None:
+    assert decide(visit("malware"), POLICY, State()).approval == ("it_security",)
+    assert decide(visit("malware"), replace(POLICY, roles={}), State()).approval == ()
+
+
+@pytest.mark.parametrize(("after", "holds"), [(-HOUR, True), (HOUR - INSTANT, True), (HOUR, False)])
+def test_exemption_stops_at_the_instant_it_expires(after: timedelta, holds: bool) -> None:
+    decision = decide(visit("gambling", at=TEN + after), POLICY, State([exemption()]))
+    assert decision.is_allowed is holds
+    assert decision.exemption == ("EX-1" if holds else None)
+
+
+def test_exemption_does_not_hold_before_it_was_granted() -> None:
+    decision = decide(visit("gambling", at=TEN - HOUR - INSTANT), POLICY, State([exemption()]))
+    assert decision.rule == "not-town-business"
+
+
+@pytest.mark.parametrize(
+    ("case", "host", "client", "opens"),
+    [
+        ("the host itself", "cardroom.example", CLERK_AT_WORK, True),
+        ("a host below it", "www.cardroom.example", CLERK_AT_WORK, True),
+        ("the host above it", "example", CLERK_AT_WORK, False),
+        ("a name that only ends like it", "othercardroom.example", CLERK_AT_WORK, False),
+        ("her head", "cardroom.example", Client("10.10.20.9", person=HEAD, department="finance"), False),
+        (
+            "another at her address",
+            "cardroom.example",
+            Client(CLERK_AT_WORK.address, department="finance"),
+            False,
+        ),
+    ],
+)
+def test_exemption_of_a_person_is_for_that_person_and_host(
+    case: str, host: str, client: Client, opens: bool
+) -> None:
+    state = State([exemption(host="cardroom.example")])
+    assert decide(visit("gambling", host=host, client=client), POLICY, state).is_allowed is opens, case
+
+
+def test_exemption_of_a_department_is_for_all_of_it_and_no_other() -> None:
+    finance = replace(exemption(), person=None, department="finance")
+    someone_in_finance = Client("10.10.20.77", department="finance")
+    assert decide(visit("gambling", client=someone_in_finance), POLICY, State([finance])).exemption == "EX-1"
+    assert decide(visit("gambling", client=SOMEONE_IN_PARKS), POLICY, State([finance])).rule
+
+
+def test_expired_exemption_does_not_hide_one_in_force() -> None:
+    expired = replace(exemption(), id="EX-0", expires_at=TEN - INSTANT)
+    parents = replace(exemption(), id="EX-2", host="example")
+    assert decide(visit("gambling"), POLICY, State([expired, parents])).exemption == "EX-2"
+
+
+def test_exemption_opens_a_security_risk_only_with_it_securitys_acceptance() -> None:
+    assert decide(visit("phishing"), POLICY, State([exemption()])).rule == "phishing"
+    accepted = decide(visit("phishing"), POLICY, State([exemption(is_accepted=True)]))
+    assert (accepted.cause, accepted.match) == (Cause.EXEMPTION, listed("phishing")[0])
+
+
+def test_exemption_opens_neither_a_port_nor_a_private_address() -> None:
+    state = State([exemption(host="192.168.1.1"), exemption()])
+    assert decide(visit(port=25), POLICY, state).cause is Cause.PORT
+    assert decide(visit(host="192.168.1.1"), POLICY, state).cause is Cause.PRIVATE_ADDRESS
+
+
+def test_everyone_reaches_the_admin_site_at_its_own_port_only() -> None:
+    state = State(admin_site=("127.0.0.1", 8000))
+    assert decide(visit(client=STRANGER, host="127.0.0.1", port=8000), POLICY, state).is_allowed
+    assert not decide(visit(host="127.0.0.1", port=9464), POLICY, state).is_allowed
+
+
+def test_unknown_client_is_blocked_where_the_browser_is_asked_to_sign_in_too() -> None:
+    policy = replace(POLICY, unknown=UnknownAction.SIGN_IN)
+    assert decide(visit(client=STRANGER), policy, State()).cause is Cause.UNKNOWN_CLIENT
+
+
+# --- the trace ---
+
+
+def trace_of(judged: Visit, state: State | None = None) -> list[Step]:
+    trace: list[Step] = []
+    decide(judged, POLICY, state or State(), trace)
+    return trace
+
+
+def test_trace_shows_each_step_and_rule_with_its_reason() -> None:
+    assert trace_of(visit("gambling")) == [
+        Step("admin site", False, "not Towngate's own site"),
+        Step("port", False, "the port is listed"),
+        Step("essential", False, "not an essential site"),
+        Step("private address", False, "a name, not an address"),
+        Step("unknown client", False, "the client is known"),
+        Step("security risk", False, "no known security risk"),
+        Step("exemption", False, "no exemption of this person or department for the site"),
+        Step("rule phishing", False, "the site is in none of its categories"),
+        Step("rule police", False, "it is for other departments"),
+        Step("rule lunch-time", False, "the site is in none of its categories"),
+        Step("rule clerk-games", False, "the site is in none of its categories"),
+        Step("rule not-town-business", True, "site.example is listed as gambling by test: block"),
+        Step("default", False, "not reached"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judged", "step"),
+    [
+        (visit(port=22), Step("port", True, "port 22 is not listed in 'ports'")),
+        (visit("shopping"), Step("rule lunch-time", False, "it holds only in lunch")),
+        (
+            visit("games", client=SOMEONE_IN_PARKS),
+            Step("rule clerk-games", False, "it is for other people"),
+        ),
+        (
+            visit("malware"),
+            Step(
+                "security risk",
+                False,
+                "site.example is listed as malware by test:"
+                " only what accepts or names this risk counts from here on",
+            ),
+        ),
+        (visit("malware"), Step("default", True, "no rule names this security risk: block")),
+        (visit(), Step("default", True, "no rule matched: allow")),
+    ],
+)
+def test_trace_has_the_step(judged: Visit, step: Step) -> None:
+    assert step in trace_of(judged)
+
+
+@pytest.mark.parametrize(
+    ("judged", "granted", "why"),
+    [
+        (visit("gambling"), exemption(), "exemption EX-1, until 2026-03-02 16:00 UTC"),
+        (visit("gambling", at=NOON), exemption(), "exemption EX-1 is not in force"),
+        (visit("phishing"), exemption(), "exemption EX-1 lacks IT security's acceptance of the risk"),
+    ],
+)
+def test_trace_says_why_an_exemption_counts_or_not(judged: Visit, granted: Exemption, why: str) -> None:
+    assert why in [step.why for step in trace_of(judged, State([granted])) if step.what == "exemption"]
+
+
+def test_rule_for_any_site_is_said_not_to_name_a_risk() -> None:
+    policy = replace(POLICY, rules=(Rule("open", Verdict.ALLOW),))
+    trace: list[Step] = []
+    decide(visit("malware"), policy, State(), trace)
+    assert Step("rule open", False, "it does not name the security risk") in trace
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("10.20.255.1", True),
+        ("::ffff:10.20.255.1", True),
+        ("10.21.0.1", False),
+        ("::ffff:192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("255.255.255.255", False),
+        ("224.0.0.251", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("[::1]", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::10.20.0.1", True),
+        ("64:ff9b::93.184.216.34", True),
+    ],
+)
+def test_only_public_addresses_and_internal_networks_are_dialled(address: str, may: bool) -> None:
+    assert may_dial(address, POLICY) is may
+
+
+# --- when to judge again ---
+
+
+def test_next_edge_is_that_of_a_schedule_in_use_or_of_an_exemption() -> None:
+    assert next_edge_after(TEN, POLICY, State()) == NOON
+    assert next_edge_after(TEN, POLICY, State([exemption()])) == TEN + HOUR
+    unused = replace(POLICY, rules=())
+    assert next_edge_after(TEN, unused, State()) is None
+    later = replace(exemption(), granted_at=TEN + HOUR, expires_at=TEN + 9 * HOUR)
+    assert next_edge_after(TEN, unused, State([later])) == TEN + HOUR
+
+
+def test_stricter_of_two_decisions_is_the_one_that_blocks() -> None:
+    allow, block = Decision(Verdict.ALLOW, Cause.DEFAULT), Decision(Verdict.BLOCK, Cause.PORT)
+    also = replace(block, cause=Cause.RULE)
+    assert stricter(allow, block) is block
+    assert stricter(block, allow) is block
+    assert stricter(block, also) is block
+
+
+# --- whatever comes ---
+
+CATEGORIES = sorted(taxonomy().categories)
+ids = st.sampled_from([CLERK, HEAD, IT, "finance", "parks", "police"])
+moments = st.integers(0, 365 * 24 * 60).map(lambda minutes: TEN + timedelta(minutes=minutes))
+hosts = st.sampled_from(
+    [
+        "site.example",
+        "www.site.example",
+        "example",
+        "dispatch.example",
+        "10.20.0.1",
+        "10.9.9.9",
+        "[fd00::1]",
+        "x-1",
+    ]
+)
+clients = st.builds(
+    Client,
+    address=st.sampled_from(["127.0.0.1", "10.10.20.15", "fd00::7"]),
+    person=st.none() | ids,
+    device=st.none() | st.just("FIN-PC-15"),
+    department=st.none() | ids,
+)
+visits = st.builds(
+    Visit,
+    client=clients,
+    scheme=st.sampled_from(["http", "https"]),
+    host=hosts,
+    port=st.sampled_from([22, 80, 443, 8000]),
+    path=st.none() | st.just("/a"),
+    at=moments,
+    matches=st.lists(st.sampled_from(CATEGORIES), max_size=3, unique=True).map(lambda names: listed(*names)),
+)
+rules = st.builds(
+    Rule,
+    id=st.sampled_from(["one", "two"]),
+    action=st.sampled_from(Verdict),
+    categories=st.frozensets(st.sampled_from(CATEGORIES), max_size=4),
+    departments=st.frozensets(ids, max_size=2),
+    people=st.frozensets(ids, max_size=2),
+    when=st.none() | st.just("lunch"),
+)
+policies = st.builds(
+    lambda rules, default: replace(POLICY, rules=tuple(rules), default=default),
+    st.lists(rules, max_size=5),
+    st.sampled_from(Verdict),
+)
+exemptions = st.builds(
+    lambda host, at, hours, person, is_accepted: Exemption(
+        "EX-1",
+        host,
+        at,
+        at + hours * HOUR,
+        person=person,
+        department=None if person else "finance",
+        accepts_security_risk=is_accepted,
+    ),
+    hosts,
+    moments,
+    st.integers(1, 10_000),
+    st.none() | ids,
+    st.booleans(),
+)
+states = st.builds(State, st.lists(exemptions, max_size=4), st.none() | st.just(("site.example", 8000)))
+
+
+@given(visits, policies, states)
+def test_every_visit_gets_a_decision_with_its_reason(judged: Visit, policy: Policy, state: State) -> None:
+    trace: list[Step] = []
+    decision = decide(judged, policy, state, trace)
+    assert decision == decide(judged, policy, state)
+    assert (decision.cause is Cause.RULE) == (decision.rule is not None)
+    assert (decision.cause is Cause.EXEMPTION) == (decision.exemption is not None)
+    assert [step.is_hit for step in trace].count(True) == 1
+    assert len(trace) == 8 + len(policy.rules)
+
+
+@given(visits, policies, states)
+def test_a_security_risk_is_opened_by_nothing_that_does_not_name_it(
+    judged: Visit, policy: Policy, state: State
+) -> None:
+    risks = {match.category for match in judged.matches} & policy.security_categories
+    decision = decide(judged, policy, state)
+    if not risks or not decision.is_allowed or decision.cause is Cause.ESSENTIAL:
+        return
+    if decision.cause is Cause.EXEMPTION:
+        assert any(e.accepts_security_risk and e.holds_at(judged.at) for e in state.exemptions)
+    else:
+        assert any(rule.id == decision.rule and rule.categories & risks for rule in policy.rules)
+
+
+@given(visits, policies, states, moments)
+def test_no_decision_changes_before_the_next_edge(
+    judged: Visit, policy: Policy, state: State, later: datetime
+) -> None:
+    edge = next_edge_after(judged.at, policy, state)
+    if later < judged.at or (edge is not None and later >= edge):
+        return
+    assert decide(replace(judged, at=later), policy, state) == decide(judged, policy, state)
