@@ -28,15 +28,16 @@ CATEGORIES: Mapping[str, Iterable[str]] = {
 class PublishedTown:
     """Writes what admin would publish, and reads what the proxy spools."""
 
-    def __init__(self, root: Path, admin_url: str = "http://127.0.0.1:9") -> None:
+    def __init__(self, root: Path, admin_url: str = "http://127.0.0.1:9", document: str = DOCUMENT) -> None:
         self.state = StateFolder(root)
         self.state.create()
         self.admin_url = admin_url
         self.ask_key = b"k" * 32
-        self._sequence = 0
+        self.sequence = 0
+        """Of the policy snapshot published last."""
         write_atomically(self.state.ask_token_key, self.ask_key)
         self.publish_categories(CATEGORIES)
-        self.publish_policy()
+        self.publish_policy(document)
 
     def publish_policy(
         self,
@@ -45,9 +46,9 @@ class PublishedTown:
         proxy_passwords: Mapping[str, str] | None = None,
     ) -> None:
         """Publish a policy snapshot."""
-        self._sequence += 1
+        self.sequence += 1
         snapshot = PolicySnapshot(
-            self._sequence,
+            self.sequence,
             datetime.now(UTC),
             load_document(document, taxonomy()).policy,
             self.admin_url,
@@ -56,8 +57,8 @@ class PublishedTown:
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
 
-    def publish_categories(self, names: Mapping[str, Iterable[str]]) -> None:
-        """Publish a category snapshot of one source called "test"."""
+    def publish_categories(self, names: Mapping[str, Iterable[str]]) -> str:
+        """Publish a category snapshot of one source called "test"; return its version."""
         now = datetime.now(UTC)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "test.zip"
@@ -66,8 +67,10 @@ class PublishedTown:
                 writer.write(category, "names", sorted(host_key(host) for host in hosts))
             writer.close(KeptSource("test", "made up", None, "towngate", now, tuple(writer.sections)))
             entries = EntriesFile(path)
-            publish(self.state.categories, [entries], now).close()
+            snapshot = publish(self.state.categories, [entries], now)
+            snapshot.close()
             entries.close()
+            return snapshot.version
 
     def spooled(self) -> list[VisitRecord]:
         """Return every visit record on disk, in the order written."""

@@ -1,0 +1,140 @@
+"""A town behind a real proxy: origin servers, a state folder as admin leaves it, and a worker."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from admin.demo_web import DemoWeb, demo_web
+from policy.state import Exemption
+from policy.visit_record import VisitRecord
+from tests.proxy_client import ProxyClient
+from tests.published_town import CATEGORIES, PublishedTown
+from tests.running_proxy import RunningProxy
+from tests.towns import DOCUMENT
+
+TOWN_ISSUER = "Town of Exampleton web access CA"
+ORIGIN_ISSUER = "Towngate demo web"
+
+CLERKS_DESK = "127.0.0.1"
+PARKS_DESK = "127.0.0.2"
+PARKS_NETWORK = "127.0.0.3"
+NOWHERE = "127.0.0.9"
+
+TOWN = DOCUMENT.replace(
+    "devices:\n", f"devices:\n  {PARKS_DESK}: {{name: PRK-PC-02, person: parks-head}}\n"
+).replace("[10.10.40.0/24]", f"[10.10.40.0/24, {PARKS_NETWORK}/32]")
+"""`tests.towns.DOCUMENT` with a second workstation and a network on loopback."""
+
+SITES = ("library.example", "news.example", "shop.example", "cardroom.example", "phish.example")
+PATIENCE_SECONDS = 15.0
+
+
+class ProxiedTown:
+    """A proxy with everything around it. What is asked of the visit log counts from `begin` on."""
+
+    def __init__(self, web: DemoWeb, published: PublishedTown, proxy: RunningProxy) -> None:
+        self.web = web
+        self.published = published
+        self.proxy = proxy
+        trusts = (published.state.ca / "town-ca.pem", web.ca_certificate)
+        self.client = ProxyClient(proxy.port, trusts)
+        self._earlier_visits = 0
+        self._policy_is_changed = False
+        self._categories_are_changed = False
+
+    def begin(self) -> None:
+        """Start a test: no visits so far, and the policy and categories of every test."""
+        if self._policy_is_changed:
+            self.publish_policy()
+            self._policy_is_changed = False
+        if self._categories_are_changed:
+            self.publish_categories(CATEGORIES)
+            self._categories_are_changed = False
+        self._earlier_visits = len(self.published.spooled())
+
+    def publish_policy(
+        self,
+        document: str = TOWN,
+        exemptions: Iterable[Exemption] = (),
+        proxy_passwords: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish a policy, and wait until it is in force."""
+        self._policy_is_changed = True
+        self.published.publish_policy(document, exemptions, proxy_passwords)
+        self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
+
+    def publish_categories(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Publish what sites are listed as, and wait until it is in force."""
+        self._categories_are_changed = True
+        version = self.published.publish_categories(names)
+        eventually(
+            lambda: (
+                self.proxy.logged().rpartition("categories in force: ")[2].startswith(f"version={version}")
+            )
+        )
+
+    def visits(self, count: int = 1) -> list[VisitRecord]:
+        """Return the visits since the test began, once there are `count`; fails when there are more."""
+        eventually(lambda: len(self.published.spooled()) >= self._earlier_visits + count)
+        visits = self.published.spooled()[self._earlier_visits :]
+        assert len(visits) == count, visits
+        return visits
+
+    def visit(self) -> VisitRecord:
+        """Return the one visit since the test began."""
+        return self.visits(1)[0]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return what Prometheus would be told."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self.published.state.metrics))  # type: ignore[no-untyped-call]
+        return registry.get_sample_value(name, labels) or 0.0
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until the proxy has logged a line with this text."""
+        eventually(lambda: text in self.proxy.logged())
+
+
+def exemption(host: str, lasts: timedelta = timedelta(hours=1), **for_whom: str) -> Exemption:
+    """Return an exemption from now on, for `person=` or `department=`."""
+    now = datetime.now(UTC)
+    return Exemption(f"exemption-of-{host}", host, now, now + lasts, **for_whom)
+
+
+def eventually(holds: Callable[[], object], within_seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    until = time.monotonic() + within_seconds
+    while not holds():
+        assert time.monotonic() < until, f"still not so after {within_seconds} seconds"
+        time.sleep(0.02)
+
+
+@contextmanager
+def served_web(ca_folder: Path, names: Iterable[str] = SITES) -> Iterator[DemoWeb]:
+    """Serve the demo web from a thread of its own, for tests that block."""
+    ready = threading.Event()
+    found: list[tuple[DemoWeb, asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with demo_web(ca_folder, names) as web:
+            found.append((web, asyncio.get_running_loop(), stop))
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()], name="demo web")
+    thread.start()
+    assert ready.wait(PATIENCE_SECONDS)
+    web, loop, stop = found[0]
+    try:
+        yield web
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(PATIENCE_SECONDS)
