@@ -1,4 +1,4 @@
-"""The real program, `towngate run`, as a process: what it prints, where it listens, how it ends."""
+"""The real program, `towngate`, as processes: what it prints, where it listens, how it ends."""
 
 import asyncio
 import os
@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_START_SECONDS = 60.0
+_START_SECONDS = 90.0
+_END_SECONDS = 10.0
 _COMMAND = str(Path(sys.executable).with_name("towngate"))
 
 
@@ -24,9 +25,9 @@ class RunningTown:
     admin: str
     metrics: str
     environment: dict[str, str]
-    passwords: dict[str, str] = field(default_factory=dict)
-    output: str = ""
     process: asyncio.subprocess.Process | None = None
+    output: str = ""
+    passwords: dict[str, str] = field(default_factory=dict)
 
     @property
     def town_ca(self) -> Path:
@@ -35,15 +36,9 @@ class RunningTown:
 
     async def command(self, *words: str, stdin: str | None = None) -> tuple[int, str, str]:
         """Run `towngate WORDS --state ...`; return its exit code, output and errors."""
-        process = await asyncio.create_subprocess_exec(
-            *(_COMMAND, *words, "--state", str(self.state)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self.environment,
+        return await run_command(
+            *(_COMMAND, *words, "--state", str(self.state)), stdin=stdin, environment=self.environment
         )
-        output, errors = await process.communicate(stdin.encode() if stdin else None)
-        return process.returncode or 0, output.decode(), errors.decode()
 
 
 @asynccontextmanager
@@ -51,35 +46,68 @@ async def running_town(
     state: Path, *options: str, environment: dict[str, str] | None = None
 ) -> AsyncIterator[RunningTown]:
     """Run `towngate run` on free ports of loopback until the block ends; fail if it does not start."""
-    proxy, admin, metrics = (f"127.0.0.1:{port}" for port in _free_ports(3))
+    proxy, admin, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
     town = RunningTown(state, proxy, admin, metrics, {**os.environ, **(environment or {})})
-    process = town.process = await asyncio.create_subprocess_exec(
-        *(_COMMAND, "run", "--state", str(state), "--proxy", proxy, "--admin", admin),
-        *("--metrics", metrics, *options),
-        stdout=asyncio.subprocess.PIPE,
-        env=town.environment,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            async for line in process.stdout:
-                town.output += line.decode()
-                if line == b"ready\n":
-                    break
-            else:
-                raise AssertionError(f"towngate run ended before it was ready:\n{town.output}")
-        town.passwords = dict(re.findall(r"^  ([a-z-]+) +(\S+)$", town.output, re.MULTILINE))
+    words = ("run", "--proxy", proxy, "--admin", admin, "--metrics", metrics, *options)
+    async with _running(words, state, town.environment) as (process, output):
+        town.process, town.output = process, output
+        town.passwords = dict(re.findall(r"^  ([a-z-]+) +(\S+)$", output, re.MULTILINE))
         yield town
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
-                await process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+@asynccontextmanager
+async def running_part(part: str, state: Path, *options: str) -> AsyncIterator[None]:
+    """Run `towngate PART` ("proxy" or "admin") until the block ends; fail if it does not start."""
+    async with _running((part, *options), state, dict(os.environ)):
+        yield
+
+
+async def run_command(
+    *words: str, stdin: str | None = None, environment: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run a command; return its exit code, output and errors."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    output, errors = await process.communicate(stdin.encode() if stdin else None)
+    return process.returncode or 0, output.decode(), errors.decode()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nothing listens on."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()
     return ports
+
+
+@asynccontextmanager
+async def _running(
+    words: tuple[str, ...], state: Path, environment: dict[str, str]
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    process = await asyncio.create_subprocess_exec(
+        *(_COMMAND, *words, "--state", str(state)), stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    try:
+        yield process, await _output_until_ready(process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(_END_SECONDS):
+                await process.wait()
+
+
+async def _output_until_ready(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    output = ""
+    async with asyncio.timeout(_START_SECONDS):
+        async for line in process.stdout:
+            output += line.decode()
+            if line == b"ready\n":
+                return output
+    raise AssertionError(f"towngate ended before it was ready:\n{output}")

@@ -16,7 +16,7 @@ from admin.demo_web import DemoWeb, demo_web
 from tests.browsing import StartBrowser, violations
 from tests.faked_clock import FakedClock
 from tests.real_data import TestData
-from tests.running_town import RunningTown, running_town
+from tests.running_town import RunningTown, run_command, running_town
 
 PHONE = {"width": 360, "height": 640}
 OPEN_SITE = "library.example"
@@ -165,11 +165,11 @@ async def _other_person_is_still_blocked(town: RunningTown, site: str) -> None:
     )
     assert code == 0, output + errors
     await asyncio.sleep(2)
-    status = await _curl(
-        *("--proxy", f"http://{town.proxy}", "--proxy-user", f"parks-head:{password}"),
-        *("--cacert", str(town.town_ca), f"https://{site}/"),
+    code, page, errors = await run_command(
+        *("curl", "--silent", "--show-error", "--proxy", f"http://{town.proxy}"),
+        *("--proxy-user", f"parks-head:{password}", "--cacert", str(town.town_ca), f"https://{site}/"),
     )
-    assert status == "403"
+    assert code == 0 and "This site is blocked" in page, errors
 
 
 async def _open_download(
@@ -220,12 +220,3 @@ async def _issuer(response: Response) -> str:
     details = await response.security_details()
     assert details is not None
     return str(details["issuer"])
-
-
-async def _curl(*words: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", *words),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    return output.decode()

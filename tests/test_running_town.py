@@ -1,0 +1,211 @@
+"""`towngate run` and its parts as processes: how they start, fail to start, keep going, and end."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.running_town import RunningTown, free_ports, run_command, running_part, running_town
+
+TOWNGATE = str(Path(sys.executable).with_name("towngate"))
+README = Path(__file__).parents[1] / "README.md"
+FIRST_START = ("--town-name", "Town of Test", "--timezone", "America/New_York", "--administrator", "jdoe")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def demo_town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningTown]:
+    async with running_town(tmp_path_factory.mktemp("demo") / "var", "--demo") as town:
+        yield town
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.needs("curl")
+async def test_the_three_lines_to_try_in_the_readme_work_in_the_demo_town(demo_town: RunningTown) -> None:
+    lines = re.findall(r"^    ((?:curl --proxy|\.venv/bin/towngate explain) .*)$", README.read_text(), re.M)
+    answers = []
+    for line in lines:
+        here = line.replace("127.0.0.1:8080", demo_town.proxy).replace(" var/", f" {demo_town.state}/")
+        words = shlex.split(here)
+        if words[0] == ".venv/bin/towngate":
+            words = [
+                TOWNGATE,
+                *words[1:],
+                "--state",
+                str(demo_town.state),
+            ]
+        answers.append(await run_command(*words))
+    assert [code for code, _, _ in answers] == [0, 0, 0], answers
+    allowed, blocked, explained = (output for _, output, _ in answers)
+    assert "You are on library.example, over HTTPS." in allowed
+    assert "This site is blocked" in blocked
+    assert "not-town-business" in explained
+    assert demo_town.output.count("curl --proxy") == 2, "the program itself says the same lines"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_worker_that_is_killed_is_replaced_and_the_other_serves_on(demo_town: RunningTown) -> None:
+    workers = _children(demo_town, "proxy_addons")
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    for _ in range(20):
+        assert await _status(demo_town, "http://library.example/") == 200
+    async with asyncio.timeout(20):
+        while len(_children(demo_town, "proxy_addons")) < 2:
+            await asyncio.sleep(0.1)
+    assert workers[0] not in _children(demo_town, "proxy_addons")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_with_admin_killed_browsing_blocking_and_metrics_go_on(demo_town: RunningTown) -> None:
+    (admin,) = _children(demo_town, "admin.command")
+    os.kill(admin, signal.SIGSTOP)
+    try:
+        assert await _status(demo_town, "http://library.example/") == 200
+        assert await _status(demo_town, "http://cardroom.example/") == 403
+        code, metrics, _ = await run_command("curl", "-s", "-m", "5", f"http://{demo_town.metrics}/metrics")
+        assert code == 0 and "egress_visits_total" in metrics
+    finally:
+        os.kill(admin, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while await _health(demo_town) != 200:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_metrics_are_not_to_be_had_through_the_proxy_but_the_admin_site_is(
+    demo_town: RunningTown,
+) -> None:
+    assert await _status(demo_town, f"http://{demo_town.metrics}/metrics") == 403
+    assert await _status(demo_town, f"http://{demo_town.admin}/sign-in") == 200
+
+
+async def test_a_first_start_writes_a_policy_and_its_administrator_can_sign_in(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("correct horse battery\n")
+    options = (*FIRST_START, "--network", "10.1.0.0/16", "--password-file", str(password))
+    async with running_town(tmp_path / "state", *options) as town:
+        policy = tmp_path / "state" / "policy.yaml"
+        assert "Town of Test" in policy.read_text() and "#" in policy.read_text()
+        code, output, _ = await run_command(TOWNGATE, "policy", "check", str(policy))
+        assert code == 0, output
+        assert await _health(town) == 200
+
+
+async def test_visits_made_while_admin_is_down_arrive_later_and_once(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with running_town(state, "--demo"):
+        pass
+    proxy_port, metrics_port, admin_port = free_ports(3)
+    addresses = ("--proxy", f"127.0.0.1:{proxy_port}", "--metrics", f"127.0.0.1:{metrics_port}")
+    async with running_part("proxy", state, *addresses):
+        for _ in range(3):
+            await run_command(
+                "curl", "-s", "-x", f"http://127.0.0.1:{proxy_port}", "http://cardroom.example/"
+            )
+    for _ in range(2):
+        async with running_part("admin", state, "--admin", f"127.0.0.1:{admin_port}"):
+            await asyncio.sleep(2)
+        code, output, _ = await run_command(*(TOWNGATE, "visits", "--json", "--state", str(state)))
+        assert code == 0
+        assert [json.loads(line)["host"] for line in output.splitlines()] == ["cardroom.example"] * 3
+
+
+async def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path) -> None:
+    async with running_town(tmp_path / "state", "--demo") as town:
+        children = _children(town, "")
+        assert town.process is not None
+        began = time.monotonic()
+        town.process.send_signal(signal.SIGTERM)
+        assert await town.process.wait() == 0
+        assert time.monotonic() - began < 10
+        assert len(children) == 3
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+@pytest.mark.parametrize("option", ["--proxy", "--admin", "--metrics"])
+async def test_a_port_in_use_is_one_line_and_exit_code_2(option: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        free = [f"127.0.0.1:{port}" for port in free_ports(3)]
+        addresses = dict(zip(("--proxy", "--admin", "--metrics"), free, strict=True)) | {option: address}
+        code, _, errors = await _run(
+            tmp_path, "--demo", *(word for pair in addresses.items() for word in pair)
+        )
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert address in line and f"choose another address with {option}" in line
+
+
+async def test_a_state_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, errors = await _run(tmp_path / "file" / "state", "--demo")
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "choose another with --state" in line
+
+
+async def test_a_first_start_without_answers_or_terminal_says_which_options_it_needs(tmp_path: Path) -> None:
+    code, _, errors = await _run(tmp_path / "state")
+    assert code == 2
+    assert "--town-name" in errors and "--demo" in errors
+    assert not (tmp_path / "state" / "policy.yaml").exists()
+
+
+async def test_a_ca_that_cannot_be_read_stops_the_start_with_what_to_do(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with running_town(state, "--demo"):
+        pass
+    (state / "proxy" / "ca" / "mitmproxy-ca.pem").write_text("not a certificate")
+    ports = free_ports(3)
+    options = [
+        word
+        for name, port in zip(("--proxy", "--admin", "--metrics"), ports, strict=True)
+        for word in (name, f"127.0.0.1:{port}")
+    ]
+    code, _, errors = await _run(state, "--demo", *options)
+    assert code == 2
+    assert "mitmproxy-ca.pem: not a key and a certificate" in errors
+
+
+async def _run(state: Path, *options: str) -> tuple[int, str, str]:
+    return await run_command(TOWNGATE, "run", "--state", str(state), *options)
+
+
+async def _status(town: RunningTown, url: str) -> int:
+    _, output, _ = await run_command(
+        *("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-x", f"http://{town.proxy}", url)
+    )
+    return int(output)
+
+
+async def _health(town: RunningTown) -> int:
+    _, output, _ = await run_command(
+        *("curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", f"http://{town.admin}/healthz")
+    )
+    return int(output)
+
+
+def _children(town: RunningTown, module: str) -> list[int]:
+    """Return the pids of the town's processes whose command names a module."""
+    assert town.process is not None
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = re.search(r"^PPid:\t(\d+)$", (folder / "status").read_text(), re.MULTILINE)
+                command = (folder / "cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if parent and int(parent[1]) == town.process.pid and module in command:
+                found.append(int(folder.name))
+    return sorted(found)
