@@ -1,0 +1,1 @@
+"""What Towngate costs, measured beside its peers: `make bench`; README.md says what each row means."""

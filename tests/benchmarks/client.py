@@ -1,0 +1,112 @@
+"""What programs behind a proxy do, with blocking sockets; sixteen threads make sixteen at once.
+
+Every answer is read to its last byte and its status checked: a proxy is not fast because it fails.
+"""
+
+import itertools
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+AT_ONCE = 16
+
+_BUFFER_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 60.0
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class WrongAnswerError(Exception):
+    """A proxy or origin server did not answer as it must; the figures would mean nothing."""
+
+
+class Target(NamedTuple):
+    """What a proxy is asked for, and the name of the site that is there."""
+
+    host: str
+    port: int
+    site: str
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def at_once(count: int, once: Callable[[int], None]) -> None:
+    """Call `once` with 0 to count - 1, sixteen at a time; the first exception ends it."""
+    numbers = iter(range(count))
+
+    def work() -> None:
+        # One step of a range iterator is atomic.
+        for number in numbers:
+            once(number)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(work) for _ in range(AT_ONCE)]:
+            done.result()
+
+
+def get_through_tunnel(
+    proxy_port: int, target: Target, tls: ssl.SSLContext, path: str, status: int = 200
+) -> None:
+    """CONNECT, do a full TLS handshake, GET, and close. Raises WrongAnswerError for another status."""
+    with _connect(proxy_port) as plain:
+        plain.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        _read_head(plain, 200)
+        with tls.wrap_socket(plain, server_hostname=target.site) as tunnel:
+            tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {target.site}\r\n\r\n".encode())
+            _read_answer(tunnel, status)
+
+
+def get_plain(proxy_port: int, targets: Iterable[Target], path: str) -> None:
+    """GET from each target in turn, over one connection to the proxy, and close."""
+    with _connect(proxy_port) as connection:
+        for target in targets:
+            lines = f"GET http://{target}{path} HTTP/1.1\r\nHost: {target}\r\n\r\n"
+            connection.sendall(lines.encode())
+            _read_answer(connection, 200)
+
+
+def every(targets: Sequence[Target], count: int) -> list[Target]:
+    """Return so many targets, all in turn."""
+    return list(itertools.islice(itertools.cycle(targets), count))
+
+
+def _connect(proxy_port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", proxy_port), _TIMEOUT_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _read_answer(connection: socket.socket, status: int) -> None:
+    head, body = _read_head(connection, status)
+    length = _content_length(head)
+    left = length - len(body)
+    buffer = bytearray(min(_BUFFER_BYTES, max(left, 1)))
+    while left > 0:
+        count = connection.recv_into(buffer)
+        if not count:
+            raise WrongAnswerError(f"closed with {left} bytes of {length} missing")
+        left -= count
+
+
+def _read_head(connection: socket.socket, status: int) -> tuple[bytes, bytes]:
+    """Return a head, and what came of its body along with it."""
+    data = b""
+    while _END_OF_HEAD not in data:
+        more = connection.recv(65536)
+        if not more:
+            raise WrongAnswerError(f"closed after {data[:200]!r}")
+        data += more
+    head, _, body = data.partition(_END_OF_HEAD)
+    if int(head.split(b" ", 2)[1]) != status:
+        raise WrongAnswerError(f"not a {status}: {data[:200]!r}")
+    return head, body
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    raise WrongAnswerError(f"no Content-Length: {head[:200]!r}")

@@ -1,0 +1,115 @@
+"""`python -m tests.benchmarks.origin CERTIFICATE`: the origin server that is asked through proxies.
+
+A process of its own, so that its work is not taken for the proxy's. It answers `GET /bytes/N` with N
+zero bytes, over HTTP and HTTPS, a thread a connection; on its first line it says on which ports.
+"""
+
+import argparse
+import contextlib
+import json
+import socket
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+SITES = "bench.example"
+"""The origin's certificate is for every name directly below this one."""
+
+_BLOCK = memoryview(bytes(1 << 20))
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A running origin server. `ca_certificate` is what its clients trust."""
+
+    http_port: int
+    https_port: int
+    ca_certificate: Path
+
+
+@contextmanager
+def running_origin(folder: Path) -> Iterator[Origin]:
+    """Serve on two free ports of loopback; certificates are written to `folder`."""
+    authority = trustme.CA()
+    ca_certificate, certificate = folder / "origin-ca.pem", folder / "origin.pem"
+    authority.cert_pem.write_to_path(ca_certificate)
+    authority.issue_cert(f"*.{SITES}").private_key_and_cert_chain_pem.write_to_path(certificate)
+    command = [sys.executable, "-m", "tests.benchmarks.origin", str(certificate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            ports = json.loads(process.stdout.readline())
+            yield Origin(ports["http"], ports["https"], ca_certificate)
+        finally:
+            process.terminate()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.tls = tls
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    """One connection: requests without a body, one after the other, until the client has enough."""
+
+    server: _Server
+
+    def handle(self) -> None:
+        connection: socket.socket = self.request
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A client that leaves in the middle is owed nothing.
+        with contextlib.suppress(OSError):
+            if self.server.tls is not None:
+                connection = self.server.tls.wrap_socket(connection, server_side=True)
+            with connection:
+                _serve(connection)
+
+
+def _serve(connection: socket.socket) -> None:
+    head = b""
+    while data := connection.recv(65536):
+        head += data
+        if not head.endswith(_END_OF_HEAD):
+            continue
+        target = head.split(b" ", 2)[1]
+        head = b""
+        left = int(target.rpartition(b"/")[2])
+        first = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % left
+        first += _BLOCK[: min(left, 16384)]
+        connection.sendall(first)
+        left -= min(left, 16384)
+        while left:
+            block = _BLOCK[: min(left, len(_BLOCK))]
+            connection.sendall(block)
+            left -= len(block)
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.origin", description=__doc__)
+    parser.add_argument("certificate", type=Path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(parser.parse_args().certificate)
+    # No client resumes: every connection costs a full handshake.
+    tls.num_tickets = 0
+    http, https = _Server(), _Server(tls)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    print(json.dumps({"http": http.server_address[1], "https": https.server_address[1]}), flush=True)
+    https.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

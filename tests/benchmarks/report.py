@@ -1,0 +1,89 @@
+"""The figures as a table for people (Markdown) and as JSON for programs."""
+
+import os
+import platform
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.loads import Load
+from tests.benchmarks.measuring import Measurement
+from tests.benchmarks.proxies import Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one load cost each proxy that can do it, by name, a measurement a round."""
+
+    load: Load
+    rounds: Mapping[str, Sequence[Measurement]]
+
+
+def machine() -> str:
+    """Say in one line what the figures depend on, and nothing that names the machine."""
+    return ", ".join(
+        [
+            f"{len(os.sched_getaffinity(0))} cores ({_processor()})",
+            f"{platform.system()} {platform.release()}",
+            f"Python {platform.python_version()}",
+            ssl.OPENSSL_VERSION,
+            f"mitmproxy {version('mitmproxy')}",
+            f"uvloop {version('uvloop')}",
+        ]
+    )
+
+
+def table(results: Sequence[Result], proxies: Sequence[Proxy]) -> str:
+    """Return the table, first row the names; the ratio is the first proxy's figure to the second's."""
+    names = [proxy.name for proxy in proxies]
+    rows = [["load", "figure", *names, "ratio"]]
+    for result in results:
+        for index, figure in enumerate(result.load.figures):
+            values = {
+                name: figure.over_rounds([figure.of(measured) for measured in rounds])
+                for name, rounds in result.rounds.items()
+            }
+            both = [values[name] for name in names[:2] if name in values]
+            rows.append(
+                [
+                    "" if index else result.load.name,
+                    figure.title,
+                    *(f"{values[name]:.2f}" if name in values else "-" for name in names),
+                    f"{both[0] / both[1]:.2f}" if len(both) == 2 and both[1] else "-",
+                ]
+            )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [_line(row, widths) for row in rows]
+    rule = ["-" * width for width in widths[:2]] + ["-" * (width - 1) + ":" for width in widths[2:]]
+    return "\n".join([lines[0], _line(rule, widths), *lines[1:]])
+
+
+def as_json(results: Sequence[Result], proxies: Sequence[Proxy]) -> dict[str, Any]:
+    """Return everything measured, every round of it."""
+    return {
+        "machine": machine(),
+        "proxies": {proxy.name: proxy.about for proxy in proxies},
+        "loads": {
+            result.load.name: {
+                "about": result.load.about,
+                "amount": result.load.amount,
+                "rounds": {name: [asdict(one) for one in rounds] for name, rounds in result.rounds.items()},
+            }
+            for result in results
+        },
+    }
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
+    right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
+    return f"| {' | '.join(left + right)} |"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
