@@ -30,8 +30,10 @@ def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
     lines: dict[str, int] = {}
     for item in value.items():
         rule = _rule(item, vocabulary)
-        if lines.setdefault(rule.id, item.line) != item.line:
+        if rule.id in lines:
             item.report(f"rule {rule.id!r} is given twice, first in line {lines[rule.id]}")
+        elif rule.id:
+            lines[rule.id] = item.line
         written.append((rule, item))
     _review(written, vocabulary.taxonomy.members("security_risk"))
     return tuple(rule for rule, _ in written)

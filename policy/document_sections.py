@@ -105,8 +105,10 @@ def read_devices(value: Value, people: Collection[str], departments: Collection[
             person=fields["person"].one_of(people, "a person"),
             department=fields["department"].one_of(departments, "a department"),
         )
-        if device.name and names.setdefault(device.name, key.line) != key.line:
+        if device.name in names:
             fields["name"].report(f"{device.name!r} is another device's name, in line {names[device.name]}")
+        elif device.name:
+            names[device.name] = key.line
         address = key.parsed(notation.address)
         if address in devices:
             key.report(f"{address} is the address of another device, {devices[address].name!r}")

@@ -108,7 +108,7 @@ class Value:
                 given[name] = value
             else:
                 key._report_word(name, names, what, instead)
-        if given or self.is_empty:
+        if isinstance(self.node, Mapping) or self.is_empty:
             for name in required:
                 if name not in given:
                     self.report(f"{name!r} is missing")

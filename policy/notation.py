@@ -15,7 +15,6 @@ from policy.town_policy import Network
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)")
 _MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
@@ -62,12 +61,12 @@ def time_zone(text: str) -> str:
 
 def moment(text: str, zone: zoneinfo.ZoneInfo) -> datetime:
     """Read "2026-03-02 10:00" by the zone's wall clock; UTC. Of an hour that comes twice, the first."""
-    found = _MOMENT.fullmatch(text)
-    if not found:
-        raise ValueError(f'{text!r} is not a date and time; write it like "2026-03-02 10:00"')
-    wall = datetime.fromisoformat(f"{found[1]}T{found[2]}")
-    at = wall.replace(tzinfo=zone).astimezone(UTC)
-    if at.astimezone(zone).replace(tzinfo=None) != wall:
+    try:
+        wall = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=zone)
+        at = wall.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f'{text!r} is not a date and time; write it like "2026-03-02 10:00"') from error
+    if at.astimezone(zone).replace(tzinfo=None) != wall.replace(tzinfo=None):
         raise ValueError(f"{text!r} does not exist in {zone.key}: the clock skips it that day")
     return at
 

@@ -121,8 +121,8 @@ class _Composer:
         self._count(event, 1)
         match event:
             case yaml.ScalarEvent():
-                is_null = event.style is None and event.value in _NULLS
-                return Scalar(line, column, event.value, is_null)
+                is_plain = event.implicit[0]
+                return Scalar(line, column, event.value, is_null=is_plain and event.value in _NULLS)
             case yaml.SequenceStartEvent():
                 items = tuple(self._node(e, depth + 1) for e in self._until(yaml.SequenceEndEvent))
                 return Sequence(line, column, items, self._node_count - before)
