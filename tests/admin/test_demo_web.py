@@ -68,7 +68,7 @@ async def test_other_names_can_be_served(tmp_path: Path) -> None:
 
 async def test_connection_without_a_handshake_is_counted_as_a_connection(demo_web: DemoWeb) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", demo_web.https_port)
-    while demo_web.connections == 0:  # noqa: ASYNC110 - the server's side has no event to wait for
+    while demo_web.connections == 0:
         await asyncio.sleep(0.01)
     writer.close()
 
