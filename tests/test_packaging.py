@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,26 @@ def test_lock_pins_everything_by_hash_and_names_no_index(lock: str) -> None:
     for entry in re.split(r"^(?=[\w])", text, flags=re.MULTILINE)[1:]:
         assert re.match(r"[\w.-]+==", entry)
         assert "--hash=sha256:" in entry
+
+
+def test_wheel_carries_every_file_of_the_packages(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("towngate-*.whl")
+    packages = ("admin", "categories", "policy", "proxy_addons")
+    there = {
+        str(path.relative_to(ROOT))
+        for package in packages
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(packages)}
+    assert packed == there
 
 
 def test_make_alone_says_what_there_is_a_line_each() -> None:
