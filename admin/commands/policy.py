@@ -52,9 +52,9 @@ def check(file: BinaryIO, state: Path, as_json: bool) -> None:
     """
     result = _check(file.read(), StateFolder(state))
     if as_json:
-        click.echo(json.dumps(result.as_json(file.name), ensure_ascii=False))
+        click.echo(json.dumps(result.as_json(_name(file)), ensure_ascii=False))
     else:
-        _print(result, file.name)
+        _print(result, _name(file))
     if result.problems:
         raise click.exceptions.Exit(1)
 
@@ -69,7 +69,7 @@ def publish(file: BinaryIO, state: Path) -> None:
         raise CommandError(f"{folder.root}: no such state folder; name it with --state")
     data = file.read()
     result = _check(data, folder)
-    _print(result, file.name)
+    _print(result, _name(file))
     if result.document is None or result.problems:
         _console.print("Not published. The policy in force stays.")
         raise click.exceptions.Exit(1)
@@ -162,6 +162,10 @@ def _check(data: bytes, folder: StateFolder) -> _Checked:
         results = run_tests(document, lists.lookup)
     failed = tuple(result.problem for result in results if result.problem is not None)
     return _Checked(document, failed, len(results), name)
+
+
+def _name(file: BinaryIO) -> str:
+    return getattr(file, "name", "<stdin>")
 
 
 def _decoded(data: bytes) -> str:

@@ -1,0 +1,138 @@
+"""`towngate explain`: the decision, and every step on the way to it."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from admin.command import cli
+from policy.state import Exemption
+from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
+
+MONDAY_TEN = ("--at", "2026-03-02 10:00")
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> PublishedTown:
+    return PublishedTown(tmp_path / "state")
+
+
+@pytest.fixture
+def explain(town: PublishedTown) -> Callable[..., Result]:
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["explain", *arguments, "--state", str(town.state.root)])
+
+    return call
+
+
+def test_each_step_is_shown_with_the_rule_that_decided(explain: Callable[..., Result]) -> None:
+    result = explain("https://www.cardroom.example/", "--as", "clerk", *MONDAY_TEN)
+    assert result.exit_code == 0
+    lines = [line.rstrip() for line in result.output.replace("\u00a0", " ").splitlines()]
+    assert lines[:2] == [
+        "https://www.cardroom.example port 443, for clerk, FIN-PC-15, finance, on Mon, March 2, 10 AM",
+        "cardroom.example is listed as gambling by test",
+    ]
+    assert "    rule lunch-time         the site is in none of its categories" in lines
+    assert "->  rule not-town-business  cardroom.example is listed as gambling by test:" in lines
+    assert "    default                 not reached" in lines
+    assert lines[-4:-1] == [
+        "Blocked by rule not-town-business",
+        "because: Acceptable Use Policy, Prohibited Uses 5 and 18",
+        "may be allowed by: department_head",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("shop.example", "--as", "clerk", "--at", "2026-03-02 12:30"), "Allowed by rule lunch-time"),
+        (("shop.example", "--as", "10.10.40.7", *MONDAY_TEN), "Blocked by rule not-town-business"),
+        (("library.example", "--as", "192.0.2.1", *MONDAY_TEN), "Blocked by unknown client"),
+        (("http://phish.example/x", "--as", "it", *MONDAY_TEN), "Blocked by rule security-risk"),
+        (("https://library.example:8443", "--as", "clerk", *MONDAY_TEN), "Blocked by port"),
+        (("library.example", "--as", "clerk"), "Allowed by default"),
+    ],
+)
+def test_answer_is_the_decision_of_the_policy(
+    explain: Callable[..., Result], arguments: tuple[str, ...], last: str
+) -> None:
+    result = explain(*arguments)
+    assert result.exit_code == 0
+    assert last in result.output.splitlines()
+
+
+def test_exemptions_in_force_count(explain: Callable[..., Result], town: PublishedTown) -> None:
+    now = datetime.now(UTC)
+    granted = Exemption("EX-7", "cardroom.example", now, now + timedelta(hours=1), person="clerk")
+    town.publish_policy(exemptions=[granted])
+    assert "Allowed by exemption EX-7" in explain("cardroom.example", "--as", "clerk").output
+    assert "Blocked by rule not-town-business" in explain("cardroom.example", "--as", "head").output
+
+
+def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Result]) -> None:
+    answer = json.loads(explain("http://cardroom.example/a", "--as", "clerk", *MONDAY_TEN, "--json").output)
+    assert answer["visit"]["client"]["device"] == "FIN-PC-15"
+    assert (answer["visit"]["path"], answer["visit"]["at"]) == ("/a", "2026-03-02T15:00:00+00:00")
+    assert answer["decision"]["verdict"] == "block"
+    assert answer["decision"]["match"] == {
+        "category": "gambling",
+        "entry": "cardroom.example",
+        "source": "test",
+    }
+    assert [step["what"] for step in answer["steps"] if step["is_hit"]] == ["rule not-town-business"]
+    assert answer["policy"]
+    assert answer["categories"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("a.example", "--as", "clark"),
+            "'clark' is neither a person of the policy nor an IP address (nearest: 'clerk')",
+        ),
+        (("ftp://a.example", "--as", "clerk"), "'ftp://a.example': the gate judges http and https, not ftp"),
+        (
+            ("a.example", "--as", "clerk", "--at", "noon"),
+            "'noon' is not a date and time; write it like \"2026-03-02 10:00\"",
+        ),
+    ],
+)
+def test_what_cannot_be_explained_says_why(
+    explain: Callable[..., Result], arguments: tuple[str, ...], message: str
+) -> None:
+    result = explain(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_before_anything_is_published_the_document_alone_explains(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(DOCUMENT)
+    arguments = ["explain", "cardroom.example", "--as", "clerk", *MONDAY_TEN, "--state", str(tmp_path)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0
+    assert f"Nothing was published yet; this is by {tmp_path / 'policy.yaml'} alone." in result.stderr
+    assert "Blocked by rule not-town-business" in result.stdout
+    assert "and the starter list" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (None, "no policy was published in"),
+        ("town: {}\n", "no policy was published, and"),
+    ],
+)
+def test_without_a_policy_nothing_can_be_explained(
+    tmp_path: Path, document: str | None, message: str
+) -> None:
+    if document is not None:
+        (tmp_path / "policy.yaml").write_text(document)
+    result = CliRunner().invoke(cli, ["explain", "a.example", "--as", "clerk", "--state", str(tmp_path)])
+    assert result.exit_code == 2
+    assert message in result.output

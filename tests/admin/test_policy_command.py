@@ -1,0 +1,193 @@
+"""`towngate policy`: what IT reads in a terminal, and what a script gets."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from admin.command import cli
+from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
+
+WRONG = DOCUMENT.replace("[adult, gambling,", "[adult, gambing,").replace(
+    "head: parks-head", "head: parkshead"
+)
+FAILING = DOCUMENT.replace("rule: not-town-business", "rule: lunch-time")
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> PublishedTown:
+    return PublishedTown(tmp_path / "state")
+
+
+@pytest.fixture
+def towngate(town: PublishedTown) -> Callable[..., Result]:
+    def call(*arguments: str, text: str | None = None) -> Result:
+        return CliRunner().invoke(cli, ["policy", *arguments, "--state", str(town.state.root)], input=text)
+
+    return call
+
+
+def test_check_of_a_good_policy_says_that_its_tests_passed(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "-", text=DOCUMENT)
+    assert result.exit_code == 0
+    assert result.output.startswith("No problems; 2 tests passed with lists ")
+
+
+def test_check_lists_every_problem_with_its_line(towngate: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(WRONG)
+    result = towngate("check", str(path))
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        f"{path}: line 9: departments.parks.head: 'parkshead' is not a person (nearest: 'parks-head')",
+        f"{path}: line 28: rules[2].categories[1]: 'gambing' is not a category (nearest: 'gambling')",
+        "2 problems.",
+    ]
+
+
+def test_check_runs_the_tests_of_the_policy(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "-", text=FAILING)
+    assert result.exit_code == 1
+    assert (
+        "tests[0]: the test fails for cardroom.example: expected block by rule 'lunch-time'" in result.output
+    )
+    assert result.output.endswith("\n1 problem.\n")
+
+
+def test_check_uses_the_starter_list_where_nothing_was_published(tmp_path: Path) -> None:
+    arguments = ["policy", "check", "-", "--state", str(tmp_path / "none")]
+    result = CliRunner().invoke(cli, arguments, input=DOCUMENT)
+    assert (result.exit_code, result.output) == (0, "No problems; 2 tests passed with the starter list.\n")
+    assert not (tmp_path / "none").exists()
+
+
+def test_check_says_that_there_are_no_tests(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "-", text=DOCUMENT.partition("tests:")[0])
+    assert (result.exit_code, result.output) == (0, "No problems; the policy has no tests.\n")
+
+
+def test_check_warns_and_does_not_refuse(towngate: Callable[..., Result]) -> None:
+    dead = "  - {id: dead, categories: [adult], action: allow}\ndefault:"
+    result = towngate("check", "-", text=DOCUMENT.replace("default:", dead))
+    assert result.exit_code == 0
+    assert "warning: line 32: rules[3]: rule 'dead' is never reached" in result.output
+
+
+def test_check_prints_json_for_scripts(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "-", "--json", text=WRONG)
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert answer["version"] is None
+    assert [(problem["line"], problem["place"]) for problem in answer["problems"]] == [
+        (9, "departments.parks.head"),
+        (28, "rules[2].categories[1]"),
+    ]
+    good = json.loads(towngate("check", "-", "--json", text=DOCUMENT).output)
+    assert (good["problems"], good["warnings"], good["tests"]) == ([], [], 2)
+
+
+def test_check_of_a_file_that_is_not_there_cannot_be_done(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "nowhere.yaml")
+    assert result.exit_code == 2
+    assert "'nowhere.yaml': No such file or directory" in result.output
+
+
+def test_file_in_another_encoding_is_a_problem_with_its_line(
+    towngate: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(DOCUMENT.replace("Head of Finance", "Jos\xe9").encode("latin-1"))
+    result = towngate("check", str(path))
+    assert result.exit_code == 1
+    assert "line 12: this is not UTF-8 text; save the file as UTF-8" in result.output
+
+
+@contextmanager
+def admin_that_takes_up(town: PublishedTown) -> Iterator[None]:
+    """Publish the document when it changes, as the admin process does."""
+    stopped = threading.Event()
+
+    def follow() -> None:
+        while not stopped.wait(0.05):
+            if town.state.policy_document.exists():
+                town.publish_policy(town.state.policy_document.read_text())
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def test_publish_puts_a_good_policy_in_force(towngate: Callable[..., Result], town: PublishedTown) -> None:
+    changed = DOCUMENT + "# changed\n"
+    with admin_that_takes_up(town):
+        result = towngate("publish", "-", text=changed)
+    assert result.exit_code == 0
+    assert town.state.policy_document.read_text() == changed
+    shown = json.loads(towngate("show", "--json").output)
+    assert result.output.splitlines()[-1] == f"In force: policy {shown['version']}."
+
+
+def test_publish_says_when_nobody_takes_the_policy_up(
+    towngate: Callable[..., Result], town: PublishedTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.commands.policy._PATIENCE_SECONDS", 0.2)
+    result = towngate("publish", "-", text=DOCUMENT + "# changed\n")
+    assert result.exit_code == 0
+    assert f"Written to {town.state.policy_document}, policy " in result.output
+    assert "It is not in force yet: the admin process takes it up when it runs." in result.output
+
+
+@pytest.mark.parametrize("text", [WRONG, FAILING])
+def test_publish_of_a_bad_policy_changes_nothing(
+    towngate: Callable[..., Result], town: PublishedTown, text: str
+) -> None:
+    town.state.policy_document.write_text(DOCUMENT)
+    result = towngate("publish", "-", text=text)
+    assert result.exit_code == 1
+    assert result.output.endswith("Not published. The policy in force stays.\n")
+    assert town.state.policy_document.read_text() == DOCUMENT
+
+
+def test_publish_into_a_folder_that_is_not_there_cannot_be_done(tmp_path: Path) -> None:
+    arguments = ["policy", "publish", "-", "--state", str(tmp_path / "none")]
+    result = CliRunner().invoke(cli, arguments, input=DOCUMENT)
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'none'}: no such state folder; name it with --state" in result.output
+
+
+def test_show_tells_the_policy_in_force(towngate: Callable[..., Result]) -> None:
+    output = towngate("show").output
+    assert output.startswith("Town of Exampleton: policy ")
+    assert "2 departments, 6 people, 1 devices, 0 exemptions" in output
+    assert "security-risk      block  group security_risk; may be allowed by it_security" in output
+    assert "lunch-time         allow  press, shopping, sports; in lunch" in output
+    assert "default            allow  whatever no rule matches" in output
+
+
+def test_show_tells_no_password_hash(towngate: Callable[..., Result], town: PublishedTown) -> None:
+    town.publish_policy(proxy_passwords={"clerk": "$argon2id$secret"})
+    assert "argon2" not in towngate("show").output + towngate("show", "--json").output
+
+
+def test_show_without_a_published_policy_cannot_be_done(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["policy", "show", "--state", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"no policy was published in {tmp_path}; start `towngate run`" in result.output
+
+
+def test_damaged_snapshot_is_said_to_be_damaged(towngate: Callable[..., Result], town: PublishedTown) -> None:
+    town.state.policy_snapshot.write_bytes(town.state.policy_snapshot.read_bytes()[:-1])
+    result = towngate("show")
+    assert result.exit_code == 2
+    assert (
+        "policy.snapshot: the policy snapshot is cut or altered: its digest does not match" in result.output
+    )

@@ -1,0 +1,43 @@
+"""Web addresses as people write them."""
+
+import re
+
+import pytest
+
+from policy.web_address import WebAddress, parse_web_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://Cardroom.Example/play?table=1#top", WebAddress("https", "cardroom.example", 443, None)),
+        ("cardroom.example", WebAddress("https", "cardroom.example", 443, None)),
+        ("cardroom.example:8443/play", WebAddress("https", "cardroom.example", 8443, None)),
+        ("http://cardroom.example/play/../a b?x", WebAddress("http", "cardroom.example", 80, "/a%20b")),
+        ("http://cardroom.example", WebAddress("http", "cardroom.example", 80, "/")),
+        ("http://cardroom.example.:8080", WebAddress("http", "cardroom.example", 8080, "/")),
+        ("https://bücher.example", WebAddress("https", "xn--bcher-kva.example", 443, None)),
+        ("http://0x7f.1/", WebAddress("http", "127.0.0.1", 80, "/")),
+        ("https://[::0:1]/", WebAddress("https", "[::1]", 443, None)),
+        ("  https://cardroom.example  ", WebAddress("https", "cardroom.example", 443, None)),
+    ],
+)
+def test_address_is_taken_apart_as_the_url_standard_does(text: str, address: WebAddress) -> None:
+    assert parse_web_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is not a web address; write it like https://host/path"),
+        ("https://", "'https://' is not a web address; write it like https://host/path"),
+        ("https://a b/", "'https://a b/' is not a web address; write it like https://host/path"),
+        ("ftp://files.example/", "'ftp://files.example/': the gate judges http and https, not ftp"),
+        ("file:///etc/hosts", "'file:///etc/hosts': the gate judges http and https, not file"),
+        ("https://me:pw@a.example/", "'https://me:pw@a.example/' holds a name or password; leave it out"),
+        ("https://a..example/", "'a..example' is not a host name: a label is empty"),
+    ],
+)
+def test_what_cannot_be_visited_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse_web_address(text)
