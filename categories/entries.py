@@ -5,6 +5,7 @@ keys (`categories.entry_key`), one a line, per category and kind, and `source.js
 """
 
 import io
+import itertools
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+# Neighbours in a trie that follow each other here make compiling three times faster; sorting all of
+# a large list at once would take more memory than compiling does.
+_SORTED_AT_ONCE = 1 << 19
 _INDEX = "source.json"
 _FORMAT = 1
 
@@ -63,13 +67,19 @@ class EntriesWriter:
         """Write one section. Each of `keys` is a key, or several with line ends between them."""
         member = f"{len(self.sections)}"
         count = 0
+        batch: list[str] = []
         with (
             self._zip.open(member, "w", force_zip64=True) as raw,
             io.TextIOWrapper(raw, "utf-8", newline="\n") as file,
         ):
-            for key in keys:
-                file.write(f"{key}\n")
-                count += 1 + key.count("\n")
+            for key in itertools.chain(keys, [None]):
+                if key is not None:
+                    batch += key.split("\n")
+                if batch and (key is None or len(batch) >= _SORTED_AT_ONCE):
+                    batch.sort()
+                    file.write("\n".join(batch) + "\n")
+                    count += len(batch)
+                    batch = []
         self.sections.append(Section(category, kind, count, member))
 
     def close(self, source: KeptSource) -> None:
