@@ -12,11 +12,11 @@ from mitmproxy.addonmanager import Loader
 
 from categories.taxonomy import taxonomy
 from policy import state_names
-from policy.decision import Cause, Lane
+from policy.decision import Cause
 from proxy_addons import certificate_authority, mitmproxy_changes, resolver
 from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.dial_gate import DialGate
-from proxy_addons.gate import Gate, address_of
+from proxy_addons.gate import Gate
 from proxy_addons.request_gate import RequestGate
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from proxy_addons.spool import Spool
@@ -83,8 +83,7 @@ class Towngate:
             self.gate.log.close()
 
     def _on_malformed(self, client: connection.Client, reason: str) -> None:
-        judgement = self.gate.refused(address_of(client), Cause.MALFORMED)
-        self.gate.log.record(judgement, Lane.REFUSE, reason)
+        self.gate.log.record(self.gate.refused(client, Cause.MALFORMED, "http"), reason)
 
 
 def mitmproxy_options(state: Path) -> dict[str, object]:

@@ -1,23 +1,23 @@
 """CONNECT: who asks for which host, then the ClientHello; judged before anything is dialled."""
 
+import functools
 import re
-from dataclasses import replace
 
 from mitmproxy import connection, http, tls
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer, ServerTLSLayer
+from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from categories.host_name import HostNameError, canonical_host
-from policy.decision import Cause, Decision, Lane, Verdict, stricter
+from policy.decision import Cause, Lane, stricter
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Connect, Gate, address_of, close_connection, dial_name
-from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer
-from proxy_addons.visit_log import OpenVisit
+from proxy_addons.gate import Connect, Gate, address_of, close_connection, dial_name, handle_alone
+from proxy_addons.server_name import server_name
+from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
 
 _MAX_CLIENT_HELLO_BYTES = 64 << 10
 _TLS_HANDSHAKE = 0x16
@@ -36,39 +36,42 @@ class ConnectGate:
     name = "towngate-connect-gate"
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+        self.gate = gate
 
     @fail_closed
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Judge the CONNECT's host before it is answered."""
-        gate, judge, request = self._gate, self._gate.judge, flow.request
-        known = gate.connection_of(flow.client_conn)
+        gate, judge, request, client = self.gate, self.gate.judge, flow.request, flow.client_conn
+        known = gate.connection_of(client)
         known.connect = None
-        address = address_of(flow.client_conn)
         try:
-            client = await gate.identity.identify(address, request.headers, judge)
+            who = await gate.identity.identify(address_of(client), request.headers, judge)
         except SignInRequiredError:
             flow.response = sign_in_response(judge.policy.town.name)
             return
         try:
             host = canonical_host(request.host)
         except HostNameError as error:
-            gate.log.record(gate.refused(address, Cause.MALFORMED), Lane.REFUSE, str(error))
+            gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), str(error))
             flow.response = _refusal(400, f"This is not the address of a site: {error}")
             return
-        judgement = gate.decide(judge, client, "https", host, request.port, None)
+        judgement = gate.decide(judge, who, "https", host, request.port, None)
         if judgement.decision.cause is Cause.PORT:
-            gate.log.record(judgement, Lane.REFUSE, f"port {request.port} is not allowed")
+            gate.log.record(judgement, f"port {request.port} is not allowed")
             flow.response = _refusal(403, f"The town does not allow connections to port {request.port}.")
             return
         request.data.host = dial_name(host)
-        known.connect = Connect(client, judgement)
+        if client.timestamp_end is None:
+            lane = Lane.TUNNEL if judgement.decision.is_allowed else Lane.BLOCK
+            close = functools.partial(close_connection, client.id)
+            known.visit = gate.log.begin(judgement, lane, close)
+            known.connect = Connect(known.visit)
 
     @fail_closed
     def next_layer(self, nextlayer: NextLayer) -> None:
         """Choose the lane once the client has said enough; bytes that are not TLS are refused."""
         context = nextlayer.context
-        connect = self._gate.connection_of(context.client).connect
+        connect = self.gate.connection_of(context.client).connect
         if connect is None or not isinstance(context.layers[-1], HttpStream):
             return
         data = nextlayer.data_client()
@@ -88,7 +91,8 @@ class ConnectGate:
                 raise AddonHalt
         elif _HTTP_METHOD.match(data):
             # A plain WebSocket comes this way; each request is judged like any other.
-            connect.scheme = "http"
+            connect.is_plain = True
+            self.gate.log.discard(connect.visit)
             nextlayer.layer = HttpLayer(context, HTTPMode.transparent)
         elif len(data) < 10 and data.isalpha() and data.isupper():
             raise AddonHalt
@@ -97,70 +101,58 @@ class ConnectGate:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """Record a page that could not be shown, because the program does not trust our CA."""
-        self._record_unseen(data.context.client, "the program did not accept the town's certificate")
+        self._end_unseen(data.context.client, "the program did not accept the town's certificate")
 
     def client_disconnected(self, client: connection.Client) -> None:
-        """Record a blocked CONNECT on which nothing was ever asked."""
-        self._record_unseen(client, "closed by the client before a page could be shown")
-        self._gate.forget(client)
+        """Record a CONNECT on which nothing came of it."""
+        self._end_unseen(client, "the client left before anything was shown")
 
     def _choose_lane(self, nextlayer: NextLayer, connect: Connect, hello: tls.ClientHello) -> None:
-        context = nextlayer.context
-        if hello.sni is not None:
-            try:
-                sni = canonical_host(hello.sni)
-            except HostNameError as error:
-                self._refuse(nextlayer, connect, Cause.MALFORMED, f"SNI: {error}")
+        visit = connect.visit
+        asked = visit.judgement.visit
+        try:
+            sni = server_name(hello)
+        except HostNameError as error:
+            self._refuse(nextlayer, connect, Cause.MALFORMED, str(error))
+            return
+        if sni is not None and sni != asked.host:
+            gate, asked_for = self.gate, visit.judgement.decision
+            named = gate.decide(gate.judge, asked.client, "https", sni, asked.port, None)
+            if asked_for.is_allowed and named.decision.is_allowed:
+                reason = f"CONNECT asks for {asked.host}, the ClientHello for {sni}"
+                self._refuse(nextlayer, connect, Cause.MISMATCH, reason)
                 return
-            visit = connect.judgement.visit
-            if sni != visit.host:
-                named = self._gate.decide(self._gate.judge, connect.client, "https", sni, visit.port, None)
-                if stricter(connect.judgement.decision, named.decision) is named.decision:
-                    connect.judgement = named
-                if connect.judgement.decision.is_allowed:
-                    reason = f"CONNECT asks for {visit.host}, the ClientHello for {sni}"
-                    self._refuse(nextlayer, connect, Cause.MISMATCH, reason)
-                    return
-        if connect.judgement.decision.is_allowed:
-            nextlayer.layer = self._tunnel(context, connect)
+            if stricter(asked_for, named.decision) is named.decision:
+                visit.judgement = named
+                gate.log.divert(visit, Lane.BLOCK)
+        if visit.judgement.decision.is_allowed:
+            nextlayer.layer = self._tunnel(nextlayer.context, connect)
         else:
-            page = ServerTLSLayer(context)
-            page.child_layer = ClientTLSLayer(context)
-            nextlayer.layer = page
+            nextlayer.layer = town_tls(nextlayer.context)
 
     def _tunnel(self, context: Context, connect: Connect) -> TunnelLayer:
-        gate = self._gate
-        visit = connect.judgement.visit
-        gate.connection_of(context.client).may_dial.add((dial_name(visit.host), visit.port))
-
-        def begin() -> OpenVisit:
-            connect.is_recorded = True
-            return gate.log.begin(connect.judgement, Lane.TUNNEL, close_connection(context.client))
+        gate, asked = self.gate, connect.visit.judgement.visit
+        gate.connection_of(context.client).may_dial.add((dial_name(asked.host), asked.port))
 
         def on_dial_error(error: str) -> None:
             connect.dial_error = error
+            gate.log.divert(connect.visit, Lane.BLOCK, Cause.UNREACHABLE)
 
-        return TunnelLayer(context, begin, gate.log.end, on_dial_error)
+        return TunnelLayer(context, connect.visit, handle_alone, on_dial_error, gate.log.end)
 
     def _refuse(self, nextlayer: NextLayer, connect: Connect, cause: Cause, reason: str) -> None:
-        decision = connect.judgement.decision
-        judgement = connect.judgement
-        if decision.is_allowed:
-            judgement = replace(judgement, decision=Decision(Verdict.BLOCK, cause))
-        self._gate.log.record(judgement, Lane.REFUSE, reason)
-        connect.is_recorded = True
+        is_allowed = connect.visit.judgement.decision.is_allowed
+        self.gate.log.divert(connect.visit, Lane.REFUSE, cause if is_allowed else None)
+        self.gate.log.end(connect.visit, reason)
         nextlayer.layer = ClosingLayer(nextlayer.context)
 
-    def _record_unseen(self, client: connection.Client, reason: str) -> None:
-        connect = self._gate.connection_of(client).connect
-        if connect is None or connect.is_recorded:
+    def _end_unseen(self, client: connection.Client, reason: str) -> None:
+        connect = self.gate.connection_of(client).connect
+        if connect is None:
             return
-        connect.is_recorded = True
-        judgement = connect.judgement
-        if connect.dial_error is not None:
-            judgement = replace(judgement, decision=Decision(Verdict.BLOCK, Cause.UNREACHABLE))
-            reason = connect.dial_error
-        self._gate.log.record(judgement, Lane.REFUSE, reason)
+        if not connect.visit.judgement.decision.is_allowed:
+            self.gate.log.divert(connect.visit, Lane.REFUSE)
+        self.gate.log.end(connect.visit, connect.dial_error or reason)
 
 
 def _refusal(status: int, text: str) -> http.Response:

@@ -12,11 +12,11 @@ class DialGate:
     name = "towngate-dial-gate"
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+        self.gate = gate
 
     @fail_closed
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Refuse what no verdict has allowed."""
-        allowed = self._gate.connection_of(data.client).may_dial
+        allowed = self.gate.connection_of(data.client).may_dial
         if data.server.address is None or data.server.address[:2] not in allowed:
             data.server.error = "no decision allows this connection"

@@ -8,14 +8,15 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Protocol
 
-from mitmproxy import http
+from mitmproxy import connection, http
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from proxy_addons import egress_metrics
+from proxy_addons.gate import Gate
 from proxy_addons.tunnel_layer import ClosingLayer
 
 logger = logging.getLogger(__name__)
@@ -23,13 +24,19 @@ logger = logging.getLogger(__name__)
 _TEXT = b"This site could not be checked, so it was not opened. The problem is ours. Try again."
 
 
-def fail_closed(
-    hook: Callable[[Any, Any], Awaitable[None] | None],
-) -> Callable[[Any, Any], Awaitable[None]]:
+class Enforcing(Protocol):
+    """An addon with hooks that enforce."""
+
+    gate: Gate
+
+
+def fail_closed[Addon: Enforcing, Data](
+    hook: Callable[[Addon, Data], Awaitable[None] | None],
+) -> Callable[[Addon, Data], Awaitable[None]]:
     """Wrap an enforcing hook of an addon."""
 
     @functools.wraps(hook)
-    async def enforced(self: object, data: Any) -> None:
+    async def enforced(self: Addon, data: Data) -> None:
         try:
             result = hook(self, data)
             if inspect.isawaitable(result):
@@ -39,14 +46,20 @@ def fail_closed(
         except Exception:
             egress_metrics.FAIL_CLOSED.labels(hook.__name__).inc()
             logger.exception("fail closed: hook=%s", hook.__name__)
-            _block(hook.__name__, data)
+            client = _block(hook.__name__, data)
+            try:
+                self.gate.record_fault(client, data.request if isinstance(data, http.HTTPFlow) else None)
+            except Exception:
+                # What failed the hook may fail this too; the visit is blocked all the same.
+                logger.exception("fail closed and not recorded: hook=%s", hook.__name__)
             # Whatever comes after in the chain must not open what was just closed.
             raise AddonHalt from None
 
     return enforced
 
 
-def _block(hook: str, data: Any) -> None:
+def _block(hook: str, data: object) -> connection.Client:
+    """Block the visit that a hook was called about; return its client."""
     match data:
         case http.HTTPFlow() if hook in ("http_connect", "requestheaders"):
             data.response = http.Response.make(
@@ -54,12 +67,16 @@ def _block(hook: str, data: Any) -> None:
                 _TEXT,
                 {"Content-Type": "text/plain", "Cache-Control": "no-store", "Connection": "close"},
             )
+            return data.client_conn
         case http.HTTPFlow():
             if data.killable:
                 data.kill()
+            return data.client_conn
         case NextLayer():
             data.layer = ClosingLayer(data.context)
+            return data.context.client
         case ServerConnectionHookData():
             data.server.error = "this connection could not be checked"
+            return data.client
         case _:
             raise TypeError(f"no way to close {hook} with {type(data).__name__}")

@@ -1,21 +1,25 @@
 """What the enforcing addons share: who is connected, what was decided, and where it is written."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, ctx, http
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy.layer import Layer
+from mitmproxy.proxy.server import ConnectionHandler
 
+from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import Taxonomy
-from policy.decision import Cause, Decision, Verdict
+from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit import Client, Visit
 from proxy_addons import egress_metrics
 from proxy_addons.admin_probe import AdminProbe
 from proxy_addons.client_identity import ClientIdentity
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.snapshot_watch import SnapshotWatch
-from proxy_addons.visit_log import VisitLog
+from proxy_addons.visit_log import OpenVisit, VisitLog
 
 UNREADABLE_HOST = "-"
 """Stands in a visit record for a host that could not be read."""
@@ -23,23 +27,23 @@ UNREADABLE_HOST = "-"
 
 @dataclass(slots=True, eq=False)
 class Connect:
-    """A CONNECT that was answered 200. `judgement` is the stricter of CONNECT host and SNI."""
+    """A CONNECT that was answered 200. Its visit is open from then on, so that it is judged again
+    like any other; it ends with the tunnel, the page, the refusal or the client's leaving."""
 
-    client: Client
-    judgement: Judgement
-    scheme: str = "https"
+    visit: OpenVisit
+    is_plain: bool = False
+    """HTTP is spoken in it: each of its requests is a visit of its own."""
     dial_error: str | None = None
-    is_recorded: bool = False
-    """Whether a visit has been written, or is open, so that nothing is left to say at the end."""
 
 
 @dataclass(slots=True, eq=False)
 class ClientConnection:
     """What is known of one client connection. `may_dial` holds the only addresses it may cause
-    the proxy to dial, as (host without brackets, port)."""
+    the proxy to dial, as (host without brackets, port); `visit` is the one it makes now, or the last."""
 
     may_dial: set[tuple[str, int]] = field(default_factory=set)
     connect: Connect | None = None
+    visit: OpenVisit | None = None
 
 
 class Gate:
@@ -53,7 +57,7 @@ class Gate:
         self.identity = ClientIdentity()
         self.admin_probe = AdminProbe()
         self.is_open = False
-        self._connections: dict[str, ClientConnection] = {}
+        self._connections: WeakKeyDictionary[connection.Client, ClientConnection] = WeakKeyDictionary()
 
     def open(self, watch: SnapshotWatch, log: VisitLog) -> None:
         """Give the gate what it decides with, and where it writes."""
@@ -67,12 +71,11 @@ class Gate:
         return self.watch.judge
 
     def connection_of(self, client: connection.Client) -> ClientConnection:
-        """Return what is known of a client connection."""
-        return self._connections.setdefault(client.id, ClientConnection())
-
-    def forget(self, client: connection.Client) -> ClientConnection | None:
-        """Drop a connection that has ended, and return what was known of it."""
-        return self._connections.pop(client.id, None)
+        """Return what is known of a client connection; forgotten with the connection itself."""
+        known = self._connections.get(client)
+        if known is None:
+            known = self._connections[client] = ClientConnection()
+        return known
 
     def decide(
         self, judge: Judge, client: Client, scheme: str, host: str, port: int, path: str | None
@@ -82,30 +85,62 @@ class Gate:
             return judge.judge(client, scheme, host, port, path)
 
     def refused(
-        self, client_address: str, cause: Cause, host: str = UNREADABLE_HOST, port: int = 0
+        self,
+        client: connection.Client,
+        cause: Cause,
+        scheme: str,
+        host: str = UNREADABLE_HOST,
+        port: int = 0,
     ) -> Judgement:
-        """Return a judgement for what is refused before policy is asked."""
+        """Return a judgement for what is refused without asking policy."""
         judge = self.judge
-        client = judge.identities.identify(client_address)
+        known = judge.identities.identify(address_of(client))
         return Judgement(
-            Visit(client, "https", host, port, None, datetime.now(UTC)),
+            Visit(known, scheme, host, port, None, datetime.now(UTC)),
             Decision(Verdict.BLOCK, cause),
             judge.snapshot.sequence,
             judge.policy.version,
             judge.categories.version,
         )
 
+    def record_fault(self, client: connection.Client, request: http.Request | None) -> None:
+        """Write the visit that was blocked because deciding it failed; nothing before `open`."""
+        if not self.is_open:
+            return
+        visit = self.connection_of(client).visit
+        if visit is not None and visit in self.log:
+            self.log.divert(visit, Lane.REFUSE, Cause.FAULT)
+            self.log.end(visit, "deciding failed")
+        elif request is not None:
+            scheme = "https" if request.method == "CONNECT" else "http"
+            judgement = self.refused(client, Cause.FAULT, scheme, _host_of(request), request.port)
+            self.log.record(judgement, "deciding failed")
 
-def close_connection(client: connection.Client) -> Callable[[], None]:
-    """Return what closes a client connection, whatever it is doing."""
 
-    def close() -> None:
-        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        io = handler.transports.get(client) if handler else None
-        if io is not None and io.handler is not None:
-            io.handler.cancel("no longer allowed")
+def close_connection(client_id: str) -> None:
+    """Close a client connection, whatever it is doing; nothing happens when it has ended.
 
-    return close
+    By its id, so that a visit that can be closed does not keep its connection in memory.
+    """
+    handler = _handler(client_id)
+    io = handler.transports.get(handler.client) if handler else None
+    if io is not None and io.handler is not None:
+        io.handler.cancel("no longer allowed")
+
+
+def handle_alone(layer: Layer) -> None:
+    """Give a layer every further event of its connection, past the layers that led to it.
+
+    An HttpStream above would turn a half-close in its tunnel into a close.
+    """
+    handler = _handler(layer.context.client.id)
+    if handler is not None:
+        handler.layer = layer
+
+
+def _handler(client_id: str) -> ConnectionHandler | None:
+    proxyserver: Proxyserver = ctx.master.addons.get("proxyserver")
+    return proxyserver.connections.get(client_id)
 
 
 def address_of(client: connection.Client) -> str:
@@ -116,6 +151,13 @@ def address_of(client: connection.Client) -> str:
 def dial_name(host: str) -> str:
     """Return a canonical host as it is dialled: an IPv6 address without its brackets."""
     return host.strip("[]")
+
+
+def _host_of(request: http.Request) -> str:
+    try:
+        return canonical_host(request.host)
+    except HostNameError:
+        return UNREADABLE_HOST
 
 
 def visible_path(request: http.Request) -> str:

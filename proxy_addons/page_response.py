@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from policy.ask_token import AskToken
+from policy.visit import Visit
 from proxy_addons.block_page import PAGE_HEADERS, is_document, page_for, render_short
 from proxy_addons.gate import Gate
 from proxy_addons.judge import Judge, Judgement
@@ -43,10 +44,17 @@ def _closing(status: int, body: bytes) -> http.Response:
     return http.Response.make(status, body, {**PAGE_HEADERS, "Connection": "close"})
 
 
-def again_response(http_request: http.Request) -> http.Response:
+def again_response(visit: Visit, http_request: http.Request) -> http.Response:
     """Return what makes a browser come back on a new connection, now that the site is allowed."""
+    site = visit.host if visit.port == 443 else f"{visit.host}:{visit.port}"
     return http.Response.make(
-        307, b"", {"Location": http_request.url, "Cache-Control": "no-store", "Connection": "close"}
+        307,
+        b"",
+        {
+            "Location": f"https://{site}{http_request.path}",
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        },
     )
 
 

@@ -2,12 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 
 from mitmproxy import http
 
 from categories.host_name import HostNameError, canonical_host
-from policy.decision import Cause, Decision, Lane, Verdict
+from policy.decision import Cause, Lane
 from policy.visit import Client
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
@@ -20,12 +19,12 @@ from proxy_addons.gate import (
     dial_name,
     visible_path,
 )
-from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
 from proxy_addons.page_response import again_response, page, page_response
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
+_HTTP_PORT = 80
 
 
 class RequestGate:
@@ -34,22 +33,24 @@ class RequestGate:
     name = "towngate-request-gate"
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+        self.gate = gate
 
     @fail_closed
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Answer with a page, or let the request go on, counted."""
-        gate = self._gate
-        address = address_of(flow.client_conn)
+        gate, client = self.gate, flow.client_conn
         if flow.error is not None:
-            # mitmproxy found it malformed and answers 400 by itself.
-            gate.log.record(gate.refused(address, Cause.MALFORMED), Lane.REFUSE, flow.error.msg)
+            # mitmproxy found headers that can be read in more than one way, and answers 400 by itself.
+            gate.log.record(gate.refused(client, Cause.MALFORMED, "http"), "ambiguous headers")
             return
-        known = gate.connection_of(flow.client_conn)
-        if known.connect is not None:
-            await self._behind_connect(flow, known, known.connect)
+        known = gate.connection_of(client)
+        if known.connect is None:
+            await self._plain(flow, known)
+        elif known.connect.is_plain:
+            asked = known.connect.visit.judgement.visit
+            await self._forward(flow, known, asked.client, asked.host, asked.port)
         else:
-            await self._plain(flow, known, address)
+            await self._behind_page(flow, known.connect)
 
     @fail_closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -83,10 +84,10 @@ class RequestGate:
         """Write a visit that did not come to its end."""
         self._end(flow, flow.error.msg if flow.error else None)
 
-    async def _plain(self, flow: http.HTTPFlow, known: ClientConnection, address: str) -> None:
-        gate, judge, request = self._gate, self._gate.judge, flow.request
+    async def _plain(self, flow: http.HTTPFlow, known: ClientConnection) -> None:
+        gate, judge, request = self.gate, self.gate.judge, flow.request
         try:
-            client = await gate.identity.identify(address, request.headers, judge)
+            who = await gate.identity.identify(address_of(flow.client_conn), request.headers, judge)
         except SignInRequiredError:
             flow.response = sign_in_response(judge.policy.town.name)
             return
@@ -95,72 +96,64 @@ class RequestGate:
                 raise HostNameError(f"{request.scheme}:// cannot be asked for without CONNECT")
             host = canonical_host(request.host)
         except HostNameError as error:
-            gate.log.record(gate.refused(address, Cause.MALFORMED), Lane.REFUSE, str(error))
+            gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), str(error))
             flow.response = http.Response.make(
                 400, f"This is not the address of a site: {error}\n", {"Connection": "close"}
             )
             return
-        # RFC 9112 section 3.2.2: the target of an absolute-form request replaces its Host.
-        request.host = dial_name(host)
-        await self._judge_request(flow, known, client, host, request.port)
+        await self._forward(flow, known, who, host, request.port)
 
-    async def _behind_connect(self, flow: http.HTTPFlow, known: ClientConnection, connect: Connect) -> None:
-        visit = connect.judgement.visit
-        if connect.dial_error is not None:
-            connect.is_recorded = True
-            decision = Decision(Verdict.BLOCK, Cause.UNREACHABLE)
-            judgement = replace(connect.judgement, decision=decision)
-            await self._answer_with_page(flow, judgement, connect.dial_error)
-        elif connect.scheme == "http":
-            flow.request.host = dial_name(visit.host)
-            connect.is_recorded = True
-            await self._judge_request(flow, known, connect.client, visit.host, visit.port)
-        else:
-            path = visible_path(flow.request)
-            judgement = self._gate.decide(
-                self._gate.judge, connect.client, "https", visit.host, visit.port, path
-            )
-            if judgement.decision.is_allowed:
+    async def _behind_page(self, flow: http.HTTPFlow, connect: Connect) -> None:
+        """Answer what is asked on a connection that was decrypted only to show a page."""
+        gate, visit = self.gate, connect.visit
+        if connect.dial_error is None:
+            asked, path = visit.judgement.visit, visible_path(flow.request)
+            visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path)
+            if visit.judgement.decision.is_allowed:
                 # Allowed since the connection was opened: it starts anew, as a tunnel.
-                flow.response = again_response(flow.request)
-            else:
-                connect.is_recorded = True
-                await self._answer_with_page(flow, judgement)
+                gate.log.discard(visit)
+                flow.response = again_response(asked, flow.request)
+                return
+        await self._answer_with_page(flow, visit, connect.dial_error)
 
-    async def _judge_request(
-        self, flow: http.HTTPFlow, known: ClientConnection, client: Client, host: str, port: int
+    async def _forward(
+        self, flow: http.HTTPFlow, known: ClientConnection, who: Client, host: str, port: int
     ) -> None:
-        path = visible_path(flow.request)
-        judgement = self._gate.decide(self._gate.judge, client, "http", host, port, path)
-        if not judgement.decision.is_allowed:
-            await self._answer_with_page(flow, judgement)
+        """Judge a request of plain HTTP, and let it go on to its origin server if it may."""
+        gate, request = self.gate, flow.request
+        # RFC 9112 section 3.2: the target of a request replaces its Host, and goes on in origin-form.
+        request.host, request.authority = dial_name(host), ""
+        request.headers["Host"] = host if port == _HTTP_PORT else f"{host}:{port}"
+        judgement = gate.decide(gate.judge, who, "http", host, port, visible_path(request))
+        is_allowed = judgement.decision.is_allowed
+        close = functools.partial(close_connection, flow.client_conn.id)
+        visit = known.visit = gate.log.begin(judgement, Lane.PLAIN if is_allowed else Lane.BLOCK, close)
+        if not is_allowed:
+            await self._answer_with_page(flow, visit)
             return
         known.may_dial.add((dial_name(host), port))
-        visit = self._gate.log.begin(judgement, Lane.PLAIN, close_connection(flow.client_conn))
         flow.metadata[_VISIT] = visit
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
-        visit.bytes_up += _head_bytes(flow.request)
-        flow.request.stream = _counted(visit, "bytes_up")
+        visit.bytes_up += _head_bytes(request)
+        request.stream = _counted(visit, "bytes_up")
 
     async def _answer_with_page(
-        self, flow: http.HTTPFlow, judgement: Judgement, reason: str | None = None
+        self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None
     ) -> None:
-        visit = self._gate.log.begin(judgement, Lane.BLOCK, close_connection(flow.client_conn))
         try:
-            flow.response = await page_response(self._gate, visit, flow.request)
+            flow.response = await page_response(self.gate, visit, flow.request)
         finally:
-            self._gate.log.end(visit, reason)
+            self.gate.log.end(visit, reason)
 
     def _unreachable_page(self, visit: OpenVisit, error: str) -> http.Response:
-        decision = Decision(Verdict.BLOCK, Cause.UNREACHABLE)
-        visit.judgement = replace(visit.judgement, decision=decision)
+        self.gate.log.divert(visit, Lane.BLOCK, Cause.UNREACHABLE)
         visit.refusal = error
-        return page(self._gate, visit)
+        return page(self.gate, visit)
 
     def _end(self, flow: http.HTTPFlow, reason: str | None = None) -> None:
         visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)
         if visit is not None:
-            self._gate.log.end(visit, reason)
+            self.gate.log.end(visit, reason)
 
 
 def _counted(visit: OpenVisit, direction: str) -> Callable[[bytes], bytes]:

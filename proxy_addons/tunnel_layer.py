@@ -1,6 +1,5 @@
 """The tunnel: bytes carried undecrypted in both directions, and counted."""
 
-import functools
 from collections.abc import Callable
 
 from mitmproxy.connection import Connection, ConnectionState
@@ -15,56 +14,61 @@ from proxy_addons.visit_log import OpenVisit
 class TunnelLayer(layer.Layer):
     """Dials the origin server and relays; sans-IO, as mitmproxy's own layers are.
 
-    `begin` starts the visit once the dial has succeeded and `end` writes it, with a reason when
-    it ended otherwise than by either side closing. When the dial fails, the connection is handed
-    to TLS under the town's CA, so that a page can say so; `on_dial_error` hears why.
+    `on_open` is called with this layer once the dial has succeeded, `on_end` with the visit when
+    both sides have ended. A side that has said its last word (FIN) still hears the other's. When
+    the dial fails, `on_dial_error` hears why, and the connection is handed to TLS under the town's
+    CA, so that a page can say so.
     """
 
     def __init__(
         self,
         context: Context,
-        begin: Callable[[], OpenVisit],
-        end: Callable[[OpenVisit], None],
+        visit: OpenVisit,
+        on_open: Callable[[layer.Layer], None],
         on_dial_error: Callable[[str], None],
+        on_end: Callable[[OpenVisit], None],
     ) -> None:
         super().__init__(context)
-        self._begin = begin
-        self._end = end
+        self._visit = visit
+        self._on_open = on_open
         self._on_dial_error = on_dial_error
+        self._on_end = on_end
 
     @expect(events.Start)  # type: ignore[untyped-decorator]  # mitmproxy's own
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         error = yield commands.OpenConnection(self.context.server)
-        if error:
+        if error is None:
+            self._handle_event = self._relay
+            self._on_open(self)
+        elif self.context.client.state & ConnectionState.CAN_READ:
             self._on_dial_error(error)
             self.context.server.error = error
-            page = ServerTLSLayer(self.context)
-            page.child_layer = ClientTLSLayer(self.context)
+            page = town_tls(self.context)
             self._handle_event = page.handle_event
             yield from page.handle_event(event)
-            return
-        relay = functools.partial(self._relay, self._begin())
-        self._handle_event = relay
+        else:
+            self._handle_event = self._done
 
-    def _relay(self, visit: OpenVisit, event: events.Event) -> layer.CommandGenerator[None]:
+    def _relay(self, event: events.Event) -> layer.CommandGenerator[None]:
         client, server = self.context.client, self.context.server
         if isinstance(event, events.DataReceived):
             if event.connection is client:
-                visit.bytes_up += len(event.data)
+                self._visit.bytes_up += len(event.data)
                 yield commands.SendData(server, event.data)
             else:
-                visit.bytes_down += len(event.data)
+                self._visit.bytes_down += len(event.data)
                 yield commands.SendData(client, event.data)
         elif isinstance(event, events.ConnectionClosed):
-            if (client.state | server.state) & ConnectionState.CAN_READ:
-                other: Connection = server if event.connection is client else client
+            other: Connection = server if event.connection is client else client
+            is_aborted = event.connection.state is ConnectionState.CLOSED
+            if other.state & ConnectionState.CAN_READ and not is_aborted:
                 yield commands.CloseTcpConnection(other, half_close=True)
                 return
+            self._handle_event = self._done
             for connection in (server, client):
                 if connection.state is not ConnectionState.CLOSED:
                     yield commands.CloseConnection(connection)
-            self._end(visit)
-            self._handle_event = self._done
+            self._on_end(self._visit)
 
     def _done(self, _event: events.Event) -> layer.CommandGenerator[None]:
         yield from ()
@@ -76,3 +80,13 @@ class ClosingLayer(layer.Layer):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start):
             yield commands.CloseConnection(self.context.client)
+
+
+def town_tls(context: Context) -> layer.Layer:
+    """Return the layer that speaks TLS with the client under the town's CA, to show a page.
+
+    mitmproxy wants one for the origin server's side above it, which is never connected.
+    """
+    both = ServerTLSLayer(context)
+    both.child_layer = ClientTLSLayer(context)
+    return both

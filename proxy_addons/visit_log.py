@@ -1,11 +1,11 @@
 """Visits while they go on, and what is written about them when they end."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from categories.taxonomy import Taxonomy
-from policy.decision import Lane
+from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.judge import Judge, Judgement
@@ -38,6 +38,9 @@ class VisitLog:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, visit: object) -> bool:
+        return visit in self._open
+
     def __iter__(self) -> Iterator[OpenVisit]:
         return iter(tuple(self._open))
 
@@ -48,19 +51,32 @@ class VisitLog:
         egress_metrics.OPEN_VISITS.labels(lane.value).inc()
         return visit
 
+    def divert(self, visit: OpenVisit, lane: Lane, cause: Cause | None = None) -> None:
+        """Carry a visit another way than it began; with a cause, blocked for it."""
+        if cause is not None:
+            decision = Decision(Verdict.BLOCK, cause)
+            visit.judgement = replace(visit.judgement, decision=decision)
+        if visit in self._open:
+            egress_metrics.OPEN_VISITS.labels(visit.lane.value).dec()
+            egress_metrics.OPEN_VISITS.labels(lane.value).inc()
+        visit.lane = lane
+
     def end(self, visit: OpenVisit, refusal: str | None = None) -> None:
         """Write a visit that has ended; a second call does nothing."""
+        if self.discard(visit):
+            self._write(visit, visit.refusal or refusal)
+
+    def discard(self, visit: OpenVisit) -> bool:
+        """Stop following a visit without writing it; False when it has ended before."""
         if visit not in self._open:
-            return
+            return False
         self._open.remove(visit)
         egress_metrics.OPEN_VISITS.labels(visit.lane.value).dec()
-        self._write(visit, refusal or visit.refusal)
+        return True
 
-    def record(self, judgement: Judgement, lane: Lane, refusal: str | None = None) -> str:
-        """Write a visit that was over at once, and return its code."""
-        visit = OpenVisit(judgement, lane, close=_nothing)
-        self._write(visit, refusal)
-        return visit.code
+    def record(self, judgement: Judgement, refusal: str) -> None:
+        """Write a visit that was refused at once."""
+        self._write(OpenVisit(judgement, Lane.REFUSE, close=_nothing), refusal)
 
     def judge_again(self, judge: Judge) -> None:
         """Close the open visits that are no longer allowed. Pages and refusals are left alone."""

@@ -45,7 +45,7 @@ class ProxiedTown:
         self.proxy = proxy
         trusts = (published.state.ca / "town-ca.pem", web.ca_certificate)
         self.client = ProxyClient(proxy.port, trusts)
-        self._earlier_visits = 0
+        self._began_at = datetime.now(UTC)
         self._policy_is_changed = False
         self._categories_are_changed = False
 
@@ -57,7 +57,7 @@ class ProxiedTown:
         if self._categories_are_changed:
             self.publish_categories(CATEGORIES)
             self._categories_are_changed = False
-        self._earlier_visits = len(self.published.spooled())
+        self._began_at = datetime.now(UTC)
 
     def publish_policy(
         self,
@@ -81,15 +81,18 @@ class ProxiedTown:
         )
 
     def visits(self, count: int = 1) -> list[VisitRecord]:
-        """Return the visits since the test began, once there are `count`; fails when there are more."""
-        eventually(lambda: len(self.published.spooled()) >= self._earlier_visits + count)
-        visits = self.published.spooled()[self._earlier_visits :]
+        """Return the visits begun since the test began, once `count` have ended; not one more."""
+        eventually(lambda: len(self._visits()) >= count)
+        visits = self._visits()
         assert len(visits) == count, visits
         return visits
 
     def visit(self) -> VisitRecord:
         """Return the one visit since the test began."""
         return self.visits(1)[0]
+
+    def _visits(self) -> list[VisitRecord]:
+        return [visit for visit in self.published.spooled() if visit.started_at >= self._began_at]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return what Prometheus would be told."""
