@@ -59,6 +59,11 @@ class StateFolder:
         return self.admin / "towngate.db"
 
     @property
+    def category_sources(self) -> Path:
+        """The last good entries of every category source."""
+        return self.admin / "category-sources"
+
+    @property
     def published(self) -> Path:
         """What admin publishes for the proxy to read."""
         return self.root / "published"

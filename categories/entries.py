@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 # Neighbours in a trie that follow each other here make compiling three times faster; sorting all of
 # a large list at once would take more memory than compiling does.
@@ -123,6 +123,12 @@ class EntriesFile:
                     yield line[:-1]
         except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, KeyError) as error:
             raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -12,7 +12,7 @@ STARTER = "starter"
 
 _STARTER_FOLDER = Path(__file__).with_name("starter")
 _SUFFIX = ".entries"
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -48,22 +48,25 @@ class KeptSources:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open_all(self) -> list[EntriesFile]:
-        """Open the entries of every source; EntriesError when a file was damaged."""
-        return [EntriesFile(path) for path in sorted(self.folder.glob(f"*{_SUFFIX}"))]
+    def names(self) -> list[str]:
+        """Return the names of all sources of which entries are kept."""
+        return sorted(path.stem for path in self.folder.glob(f"*{_SUFFIX}"))
+
+    def open(self, name: str) -> EntriesFile:
+        """Open the entries of a source; EntriesError when they are not there or damaged."""
+        return EntriesFile(self._path_of(name))
 
     def find(self, name: str) -> KeptSource | None:
         """Return what is kept of a source, None if nothing is (any more)."""
         try:
-            entries = EntriesFile(self._path_of(name))
+            with self.open(name) as entries:
+                return entries.source
         except EntriesError:
             return None
-        entries.close()
-        return entries.source
 
     def unfinished_path(self, name: str) -> Path:
         """Return where to write new entries of a source before they are kept."""
-        return self.folder / f"{name}{_UNFINISHED}"
+        return self.folder / f"{name}{UNFINISHED}"
 
     def keep(self, name: str) -> None:
         """Put the unfinished entries of a source, now complete, in the place of the kept ones."""
@@ -78,7 +81,7 @@ class KeptSources:
 
     def clear_unfinished(self) -> None:
         """Remove what was refused, or left behind by an interrupted run."""
-        for path in self.folder.glob(f"*{_UNFINISHED}"):
+        for path in self.folder.glob(f"*{UNFINISHED}"):
             path.unlink()
 
     def _path_of(self, name: str) -> Path:

@@ -1,0 +1,200 @@
+"""`towngate categories`: bring the category lists up to date, and look names up in them."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from admin.command import CommandError
+from admin.commands.lists import lists_of
+from admin.state_folder import StateFolder, StateFolderError
+from categories.fetching import is_url
+from categories.host_name import canonical_host
+from categories.match import CategoryMatch
+from categories.sources import STARTER, Source
+from categories.taxonomy import taxonomy
+from categories.updating import SourceReport, UpdateError, UpdateReport, update
+from policy.web_address import parse_web_address
+
+_SHOWN_PROBLEMS = 3
+_console = Console(highlight=False, soft_wrap=True)
+
+_state_option = click.option(
+    "--state", type=Path, default=Path("var"), show_default=True, help="State folder."
+)
+
+
+@click.group()
+def categories() -> None:
+    """Bring the category lists up to date, and look names up in them."""
+
+
+class _SourceType(click.ParamType[Source]):
+    """NAME=PATH_OR_URL or NAME:CATEGORY=PATH_OR_URL."""
+
+    name = "NAME=PATH_OR_URL"
+
+    def convert(
+        self, value: str | Source, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Source:
+        if isinstance(value, Source):
+            return value
+        names, _, location = value.partition("=")
+        name, _, category = names.partition(":")
+        if not location:
+            self.fail(f"{value!r}: write NAME=PATH_OR_URL, like ut1=https://lists.example/ut1.tar.gz")
+        if name == STARTER:
+            self.fail(f"{STARTER!r} is the list that ships with Towngate; choose another name")
+        if category and category not in taxonomy().categories:
+            nearest = taxonomy().nearest(category)
+            hint = f" (nearest: {nearest!r})" if nearest else ""
+            self.fail(f"{value!r}: {category!r} is not a category{hint}")
+        try:
+            where = location if is_url(location) else str(Path(location).absolute())
+            return Source(name, where, category or None)
+        except ValueError as error:
+            self.fail(str(error))
+
+
+@categories.command(
+    "update",
+    epilog="Example: towngate categories update --source ut1=https://lists.example/ut1.tar.gz "
+    "--source ads:advertising=/srv/lists/hosts.txt",
+)
+@click.option(
+    "--source",
+    "sources",
+    type=_SourceType(),
+    multiple=True,
+    help="A list to fetch: UT1's layout (a folder or archive), a hosts file or a plain list of names, as "
+    "a path or URL. NAME:CATEGORY says what is in a plain list whose name does not. May be repeated.",
+)
+@click.option("--remove", multiple=True, metavar="NAME", help="Drop a list. May be repeated.")
+@_state_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path, as_json: bool) -> None:
+    """Fetch lists and put them into force; without --source, all that are known once more.
+
+    Lists that are not named stay in force as they are. A list that cannot be right (a web page, cut,
+    empty, half its former size) is refused, its last good entries stay in force, and the exit code
+    is 1.
+    """
+    folder = StateFolder(state)
+    try:
+        folder.create()
+        report = update(sources, folder.category_sources, folder.categories, datetime.now(UTC), remove)
+    except (StateFolderError, UpdateError) as error:
+        raise CommandError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(_update_as_json(report), ensure_ascii=False))
+    else:
+        _print_update(report)
+    if any(source.refused for source in report.sources):
+        raise click.exceptions.Exit(1)
+
+
+def _update_as_json(report: UpdateReport) -> dict[str, object]:
+    return {
+        "snapshot": report.version,
+        "former_snapshot": report.former,
+        "sources": [
+            {
+                "name": source.name,
+                "entries": source.entries,
+                "added": source.added,
+                "removed": source.removed,
+                "refused": source.refused,
+                "not_understood": source.problems.count,
+                "first_not_understood": [asdict(problem) for problem in source.problems.first],
+                "unused_categories": source.unused,
+            }
+            for source in report.sources
+        ],
+    }
+
+
+def _print_update(report: UpdateReport) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Source")
+    for heading in ("Entries", "Added", "Removed"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for source in report.sources:
+        numbers = (f"{number:,}" for number in (source.entries, source.added, source.removed))
+        table.add_row(source.name, *numbers, "refused" if source.refused else "")
+    _console.print(table)
+    for source in report.sources:
+        for line in _remarks(source):
+            _console.print(line, markup=False)
+    if report.version == report.former:
+        _console.print(f"Snapshot {report.version}, as before.")
+    else:
+        _console.print(f"Snapshot {report.version} is in force.")
+
+
+def _remarks(source: SourceReport) -> Iterator[str]:
+    if source.refused:
+        kept = f"its {source.entries:,} entries of before stay" if source.entries else "it has no entries"
+        yield f"{source.name} refused: {source.refused}; {kept} in force."
+    if source.problems.count:
+        yield f"{source.name}: {source.problems.count:,} lines were not understood and are not used, like"
+        for problem in source.problems.first[:_SHOWN_PROBLEMS]:
+            yield f"  {problem}"
+    for category, reason in source.unused.items():
+        yield f"{source.name}: {category} is not used: {reason}"
+
+
+@categories.command(epilog="Example: towngate categories lookup pokerstars.com www.example.com")
+@click.argument("names", nargs=-1, required=True, metavar="NAME... | -")
+@_state_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def lookup(names: Sequence[str], state: Path, as_json: bool) -> None:
+    """Say which categories names are listed in, by which entry of which list.
+
+    A name is a host name, an IP address or a web address; - reads names from standard input, one a
+    line. What is none of these is said so in its place, and the exit code is 1.
+    """
+    texts: Iterable[str] = names
+    if tuple(names) == ("-",):
+        texts = filter(None, (line.strip() for line in click.get_text_stream("stdin", errors="replace")))
+    write = _write_json if as_json else _write_sentence
+    are_all_names = True
+    with lists_of(StateFolder(state)) as (snapshot, _):
+        for text in texts:
+            try:
+                write(text, snapshot.lookup(*_host_and_path(text)), snapshot.version, None)
+            except ValueError as error:
+                are_all_names = False
+                write(text, (), snapshot.version, str(error))
+    if not are_all_names:
+        raise click.exceptions.Exit(1)
+
+
+def _host_and_path(text: str) -> tuple[str, str | None]:
+    if "/" not in text:
+        return canonical_host(text), None
+    address = parse_web_address(text)
+    return address.host, address.path
+
+
+def _write_json(name: str, matches: Sequence[CategoryMatch], version: str, error: str | None) -> None:
+    listed = [{"id": match.category, "entry": match.entry, "source": match.source} for match in matches]
+    answer = {"name": name, "categories": listed, "snapshot": version}
+    if error:
+        answer["error"] = error
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+def _write_sentence(name: str, matches: Sequence[CategoryMatch], _version: str, error: str | None) -> None:
+    words = taxonomy().categories
+    listed = "; ".join(
+        f"{words[match.category].label} ({match.category}), by {match.entry} in {match.source}"
+        for match in matches
+    )
+    sys.stdout.write(f"{name}: {listed or error or 'not listed'}\n")

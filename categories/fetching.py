@@ -1,0 +1,178 @@
+"""The one way anything is fetched: every address judged before it is dialled, everything limited.
+
+1. The host is resolved; each of its addresses must be public, or the host one of those that may be
+   private.
+2. The connection goes to such an address, not to the name: nothing can resolve it anew in between.
+   Certificates are still checked against the name.
+3. A redirect starts again at 1, a few times at most, and never from https to http.
+4. The body is written as it comes: up to a size, until an instant, and to its announced end.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv6Address, ip_address
+from typing import IO
+
+import httpx
+
+_PORTS = {"http": 80, "https": 443}
+_AGENT = "towngate"
+
+
+class FetchError(Exception):
+    """Nothing was fetched; what was written so far is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a fetch may take. `silence` is the longest wait for the next bytes."""
+
+    size_bytes: int = 512 << 20
+    duration: timedelta = timedelta(minutes=10)
+    silence: timedelta = timedelta(seconds=30)
+    redirects: int = 5
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is to be fetched, and not a path."""
+    return location.startswith(("http://", "https://"))
+
+
+def named_private_host(url: str) -> str | None:
+    """Return the host of a URL that names a private address outright, or this machine.
+
+    Whoever wrote such a URL meant it; a public name that leads there is another matter.
+    """
+    host = httpx.URL(url).host
+    try:
+        is_private = not ip_address(host).is_global
+    except ValueError:
+        is_private = host == "localhost"
+    return host if is_private else None
+
+
+def fetch(
+    url: str,
+    target: IO[bytes],
+    *,
+    private_hosts: Collection[str] = (),
+    limits: Limits | None = None,
+    trust: ssl.SSLContext | None = None,
+) -> None:
+    """Write the body that `url` answers with to `target`.
+
+    `private_hosts` may have private addresses, and only they. `trust` is the system's unless given.
+    Raises FetchError with the reason, in words for whoever named the URL.
+    """
+    limits = limits or Limits()
+    give_up_at = time.monotonic() + limits.duration.total_seconds()
+    with httpx.Client(
+        verify=trust or ssl.create_default_context(),
+        trust_env=False,
+        timeout=limits.silence.total_seconds(),
+    ) as client:
+        for _ in range(limits.redirects + 1):
+            here = _checked(url)
+            with _answer(client, here, private_hosts) as response:
+                if response.has_redirect_location:
+                    url = str(here.join(response.headers["location"]))
+                    if here.scheme == "https" and not url.startswith("https:"):
+                        raise FetchError(f"{here}: redirects from https to {url}; not followed")
+                    continue
+                _write(response, here, target, limits, give_up_at)
+                return
+    raise FetchError(f"{url}: over {limits.redirects} redirects; not followed further")
+
+
+def _checked(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FetchError(f"{url!r} is not a web address: {error}") from error
+    if parsed.scheme not in _PORTS or not parsed.host:
+        raise FetchError(f"{url!r} is not a web address: it starts with neither http:// nor https://")
+    if parsed.userinfo:
+        raise FetchError(f"{parsed.host}: its address holds a name or password; leave it out")
+    return parsed
+
+
+@contextmanager
+def _answer(client: httpx.Client, url: httpx.URL, private_hosts: Collection[str]) -> Iterator[httpx.Response]:
+    """Connect to the first address that answers, all of them judged beforehand."""
+    addresses = _addresses(url, private_hosts)
+    for address in addresses:
+        request = client.build_request(
+            "GET",
+            url.copy_with(host=address),
+            headers={
+                "Host": url.netloc.decode("ascii"),
+                # A compressed body could be a thousand times its size.
+                "Accept-Encoding": "identity",
+                "User-Agent": _AGENT,
+            },
+            extensions={"sni_hostname": url.raw_host.decode("ascii").strip("[]")},
+        )
+        try:
+            response = client.send(request, stream=True)
+        except httpx.ConnectError as error:
+            if address == addresses[-1]:
+                raise FetchError(f"{url}: cannot connect ({error})") from error
+            continue
+        except httpx.HTTPError as error:
+            raise FetchError(f"{url}: {_in_words(error)}") from error
+        try:
+            yield response
+        finally:
+            response.close()
+        return
+
+
+def _addresses(url: httpx.URL, private_hosts: Collection[str]) -> list[str]:
+    try:
+        found = socket.getaddrinfo(
+            url.raw_host.decode("ascii").strip("[]"), url.port or _PORTS[url.scheme], type=socket.SOCK_STREAM
+        )
+    except OSError as error:
+        raise FetchError(f"{url}: the name cannot be resolved ({error.strerror})") from error
+    addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    if url.host not in private_hosts:
+        for address in addresses:
+            if not _is_public(address):
+                raise FetchError(f"{url}: {address} is not a public address; not connected to")
+    return addresses
+
+
+def _is_public(address: str) -> bool:
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
+
+
+def _write(
+    response: httpx.Response, url: httpx.URL, target: IO[bytes], limits: Limits, give_up_at: float
+) -> None:
+    if response.status_code != httpx.codes.OK:
+        raise FetchError(f"{url}: the server answered {response.status_code}")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise FetchError(f"{url}: the server compressed its answer unasked; not used")
+    left = limits.size_bytes
+    try:
+        for block in response.iter_raw():
+            left -= len(block)
+            if left < 0:
+                raise FetchError(f"{url}: larger than {limits.size_bytes} bytes; not fetched further")
+            if time.monotonic() > give_up_at:
+                raise FetchError(f"{url}: took longer than {limits.duration}; not fetched further")
+            target.write(block)
+    except httpx.HTTPError as error:
+        raise FetchError(f"{url}: {_in_words(error)}") from error
+
+
+def _in_words(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__

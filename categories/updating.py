@@ -1,0 +1,181 @@
+"""Updating: new editions of the sources are read, judged and kept, and a snapshot is made of them.
+
+A source that is refused keeps its last good entries in the new snapshot, and never stops the others.
+"""
+
+import fcntl
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from categories.entries import EntriesError
+from categories.fetching import FetchError, fetch, is_url, named_private_host
+from categories.gate import judge
+from categories.parsing import Problems
+from categories.publishing import CurrentSnapshot, publish
+from categories.reading import Edition, read_edition
+from categories.snapshot import CategorySnapshot, CategorySnapshotError
+from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, starter_source
+from categories.taxonomy import taxonomy
+
+
+class UpdateError(Exception):
+    """An update could not be made at all; what was published before stays in force."""
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """What became of one source.
+
+    `entries` is how many different ones are now in force, `added` and `removed` how these differ
+    from before. `refused` says why a new edition was not used; None when it was.
+    """
+
+    name: str
+    refused: str | None = None
+    problems: Problems = field(default_factory=Problems)
+    unused: dict[str, str] = field(default_factory=dict)
+    entries: int = 0
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What an update did. `former` is the version that was in force before, None when none was."""
+
+    version: str
+    former: str | None
+    sources: tuple[SourceReport, ...]
+
+
+def update(
+    sources: Sequence[Source], kept_folder: Path, published: Path, at: datetime, remove: Collection[str] = ()
+) -> UpdateReport:
+    """Fetch the sources, keep what is good and publish a snapshot of all that is kept.
+
+    Without sources, those that are kept are fetched again. The entries of sources named in `remove`
+    are dropped. The starter list is there from the first update on, until it is removed. When every
+    source was refused nothing is published. `at` is aware UTC. Raises UpdateError when nothing could
+    be done.
+    """
+    try:
+        kept_folder.mkdir(parents=True, exist_ok=True)
+        published.mkdir(parents=True, exist_ok=True)
+        with _alone(kept_folder):
+            return _update(sources, KeptSources(kept_folder), published, at, remove)
+    except OSError as error:
+        raise UpdateError(
+            f"{error.filename or published}: {error.strerror}; what was published before stays in force"
+        ) from error
+    except EntriesError as error:
+        raise UpdateError(f"{error}; what was published before stays in force") from error
+
+
+def _update(
+    sources: Sequence[Source], kept: KeptSources, published: Path, at: datetime, remove: Collection[str]
+) -> UpdateReport:
+    kept.clear_unfinished()
+    before = _current(published)
+    names = kept.names()
+    unknown = sorted(set(remove).difference(names))
+    if unknown:
+        raise UpdateError(f"there is no source {unknown[0]!r} to remove; nothing was changed")
+    if not sources and not remove:
+        sources = [_kept_source(name, kept) for name in names]
+    if not names:
+        sources = [starter_source(), *sources]
+    for name in remove:
+        kept.remove(name)
+    reports = [_renew(source, kept, at) for source in sources]
+    kept.clear_unfinished()
+
+    if before is not None and not remove and all(report.refused for report in reports):
+        after = before
+    else:
+        with ExitStack() as files:
+            entries = [files.enter_context(kept.open(name)) for name in kept.names()]
+            after = publish(published, entries, at)
+    reported = {report.name for report in reports}
+    reports += [SourceReport(name) for name in (*kept.names(), *remove) if name not in reported]
+    _count_changes(before, after, reports)
+    return UpdateReport(after.version, before.version if before else None, tuple(reports))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UpdateError("another update is running; try again when it has ended") from error
+        yield
+
+
+def _current(published: Path) -> CategorySnapshot | None:
+    """Return the snapshot in force; None when there is none, or none that could be compared with."""
+    try:
+        return CurrentSnapshot(published).snapshot
+    except CategorySnapshotError:
+        return None
+
+
+def _kept_source(name: str, kept: KeptSources) -> Source:
+    if name == STARTER:
+        return starter_source()
+    with kept.open(name) as entries:
+        return Source(name, entries.source.location, entries.source.category)
+
+
+def _renew(source: Source, kept: KeptSources, at: datetime) -> SourceReport:
+    try:
+        edition = _read(source, kept, at)
+        judge(edition, kept.find(source.name))
+    except SourceError as error:
+        return SourceReport(source.name, refused=str(error))
+    kept.keep(source.name)
+    return SourceReport(source.name, problems=edition.problems, unused=edition.unused)
+
+
+def _read(source: Source, kept: KeptSources, at: datetime) -> Edition:
+    target = kept.unfinished_path(source.name)
+    if not is_url(source.location):
+        return read_edition(source, target, taxonomy(), at)
+    with tempfile.NamedTemporaryFile(dir=kept.folder, suffix=UNFINISHED) as file:
+        host = named_private_host(source.location)
+        try:
+            fetch(source.location, file, private_hosts=() if host is None else (host,))
+        except FetchError as error:
+            raise SourceError(str(error)) from error
+        file.flush()
+        return read_edition(source, target, taxonomy(), at, Path(file.name))
+
+
+def _count_changes(
+    before: CategorySnapshot | None, after: CategorySnapshot, reports: Iterable[SourceReport]
+) -> None:
+    """Fill in how many entries each source has, and how many of them came and went."""
+    former: Counter[str] = Counter()
+    same: Counter[str] = Counter()
+    now = _per_source(after)
+    if before is not None:
+        former = _per_source(before)
+        fewer, more = sorted((before, after), key=len)
+        for key, meaning in fewer.entries():
+            there = more.meaning_of(key)
+            same.update(source for category, source in meaning if (category, source) in there)
+    for report in reports:
+        report.entries = now[report.name]
+        report.added = now[report.name] - same[report.name]
+        report.removed = former[report.name] - same[report.name]
+
+
+def _per_source(snapshot: CategorySnapshot) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for (_, source), count in snapshot.counts.items():
+        counts[source] += count
+    return counts
