@@ -6,6 +6,7 @@ number keeps its zeros. What a text means is for its reader to say. Tags are not
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import yaml
 
@@ -53,6 +54,7 @@ class Mapping:
 
 
 type Node = Scalar | Sequence | Mapping
+type _Written = yaml.ScalarEvent | yaml.CollectionStartEvent
 
 
 def compose(text: str) -> Node:
@@ -95,18 +97,16 @@ class _Composer:
     def _node(self, event: yaml.Event, depth: int) -> Node:
         if depth > _MAX_DEPTH:
             raise _refused_at(event, f"nested more than {_MAX_DEPTH} levels deep")
-        match event:
-            case yaml.AliasEvent():
-                return self._aliased(event)
-            case yaml.ScalarEvent() | yaml.CollectionStartEvent():
-                if event.tag not in (None, "!"):
-                    raise _refused_at(event, f"the tag {event.tag!r} is not supported; write plain values")
-                node = self._written(event, depth)
-                if event.anchor is not None:
-                    self._anchors[event.anchor] = node
-                return node
-            case _:
-                raise _refused_at(event, "a value was expected here")
+        if isinstance(event, yaml.AliasEvent):
+            return self._aliased(event)
+        # Where a node begins the parser gives nothing else.
+        written = cast("_Written", event)
+        if written.tag not in (None, "!"):
+            raise _refused_at(event, f"the tag {written.tag!r} is not supported; write plain values")
+        node = self._written(written, depth)
+        if written.anchor is not None:
+            self._anchors[written.anchor] = node
+        return node
 
     def _aliased(self, event: yaml.AliasEvent) -> Node:
         node = self._anchors.get(event.anchor or "")
@@ -115,7 +115,7 @@ class _Composer:
         self._count(event, node.node_count)
         return node
 
-    def _written(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, depth: int) -> Node:
+    def _written(self, event: _Written, depth: int) -> Node:
         line, column = _position(event)
         before = self._node_count
         self._count(event, 1)

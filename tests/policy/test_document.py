@@ -1,5 +1,6 @@
 """Reading a policy document: all of it, or every problem at its place."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from ipaddress import ip_network
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from categories.taxonomy import taxonomy
+from categories.taxonomy import Group, taxonomy
 from policy.decision import Verdict
 from policy.document import PolicyDocument, load_document
 from policy.problem import PolicyError, Problem
@@ -474,6 +475,13 @@ def test_problem_of_a_test(changed: dict[str, str], problem: str) -> None:
     written = ", ".join(f"{key}: {value}" for key, value in keys.items())
     rules = "rules: [{id: games, action: block}]\n"
     assert f"line 4: tests[0]{problem}" in problems_of(TOWN + PEOPLE + rules + f"tests: [{{{written}}}]")
+
+
+def test_group_without_categories_would_match_any_site_and_is_refused() -> None:
+    ours = taxonomy()
+    bare = replace(ours, groups={**ours.groups, "bare": Group("bare", "Bare")})
+    with pytest.raises(PolicyError, match=r"rules\[0\]\.group: 'bare' has no categories"):
+        load_document(TOWN + "rules: [{id: a, action: allow, group: bare}]", bare)
 
 
 def test_every_overlap_of_networks_between_departments_is_found() -> None:
