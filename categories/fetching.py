@@ -38,11 +38,6 @@ class Limits:
     redirects: int = 5
 
 
-def is_url(location: str) -> bool:
-    """Whether a location is to be fetched, and not a path."""
-    return location.startswith(("http://", "https://"))
-
-
 def named_private_host(url: str) -> str | None:
     """Return the host of a URL that names a private address outright, or this machine.
 

@@ -2,9 +2,12 @@
 
 import functools
 import re
+from typing import TYPE_CHECKING
 
 import ada_url
-import tldextract
+
+if TYPE_CHECKING:
+    import tldextract
 
 _MAX_LENGTH = 253
 _MAX_LABEL_LENGTH = 63
@@ -64,7 +67,10 @@ def is_address(host: str) -> bool:
 
 
 @functools.cache
-def _extractor() -> tldextract.TLDExtract:
+def _extractor() -> "tldextract.TLDExtract":
+    # It brings an HTTP client along, which most of those who import this module never need.
+    import tldextract  # noqa: PLC0415
+
     # The list that is bundled with the library: never the network, never a cache folder.
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 

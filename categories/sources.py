@@ -37,6 +37,11 @@ class Source:
             raise ValueError(f"{self.name!r} is not a name for a source: use a to z, 0 to 9, '-' and '_'")
 
 
+def is_url(location: str) -> bool:
+    """Whether a location is to be fetched, and not a path."""
+    return location.startswith(("http://", "https://"))
+
+
 def starter_source() -> Source:
     """Return the list that ships with Towngate."""
     return Source(STARTER, str(_STARTER_FOLDER))

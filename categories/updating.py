@@ -13,13 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 from categories.entries import EntriesError
-from categories.fetching import FetchError, fetch, is_url, named_private_host
+from categories.fetching import FetchError, fetch, named_private_host
 from categories.gate import judge
 from categories.parsing import Problems
 from categories.publishing import CurrentSnapshot, publish
 from categories.reading import Edition, read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
-from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, starter_source
+from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, is_url, starter_source
 from categories.taxonomy import taxonomy
 
 
@@ -32,10 +32,12 @@ class SourceReport:
     """What became of one source.
 
     `entries` is how many different ones are now in force, `added` and `removed` how these differ
-    from before. `refused` says why a new edition was not used; None when it was.
+    from before. `refused` says why a new edition was not used; None when it was. `category` is what
+    all entries of a plain list are in.
     """
 
     name: str
+    category: str | None = None
     refused: str | None = None
     problems: Problems = field(default_factory=Problems)
     unused: dict[str, str] = field(default_factory=dict)
@@ -138,7 +140,8 @@ def _renew(source: Source, kept: KeptSources, at: datetime) -> SourceReport:
     except SourceError as error:
         return SourceReport(source.name, refused=str(error))
     kept.keep(source.name)
-    return SourceReport(source.name, problems=edition.problems, unused=edition.unused)
+    category = edition.source.category
+    return SourceReport(source.name, category, problems=edition.problems, unused=edition.unused)
 
 
 def _read(source: Source, kept: KeptSources, at: datetime) -> Edition:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,13 +15,14 @@ from rich.table import Table
 from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.state_folder import StateFolder, StateFolderError
-from categories.fetching import is_url
 from categories.host_name import canonical_host
 from categories.match import CategoryMatch
-from categories.sources import STARTER, Source
-from categories.taxonomy import taxonomy
-from categories.updating import SourceReport, UpdateError, UpdateReport, update
+from categories.sources import STARTER, Source, is_url
+from categories.taxonomy import TOWN_LIST, taxonomy
 from policy.web_address import parse_web_address
+
+if TYPE_CHECKING:
+    from categories.updating import SourceReport, UpdateReport
 
 _SHOWN_PROBLEMS = 3
 _console = Console(highlight=False, soft_wrap=True)
@@ -85,6 +87,9 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
     empty, half its former size) is refused, its last good entries stay in force, and the exit code
     is 1.
     """
+    # Fetching needs an HTTP client, which a proxy host, where names are looked up too, has not.
+    from categories.updating import UpdateError, update  # noqa: PLC0415
+
     folder = StateFolder(state)
     try:
         folder.create()
@@ -99,13 +104,14 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
         raise click.exceptions.Exit(1)
 
 
-def _update_as_json(report: UpdateReport) -> dict[str, object]:
+def _update_as_json(report: "UpdateReport") -> dict[str, object]:
     return {
         "snapshot": report.version,
         "former_snapshot": report.former,
         "sources": [
             {
                 "name": source.name,
+                "category": source.category,
                 "entries": source.entries,
                 "added": source.added,
                 "removed": source.removed,
@@ -119,7 +125,7 @@ def _update_as_json(report: UpdateReport) -> dict[str, object]:
     }
 
 
-def _print_update(report: UpdateReport) -> None:
+def _print_update(report: "UpdateReport") -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("Source")
     for heading in ("Entries", "Added", "Removed"):
@@ -138,7 +144,7 @@ def _print_update(report: UpdateReport) -> None:
         _console.print(f"Snapshot {report.version} is in force.")
 
 
-def _remarks(source: SourceReport) -> Iterator[str]:
+def _remarks(source: "SourceReport") -> Iterator[str]:
     if source.refused:
         kept = f"its {source.entries:,} entries of before stay" if source.entries else "it has no entries"
         yield f"{source.name} refused: {source.refused}; {kept} in force."
@@ -146,6 +152,11 @@ def _remarks(source: SourceReport) -> Iterator[str]:
         yield f"{source.name}: {source.problems.count:,} lines were not understood and are not used, like"
         for problem in source.problems.first[:_SHOWN_PROBLEMS]:
             yield f"  {problem}"
+    if source.category == TOWN_LIST:
+        yield (
+            f"{source.name}: a plain list, and its name is no category, so what is in it is in {TOWN_LIST}; "
+            f"--source {source.name}:CATEGORY=... says otherwise"
+        )
     for category, reason in source.unused.items():
         yield f"{source.name}: {category} is not used: {reason}"
 
@@ -162,7 +173,8 @@ def lookup(names: Sequence[str], state: Path, as_json: bool) -> None:
     """
     texts: Iterable[str] = names
     if tuple(names) == ("-",):
-        texts = filter(None, (line.strip() for line in click.get_text_stream("stdin", errors="replace")))
+        lines = click.open_file("-", errors="replace")
+        texts = (text for line in lines if (text := line.strip()))
     write = _write_json if as_json else _write_sentence
     are_all_names = True
     with lists_of(StateFolder(state)) as (snapshot, _):
@@ -191,7 +203,7 @@ def _write_json(name: str, matches: Sequence[CategoryMatch], version: str, error
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
-def _write_sentence(name: str, matches: Sequence[CategoryMatch], _version: str, error: str | None) -> None:
+def _write_sentence(name: str, matches: Sequence[CategoryMatch], version: str, error: str | None) -> None:
     words = taxonomy().categories
     listed = "; ".join(
         f"{words[match.category].label} ({match.category}), by {match.entry} in {match.source}"
