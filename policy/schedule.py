@@ -36,8 +36,8 @@ class Schedule:
     def next_edge_after(self, at: datetime, zone: ZoneInfo) -> datetime | None:
         """Return the first instant after `at` (aware) when the window opens or closes, in UTC.
 
-        That is when the wall clock reaches a start, an end or midnight, or is put forward or back
-        across one: a window can open twice in the night when an hour is repeated.
+        That is when the wall clock reaches a start or an end, or is put forward or back across one:
+        a window can open twice in the night when an hour is repeated.
         None when the window never changes.
         """
         candidates = (edge for edge in self._candidates(at, zone) if edge > at)
@@ -48,7 +48,7 @@ class Schedule:
         first_day = at.astimezone(zone).date()
         for offset in range(-1, _DAYS_AHEAD + 1):
             day = first_day + timedelta(days=offset)
-            for wall in {time(0), self.starts_at, self.ends_at}:
+            for wall in (self.starts_at, self.ends_at):
                 for fold in (0, 1):
                     yield datetime.combine(day, wall.replace(fold=fold), tzinfo=zone).astimezone(UTC)
         yield from _clock_changes(at.astimezone(UTC), _DAYS_AHEAD, zone)

@@ -61,7 +61,7 @@ class PolicySnapshot:
             return _ADAPTER.validate_json(body)
         except ValidationError as error:
             # Without the values: there are password hashes among them.
-            first = error.errors(include_input=False, include_context=False)[0]
+            first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise SnapshotError(f"the policy snapshot has another form: {where}: {first['msg']}") from None
 
