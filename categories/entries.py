@@ -57,11 +57,20 @@ class KeptSource:
 
 
 class EntriesWriter:
-    """Writes a file of entries, section by section; `close` completes it."""
+    """Writes a file of entries, section by section; nothing can read it before `close`.
+
+    As a context manager it lets go of a file that was not completed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         self.sections: list[Section] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
 
     def write(self, category: str, kind: str, keys: Iterable[str]) -> None:
         """Write one section. Each of `keys` is a key, or several with line ends between them."""

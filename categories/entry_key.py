@@ -31,10 +31,10 @@ def host_key(host: str) -> str:
 
 
 def url_key(host: str, path: str) -> str:
-    """Return the key of a URL: of a canonical host and a path that starts with a slash.
+    """Return the key of a URL: of a canonical host and a path.
 
-    The path is brought to one spelling: dot segments resolved, escapes undone, lower case, single
-    slashes, no query.
+    The path, any text, is brought to one spelling: dot segments resolved, escapes undone, lower case,
+    single slashes, without query and fragment.
     """
     return host_key(host) + _path_key(path)
 
@@ -42,8 +42,11 @@ def url_key(host: str, path: str) -> str:
 def _path_key(path: str) -> str:
     path = path.lower()
     if not _PLAIN_PATH.fullmatch(path):
-        path = unquote(ada_url.URL("http://host" + path).pathname).lower()
-        path = _SLASHES.sub("/", path)
+        # Bytes that are no UTF-8 may come as surrogates, which no URL and no trie can hold.
+        text = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        path = unquote(ada_url.URL(f"http://host/{text.removeprefix('/')}").pathname).lower()
+        # A key is one line of the kept entries.
+        path = _SLASHES.sub("/", path).replace("\n", "%0a")
     return path if path.endswith("/") else path + "/"
 
 

@@ -43,9 +43,12 @@ def named_private_host(url: str) -> str | None:
 
     Whoever wrote such a URL meant it; a public name that leads there is another matter.
     """
-    host = httpx.URL(url).host
     try:
-        is_private = not ip_address(host).is_global
+        host = httpx.URL(url).host
+    except httpx.InvalidURL:
+        return None
+    try:
+        is_private = not _is_public(host)
     except ValueError:
         is_private = host == "localhost"
     return host if is_private else None

@@ -19,7 +19,7 @@ _PLAIN_LINES = re.compile(
 )
 _COMMENT_LINE = re.compile(r"\s*(?:[#!;]|//|$)")
 _TRAILING_COMMENT = re.compile(r"\s+#.*")
-_HOSTS_LINE = re.compile(r"\s*[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*[ \t]+\S")
+_HOSTS_LINE = re.compile(r"\s*[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*[ \t]+[^\s#]")
 _WORD = re.compile(r"\S+")
 # The addresses that a hosts file sends a blocked name to; any other is the name's real one.
 _BLOCKED_TO = frozenset({"0.0.0.0", "127.0.0.1", "::", "::1"})  # noqa: S104

@@ -66,7 +66,7 @@ class CurrentSnapshot:
     def _stamp(self) -> tuple[int, int] | None:
         try:
             stat = (self.folder / _POINTER).stat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return stat.st_ino, stat.st_mtime_ns
 
@@ -79,7 +79,10 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
     ones, and what an interrupted run left behind, are removed. One run at a time, which is for the
     caller to see to.
     """
-    former = _read_pointer(folder)[0] if (folder / _POINTER).exists() else None
+    try:
+        former = _read_pointer(folder)[0]
+    except CategorySnapshotError:
+        former = None
     unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
     try:
         version = compile_snapshot(sources, unfinished, taxonomy())
@@ -88,11 +91,11 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
             _sync(path)
         unfinished.chmod(0o755)
         _sync(unfinished)
-        verify(unfinished)
         target = folder / version
         if not _is_whole(target):
             shutil.rmtree(target, ignore_errors=True)
             unfinished.rename(target)
+            verify(target)
             _sync(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -124,9 +127,10 @@ def publish_starter_if_empty(folder: Path) -> None:
 def _is_whole(target: Path) -> bool:
     """Whether the same content was published before and is still as it was."""
     try:
-        return verify(target) == target.name
+        verify(target)
     except CategorySnapshotError:
         return False
+    return True
 
 
 def _open_current(folder: Path) -> CategorySnapshot:

@@ -52,22 +52,22 @@ def read_edition(
     """
     path = Path(source.location) if fetched is None else fetched
     problems = Problems()
-    writer = EntriesWriter(target)
     category, list_format, is_cut = source.category, LAYOUT_FORMAT, False
-    try:
-        for file in list_files(path):
-            if _HTML.match(file.beginning()):
-                raise SourceError(f"{source.location}: {file.path} looks like a web page, not a list")
-            if not file.name:
-                list_format = PLAIN_FORMAT
-                category = category or words.for_list_category(LAYOUT_FORMAT, source.name) or TOWN_LIST
-            _write_section(file, writer, problems)
-            is_cut = is_cut or file.is_cut
-    except ListFileError as error:
-        raise SourceError(str(error)) from error
-    sections = _with_short_names(writer.sections, source.name)
-    kept = KeptSource(source.name, source.location, category, list_format, at, sections)
-    writer.close(kept)
+    with EntriesWriter(target) as writer:
+        try:
+            for file in list_files(path):
+                if _HTML.match(file.beginning()):
+                    raise SourceError(f"{source.location}: {file.path} looks like a web page, not a list")
+                if not file.name:
+                    list_format = PLAIN_FORMAT
+                    category = category or words.for_list_category(LAYOUT_FORMAT, source.name) or TOWN_LIST
+                _write_section(file, writer, problems)
+                is_cut = is_cut or file.is_cut
+        except ListFileError as error:
+            raise SourceError(str(error)) from error
+        sections = _with_short_names(writer.sections, source.name)
+        kept = KeptSource(source.name, source.location, category, list_format, at, sections)
+        writer.close(kept)
     unused = {
         section.category: words.why_left_out(list_format, section.category) or "no category of the town's"
         for section in sections

@@ -1,7 +1,7 @@
 """A category snapshot: every entry of every source in mapped files that all workers share.
 
-A folder (categories/README.md says what is in its files). Nothing but the manifest is read when it
-is opened; a lookup walks the mapped trie once.
+A folder that is named by its version (categories/README.md says what is in its files). Nothing but
+the manifest is read when it is opened; a lookup walks the mapped trie once.
 """
 
 import hashlib
@@ -66,9 +66,9 @@ class CategorySnapshot:
     sources, `sources` the names of those, `counts` the number of entries per (category, source).
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], version: str, built_at: datetime) -> None:
+    def __init__(self, folder: Path, manifest: dict[str, Any], built_at: datetime) -> None:
         self.folder = folder
-        self.version = version
+        self.version = folder.name
         self.built_at = built_at
         self.meanings: list[Meaning] = [
             tuple((category, source) for category, source in meaning) for meaning in manifest["meanings"]
@@ -87,7 +87,7 @@ class CategorySnapshot:
         `built_at` is the manifest's time of writing unless given. Raises CategorySnapshotError when
         a file is missing, cut or of another version.
         """
-        manifest, version = _read_manifest(path)
+        manifest = _read_manifest(path)
         try:
             for name, expected in manifest["files"].items():
                 size = (path / name).stat().st_size
@@ -95,7 +95,7 @@ class CategorySnapshot:
                     raise CategorySnapshotError(f"{path / name}: {size} bytes, not {expected['bytes']}")
             if built_at is None:
                 built_at = datetime.fromtimestamp((path / MANIFEST).stat().st_mtime, UTC)
-            return cls(path, manifest, version, built_at)
+            return cls(path, manifest, built_at)
         except OSError as error:
             raise CategorySnapshotError(f"{error.filename}: {error.strerror}") from error
 
@@ -147,14 +147,13 @@ class CategorySnapshot:
         self._urls.close()
 
 
-def verify(path: Path) -> str:
-    """Read the snapshot in the folder `path` whole and return its version.
+def verify(path: Path) -> None:
+    """Read the snapshot in the folder `path` whole.
 
     Takes as long as reading its files does, with the interpreter's lock released. Raises
     CategorySnapshotError when a byte is not as it was when the snapshot was made.
     """
-    manifest, version = _read_manifest(path)
-    for name, expected in manifest["files"].items():
+    for name, expected in _read_manifest(path)["files"].items():
         try:
             with (path / name).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -162,7 +161,6 @@ def verify(path: Path) -> str:
             raise CategorySnapshotError(f"{path / name}: {error.strerror}") from error
         if digest != expected["sha256"]:
             raise CategorySnapshotError(f"{path / name}: cut or altered, its digest does not match")
-    return version
 
 
 def version_of(manifest: bytes) -> str:
@@ -170,16 +168,18 @@ def version_of(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()[:12]
 
 
-def _read_manifest(path: Path) -> tuple[dict[str, Any], str]:
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest, the digest of which is the name of its folder."""
     try:
         raw = (path / MANIFEST).read_bytes()
     except OSError as error:
         raise CategorySnapshotError(f"{path / MANIFEST}: {error.strerror}") from error
-    try:
-        manifest = json.loads(raw)
-        found = manifest["format"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise CategorySnapshotError(f"{path / MANIFEST}: not the manifest of a category snapshot") from error
-    if found != FORMAT:
-        raise CategorySnapshotError(f"{path / MANIFEST}: of format {found!r}; this version reads {FORMAT}")
-    return manifest, version_of(raw)
+    if version_of(raw) != path.name:
+        raise CategorySnapshotError(f"{path / MANIFEST}: cut or altered, its digest is not {path.name!r}")
+    manifest: dict[str, Any] = json.loads(raw)
+    if manifest["format"] != FORMAT:
+        raise CategorySnapshotError(
+            f"{path}: a snapshot of format {manifest['format']}, where this version reads {FORMAT}; "
+            "'towngate categories update' makes a new one"
+        )
+    return manifest

@@ -87,6 +87,9 @@ def _update(
     unknown = sorted(set(remove).difference(names))
     if unknown:
         raise UpdateError(f"there is no source {unknown[0]!r} to remove; nothing was changed")
+    twice = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
+    if twice:
+        raise UpdateError(f"source {twice[0]!r} is named twice; nothing was changed")
     if not sources and not remove:
         sources = [_kept_source(name, kept) for name in names]
     if not names:
