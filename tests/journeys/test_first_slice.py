@@ -164,11 +164,14 @@ async def _other_person_is_still_blocked(town: RunningTown, site: str) -> None:
         "password", "set", "parks-head", "--proxy", "--stdin", stdin=password + "\n"
     )
     assert code == 0, output + errors
-    await asyncio.sleep(2)
-    code, page, errors = await run_command(
-        *("curl", "--silent", "--show-error", "--proxy", f"http://{town.proxy}"),
-        *("--proxy-user", f"parks-head:{password}", "--cacert", str(town.town_ca), f"https://{site}/"),
-    )
+    curl = ("curl", "--silent", "--show-error", "--proxy", f"http://{town.proxy}")
+    who = ("--proxy-user", f"parks-head:{password}", "--cacert", str(town.town_ca))
+    async with asyncio.timeout(20):
+        while True:
+            code, page, errors = await run_command(*curl, *who, f"https://{site}/")
+            if "407" not in errors:
+                break
+            await asyncio.sleep(0.2)  # Until the new password has reached the proxy.
     assert code == 0 and "This site is blocked" in page, errors
 
 
