@@ -6,15 +6,16 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import roles
 from admin.visits import NAMES_SHOWN_FOR
-from admin.web.page import admin_of, go_to, is_it, page
+from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import known
 from admin.web.words import visit_status
 
 
 async def policy_page(http_request: Request) -> Response:
-    """Show the running policy's rules; to IT also why a newer document is not in force."""
-    problems = admin_of(http_request).policy_problems if is_it(http_request) else ()
+    """Show the running policy's rules; to those who see visits also why a newer document is not in force."""
+    problems = admin_of(http_request).policy_problems if has_duty(http_request, roles.sees_visits) else ()
     return await page(http_request, "policy.html", problems=problems)
 
 

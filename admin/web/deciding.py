@@ -17,6 +17,7 @@ from admin.asking import (
     State,
     deciders,
     may_stop,
+    took_part,
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import field, person_of, signed_in
@@ -51,6 +52,9 @@ async def decide(http_request: Request, form: FormData) -> Response:
             await admin.deny(session, request_id, _denial(form), seen_step=_step(form))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
+    except ValueError:
+        late = InvalidRequestError("expires_at", "That time is over, or too far away. Choose another")
+        return await _decision(http_request, await _request_of(http_request), late)
     return go_to(f"/decide/{request_id}/done")
 
 
@@ -59,16 +63,9 @@ async def decided_page(http_request: Request) -> Response:
     admin = admin_of(http_request)
     session = signed_in(http_request)
     request = await _request_of(http_request)
-    return await page(
-        http_request,
-        "decided.html",
-        request=request,
-        state=request.state_at(admin.now()),
-        status=status_of(http_request, request),
-        waiting=await admin.to_decide(session),
-        can_stop=may_stop(admin.policy, request, person_of(session)),
-        error=None,
-    )
+    if person_of(session) in deciders(admin.policy, request):
+        return go_to(f"/decide/{request.id}")
+    return await _decided(http_request, request)
 
 
 async def stop(http_request: Request, form: FormData) -> Response:
@@ -79,23 +76,33 @@ async def stop(http_request: Request, form: FormData) -> Response:
     try:
         await admin.stop(session, request_id, _required(form, "reason", "Enter why it ends"))
     except InvalidRequestError as error:
-        request = await _request_of(http_request)
-        return await page(
-            http_request,
-            "decided.html",
-            422,
-            request=request,
-            state=request.state_at(admin.now()),
-            status=status_of(http_request, request),
-            waiting=await admin.to_decide(session),
-            can_stop=True,
-            error=error,
-        )
+        return await _decided(http_request, await _request_of(http_request), error)
     return go_to(f"/decide/{request_id}/done")
 
 
 async def _request_of(http_request: Request) -> AccessRequest:
     return await admin_of(http_request).request_for(signed_in(http_request), http_request.path_params["id"])
+
+
+async def _decided(
+    http_request: Request, request: AccessRequest, error: InvalidRequestError | None = None
+) -> Response:
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    person = person_of(session)
+    return await page(
+        http_request,
+        "decided.html",
+        422 if error else 200,
+        request=request,
+        state=request.state_at(admin.now()),
+        status=status_of(http_request, request),
+        has_answered=person in took_part(admin.policy, request),
+        waiting=await admin.to_decide(session),
+        can_stop=may_stop(admin.policy, request, person),
+        stops="stop" in http_request.query_params,
+        error=error,
+    )
 
 
 async def _decision(

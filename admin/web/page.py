@@ -7,8 +7,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from admin import roles
 from admin.admin_process import AdminProcess
 from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.roles import Permission
 from admin.web import words
 from admin.web.people import People
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
@@ -76,7 +78,7 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
         session=session,
         csrf_token=csrf_token(http_request),
         links=await _links(http_request),
-        it_links=_it_links(http_request),
+        duty_links=_duty_links(http_request),
     )
     response = HTMLResponse(html, status)
     cookies: Cookies = http_request.app.state.cookies
@@ -91,12 +93,12 @@ def go_to(path: str) -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
-def is_it(http_request: Request) -> bool:
-    """Whether the person who signed in is of IT."""
+def has_duty(http_request: Request, may: Permission) -> bool:
+    """Whether the person who signed in may see what needs this permission (`admin.roles`)."""
     session = session_of(http_request)
     if session is None or session.person is None or not session.is_signed_in:
         return False
-    return People(admin_of(http_request).policy).is_in(Approver.IT_SECURITY, session.person)
+    return may(admin_of(http_request).policy, session.person)
 
 
 def status_of(http_request: Request, request: AccessRequest) -> Status:
@@ -129,10 +131,13 @@ async def _links(http_request: Request) -> list[Link]:
     return links
 
 
-def _it_links(http_request: Request) -> list[Link]:
-    if not is_it(http_request):
-        return []
-    return [Link("/today", "Today"), Link("/visits", "Visits"), Link("/exemptions", "Exemptions")]
+def _duty_links(http_request: Request) -> list[Link]:
+    links = []
+    if has_duty(http_request, roles.sees_visits):
+        links += [Link("/today", "Today"), Link("/visits", "Visits")]
+    if has_duty(http_request, roles.sees_all_requests):
+        links.append(Link("/exemptions", "Exemptions"))
+    return links
 
 
 def _deciders(admin: AdminProcess) -> set[str]:

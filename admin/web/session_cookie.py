@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,8 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from admin.admin_process import AdminProcess
 from admin.sessions import Opened, Session
 
-# A longer form is no form of ours.
+# What is larger is no form of ours.
 _MAX_FIELDS = 50
+_MAX_FORM_BYTES = 64 * 1024
 CSRF_FIELD = "csrf_token"
 
 type View = Callable[[Request], Awaitable[Response]]
@@ -125,11 +127,15 @@ def person_of(session: Session) -> str:
 def with_form(view: FormView) -> View:
     """Return a view for POST that reads the form and refuses one that is not of this site.
 
-    1. Origin, where a browser sends it (all do), is ours
-    2. the form carries the session's CSRF token
+    1. it says its size, and is no larger than a form of ours can be
+    2. Origin, where a browser sends it (all do), is ours
+    3. it carries the session's CSRF token
     """
 
     async def checked(http_request: Request) -> Response:
+        size = http_request.headers.get("content-length", "")
+        if not size.isdecimal() or int(size) > _MAX_FORM_BYTES:
+            raise HTTPException(413)
         cookies: Cookies = http_request.app.state.cookies
         origin = http_request.headers.get("origin")
         if origin is not None and origin != cookies.origin:

@@ -4,8 +4,9 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import roles
 from admin.accounts import SignInError, TooManyTriesError
-from admin.web.page import admin_of, go_to, is_it, page
+from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import Cookies, field, session_of
 
 
@@ -14,7 +15,7 @@ async def start(http_request: Request) -> Response:
     session = session_of(http_request)
     if session is None:
         return go_to("/sign-in")
-    if is_it(http_request):
+    if has_duty(http_request, roles.sees_visits):
         return go_to("/today")
     waits = session.is_signed_in and await admin_of(http_request).to_decide(session)
     return go_to("/decide" if waits else "/requests")

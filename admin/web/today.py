@@ -6,9 +6,10 @@ from datetime import datetime, time
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import roles
 from admin.asking import NotAllowedError
 from admin.overview import overview
-from admin.web.page import admin_of, is_it, page
+from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
@@ -18,8 +19,8 @@ async def today_page(http_request: Request) -> Response:
     """Show problems first, then numbers that lead to what they count."""
     admin = admin_of(http_request)
     signed_in(http_request)
-    if not is_it(http_request):
-        raise NotAllowedError("the overview is for IT")
+    if not has_duty(http_request, roles.sees_visits):
+        raise NotAllowedError("the overview is for those who see visits")
     now = admin.now()
     midnight = datetime.combine(now.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
     lists = await asyncio.to_thread(_lists, http_request)

@@ -1,0 +1,196 @@
+"""The admin site as it is served: uvicorn on loopback, a real database, a clock that tests set."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import uvicorn
+
+from admin.accounts import set_password
+from admin.admin_process import AdminProcess, admin_process
+from admin.first_start import make_ready
+from admin.state_folder import StateFolder
+from admin.web.application import create_application
+from policy.ask_token import AskToken
+from policy.decision import Cause, Lane, Verdict
+from policy.visit_record import VisitRecord, new_code
+from tests import people, towns
+
+PASSWORD = "correct horse battery"
+FRIDAY_MORNING = datetime(2026, 3, 6, 15, 14, 7, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """The admin's clock; stands still unless a test moves it."""
+
+    at: datetime = FRIDAY_MORNING
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Site:
+    """A running admin site and what tests do with it."""
+
+    url: str
+    admin: AdminProcess
+    state: StateFolder
+    clock: Clock
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+    accounts: set[str] = field(default_factory=set)
+
+    def client(self) -> httpx.AsyncClient:
+        """Return a browser without a session, which sends Origin as browsers do."""
+        client = httpx.AsyncClient(base_url=self.url, headers={"Origin": self.url})
+        self.clients.append(client)
+        return client
+
+    async def signed_in(self, person: str) -> httpx.AsyncClient:
+        """Return a browser in which a person has signed in."""
+        await self.give_password(person)
+        client = self.client()
+        answer = await post(client, "/sign-in", name=person, password=PASSWORD)
+        assert answer.status_code == 303, answer.text
+        return client
+
+    async def give_password(self, person: str) -> None:
+        """Let a person sign in; once, since hashing a password is slow on purpose."""
+        if person not in self.accounts:
+            self.accounts.add(person)
+            await set_password(
+                self.admin.db, person, PASSWORD, "admin", actor="first start", now=self.clock.at
+            )
+
+    async def asking(self, person: str | None = people.CLERK, **changed: object) -> httpx.AsyncClient:
+        """Return a browser in which an Ask link was followed."""
+        client = self.client()
+        answer = await client.get("/ask", params={"token": self.token(person, **changed)})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    def token(self, person: str | None = people.CLERK, **changed: object) -> str:
+        """Return the token of a block page."""
+        values: dict[str, object] = {
+            "host": "cardroom.example",
+            "category": "gambling",
+            "entry": "cardroom.example",
+            "source": "starter",
+            "rule": "not-town-business",
+            "approval": ("department_head",),
+            "person": person,
+            "device": "FIN-PC-15",
+            "department": "finance",
+            "policy_version": "1",
+            "code": "K7M-4QP",
+            "issued_at": self.clock.at,
+        }
+        return AskToken(**(values | changed)).seal(self.admin.ask_key)  # type: ignore[arg-type]
+
+    async def sent_request(self, person: str = people.CLERK, **changed: object) -> int:
+        """Send a request as this person; return its number."""
+        client = await self.asking(person, **changed)
+        answer = await post(
+            client,
+            f"/ask/{changed.get('code', 'K7M-4QP')}",
+            reason="I need their charity report for the grant file.",
+            duration="week",
+            for_whom="person",
+        )
+        assert answer.status_code == 303, answer.text
+        return int(answer.headers["location"].split("/")[2])
+
+    async def log(self, *records: VisitRecord) -> None:
+        """Bring visits into the log as the proxy does, and wait until they are there."""
+        before = await self._visits()
+        (self.state.spool / f"{new_code()}.visits").write_bytes(b"".join(r.to_line() for r in records))
+        async with asyncio.timeout(20):
+            while await self._visits() < before + len(records):
+                await asyncio.sleep(0.05)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(20):
+            while not holds():
+                await asyncio.sleep(0.05)
+
+    async def _visits(self) -> int:
+        row = await self.admin.db.fetch_one("SELECT count(*) AS visits FROM visit")
+        return row["visits"] if row else 0
+
+
+async def post(
+    client: httpx.AsyncClient, path: str, page: str | None = None, **fields: str
+) -> httpx.Response:
+    """Send a form as its page has it: with the token found in the page."""
+    shown = await client.get(page or path, follow_redirects=True)
+    token = shown.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+    assert token, f"{page or path} has no form: {shown.status_code}"
+    return await client.post(path, data={"csrf_token": token, **fields})
+
+
+def visit(at: datetime = FRIDAY_MORNING - timedelta(minutes=1), **changed: object) -> VisitRecord:
+    """Return the record of the clerk's visit to a gambling site, blocked."""
+    values: dict[str, object] = {
+        "code": new_code(),
+        "started_at": at,
+        "ended_at": at,
+        "address": "127.0.0.1",
+        "person": people.CLERK,
+        "device": "FIN-PC-15",
+        "department": "finance",
+        "scheme": "https",
+        "host": "cardroom.example",
+        "port": 443,
+        "verdict": Verdict.BLOCK,
+        "lane": Lane.BLOCK,
+        "cause": Cause.RULE,
+        "rule": "not-town-business",
+        "exemption": None,
+        "category": "gambling",
+        "entry": "cardroom.example",
+        "source": "starter",
+        "refusal": None,
+        "bytes_up": 0,
+        "bytes_down": 0,
+        "policy_sequence": 1,
+        "policy_version": "1",
+        "category_version": "1",
+    }
+    return VisitRecord(**(values | changed))  # type: ignore[arg-type]
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn inside a test: signals are pytest's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@pytest.fixture
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Return the site of the tests' town, running; everyone has the same password."""
+    state = StateFolder(tmp_path_factory.mktemp("state"))
+    make_ready(state, towns.DOCUMENT)
+    clock = Clock()
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    async with admin_process(state, url, clock) as admin:
+        config = uvicorn.Config(create_application(admin, url), log_config=None, access_log=False)
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        site = Site(url, admin, state, clock)
+        try:
+            yield site
+        finally:
+            for client in site.clients:
+                await client.aclose()
+            server.should_exit = True
+            await serving

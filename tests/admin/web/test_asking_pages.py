@@ -1,0 +1,179 @@
+"""Asking through the pages: the link, the form, and what becomes of a request."""
+
+from datetime import timedelta
+
+import pytest
+
+from policy.ask_token import LIFETIME
+from tests import people
+from tests.admin.web.conftest import Site, post, visit
+
+FILLED_IN = {"reason": "For the grant file.", "duration": "week", "for_whom": "person"}
+
+
+async def test_ask_link_fills_the_form_in_and_leaves_the_address(site: Site) -> None:
+    client = site.client()
+    answer = await client.get("/ask", params={"token": site.token()})
+    assert answer.headers["location"] == "/ask/K7M-4QP"
+    form = (await client.get("/ask/K7M-4QP")).text
+    for said in ("Ask for access to cardroom.example", "Gambling", "Prohibited Uses 5 and 18", "Asking as"):
+        assert said in form
+
+
+async def test_ask_link_sends_nothing_by_itself(site: Site) -> None:
+    await site.asking()
+    head = await site.signed_in(people.HEAD)
+    assert "Nothing to decide" in (await head.get("/decide")).text
+
+
+async def test_form_may_be_sent_long_after_its_link_grew_old(site: Site) -> None:
+    client = await site.asking()
+    site.clock.at += LIFETIME * 4
+    answer = await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    assert answer.status_code == 303
+    sent = await client.get(answer.headers["location"])
+    assert "Request sent" in sent.text and "REQ-1" in sent.text
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "said"),
+    [
+        (LIFETIME - timedelta(seconds=1), 303, ""),
+        (LIFETIME, 410, "This link is over 15 minutes old"),
+    ],
+)
+async def test_old_link_says_to_open_the_site_again(
+    age: timedelta, status: int, said: str, site: Site
+) -> None:
+    token = site.token(issued_at=site.clock.at - age)
+    answer = await site.client().get("/ask", params={"token": token})
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda t: t[:-9], lambda t: "e" + t, lambda _t: "", lambda _t: "a.b.c" * 2000]
+)
+async def test_damaged_link_is_refused(damage: object, site: Site) -> None:
+    assert callable(damage)
+    answer = await site.client().get("/ask", params={"token": damage(site.token())})
+    assert answer.status_code == 400
+    assert "This link is not whole" in answer.text
+
+
+async def test_link_followed_in_one_browser_opens_no_form_in_another(site: Site) -> None:
+    await site.asking()
+    other = await site.asking(code="H7M-4QP")
+    assert (await other.get("/ask/K7M-4QP")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"reason": "  "}, "Enter what you need it for"),
+        ({"reason": "x" * 501}, "500"),
+        ({"duration": "forever"}, "Choose for how long you need it"),
+        ({"for_whom": ""}, "Choose for whom you ask"),
+    ],
+)
+async def test_form_comes_back_filled_in_when_a_field_is_wrong(
+    changed: dict[str, str], said: str, site: Site
+) -> None:
+    answer = await post(await site.asking(), "/ask/K7M-4QP", **(FILLED_IN | changed))
+    assert answer.status_code == 422
+    assert answer.text.count(said) >= 2, "said on top, and again at the field"
+    (field,) = changed
+    assert f'href="#{field}"' in answer.text and f'id="{field}"' in answer.text
+    if field != "reason":
+        assert "For the grant file." in answer.text
+
+
+async def test_asking_twice_leads_to_the_request_that_is_open(site: Site) -> None:
+    client = await site.asking()
+    await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    answer = await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    assert answer.headers["location"] == "/requests/1"
+
+
+async def test_colleague_is_told_that_someone_has_asked(site: Site) -> None:
+    await site.sent_request()
+    colleague = await site.asking(people.HEAD, code="H7M-4QP")
+    assert "Someone in Finance has asked for this site" in (await colleague.get("/ask/H7M-4QP")).text
+
+
+async def test_heads_own_request_goes_to_the_town_administrator(site: Site) -> None:
+    form = (await (await site.asking(people.HEAD)).get("/ask/K7M-4QP")).text
+    assert "The town administrator" in form
+    assert "Your department head" not in form
+
+
+async def test_at_a_shared_computer_one_signs_in_to_ask(site: Site) -> None:
+    client = await site.asking(person=None)
+    asked = await client.get("/ask/K7M-4QP")
+    assert asked.headers["location"] == "/sign-in?next=/ask/K7M-4QP"
+    await site.give_password(people.CLERK)
+    await post(client, "/sign-in", name=people.CLERK, password="correct horse battery", next="/ask/K7M-4QP")
+    assert "Asking as <b>Clerk</b>" in (await client.get("/ask/K7M-4QP")).text
+
+
+async def test_site_that_nobody_can_allow_has_a_phone_and_no_form(site: Site) -> None:
+    form = (await (await site.asking(approval=())).get("/ask/K7M-4QP")).text
+    assert "Nobody can be asked to open this site" in form and "K7M-4QP" in form
+    assert "Send request" not in form
+
+
+async def test_asker_takes_a_request_back(site: Site) -> None:
+    client = await site.asking()
+    await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    answer = await post(client, "/requests/1/withdraw", "/requests/1")
+    assert answer.status_code == 303
+    assert "<h1" in (shown := (await client.get("/requests/1")).text) and "Withdrawn" in shown
+    assert "Withdraw the request" not in shown
+
+
+async def test_request_is_seen_by_those_concerned_and_by_no_one_else(site: Site) -> None:
+    number = await site.sent_request()
+    for person, status in (
+        (people.CLERK, 200),
+        (people.HEAD, 200),
+        (people.IT, 200),
+        (people.HELP_DESK, 200),
+        (people.PARKS_HEAD, 404),
+    ):
+        client = await site.signed_in(person)
+        assert (await client.get(f"/requests/{number}")).status_code == status, person
+    assert (await site.client().get(f"/requests/{number}")).status_code == 303
+
+
+async def test_what_was_stopped_here_can_be_asked_for(site: Site) -> None:
+    await site.log(visit(code="S7M-4QP", host="www.cardroom.example"))
+    client = await site.signed_in(people.CLERK)
+    page = await client.get("/stopped")
+    assert "www.cardroom.example" in page.text and "Listed as Gambling" in page.text
+    answer = await post(client, "/stopped/1/ask", "/stopped")
+    assert answer.headers["location"] == "/ask/S7M-4QP"
+    assert (await post(client, "/ask/S7M-4QP", **FILLED_IN)).status_code == 303
+
+
+async def test_what_was_stopped_elsewhere_is_neither_shown_nor_asked_for(site: Site) -> None:
+    await site.log(visit(person=people.PARKS_HEAD, device="PRK-PC-2", department="parks"))
+    await site.log(visit(site.clock.at - timedelta(minutes=16)))
+    client = await site.signed_in(people.CLERK)
+    assert "Nothing was stopped here" in (await client.get("/stopped")).text
+    assert (await post(client, "/stopped/1/ask", "/stopped")).status_code == 404
+
+
+async def test_markup_in_host_and_reason_is_shown_as_text(site: Site) -> None:
+    markup = "<script>alert(1)</script>"
+    client = await site.asking(entry=markup, source=markup, category=markup)
+    await post(client, "/ask/K7M-4QP", **(FILLED_IN | {"reason": markup}))
+    head = await site.signed_in(people.HEAD)
+    for browser, path in (
+        (client, "/ask/K7M-4QP"),
+        (client, "/requests/1"),
+        (head, "/decide"),
+        (head, "/decide/1"),
+    ):
+        page = (await browser.get(path)).text
+        assert markup not in page, path
+        assert "&lt;script&gt;" in page, path

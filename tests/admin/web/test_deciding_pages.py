@@ -1,0 +1,195 @@
+"""Deciding through the pages, and who is told why they may not."""
+
+import asyncio
+from datetime import timedelta
+
+from tests import people
+from tests.admin.web.conftest import PASSWORD, Site, post, visit
+
+
+async def test_head_sees_what_a_decision_needs(site: Site) -> None:
+    await site.log(*(visit(site.clock.at - timedelta(days=n)) for n in range(6)))
+    await site.sent_request()
+    page = (await (await site.signed_in(people.HEAD)).get("/decide/1")).text.replace("\u00a0", " ")
+    for said in (
+        "Allow cardroom.example for Clerk?",
+        "I need their charity report for the grant file.",
+        "Gambling",
+        "No known risk",
+        "6 tries, under 3 people",
+        "never asked",
+        "Allow until",
+    ):
+        assert said in page, said
+
+
+async def test_reach_of_three_people_is_counted(site: Site) -> None:
+    await site.log(*(visit(person=None, device=f"FIN-PC-{n}") for n in range(3)))
+    await site.sent_request()
+    page = (await (await site.signed_in(people.HEAD)).get("/decide/1")).text.replace("\u00a0", " ")
+    assert "3 tries, 3 people" in page
+
+
+async def test_access_ends_at_the_very_time_that_was_on_the_button(site: Site) -> None:
+    await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get("/decide/1")).text
+    on_button = page.partition('name="expires_at" value="')[2].partition('"')[0]
+    site.clock.at += timedelta(minutes=7)
+    answer = await post(head, "/decide/1", answer="allow", step="0", expires_at=on_button)
+    assert answer.headers["location"] == "/decide/1/done"
+    granted = await site.admin.db.fetch_one("SELECT expires_at FROM exemption")
+    assert granted is not None and granted["expires_at"] == 1773411247_000
+    assert "Open now, until" in (await head.get("/decide/1/done")).text
+
+
+async def test_time_that_has_passed_meanwhile_is_asked_for_again(site: Site) -> None:
+    await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    past = site.clock.at.isoformat()
+    for expires_at in (past, "soon", "2026-03-07T10:00:00", "2199-01-01T00:00:00+00:00"):
+        answer = await post(head, "/decide/1", answer="allow", expires_at=expires_at)
+        assert answer.status_code == 422
+        assert 'id="expires_at"' in answer.text
+    assert "Waiting for you" in (await head.get("/requests/1")).text
+
+
+async def test_not_allowing_needs_a_reason_which_the_asker_reads(site: Site) -> None:
+    client = await site.asking()
+    await post(client, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
+    head = await site.signed_in(people.HEAD)
+    answer = await post(head, "/decide/1", answer="deny", reason="", other_reason=" ")
+    assert answer.status_code == 422
+    assert "Choose a reason, or enter one" in answer.text
+    answer = await post(head, "/decide/1", answer="deny", reason="", other_reason="Ask Parks for theirs")
+    assert answer.status_code == 303
+    page = (await client.get("/requests/1")).text
+    assert "Not approved" in page and "Ask Parks for theirs" in page
+
+
+async def test_no_one_decides_on_their_own_request(site: Site) -> None:
+    await site.sent_request(people.HEAD)
+    head = await site.signed_in(people.HEAD)
+    shown = await head.get("/decide/1")
+    assert shown.status_code == 403
+    assert "This is your own request" in shown.text and "the town administrator" in shown.text
+    answer = await post(head, "/decide/1", "/requests", answer="deny", reason="Use another site")
+    assert answer.status_code == 403
+    assert "This is your own request" in answer.text
+    assert await _refused_moves(site) == [people.HEAD]
+
+
+async def test_head_of_parks_cannot_decide_on_a_request_from_finance(site: Site) -> None:
+    await site.sent_request()
+    parks = await site.signed_in(people.PARKS_HEAD)
+    assert (await parks.get("/decide/1")).status_code == 404
+    answer = await post(parks, "/decide/1", "/decide", answer="deny", reason="Use another site")
+    assert answer.status_code == 403
+    assert "the department head" in answer.text
+    assert await _refused_moves(site) == [people.PARKS_HEAD]
+
+
+async def test_browser_that_only_asked_decides_nothing(site: Site) -> None:
+    client = await site.asking(people.HEAD)
+    await site.sent_request()
+    answer = await post(client, "/decide/1", "/ask/K7M-4QP", answer="deny", reason="Use another site")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+    assert "Waiting for" in (await (await site.signed_in(people.CLERK)).get("/requests/1")).text
+
+
+async def test_second_answer_is_told_who_was_first(site: Site) -> None:
+    await site.sent_request(people.HEAD)
+    first = await site.signed_in(people.ADMINISTRATOR)
+    second = await site.signed_in(people.ADMINISTRATOR)
+    assert (
+        await post(first, "/decide/1", answer="deny", step="0", reason="Use another site")
+    ).status_code == 303
+    late = await post(
+        second,
+        "/decide/1",
+        "/decide",
+        answer="allow",
+        step="0",
+        expires_at=(site.clock.at + timedelta(hours=1)).isoformat(),
+    )
+    assert late.status_code == 409
+    for said in ("Already decided", "did not allow this", "Nothing changed"):
+        assert said in late.text
+
+
+async def test_of_two_answers_at_once_one_counts(site: Site) -> None:
+    await site.sent_request()
+    browsers = [await site.signed_in(people.HEAD) for _ in range(2)]
+    answers = await asyncio.gather(
+        *(
+            post(browser, "/decide/1", "/decide", answer="deny", step="0", reason="Use another site")
+            for browser in browsers
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+
+
+async def test_reloading_the_page_after_a_decision_decides_nothing(site: Site) -> None:
+    await site.sent_request()
+    await site.sent_request(code="H7M-4QP", host="otherroom.example")
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/decide/1", answer="deny", step="0", reason="Use another site")
+    for _ in range(2):
+        page = await head.get("/decide/1/done")
+        assert page.status_code == 200
+    assert "Next request (1)" in page.text
+    assert (await head.get("/decide/1")).headers["location"] == "/decide/1/done"
+
+
+async def test_access_is_stopped_with_a_reason(site: Site) -> None:
+    await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    expires_at = (site.clock.at + timedelta(days=7)).isoformat()
+    await post(head, "/decide/1", answer="allow", step="0", expires_at=expires_at)
+    it = await site.signed_in(people.IT)
+    listed = (await it.get("/exemptions")).text
+    assert "cardroom.example" in listed and "/decide/1/done?stop=yes" in listed
+    answer = await post(it, "/decide/1/stop", "/decide/1/done?stop=yes", reason="")
+    assert answer.status_code == 422 and "Enter why it ends" in answer.text
+    answer = await post(
+        it, "/decide/1/stop", "/decide/1/done?stop=yes", reason="It spreads harmful software."
+    )
+    assert answer.status_code == 303
+    clerk = await site.signed_in(people.CLERK)
+    page = (await clerk.get("/requests/1")).text
+    assert "Stopped by IT" in page and "It spreads harmful software." in page
+    assert "Nothing is open" in (await it.get("/exemptions")).text
+
+
+async def test_security_risk_is_shown_as_one(site: Site) -> None:
+    await site.sent_request(
+        category="phishing", host="phish.example", rule="security-risk", approval=("it_security",)
+    )
+    page = (await (await site.signed_in(people.IT)).get("/decide/1")).text
+    assert "A known security risk" in page and "No known risk" not in page
+
+
+async def test_second_approver_is_named_and_asked_after_the_first(site: Site) -> None:
+    await site.sent_request(approval=("department_head", "it_security"))
+    head = await site.signed_in(people.HEAD)
+    assert "Then IT security decides" in (await head.get("/decide/1")).text
+    expires_at = (site.clock.at + timedelta(days=7)).isoformat()
+    await post(head, "/decide/1", answer="allow", step="0", expires_at=expires_at)
+    assert "Your answer is recorded" in (await head.get("/decide/1/done")).text
+    it = await site.signed_in(people.IT)
+    assert "cardroom.example" in (await it.get("/decide")).text
+    await post(it, "/decide/1", answer="allow", step="1", expires_at=expires_at)
+    assert "Open now, until" in (await it.get("/decide/1/done")).text
+
+
+async def test_pages_of_it_are_for_it(site: Site) -> None:
+    head = await site.signed_in(people.HEAD)
+    for path in ("/today", "/visits", "/visits/1/why", "/exemptions"):
+        assert (await head.get(path)).status_code == 403, path
+    assert PASSWORD not in (await head.get("/visits")).text
+
+
+async def _refused_moves(site: Site) -> list[str]:
+    rows = await site.admin.db.fetch_all("SELECT actor FROM event WHERE kind = 'request.move_refused'")
+    return [row["actor"] for row in rows]

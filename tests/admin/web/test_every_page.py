@@ -1,0 +1,214 @@
+"""Every page in a real browser: light and dark, wide and on a phone, looked over by axe."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, ConsoleMessage, Page
+
+from policy.decision import Cause, Lane, Verdict
+from tests import people
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
+from tests.browsing import StartBrowser, violations
+
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 640}
+LONG_HOST = ("a-very-long-label-that-never-ends." * 8)[:240] + ".example"
+
+
+class Look:
+    """Opens pages and notes what is wrong with them."""
+
+    def __init__(
+        self, context: BrowserContext, page: Page, site: Site, screenshots: Path, *, keeps_screenshots: bool
+    ) -> None:
+        self.context = context
+        self.page = page
+        self.site = site
+        self.screenshots = screenshots
+        self.keeps_screenshots = keeps_screenshots
+        self.wrong: list[str] = []
+        page.on("console", self._heed)
+
+    def _heed(self, said: ConsoleMessage) -> None:
+        # An error page's own status is named there, too; `at` looks at that.
+        if said.type == "error" and not said.text.startswith("Failed to load resource: the server responded"):
+            self.wrong.append(f"console: {said.text}")
+
+    async def use(self, client: httpx.AsyncClient) -> None:
+        """Go on in another browser's session."""
+        host = urlsplit(self.site.url).hostname
+        await self.context.clear_cookies()
+        await self.context.add_cookies(
+            [
+                {"name": c.name, "value": c.value or "", "domain": host, "path": "/"}
+                for c in client.cookies.jar
+            ]
+        )
+
+    async def at(self, name: str, path: str, status: int = 200) -> None:
+        """Look at one page in every way."""
+        page = self.page
+        await page.set_viewport_size(DESKTOP)
+        answer = await page.goto(self.site.url + path)
+        assert answer is not None
+        if answer.status != status:
+            self.wrong.append(f"{path}: answered {answer.status}, not {status}")
+        heading = await page.locator("h1").all_inner_texts()
+        title = await page.title()
+        if len(heading) != 1 or " ".join(heading[0].split()) not in " ".join(title.split()):
+            self.wrong.append(f"{path}: heading {heading}, title {title!r}")
+        for size in (DESKTOP, PHONE):
+            await page.set_viewport_size(size)
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)
+                self.wrong += [
+                    f"{path} {scheme} {size['width']}: {found}" for found in await violations(page)
+                ]
+                if self.keeps_screenshots:
+                    file = self.screenshots / f"{name}-{scheme}-{size['width']}.png"
+                    await page.screenshot(path=file, full_page=True)
+        for width in (360, 320):
+            await page.set_viewport_size({"width": width, "height": 640})
+            needed = await page.evaluate("document.documentElement.scrollWidth")
+            # The stock style hides what overflows the body: it is looked for element by element.
+            cut = await page.evaluate(_CUT_ELEMENTS)
+            if needed > width or cut:
+                self.wrong.append(f"{path} at {width} px: needs {needed} px; cut: {cut}")
+
+
+_CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")]
+    .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+        && e.checkVisibility() && !e.closest(".usa-sr-only, .usa-skipnav, thead"))
+    .map((e) => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture
+async def look(
+    browser: StartBrowser, site: Site, screenshots: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Look]:
+    """Return a browser to look at pages with; the test fails if one of them was not clean."""
+    chromium = await browser()
+    context = await chromium.new_context(reduced_motion="reduce")
+    keeps_screenshots = request.config.getoption("--screenshots") is not None
+    look = Look(context, await context.new_page(), site, screenshots, keeps_screenshots=keeps_screenshots)
+    yield look
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+async def test_pages_for_everyone_are_clean(site: Site, look: Look) -> None:
+    await look.at("sign-in", "/sign-in")
+    await look.at("policy", "/policy")
+    await look.at("recorded", "/recorded")
+    await look.at("not-found", "/nowhere", 404)
+    await look.at("old-link", f"/ask?token={_old_token(site)}", 410)
+    await look.at("cut-link", "/ask?token=abc", 400)
+
+
+async def test_pages_for_an_asker_are_clean(site: Site, look: Look) -> None:
+    await site.log(
+        visit(), visit(host=LONG_HOST, entry=LONG_HOST), visit(cause=Cause.UNREACHABLE, category=None)
+    )
+    asker = await site.asking()
+    await look.use(asker)
+    await look.at("requests-empty", "/requests")
+    await look.at("ask", "/ask/K7M-4QP")
+    await look.at("stopped", "/stopped")
+    await post(
+        asker, "/ask/K7M-4QP", reason="I need their charity report.", duration="week", for_whom="person"
+    )
+    await look.at("sent", "/requests/1/sent")
+    await look.at("request-waiting", "/requests/1")
+    await _answer(site, 1, "allow")
+    await look.at("request-allowed", "/requests/1")
+    site.clock.at += timedelta(days=6, hours=12)
+    await look.at("request-ends-soon", "/requests/1")
+    await look.at("requests", "/requests")
+
+
+async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:
+    head = await site.signed_in(people.HEAD)
+    await look.use(head)
+    await look.at("decide-empty", "/decide")
+    await site.log(*(visit(FRIDAY_MORNING - timedelta(days=n)) for n in range(6)))
+    await site.sent_request()
+    await site.sent_request(host=LONG_HOST, code="H7M-4QP", approval=("department_head", "it_security"))
+    await look.at("decide-list", "/decide")
+    await look.at("decide", "/decide/1")
+    await look.at("decide-long-host", "/decide/2")
+    await _answer(site, 1, "allow")
+    await look.at("decided-allowed", "/decide/1/done")
+    await _answer(site, 2, "deny")
+    await look.at("decided-denied", "/decide/2/done")
+    await site.sent_request(people.HEAD, code="J7M-4QP")
+    await look.at("not-allowed", "/visits", 403)
+
+
+async def test_pages_for_it_are_clean(site: Site, look: Look) -> None:
+    await look.use(await site.signed_in(people.IT))
+    await look.at("visits-empty", "/visits?host=nowhere.example")
+    await look.at("exemptions-empty", "/exemptions")
+    at = FRIDAY_MORNING
+    await site.log(
+        visit(at - timedelta(minutes=1), code="K7M-4QP"),
+        visit(
+            at - timedelta(minutes=2),
+            host="library.example",
+            verdict=Verdict.ALLOW,
+            lane=Lane.TUNNEL,
+            cause=Cause.DEFAULT,
+            rule=None,
+            category=None,
+            entry=None,
+            source=None,
+            bytes_up=48_213,
+            bytes_down=1_431_000_000,
+            ended_at=at + timedelta(hours=1, minutes=5),
+        ),
+        visit(
+            at - timedelta(minutes=3), host="phish.example", category="phishing", cause=Cause.SECURITY_RISK
+        ),
+        visit(at - timedelta(minutes=4), host=LONG_HOST, person=None, device=None, address="10.10.20.7"),
+        visit(at - timedelta(days=1), cause=Cause.UNREACHABLE, refusal="the name is not known", rule=None),
+        *(
+            visit(at - timedelta(days=2, minutes=n), category="shopping", host="shop.example")
+            for n in range(4)
+        ),
+    )
+    await site.sent_request()
+    await site.sent_request(host=LONG_HOST, code="H7M-4QP")
+    await _answer(site, 1, "allow")
+    await _answer(site, 2, "allow")
+    await look.at("today", "/today")
+    await look.at("visits", "/visits")
+    await look.at("visits-filtered", "/visits?span=week&department=finance&verdict=block")
+    await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
+    await look.at("names", "/visits/names")
+    await look.at("why", "/visits/1/why")
+    await look.at("exemptions", "/exemptions")
+    (site.state.policy_document).write_text("town: {name: Nowhere}\n")
+    await site.until(lambda: bool(site.admin.policy_problems))
+    await look.at("policy-problems", "/policy")
+    await look.at("today-problems", "/today")
+    await look.page.goto(site.url + "/visits")
+    await look.page.locator("#visits summary").first.click()
+    await look.page.set_viewport_size(DESKTOP)
+    await look.page.screenshot(path=look.screenshots / "visits-row-1280.png")
+    look.wrong += await violations(look.page)
+
+
+def _old_token(site: Site) -> str:
+    return site.token(issued_at=site.clock.at - timedelta(minutes=16))
+
+
+async def _answer(site: Site, number: int, answer: str) -> None:
+    head = await site.signed_in(people.HEAD)
+    fields: Mapping[str, str] = {
+        "allow": {"expires_at": (site.clock.at + timedelta(days=7)).isoformat()},
+        "deny": {"reason": "Not needed for work"},
+    }[answer]
+    done = await post(head, f"/decide/{number}", answer=answer, step="0", **fields)
+    assert done.status_code == 303, done.text

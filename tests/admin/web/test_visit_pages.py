@@ -1,0 +1,167 @@
+"""The visit log's pages: filters, names behind a reason, why, and the day's numbers."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from policy.decision import Cause, Lane, Verdict
+from policy.visit_record import VisitRecord
+from tests import people
+from tests.admin.web.conftest import Site, post, visit
+
+
+def allowed(host: str = "library.example", **changed: object) -> VisitRecord:
+    values: dict[str, object] = {
+        "verdict": Verdict.ALLOW,
+        "lane": Lane.TUNNEL,
+        "cause": Cause.DEFAULT,
+        "rule": None,
+        "category": None,
+        "entry": None,
+        "source": None,
+    }
+    return visit(host=host, **(values | changed))
+
+
+def hosts(page: str) -> list[str]:
+    return re.findall(r'<th role="rowheader" scope="row" class="site">([^<]+)</th>', page)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", ["cardroom.example", "library.example", "shop.example"]),
+        ("verdict=block", ["cardroom.example", "shop.example"]),
+        ("verdict=allow", ["library.example"]),
+        ("department=parks", ["shop.example"]),
+        ("category=gambling", ["cardroom.example"]),
+        ("host=EXAMPLE.", []),
+        ("host=Library.Example.", ["library.example"]),
+        ("code=k7m-4qp", ["cardroom.example"]),
+        ("rule=not-town-business&department=finance", ["cardroom.example"]),
+        ("span=hour", ["cardroom.example", "library.example"]),
+        ("span=today", ["cardroom.example", "library.example", "shop.example"]),
+    ],
+)
+async def test_address_holds_the_filters(query: str, shown: list[str], site: Site) -> None:
+    at = site.clock.at
+    await site.log(
+        visit(at - timedelta(minutes=1), code="K7M-4QP"),
+        allowed(at=at - timedelta(minutes=2)),
+        visit(
+            at - timedelta(hours=3), host="shop.example", category="shopping", department="parks", person=None
+        ),
+    )
+    page = await (await site.signed_in(people.IT)).get(f"/visits?{query}")
+    assert page.status_code == 200
+    if query == "host=EXAMPLE.":
+        # A filter by host covers its subdomains.
+        shown = ["cardroom.example", "library.example", "shop.example"]
+    assert hosts(page.text) == shown
+
+
+@pytest.mark.parametrize("query", ["host=a%20b", "verdict=maybe"])
+async def test_filter_that_means_nothing_is_named(query: str, site: Site) -> None:
+    page = await (await site.signed_in(people.IT)).get(f"/visits?{query}")
+    assert page.status_code == 422
+    assert "usa-alert--error" in page.text
+
+
+async def test_no_match_says_what_to_do(site: Site) -> None:
+    page = await (await site.signed_in(people.IT)).get("/visits?category=adult")
+    assert "No visits match. Remove a filter or widen the time." in page.text
+
+
+async def test_older_rows_follow_without_gap_or_repetition(site: Site) -> None:
+    at = site.clock.at
+    await site.log(*(visit(at - timedelta(seconds=n), host=f"h{n}.example") for n in range(120)))
+    it = await site.signed_in(people.IT)
+    seen: list[str] = []
+    path = "/visits?category=gambling"
+    while path:
+        page = (await it.get(path)).text
+        seen += hosts(page)
+        found = re.search(r'href="([^"]+)">Older', page)
+        path = found[1].replace("&amp;", "&") if found else ""
+    assert seen == [f"h{n}.example" for n in range(120)]
+
+
+async def test_names_are_hidden_until_a_reason_is_given_which_is_logged(site: Site) -> None:
+    await site.log(visit())
+    it = await site.signed_in(people.IT)
+    page = (await it.get("/visits")).text
+    assert "Names are hidden" in page and "Clerk" not in page and "127.0.0.1" not in page
+    assert "Finance, person" in page
+    refused = await post(it, "/visits/names", reason=" ", case="", next="/visits?host=cardroom.example")
+    assert refused.status_code == 422 and "Enter why you need the names" in refused.text
+    answer = await post(
+        it, "/visits/names", reason="Ticket 7", case="T-7", next="/visits?host=cardroom.example"
+    )
+    assert answer.headers["location"] == "/visits?host=cardroom.example"
+    page = (await it.get("/visits")).text
+    assert "Finance, Clerk" in page and "FIN-PC-15" in page
+    event = await site.admin.db.fetch_one("SELECT actor, details FROM event WHERE kind = 'names.shown'")
+    assert event is not None and event["actor"] == people.IT and "Ticket 7" in event["details"]
+    site.clock.at += timedelta(minutes=30)
+    assert "Clerk" not in (await it.get("/visits")).text
+
+
+async def test_search_by_person_asks_for_the_reason_first(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    answer = await it.get(f"/visits?person={people.CLERK}")
+    assert answer.headers["location"].startswith("/visits/names?next=")
+
+
+async def test_help_desk_sees_visits_and_no_names(site: Site) -> None:
+    await site.log(visit())
+    helper = await site.signed_in(people.HELP_DESK)
+    assert (await helper.get("/visits")).status_code == 200
+    assert (await post(helper, "/visits/names", reason="Ticket 7")).status_code == 403
+
+
+async def test_why_shows_every_step_and_the_one_that_decided(site: Site) -> None:
+    await site.log(visit(policy_version=site.admin.policy.version))
+    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text.replace("\u00a0", " ")
+    assert "Why cardroom.example was blocked" in page
+    assert "Finance on Fri, March 6, 10:13 AM" in re.sub(r"<[^>]+>", "", page)
+    assert page.count('class="steps__hit"') == 1
+    hit = page.partition('class="steps__hit"')[2].partition("</li>")[0]
+    assert "Rule not-town-business" in hit and "this one" in hit
+    assert "Clerk" not in page
+    assert "Today the answer is another" not in page
+
+
+async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> None:
+    await site.log(allowed("cardroom.example"))
+    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    assert "Today the answer is another" in page and "Now it would be blocked" in page
+
+
+async def test_why_of_a_visit_that_is_not_there_is_not_found(site: Site) -> None:
+    assert (await (await site.signed_in(people.IT)).get("/visits/7/why")).status_code == 404
+
+
+async def test_numbers_of_today_begin_at_the_towns_midnight(site: Site) -> None:
+    at = site.clock.at
+    await site.log(
+        visit(at - timedelta(minutes=1)),
+        allowed(at=at - timedelta(hours=10)),
+        visit(at - timedelta(hours=11)),  # yesterday in the town, today in UTC
+    )
+    await site.sent_request()
+    page = (await (await site.signed_in(people.IT)).get("/today")).text
+    assert re.findall(r"<b>([\d,]+)</b>", page.partition('class="numbers"')[2]) == ["2", "1", "1", "0"]
+    assert "All is well" in page
+
+
+async def test_problem_of_the_policy_is_shown_to_it_alone(site: Site) -> None:
+    document = site.state.policy_document
+    document.write_text(document.read_text().replace("gambling", "gambing"))
+    await site.until(lambda: bool(site.admin.policy_problems))
+    it, head = await site.signed_in(people.IT), await site.signed_in(people.HEAD)
+    assert "The running policy stays" in (await it.get("/today")).text
+    page = (await it.get("/policy")).text
+    assert "gambing" in page and "nearest: &#39;gambling&#39;" in page
+    assert "gambing" not in (await head.get("/policy")).text
+    assert "Not open" in (await head.get("/policy")).text

@@ -1,0 +1,162 @@
+"""Times, amounts and states as the pages say them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.web.words import Times, amount, host, lasted, number, request_status, visit_status
+from policy.decision import Cause, Verdict
+from policy.town_policy import Approver, Policy, Town
+
+NOW = datetime(2026, 3, 6, 15, 14, tzinfo=UTC)
+TIMES = Times(ZoneInfo("America/New_York"), NOW)
+REQUEST = AccessRequest(
+    id=123,
+    state=State.SUBMITTED,
+    host="cardroom.example",
+    person="clerk",
+    department="finance",
+    for_whom=ForWhom.PERSON,
+    reason="For the grant file.",
+    duration=Duration.WEEK,
+    rule="not-town-business",
+    category="gambling",
+    entry="cardroom.example",
+    source="starter",
+    code="K7M-4QP",
+    policy_version="1",
+    browser=None,
+    chain=(Approver.DEPARTMENT_HEAD,),
+    step=0,
+    submitted_at=NOW,
+    due_at=NOW + timedelta(days=1),
+    decided_at=None,
+    decided_by=None,
+    note=None,
+    exemption=None,
+    expires_at=None,
+)
+
+
+def plain(text: object) -> str:
+    return str(text).partition(">")[2].partition("<")[0] if str(text).startswith("<time") else str(text)
+
+
+def test_moment_is_in_the_towns_zone_and_never_breaks() -> None:
+    said = TIMES.moment(datetime(2026, 3, 6, 22, 0, tzinfo=UTC))
+    assert said == '<time datetime="2026-03-06T22:00:00Z">Fri,\u00a0March\u00a06,\u00a05\u00a0PM</time>'
+
+
+def test_moment_of_another_year_says_the_year() -> None:
+    assert "2025" in plain(TIMES.moment(datetime(2025, 12, 31, 17, 0, tzinfo=UTC)))
+    # New Year's Eve in the town, though it is January in UTC.
+    assert "2027" not in plain(TIMES.moment(datetime(2027, 1, 1, 2, 0, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (timedelta(hours=2), "today, 12:14 PM"),
+        (timedelta(hours=26), "tomorrow, 12:14 PM"),
+        (timedelta(days=4), "Tue, March 10, 11:14 AM"),
+    ],
+)
+def test_near_says_today_and_tomorrow_by_the_towns_calendar(after: timedelta, said: str) -> None:
+    assert plain(TIMES.near(NOW + after)).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "said"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (1449, "1.4 kB"),
+        (9_949, "9.9 kB"),
+        (9_950, "10 kB"),
+        (412_000, "412 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1 MB"),
+        (1_431_000_000, "1.4 GB"),
+        (2**50, "1126 TB"),
+    ],
+)
+def test_amount_has_two_digits_where_they_say_something(size_bytes: int, said: str) -> None:
+    assert amount(size_bytes) == said.replace(" ", "\u00a0")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-1, "0 s"),
+        (0.4, "0 s"),
+        (12, "12 s"),
+        (59.6, "1 min"),
+        (185, "3 min"),
+        (7500, "2 h 5 min"),
+        (7200, "2 h"),
+    ],
+)
+def test_lasted_has_its_two_largest_units(seconds: float, said: str) -> None:
+    assert lasted(timedelta(seconds=seconds)) == said.replace(" ", "\u00a0")
+
+
+def test_number_agrees_with_its_word() -> None:
+    assert number(1, "try", "tries") == "1\u00a0try"
+    assert number(18204, "visit", "visits") == "18,204\u00a0visits"
+    assert number(18204) == "18,204"
+
+
+def test_host_is_cut_at_200_letters() -> None:
+    assert host("a" * 200) == "a" * 200
+    assert host("a" * 201) == "a" * 200 + "…"
+
+
+def in_force(ends_in: timedelta, granted: timedelta) -> AccessRequest:
+    return replace(REQUEST, state=State.APPROVED, decided_at=NOW - granted, expires_at=NOW + ends_in)
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "begins"),
+    [
+        (REQUEST, "wait", "Waiting for your department head"),
+        (in_force(timedelta(days=5), timedelta(days=2)), "ok", "Allowed until "),
+        (in_force(timedelta(hours=1), timedelta(0)), "ok", "Allowed until "),
+        (in_force(timedelta(hours=20), timedelta(days=6)), "warn", "Ends "),
+        (in_force(timedelta(0), timedelta(days=6)), "off", "Ended "),
+        (replace(REQUEST, state=State.DENIED), "no", "Not approved"),
+        (replace(REQUEST, state=State.WITHDRAWN), "off", "Withdrawn"),
+        (replace(REQUEST, state=State.STOPPED), "no", "Stopped by your department head"),
+    ],
+)
+def test_request_status_is_the_pages_word(request_: AccessRequest, kind: str, begins: str) -> None:
+    head = "your department head"
+    status = request_status(request_, TIMES, waits_for=head, decided_by=head)
+    assert status.kind == kind
+    assert status.words.startswith(begins)
+
+
+def test_access_stopped_by_it_is_marked_as_danger() -> None:
+    stopped = replace(REQUEST, state=State.STOPPED)
+    status = request_status(stopped, TIMES, waits_for="", decided_by="IT")
+    assert (status.kind, status.words) == ("danger", "Stopped by IT")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "cause", "category", "said"),
+    [
+        (Verdict.ALLOW, Cause.DEFAULT, None, "Allowed"),
+        (Verdict.BLOCK, Cause.RULE, "gambling", "Blocked"),
+        (Verdict.BLOCK, Cause.RULE, "phishing", "Blocked for security"),
+        (Verdict.BLOCK, Cause.SECURITY_RISK, None, "Blocked for security"),
+        (Verdict.ALLOW, Cause.UNREACHABLE, None, "Not connected"),
+    ],
+)
+def test_visit_status_says_what_came_of_it(
+    verdict: Verdict, cause: Cause, category: str | None, said: str
+) -> None:
+    policy = Policy("1", Town("Exampleton", "America/New_York"), security_categories=frozenset({"phishing"}))
+    assert visit_status(verdict, cause, category, policy).words == said
