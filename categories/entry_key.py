@@ -20,6 +20,8 @@ from categories.host_name import is_address
 _MAY_END_AN_ADDRESS = frozenset("0123456789]")
 # Segments that neither start with a dot (they might climb) nor hold an escape.
 _PLAIN_PATH = re.compile(r"(?:/[a-z0-9_~-][a-z0-9_~.,;:=@!$&'()*+-]*)*/?")
+# squidGuard's rule for URL entries, which its lists are written for: these say nothing about the site.
+_SERVICE_LABEL = re.compile(r"(?:www|web|ftp)[0-9]*\.(?=[^.]+\.)")
 _SLASHES = re.compile("//+")
 
 
@@ -48,6 +50,11 @@ def _path_key(path: str) -> str:
         # A key is one line of the kept entries.
         path = _SLASHES.sub("/", path).replace("\n", "%0a")
     return path if path.endswith("/") else path + "/"
+
+
+def without_service_label(host: str) -> str:
+    """Return the host that URL entries are written for: without a leading www, web3 or ftp."""
+    return host if is_address(host) else _SERVICE_LABEL.sub("", host, count=1)
 
 
 def entry_of_url_key(key: str, host: str) -> str:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from categories.entry_key import host_key, url_key
-from categories.host_name import HostNameError, canonical_host, is_address
+from categories.entry_key import host_key, url_key, without_service_label
+from categories.host_name import HostNameError, canonical_host
 
 _MAX_KEPT_PROBLEMS = 100
 _MAX_SHOWN_LENGTH = 80
@@ -41,8 +41,6 @@ _LOCAL_NAMES = frozenset(
     }
 )
 _SCHEME = re.compile(r"(?:https?:)?//", re.IGNORECASE)
-# squidGuard's rule for URL entries: these say nothing about the site.
-_SERVICE_LABEL = re.compile(r"(?:www|web|ftp)[0-9]*\.(?=[^.]+\.)")
 _PORT = re.compile(r":[0-9]{1,5}$")
 
 
@@ -159,9 +157,7 @@ def url_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[st
         except HostNameError as error:
             problems.add(file, number, column, text, str(error))
             continue
-        if not is_address(host):
-            host = _SERVICE_LABEL.sub("", host, count=1)
-        yield url_key(host, "/" + path.partition("#")[0])
+        yield url_key(without_service_label(host), path)
 
 
 def unused_lines(lines: Iterable[str], file: str, problems: Problems, reason: str) -> None:

@@ -7,7 +7,6 @@ the manifest is read when it is opened; a lookup walks the mapped trie once.
 import hashlib
 import json
 import mmap
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Any, Literal
 
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
-from categories.entry_key import entry_of_url_key, host_key, url_key
-from categories.host_name import is_address
+from categories.entry_key import entry_of_url_key, host_key, url_key, without_service_label
 from categories.match import CategoryMatch
 
 FORMAT = 1
@@ -28,9 +26,6 @@ MEANINGS_SUFFIX = ".meanings"
 
 type Meaning = tuple[tuple[str, str], ...]
 """What an entry is listed as: (category, source) pairs."""
-
-# squidGuard's rule, which the lists are written for: a URL entry leaves these off.
-_SERVICE_LABEL = re.compile(r"(?:www|web|ftp)[0-9]*\.")
 
 
 class CategorySnapshotError(Exception):
@@ -117,8 +112,10 @@ class CategorySnapshot:
 
     def _url_matches(self, host: str, path: str) -> list[CategoryMatch]:
         matches = []
-        shorter = host if is_address(host) else _SERVICE_LABEL.sub("", host, count=1)
-        for name in dict.fromkeys((host, shorter)):
+        for name in dict.fromkeys((host, without_service_label(host))):
+            # Few hosts have any; the others are spared the work of bringing the path to one spelling.
+            if not self._urls.trie.has_keys_with_prefix(host_key(name) + "/"):
+                continue
             found = list(self._urls.trie.iter_prefixes_with_ids(url_key(name, path)))
             for key, number in reversed(found):
                 entry = entry_of_url_key(key, name)
