@@ -31,11 +31,12 @@ class ClientIdentity:
     by design; the answer is remembered for minutes under a keyed digest, never as the password.
     """
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._checking = asyncio.Semaphore(2)
         self._memory_key = secrets.token_bytes(32)
         self._remembered: dict[bytes, tuple[float, bool]] = {}
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}
 
     async def identify(self, address: str, headers: http.Headers, judge: Judge) -> Client:
         """Return who makes a request, and take the password out of its headers.
@@ -62,11 +63,21 @@ class ClientIdentity:
         # The stored hash is part of the key, so that a changed password is not remembered.
         text = "\0".join((person, stored, password)).encode()
         key = hashlib.blake2b(text, key=self._memory_key, digest_size=16).digest()
-        async with self._checking:
-            until, is_right = self._remembered.get(key, (0.0, False))
-            if until > time.monotonic():
-                return is_right
-            is_right = await asyncio.to_thread(self._verify, stored, password)
+        until, is_right = self._remembered.get(key, (0.0, False))
+        if until > time.monotonic():
+            return is_right
+        check = self._checks.get(key)
+        if check is None:
+            # A browser opens many connections at once: they share one check.
+            check = self._checks[key] = asyncio.create_task(self._check(key, stored, password))
+        return await asyncio.shield(check)
+
+    async def _check(self, key: bytes, stored: str, password: str) -> bool:
+        try:
+            async with self._checking:
+                is_right = await asyncio.to_thread(self._verify, stored, password)
+        finally:
+            del self._checks[key]
         seconds = _REMEMBER_SECONDS if is_right else _REMEMBER_WRONG_SECONDS
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()

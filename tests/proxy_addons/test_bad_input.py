@@ -4,7 +4,9 @@ import pytest
 
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord
-from tests.proxied_town import ProxiedTown
+from tests.client_hellos import client_hello, made_up_hello, record, server_names
+from tests.proxied_town import TOWN_ISSUER, ProxiedTown
+from tests.proxy_client import exchange, read_to_end, send_in_parts
 
 HOST = b"Host: library.example\r\n\r\n"
 GET = b"GET http://library.example/ HTTP/1.1\r\n"
@@ -66,3 +68,118 @@ def assert_refused(visit: VisitRecord, cause: Cause) -> None:
 def assert_still_serving(town: ProxiedTown) -> None:
     assert town.client.get("http://library.example/").status == 200
     assert "Traceback" not in town.proxy.logged()
+
+
+def test_connect_to_a_port_that_policy_does_not_list_is_answered_403(town: ProxiedTown) -> None:
+    answer = town.client.say(b"CONNECT library.example:22 HTTP/1.1\r\n" + HOST)
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"port 22" in answer
+    visit = town.visit()
+    assert_refused(visit, Cause.PORT)
+    assert (visit.host, visit.port) == ("library.example", 22)
+
+
+@pytest.mark.parametrize("is_finished", [True, False], ids=["finished", "without end"])
+def test_head_over_64_kb_is_answered_431(is_finished: bool, town: ProxiedTown) -> None:
+    head = GET + b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(70))
+
+    answer = town.client.say(head + (HOST if is_finished else b""))
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert_refused(town.visit(), Cause.MALFORMED)
+    assert_still_serving(town)
+
+
+def test_head_of_60_kb_is_read(town: ProxiedTown) -> None:
+    head = GET + b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(58))
+
+    # The origin server's own limit is lower.
+    assert town.client.say(head + b"Connection: close\r\n" + HOST).startswith(b"HTTP/1.1 ")
+    assert town.visit().verdict is Verdict.ALLOW
+
+
+def test_empty_lines_before_a_request_are_passed_over(town: ProxiedTown) -> None:
+    answer = town.client.say(b"\r\n\r\n" + GET + b"Connection: close\r\n" + HOST)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_url_of_10_kb_to_a_blocked_site_gets_the_page(town: ProxiedTown) -> None:
+    answer = town.client.get("http://cardroom.example/" + "x" * 10_000 + "?q=<script>")
+
+    assert answer.status == 403
+    assert len(answer.body) < 8192
+    assert "xxxx" not in answer.text
+    assert "<script" not in answer.text
+    assert town.visit().host == "cardroom.example"
+
+
+UNREADABLE_HELLOS = {
+    "sni unlike connect": (client_hello("news.example"), Cause.MISMATCH),
+    "two names in the sni": (
+        made_up_hello(server_names(b"library.example", b"cardroom.example")),
+        Cause.MALFORMED,
+    ),
+    "two sni extensions": (
+        made_up_hello(server_names(b"library.example"), server_names(b"cardroom.example")),
+        Cause.MALFORMED,
+    ),
+    "an empty sni": (made_up_hello(server_names()), Cause.MALFORMED),
+    "a nul in the sni": (made_up_hello(server_names(b"library.example\0.cardroom.example")), Cause.MALFORMED),
+    "a slash in the sni": (made_up_hello(server_names(b"cardroom.example/")), Cause.MALFORMED),
+    "a handshake that is no hello": (record(b"\1\0\0\4abcd"), Cause.NOT_TLS),
+    "a record after half a hello": (
+        record(client_hello("library.example")[5:45]) + b"\x17\x03\x03\0\1x",
+        Cause.NOT_TLS,
+    ),
+    "noise": (b"\x00\x01\x02\x03 noise", Cause.NOT_TLS),
+    "ssh": (b"SSH-2.0-OpenSSH_9.2\r\n", Cause.NOT_TLS),
+    "socks": (b"\x05\x01\x00", Cause.NOT_TLS),
+    "a hello without end": (
+        record(b"\1\xff\xff\xff" + bytes(16000)) + record(bytes(16000)) * 5,
+        Cause.NOT_TLS,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE_HELLOS)
+def test_what_is_not_one_clear_hello_is_closed_and_recorded(case: str, town: ProxiedTown) -> None:
+    connections = town.web.connections
+    said, cause = UNREADABLE_HELLOS[case]
+
+    with town.client.connect("library.example") as connection:
+        send_in_parts(connection, [said])
+        assert read_to_end(connection) == b""
+
+    assert town.web.connections == connections
+    assert_refused(town.visit(), cause)
+    assert_still_serving(town)
+
+
+def test_sni_that_is_blocked_behind_an_allowed_connect_gets_the_page(town: ProxiedTown) -> None:
+    connections = town.web.connections
+
+    with town.client.tunnel("library.example", sni="cardroom.example") as secured:
+        answer = exchange(secured, "GET", "/", "cardroom.example")
+
+    assert (answer.status, answer.issuer) == (403, TOWN_ISSUER)
+    assert town.web.connections == connections
+    assert (town.visit().host, town.visit().cause) == ("cardroom.example", Cause.RULE)
+
+
+def test_hello_without_sni_is_judged_by_its_connect_alone(town: ProxiedTown) -> None:
+    with town.client.connect("library.example") as connection:
+        connection.sendall(client_hello(None))
+        assert connection.recv(1) == b"\x16"
+
+    assert town.visit().lane is Lane.TUNNEL
+
+
+@pytest.mark.parametrize("host", ["library.example", "cardroom.example"])
+def test_client_that_says_nothing_after_connect_is_recorded_once(host: str, town: ProxiedTown) -> None:
+    town.client.connect(host).close()
+
+    visit = town.visit()
+    assert visit.refusal == "the client left before anything was shown"
+    assert (visit.bytes_up, visit.bytes_down) == (0, 0)

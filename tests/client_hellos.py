@@ -1,0 +1,50 @@
+"""ClientHellos as bytes: a real one of OpenSSL's, and ones that no library would send."""
+
+import contextlib
+import ssl
+import struct
+
+_SERVER_NAME = 0
+_HOST_NAME = 0
+
+
+def client_hello(sni: str | None) -> bytes:
+    """Return OpenSSL's ClientHello for a host, or one without SNI."""
+    context = ssl.create_default_context()
+    context.check_hostname = sni is not None
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=sni)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
+
+
+def made_up_hello(*server_name_extensions: bytes) -> bytes:
+    """Return a ClientHello with these bodies of the server_name extension, in one record."""
+    extensions = b"".join(struct.pack("!HH", _SERVER_NAME, len(e)) + e for e in server_name_extensions)
+    body = b"".join(
+        (
+            b"\x03\x03" + bytes(32) + b"\0",
+            struct.pack("!HHH", 4, 0xC02F, 0xC02B),
+            b"\1\0",
+            struct.pack("!H", len(extensions)) + extensions,
+        )
+    )
+    return record(b"\1" + len(body).to_bytes(3) + body)
+
+
+def server_names(*names: bytes) -> bytes:
+    """Return the body of a server_name extension (RFC 6066 section 3)."""
+    entries = b"".join(struct.pack("!BH", _HOST_NAME, len(name)) + name for name in names)
+    return struct.pack("!H", len(entries)) + entries
+
+
+def record(handshake: bytes) -> bytes:
+    """Return a TLS record of handshake bytes."""
+    return b"\x16\x03\x01" + struct.pack("!H", len(handshake)) + handshake
+
+
+def in_two_records(hello: bytes) -> bytes:
+    """Return a ClientHello of one record as two."""
+    handshake = hello[5:]
+    return record(handshake[:40]) + record(handshake[40:])

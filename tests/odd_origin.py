@@ -1,0 +1,133 @@
+"""Origin servers for what the demo web is too well-behaved to do.
+
+odd.example:80     answers by the path (`_ANSWERS`), and keeps the head of every request it reads
+raw.example:443    reads what the client says to its end, whatever it is, then says how much it was
+dead.example       refuses every connection, on 80 and 443
+silent.example     does not answer a dial, on 80 and 443
+"""
+
+import base64
+import contextlib
+import hashlib
+import io
+import socket
+import threading
+from collections.abc import Callable
+
+_ANSWERS = {
+    "/hop-by-hop": b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Internal\r\nX-Internal: 1\r\n"
+    b'Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic realm="trap"\r\n'
+    b"X-Kept: 1\r\nContent-Length: 2\r\n\r\nok",
+    "/trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
+    "/no-length": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end",
+    "/not-http": b"this is no answer\r\n\r\n",
+    "/two-lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+}
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+_ENDS_AFTER = ("/no-length", "/not-http")
+_CHUNK_BYTES = 1 << 16
+_WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class OddOrigin:
+    """The running servers. `heads` are the requests that odd.example read, as they came."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self._sockets: list[socket.socket] = []
+        odd = self._serve(self._answer)
+        raw = self._serve(_count)
+        dead = self._keep(socket.socket())
+        # Bound, so that nobody else gets it, and not listening.
+        dead.bind(("127.0.0.1", 0))
+        silent = self._keep(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # With its queue full, the kernel drops every further dial.
+        for _ in range(3):
+            waiting = self._keep(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        self._targets = {
+            "odd.example:80": odd,
+            "raw.example:443": raw,
+            **{f"dead.example:{port}": dead for port in (80, 443)},
+            **{f"silent.example:{port}": silent for port in (80, 443)},
+        }
+
+    def hosts_lines(self) -> str:
+        """Return their lines for the proxy's resolver table."""
+        return "".join(f"{name} 127.0.0.1:{s.getsockname()[1]}\n" for name, s in self._targets.items())
+
+    def close(self) -> None:
+        """End the servers."""
+        for held in self._sockets:
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+            held.close()
+
+    def _keep(self, held: socket.socket) -> socket.socket:
+        self._sockets.append(held)
+        return held
+
+    def _serve(self, serve: Callable[[socket.socket], None]) -> socket.socket:
+        listening = self._keep(socket.create_server(("127.0.0.1", 0)))
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    threading.Thread(target=handle, args=[connection], daemon=True).start()
+
+        def handle(connection: socket.socket) -> None:
+            with contextlib.suppress(OSError), connection:
+                serve(connection)
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listening
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as reader:
+            while head := b"".join(iter(reader.readline, b"\r\n")):
+                self.heads.append(head)
+                path = head.split()[1].decode().partition("?")[0]
+                fields = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:])
+                _read_body(reader, fields)
+                if path == "/websocket":
+                    _echo_websocket(connection, reader, head)
+                    return
+                connection.sendall(_ANSWERS.get(path, _OK))
+                if path in _ENDS_AFTER:
+                    return
+
+
+def _count(connection: socket.socket) -> None:
+    count = 0
+    while chunk := connection.recv(_CHUNK_BYTES):
+        count += len(chunk)
+    connection.sendall(b"%d bytes" % count)
+
+
+def _read_body(reader: io.BufferedReader, fields: dict[bytes, bytes]) -> None:
+    if fields.get(b"transfer-encoding") == b"chunked":
+        while size := int(reader.readline(), 16):
+            reader.read(size + 2)
+        reader.readline()
+    left = int(fields.get(b"content-length", b"0"))
+    while left and (chunk := reader.read(min(left, _CHUNK_BYTES))):
+        left -= len(chunk)
+
+
+def _echo_websocket(connection: socket.socket, reader: io.BufferedReader, head: bytes) -> None:
+    key = next(line[19:] for line in head.splitlines() if line.lower().startswith(b"sec-websocket-key: "))
+    accept = base64.b64encode(hashlib.sha1(key + _WEBSOCKET_GUID).digest())
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+    while first := reader.read(1):
+        length = reader.read(1)[0] & 0x7F
+        if length == 126:
+            length = int.from_bytes(reader.read(2))
+        mask = reader.read(4)
+        data = bytes(byte ^ mask[i % 4] for i, byte in enumerate(reader.read(length)))
+        size = bytes([length]) if length < 126 else b"\x7e" + length.to_bytes(2)
+        connection.sendall(first + size + data)
