@@ -15,6 +15,7 @@ from mitmproxy.proxy import context, layer, layers
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from proxy_addons import hook_table
 from proxy_addons.chain import Towngate, mitmproxy_options
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ async def serve(settings: WorkerSettings) -> None:
     towngate = Towngate()
     towngate.open(settings.state, settings.hosts_file)
     proxy = master.Master(options.Options(), with_termlog=False)
+    hook_table.use(proxy)
     server = proxyserver.Proxyserver()
     proxy.addons.add(
         server, towngate, next_layer.NextLayer(), tlsconfig.TlsConfig(), _Ready(settings.ready_fd)

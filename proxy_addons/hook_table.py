@@ -1,0 +1,58 @@
+"""Which hooks an event has, looked up in a table: mitmproxy asks every addon for every event."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mitmproxy import hooks
+from mitmproxy.addonmanager import AddonManager, safecall
+from mitmproxy.exceptions import AddonHalt
+from mitmproxy.master import Master
+
+
+class HookTable(AddonManager):
+    """Finds the hooks of an event once, and again after the chain of addons has changed.
+
+    The methods of an addon must not be replaced while it is in the chain. As in mitmproxy,
+    AddonHalt ends an event, and another exception is logged before the next hook is called.
+    """
+
+    def __init__(self, master: Master) -> None:
+        self._hooks_of: dict[str, tuple[Callable[..., Any], ...]] = {}
+        super().__init__(master)  # type: ignore[no-untyped-call]  # as all of mitmproxy's manager
+
+    def register(self, addon: Any) -> Any:
+        """Take an addon, and those below it, into account."""
+        self._hooks_of.clear()
+        return super().register(addon)  # type: ignore[no-untyped-call]
+
+    def remove(self, addon: Any) -> None:
+        """Take an addon, and those below it, out of the chain."""
+        self._hooks_of.clear()
+        super().remove(addon)  # type: ignore[no-untyped-call]
+
+    def clear(self) -> None:
+        """Take every addon out of the chain."""
+        self._hooks_of.clear()
+        super().clear()  # type: ignore[no-untyped-call]
+
+    async def trigger_event(self, event: hooks.Hook) -> None:
+        """Call every hook of an event, in the order of the chain."""
+        found = self._hooks_of.get(event.name)
+        if found is None:
+            found = tuple(hook for addon in self.chain for _, hook in self._iter_hooks(addon, event))
+            self._hooks_of[event.name] = found
+        arguments = event.args() if found else []
+        for hook in found:
+            try:
+                with safecall():
+                    result = hook(*arguments)
+                    if inspect.isawaitable(result):
+                        await result
+            except AddonHalt:
+                return
+
+
+def use(master: Master) -> None:
+    """Make a master, to which no addon has been added yet, find hooks in a table."""
+    master.addons = HookTable(master)
