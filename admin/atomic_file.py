@@ -1,17 +1,19 @@
 """Files that others read: replaced whole, so that no reader ever sees half of one."""
 
 import os
+import secrets
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Write, fsync, rename. The file before stays until the new one is whole on disk.
 
-    Raises OSError; then nothing was replaced.
+    Raises OSError; then the file is the one before or, when only the folder could not be synced, the
+    new one, never a part.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)  # whatever the umask
             file.write(data)

@@ -56,6 +56,7 @@ class Publisher:
         self._clock = clock
         self._publishing = asyncio.Lock()
         self._published_change = -1
+        self._recorded_version: str | None = None
         self._sequence = 0
         self._document_stamp: _Stamp = None
         self.problems: tuple[str, ...] = ()
@@ -76,8 +77,7 @@ class Publisher:
             self.policy = read
         elif before is None:
             raise NoPolicyError("\n".join((*self.problems, "mend it, then start again")))
-        if before is None or before.policy.version != self.policy.version:
-            await self._record_policy()
+        self._recorded_version = before.policy.version if before else None
         await self.publish_state()
 
     async def publish_state(self) -> bool:
@@ -102,7 +102,6 @@ class Publisher:
         if policy is None or policy == self.policy:
             return False
         self.policy = policy
-        await self._record_policy()
         logger.info("policy in force: version=%s", policy.version)
         return await self.publish_state()
 
@@ -117,21 +116,24 @@ class Publisher:
                 await self.publish_state()
 
     async def _publish(self) -> None:
-        now = self._clock()
+        now, policy = self._clock(), self.policy
         async with self._db.transaction() as t:
             # The file may be ahead of a database that was restored: the sequence only grows.
             row = await t.fetch_one(
                 "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
                 self._sequence,
             )
+            if policy.version != self._recorded_version:
+                await audit.record(t, Event(EventKind.POLICY_PUBLISHED, "policy.yaml", policy.version, now))
             live = await exemptions.live(t, now)
             passwords = await accounts.proxy_passwords(t)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
+        self._recorded_version = policy.version
         snapshot = PolicySnapshot(
             sequence=row["sequence"],
             published_at=now,
-            policy=self.policy,
+            policy=policy,
             admin_url=self._admin_url,
             exemptions=live,
             proxy_passwords=passwords,
@@ -171,11 +173,6 @@ class Publisher:
                 if failed:
                     raise PolicyError(failed)
         return document.policy
-
-    async def _record_policy(self) -> None:
-        event = Event(EventKind.POLICY_PUBLISHED, "policy.yaml", self.policy.version, self._clock())
-        async with self._db.transaction() as t:
-            await audit.record(t, event)
 
 
 def _published(path: Path) -> PolicySnapshot | None:

@@ -1,0 +1,374 @@
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from admin import access_request_lists, access_requests, audit, exemptions
+from admin.asking import (
+    AlreadyOpenError,
+    ForWhom,
+    InvalidRequestError,
+    NotAllowedError,
+    State,
+    TransitionError,
+    UnknownRequestError,
+)
+from admin.audit import EventKind
+from admin.database import Database
+from policy.state import Exemption
+from policy.town_policy import Approver
+from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
+from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
+
+LATER = MONDAY + timedelta(minutes=14)
+WEEK_LATER = MONDAY + timedelta(days=7, hours=-1, minutes=14)
+"""A week after LATER by the town's clock, which goes forward in between."""
+
+TWO_STEPS = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+
+
+async def events(db: Database, number: str) -> list[tuple[EventKind, str]]:
+    return [(event.kind, event.actor) for event in await audit.events_of(db, number)]
+
+
+# --- sending ---
+
+
+async def test_a_request_waits_for_its_first_approver(db: Database) -> None:
+    request = await submitted(db, host="www.cardroom.example")
+    assert request.number == "REQ-1"
+    assert (request.state, request.host) == (State.SUBMITTED, "cardroom.example")
+    assert request.waits_for is Approver.DEPARTMENT_HEAD
+    assert request.due_at == MONDAY + timedelta(days=1)
+    for person in TOWN.people:
+        waiting = await access_request_lists.to_decide(db, TOWN, person)
+        assert [r.id for r in waiting] == ([request.id] if person in (HEAD, DELEGATE) else [])
+    assert await events(db, "REQ-1") == [(EventKind.REQUEST_SUBMITTED, CLERK)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "message"),
+    [
+        ({"reason": " \r\n \x00"}, "reason", "Enter what you need it for"),
+        ({"reason": "x" * 501}, "reason", "500 characters at most; this has 501"),
+        ({"chain": ()}, "host", "Nobody can allow cardroom.example"),
+        ({"host": "com"}, "host", "not one site"),
+        ({"person": IT, "department": None, "for_whom": ForWhom.DEPARTMENT}, "for_whom", "no department"),
+    ],
+)
+async def test_a_form_that_cannot_be_accepted_sends_nothing(
+    db: Database, changed: dict[str, Any], field: str, message: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=message) as refused:
+        await submitted(db, **changed)
+    assert refused.value.field == field
+    assert await access_request_lists.mine(db, CLERK, "a browser") == []
+
+
+async def test_a_reason_counts_characters_as_the_form_does_and_keeps_its_lines(db: Database) -> None:
+    request = await submitted(db, reason="x" * 498 + "\r\ny")
+    assert request.reason == "x" * 498 + "\ny"
+
+
+async def test_a_town_without_anybody_else_says_so_before_it_is_sent(db: Database) -> None:
+    alone = replace(TOWN, roles={"it_security": (IT,)}, departments={})
+    new = ask(IT, department=None, chain=(Approver.IT_SECURITY,))
+    with pytest.raises(InvalidRequestError, match="nobody who could decide"):
+        await access_requests.submit(db, alone, new, MONDAY)
+
+
+async def test_asking_twice_leads_to_the_request_that_is_open(db: Database) -> None:
+    first = await submitted(db)
+    with pytest.raises(AlreadyOpenError, match=r"REQ-1 for cardroom\.example is still open") as refused:
+        await submitted(db, host="www.cardroom.example")
+    assert refused.value.request == first
+    await access_requests.withdraw(db, first.id, actor=CLERK, at=LATER)
+    assert (await submitted(db)).number == "REQ-2"
+
+
+async def test_sending_side_by_side_makes_one_request(db: Database) -> None:
+    answers = await asyncio.gather(*(submitted(db) for _ in range(8)), return_exceptions=True)
+    assert sum(isinstance(answer, AlreadyOpenError) for answer in answers) == 7
+
+
+# --- approving ---
+
+
+async def test_the_last_approval_opens_access_for_the_person(db: Database) -> None:
+    request = await submitted(db)
+    approved = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert (approved.state, approved.decided_by, approved.decided_at) == (State.APPROVED, HEAD, LATER)
+    assert approved.expires_at == WEEK_LATER
+    assert approved.waits_for is None
+    assert await exemptions.live(db, LATER) == (
+        Exemption("EX-1", "cardroom.example", LATER, WEEK_LATER, person=CLERK),
+    )
+    assert approved.exemption == "EX-1"
+    assert await exemptions.live(db, WEEK_LATER) == ()
+    assert await events(db, "REQ-1") == [
+        (EventKind.REQUEST_SUBMITTED, CLERK),
+        (EventKind.REQUEST_APPROVED, HEAD),
+    ]
+
+
+async def test_access_for_the_department_names_no_person(db: Database) -> None:
+    request = await submitted(db, for_whom=ForWhom.DEPARTMENT)
+    await access_requests.approve(db, TOWN, request.id, actor=DELEGATE, at=LATER)
+    (exemption,) = await exemptions.live(db, LATER)
+    assert (exemption.person, exemption.department) == (None, "finance")
+
+
+async def test_a_chain_is_answered_in_turn(db: Database) -> None:
+    request = await submitted(db, chain=TWO_STEPS)
+    with pytest.raises(NotAllowedError, match="does not wait for it"):
+        await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
+    endorsed = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert (endorsed.state, endorsed.step, endorsed.waits_for) == (
+        State.SUBMITTED,
+        1,
+        Approver.IT_SECURITY,
+    )
+    assert endorsed.due_at == LATER + timedelta(days=1)
+    assert await exemptions.live(db, LATER) == ()
+    assert await access_request_lists.to_decide(db, TOWN, HEAD) == []
+    approved = await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
+    assert approved.state is State.APPROVED
+    moves = await access_request_lists.time_line(db, approved)
+    assert [(move.actor, move.after, move.role) for move in moves] == [
+        (CLERK, State.SUBMITTED, None),
+        (HEAD, State.SUBMITTED, Approver.DEPARTMENT_HEAD),
+        (IT, State.APPROVED, Approver.IT_SECURITY),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "chain", "category", "accepts"),
+    [
+        ("IT security was asked about the risk", TWO_STEPS, "malware", True),
+        ("IT security was asked, it was no risk", TWO_STEPS, "gambling", False),
+        ("the head alone accepts no risk", (Approver.DEPARTMENT_HEAD,), "malware", False),
+    ],
+)
+async def test_only_it_security_accepts_a_security_risk(
+    db: Database, case: str, chain: tuple[Approver, ...], category: str, accepts: bool
+) -> None:
+    request = await submitted(db, chain=chain, category=category)
+    for actor in (HEAD, IT)[: len(chain)]:
+        await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
+    (exemption,) = await exemptions.live(db, LATER)
+    assert exemption.accepts_security_risk is accepts, case
+
+
+async def test_an_approver_may_shorten_the_time_but_not_go_beyond_thirty_days(db: Database) -> None:
+    request = await submitted(db)
+    for wrong in (LATER, LATER - timedelta(days=1), LATER + timedelta(days=31)):
+        with pytest.raises(ValueError, match="access may end between"):
+            await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, expires_at=wrong)
+    ends_at = LATER + timedelta(seconds=3)
+    approved = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, expires_at=ends_at)
+    assert approved.expires_at == ends_at
+    assert approved.state_at(ends_at - timedelta(milliseconds=1)) is State.APPROVED
+    assert approved.state_at(ends_at) is State.ENDED
+
+
+async def test_an_answer_sent_twice_never_answers_two_steps(db: Database) -> None:
+    both = replace(TOWN, roles={**TOWN.roles, "it_security": (HEAD, IT)})
+    request = await submitted(db, chain=TWO_STEPS)
+    await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=0)
+    with pytest.raises(TransitionError, match="went on to its next approver"):
+        await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=0)
+    assert await exemptions.live(db, LATER) == ()
+    await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=1)
+    assert len(await exemptions.live(db, LATER)) == 1
+
+
+# --- who may not ---
+
+
+@pytest.mark.parametrize("actor", [CLERK, PARKS_HEAD, PARKS_CLERK, IT, ADMINISTRATOR, AUDITOR, "a stranger"])
+@pytest.mark.parametrize("decide", ["approve", "deny"])
+async def test_who_has_no_say_changes_nothing_and_is_recorded(db: Database, actor: str, decide: str) -> None:
+    request = await submitted(db)
+    with pytest.raises(NotAllowedError):
+        if decide == "approve":
+            await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
+        else:
+            await access_requests.deny(db, TOWN, request.id, actor=actor, at=LATER, reason="No")
+    assert await access_request_lists.get(db, request.id) == request
+    recorded = (await audit.events_of(db, "REQ-1"))[-1]
+    assert (recorded.kind, recorded.actor) == (EventKind.REQUEST_MOVE_REFUSED, actor)
+    assert recorded.details["move"] == decide
+    assert [move.actor for move in await access_request_lists.time_line(db, request)] == [CLERK]
+
+
+async def test_a_heads_own_request_is_decided_by_the_town_administrator_alone(db: Database) -> None:
+    request = await submitted(db, HEAD)
+    for actor in (HEAD, DELEGATE):
+        with pytest.raises(NotAllowedError):
+            await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
+    approved = await access_requests.approve(db, TOWN, request.id, actor=ADMINISTRATOR, at=LATER)
+    assert approved.state is State.APPROVED
+
+
+async def test_a_request_nobody_sent_is_unknown(db: Database) -> None:
+    with pytest.raises(UnknownRequestError, match="REQ-7"):
+        await access_requests.approve(db, TOWN, 7, actor=HEAD, at=LATER)
+
+
+# --- too late ---
+
+
+@pytest.mark.parametrize("first", ["approve", "deny", "withdraw"])
+@pytest.mark.parametrize("second", ["approve", "deny", "withdraw"])
+async def test_what_is_decided_stays_decided(db: Database, first: str, second: str) -> None:
+    request = await submitted(db)
+
+    async def make(move: str) -> None:
+        match move:
+            case "approve":
+                await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+            case "deny":
+                await access_requests.deny(db, TOWN, request.id, actor=DELEGATE, at=LATER, reason="No")
+            case "withdraw":
+                await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+
+    await make(first)
+    after_first = await access_request_lists.get(db, request.id)
+    with pytest.raises(TransitionError) as refused:
+        await make(second)
+    assert refused.value.request == after_first
+    assert await access_request_lists.get(db, request.id) == after_first
+    assert (await audit.events_of(db, "REQ-1"))[-1].kind is EventKind.REQUEST_MOVE_REFUSED
+
+
+async def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(db: Database) -> None:
+    for n in range(10):
+        request = await submitted(db, host=f"site{n}.example")
+        answers = await asyncio.gather(
+            access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER),
+            access_requests.deny(db, TOWN, request.id, actor=DELEGATE, at=LATER, reason="No"),
+            return_exceptions=True,
+        )
+        lost = [answer for answer in answers if isinstance(answer, BaseException)]
+        assert len(lost) == 1
+        assert isinstance(lost[0], TransitionError)
+        now = await access_request_lists.get(db, request.id)
+        assert lost[0].request == now
+        is_open = any(e.host == request.host for e in await exemptions.live(db, LATER))
+        assert is_open == (now.state is State.APPROVED)
+    assert (await audit.verify(db)).is_whole
+
+
+async def test_of_two_processes_that_decide_at_once_one_wins(db: Database) -> None:
+    request = await submitted(db)
+    async with Database.open(db.path) as other:
+        answers = await asyncio.gather(
+            access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER),
+            access_requests.approve(other, TOWN, request.id, actor=DELEGATE, at=LATER),
+            return_exceptions=True,
+        )
+    assert sorted(type(answer).__name__ for answer in answers) == ["AccessRequest", "TransitionError"]
+    assert len(await exemptions.live(db, LATER)) == 1
+    assert (await audit.verify(db)).is_whole
+
+
+# --- other moves ---
+
+
+async def test_a_denial_carries_its_reason_to_the_asker(db: Database) -> None:
+    request = await submitted(db)
+    with pytest.raises(InvalidRequestError, match="Enter why"):
+        await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=LATER, reason=" ")
+    denied = await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=LATER, reason="Use another site")
+    assert (denied.state, denied.note) == (State.DENIED, "Use another site")
+    assert (await access_request_lists.time_line(db, denied))[-1].note == "Use another site"
+    assert await exemptions.live(db, LATER) == ()
+
+
+@pytest.mark.parametrize("actor", [HEAD, DELEGATE, IT])
+async def test_an_approver_of_the_chain_or_it_may_stop_access(db: Database, actor: str) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    stopped = await access_requests.stop(
+        db, TOWN, request.id, actor=actor, at=LATER, reason="Not safe any more"
+    )
+    assert (stopped.state, stopped.note) == (State.STOPPED, "Not safe any more")
+    assert await exemptions.live(db, LATER) == ()
+    assert await access_request_lists.granted(db, LATER) == []
+
+
+@pytest.mark.parametrize("actor", [CLERK, PARKS_HEAD, ADMINISTRATOR, AUDITOR])
+async def test_others_do_not_stop_access(db: Database, actor: str) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    with pytest.raises(NotAllowedError, match="no say"):
+        await access_requests.stop(db, TOWN, request.id, actor=actor, at=LATER, reason="No")
+    assert len(await exemptions.live(db, LATER)) == 1
+
+
+async def test_access_that_ended_by_time_is_not_stopped_again(db: Database) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    with pytest.raises(TransitionError):
+        await access_requests.stop(db, TOWN, request.id, actor=IT, at=WEEK_LATER, reason="Late")
+
+
+@pytest.mark.parametrize("actor", [HEAD, PARKS_HEAD, IT])
+async def test_only_the_asker_withdraws(db: Database, actor: str) -> None:
+    request = await submitted(db)
+    with pytest.raises(NotAllowedError, match="another person's"):
+        await access_requests.withdraw(db, request.id, actor=actor, at=LATER)
+    withdrawn = await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+    assert withdrawn.state is State.WITHDRAWN
+
+
+# --- lists ---
+
+
+async def test_the_inbox_begins_with_the_nearest_deadline(db: Database) -> None:
+    late = await submitted(db, host="a.example", at=MONDAY + timedelta(hours=2))
+    early = await submitted(db, host="b.example", at=MONDAY)
+    middle = await submitted(db, host="c.example", at=MONDAY + timedelta(hours=1))
+    inbox = await access_request_lists.to_decide(db, TOWN, HEAD)
+    assert [r.id for r in inbox] == [early.id, middle.id, late.id]
+
+
+async def test_my_requests_are_mine_and_those_of_this_browser_newest_first(db: Database) -> None:
+    mine = await submitted(db, host="a.example", browser="another browser")
+    here = await submitted(db, PARKS_CLERK, host="b.example", browser="this browser")
+    await submitted(db, PARKS_CLERK, host="c.example", browser="another browser")
+    found = await access_request_lists.mine(db, CLERK, "this browser")
+    assert [r.id for r in found] == [here.id, mine.id]
+    assert [r.id for r in await access_request_lists.mine(db, None, "this browser")] == [here.id]
+
+
+async def test_an_open_request_is_found_by_its_department_only(db: Database) -> None:
+    request = await submitted(db)
+    found = access_request_lists.open_request_for
+    assert await found(db, "www.cardroom.example", "finance") == request
+    assert await found(db, "cardroom.example", "parks") is None
+    await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+    assert await found(db, "cardroom.example", "finance") is None
+
+
+async def test_earlier_decisions_are_the_departments_newest_first(db: Database) -> None:
+    first = await submitted(db)
+    await access_requests.deny(db, TOWN, first.id, actor=HEAD, at=LATER, reason="Not needed for work")
+    second = await submitted(db)
+    await access_requests.approve(db, TOWN, second.id, actor=HEAD, at=LATER)
+    await submitted(db, PARKS_CLERK)
+    await submitted(db)
+    found = await access_request_lists.earlier_decisions(db, "cardroom.example", "finance")
+    assert [(r.id, r.state) for r in found] == [(second.id, State.APPROVED), (first.id, State.DENIED)]
+
+
+async def test_open_access_is_listed_by_its_end_until_that_instant(db: Database) -> None:
+    week = await submitted(db, host="a.example")
+    hour = await submitted(db, host="b.example")
+    await access_requests.approve(db, TOWN, week.id, actor=HEAD, at=LATER)
+    ends_at = LATER + timedelta(hours=1)
+    await access_requests.approve(db, TOWN, hour.id, actor=HEAD, at=LATER, expires_at=ends_at)
+    assert [r.id for r in await access_request_lists.granted(db, LATER)] == [hour.id, week.id]
+    assert [r.id for r in await access_request_lists.granted(db, ends_at)] == [week.id]

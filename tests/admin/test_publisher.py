@@ -1,0 +1,281 @@
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from admin import access_requests, accounts, audit
+from admin.audit import EventKind
+from admin.database import Database
+from admin.publisher import NoPolicyError, Publisher
+from admin.state_folder import StateFolder
+from categories.taxonomy import taxonomy
+from policy.snapshot import PolicySnapshot
+from tests.admin.small_town import MONDAY, TOWN, submitted
+from tests.people import CLERK, HEAD
+from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
+
+OTHER_TOWN = DOCUMENT.replace("Town of Exampleton", "Town of Otherton")
+BAD = DOCUMENT.replace("gambling", "gambing")
+FAILING_TEST = DOCUMENT.replace("expect: allow", "expect: block")
+URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFolder:
+    """Return a state folder with categories and a document; no policy was published."""
+    state = PublishedTown(tmp_path / "state").state
+    state.policy_snapshot.unlink()
+    state.policy_document.write_text(DOCUMENT)
+    return state
+
+
+@pytest.fixture
+async def town_db(state: StateFolder) -> AsyncIterator[Database]:
+    async with Database.open(state.database) as db:
+        yield db
+
+
+@pytest.fixture
+def publisher(state: StateFolder, town_db: Database) -> Publisher:
+    return new_publisher(state, town_db)
+
+
+def new_publisher(state: StateFolder, db: Database) -> Publisher:
+    return Publisher(state, db, URL, taxonomy(), lambda: MONDAY)
+
+
+def published(state: StateFolder) -> PolicySnapshot:
+    return PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_first_start_publishes_document_exemptions_and_passwords(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    request = await submitted(town_db)
+    approved = await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    await accounts.set_password(town_db, CLERK, "a proxy password", "proxy", actor="it", now=MONDAY)
+    await accounts.set_password(town_db, HEAD, "an admin password", "admin", actor="it", now=MONDAY)
+    await publisher.start()
+    snapshot = published(state)
+    assert snapshot.policy == publisher.policy
+    assert snapshot.policy.town.name == "Town of Exampleton"
+    assert (snapshot.admin_url, snapshot.published_at, snapshot.sequence) == (URL, MONDAY, 1)
+    assert [(e.id, e.person, e.expires_at) for e in snapshot.exemptions] == [
+        ("EX-1", CLERK, approved.expires_at)
+    ]
+    assert list(snapshot.proxy_passwords) == [CLERK]
+    assert state.policy_snapshot.stat().st_mode & 0o777 == 0o640
+    (event,) = await audit.events_of(town_db, snapshot.policy.version)
+    assert event.kind is EventKind.POLICY_PUBLISHED
+
+
+async def test_the_sequence_only_grows_also_when_the_database_was_restored(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    await publisher.start()
+    for _ in range(3):
+        await publisher.publish_state()
+    assert published(state).sequence == 4
+    async with town_db.transaction() as t:
+        await t.execute("UPDATE publication SET sequence = 1")
+    await new_publisher(state, town_db).start()
+    assert published(state).sequence == 5
+
+
+async def test_publishing_side_by_side_ends_with_the_newest_state(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    await publisher.start()
+
+    async def grant(n: int) -> None:
+        request = await submitted(town_db, host=f"site{n}.example")
+        await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        assert await publisher.publish_state()
+        assert f"site{n}.example" in {e.host for e in published(state).exemptions}
+
+    await asyncio.gather(*(grant(n) for n in range(8)))
+    assert len(published(state).exemptions) == 8
+
+
+async def test_stopped_and_expired_exemptions_are_no_longer_published(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    ids = [(await submitted(town_db, host=f"site{n}.example")).id for n in range(3)]
+    for id_ in ids:
+        ends_at = MONDAY - timedelta(seconds=1) if id_ == ids[2] else None
+        await access_requests.approve(
+            town_db, TOWN, id_, actor=HEAD, at=MONDAY - timedelta(hours=1), expires_at=ends_at
+        )
+    await access_requests.stop(town_db, TOWN, ids[1], actor=HEAD, at=MONDAY, reason="Enough")
+    await publisher.start()
+    assert [e.host for e in published(state).exemptions] == ["site0.example"]
+
+
+async def test_a_crash_between_commit_and_publishing_heals_at_the_next_start(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    await publisher.start()
+    request = await submitted(town_db)
+    await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    assert published(state).exemptions == ()
+    await new_publisher(state, town_db).start()
+    assert len(published(state).exemptions) == 1
+
+
+async def watching(publisher: Publisher) -> asyncio.Task[None]:
+    await publisher.start()
+    return asyncio.create_task(publisher.watch())
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_what_another_process_changes_is_published_within_two_seconds(
+    state: StateFolder, publisher: Publisher
+) -> None:
+    task = await watching(publisher)
+    async with Database.open(state.database) as command:
+        await accounts.set_password(command, CLERK, "a proxy password", "proxy", actor="it", now=MONDAY)
+    async with asyncio.timeout(2):
+        await until(lambda: CLERK in published(state).proxy_passwords)
+    await stop(task)
+
+
+async def test_nothing_is_published_while_nothing_changes(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    task = await watching(publisher)
+    await submitted(town_db)
+    await asyncio.sleep(1.2)
+    assert published(state).sequence == 1
+    await stop(task)
+
+
+async def test_a_new_document_is_in_force_within_two_seconds(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    task = await watching(publisher)
+    state.policy_document.write_text(OTHER_TOWN)
+    async with asyncio.timeout(2):
+        await until(lambda: published(state).policy.town.name == "Town of Otherton")
+    assert publisher.policy == published(state).policy
+    assert len(await audit.events_of(town_db, publisher.policy.version)) == 1
+    await stop(task)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (BAD, "'gambing' is not a category"),
+        (FAILING_TEST, "the test fails for library.example"),
+        ("town: [", "policy.yaml: line 2: YAML"),
+        ("", "policy.yaml: line 1"),
+    ],
+    ids=["misspelt", "its own test fails", "no YAML", "empty"],
+)
+async def test_a_document_with_problems_changes_nothing_and_says_them(
+    state: StateFolder, publisher: Publisher, text: str, problem: str
+) -> None:
+    await publisher.start()
+    before = published(state)
+    state.policy_document.write_text(text)
+    assert not await publisher.reload_document()
+    assert problem in publisher.problems[0]
+    assert publisher.policy == before.policy
+    assert published(state) == before
+    state.policy_document.write_text(DOCUMENT)
+    await publisher.reload_document()
+    assert publisher.problems == ()
+
+
+@pytest.mark.parametrize("kind", ["missing", "no text", "a folder"])
+async def test_a_document_that_cannot_be_read_is_a_problem(
+    state: StateFolder, publisher: Publisher, kind: str
+) -> None:
+    await publisher.start()
+    path = state.policy_document
+    path.unlink()
+    if kind == "no text":
+        path.write_bytes(b"\xff\xfe\x00")
+    elif kind == "a folder":
+        path.mkdir()
+    assert not await publisher.reload_document()
+    assert "the running policy stays" in publisher.problems[0]
+
+
+async def test_after_a_restart_a_bad_document_leaves_the_published_policy_in_force(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    await publisher.start()
+    state.policy_document.write_text(BAD)
+    again = new_publisher(state, town_db)
+    await again.start()
+    assert again.policy == publisher.policy
+    assert len(again.problems) == 1
+    assert published(state).sequence == 2
+
+
+@pytest.mark.parametrize("before", [None, b"towngate-policy-1 cut"])
+async def test_without_any_good_policy_there_is_no_start(
+    state: StateFolder, publisher: Publisher, before: bytes | None
+) -> None:
+    state.policy_document.write_text(BAD)
+    if before is not None:
+        state.policy_snapshot.write_bytes(before)
+    with pytest.raises(NoPolicyError, match="'gambing' is not a category"):
+        await publisher.start()
+
+
+async def test_a_disk_that_takes_no_more_keeps_the_old_snapshot_and_is_tried_again(
+    state: StateFolder, town_db: Database, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await watching(publisher)
+    before = state.policy_snapshot.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        request = await submitted(town_db)
+        await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        assert not await publisher.publish_state()
+        assert "No space left" in (publisher.failure or "")
+        assert state.policy_snapshot.read_bytes() == before
+        assert [p.name for p in state.published.iterdir() if p.name.startswith(".policy")] == []
+    await until(lambda: len(published(state).exemptions) == 1)
+    await until(lambda: publisher.failure is None)
+    await stop(task)
+
+
+async def test_a_locked_database_is_a_failure_that_is_tried_again(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    task = await watching(publisher)
+    await town_db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(state.database, autocommit=True)
+    other.execute("BEGIN IMMEDIATE")
+    state.policy_document.write_text(OTHER_TOWN)
+    await until(lambda: "locked" in (publisher.failure or ""))
+    assert published(state).policy.town.name == "Town of Exampleton"
+    other.execute("ROLLBACK")
+    other.close()
+    await until(lambda: published(state).policy.town.name == "Town of Otherton")
+    await until(lambda: publisher.failure is None)
+    assert len(await audit.events_of(town_db, publisher.policy.version)) == 1
+    await stop(task)

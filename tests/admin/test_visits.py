@@ -1,0 +1,213 @@
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from admin import audit, sessions, visits
+from admin.asking import NotAllowedError
+from admin.audit import EventKind
+from admin.database import Database
+from admin.ingest import Ingest
+from admin.sessions import Session
+from admin.visits import Cursor, NamesHiddenError, Reach, VisitFilter, VisitRow, Who, WhoCodes
+from policy.decision import Verdict
+from policy.visit_record import VisitRecord
+from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
+from tests.people import CLERK, HEAD, IT
+
+NEW_YORK = ZoneInfo("America/New_York")
+CODES = WhoCodes(b"k" * 32, NEW_YORK)
+
+
+def minutes(n: float) -> datetime:
+    return MONDAY + timedelta(minutes=n)
+
+
+async def write(db: Database, folder: Path, *records: VisitRecord) -> None:
+    """Bring records into the log the way they come: through the spool."""
+    data = b"".join(record.to_line() for record in records)
+    (folder / f"{hashlib.sha256(data).hexdigest()}.visits").write_bytes(data)
+    await Ingest(db, folder, lambda: MONDAY).take_in()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+async def log(db: Database, spool: Path) -> AsyncIterator[Database]:
+    """Return a log of six visits, one a minute."""
+    in_parks: dict[str, Any] = {"person": PARKS_CLERK, "device": None, "department": "parks"}
+    await write(
+        db,
+        spool,
+        visit_record(started_at=minutes(0), host="cardroom.example"),
+        visit_record(started_at=minutes(1), host="www.cardroom.example", person=HEAD, device=None),
+        visit_record(started_at=minutes(2), host="notcardroom.example", verdict=Verdict.ALLOW, rule=None),
+        visit_record(started_at=minutes(3), host="cardroom.example", code="AAA-222", **in_parks),
+        visit_record(started_at=minutes(4), host="news.example", category="press", **in_parks),
+        visit_record(
+            started_at=minutes(5), host="shop.example", person=None, device=None, department="finance"
+        ),
+    )
+    yield db
+
+
+async def found(db: Database, names_shown: bool = True, **where: Any) -> list[int]:
+    """Return the minutes in which the visits that match began, in the order of the answer."""
+    rows = await visits.query(db, VisitFilter(**where), CODES, names_shown=names_shown)
+    return [round((row.started_at - MONDAY) / timedelta(minutes=1)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({}, [5, 4, 3, 2, 1, 0]),
+        ({"host": "cardroom.example"}, [3, 1, 0]),
+        ({"host": "example"}, [5, 4, 3, 2, 1, 0]),
+        ({"host": "www.cardroom.example"}, [1]),
+        ({"department": "parks"}, [4, 3]),
+        ({"person": HEAD}, [1]),
+        ({"category": "press"}, [4]),
+        ({"verdict": Verdict.ALLOW}, [2]),
+        ({"rule": "not-town-business", "department": "finance"}, [5, 1, 0]),
+        ({"code": "AAA-222"}, [3]),
+        ({"since": minutes(2), "until": minutes(4)}, [3, 2]),
+        ({"host": "cardroom.example", "department": "finance", "since": minutes(1)}, [1]),
+        ({"host": "' OR 1=1 --"}, []),
+    ],
+)
+async def test_every_condition_of_a_filter_holds(
+    log: Database, where: dict[str, Any], expected: list[int]
+) -> None:
+    assert await found(log, **where) == expected
+
+
+async def test_pages_follow_each_other_without_gap_or_repetition(db: Database, spool: Path) -> None:
+    # Many visits in the same millisecond are where a cursor of times alone would go wrong.
+    await write(db, spool, *(visit_record(started_at=minutes(n // 5), code=f"{n}") for n in range(23)))
+    seen: list[VisitRow] = []
+    before: Cursor | None = None
+    while rows := await visits.query(db, VisitFilter(), CODES, names_shown=False, before=before, limit=4):
+        seen += rows
+        before = Cursor.parse(str(Cursor(rows[-1].started_at, rows[-1].id)))
+    assert [row.code for row in seen] == [str(n) for n in reversed(range(23))]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1.", ".1", "a.b", "1.2.3", "-1.2", "1" * 16 + ".1", "999999999999999.1", "٣.٣"]
+)
+def test_a_cursor_that_nobody_made_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a place in the visit log"):
+        Cursor.parse(text)
+
+
+async def test_names_are_hidden_unless_shown(log: Database) -> None:
+    hidden = await visits.query(log, VisitFilter(), CODES, names_shown=False)
+    for row in hidden:
+        assert (row.who.person, row.who.device, row.who.address) == (None, None, None)
+    shown = await visits.query(log, VisitFilter(), CODES, names_shown=True)
+    assert [row.who.person for row in shown] == [None, PARKS_CLERK, PARKS_CLERK, CLERK, HEAD, CLERK]
+    assert [row.who.code for row in shown] == [row.who.code for row in hidden]
+
+
+async def test_a_search_by_person_is_refused_while_names_are_hidden(log: Database) -> None:
+    with pytest.raises(NamesHiddenError):
+        await found(log, names_shown=False, person=CLERK)
+    with pytest.raises(NamesHiddenError):
+        await visits.arrived_after(log, 0, VisitFilter(person=CLERK), CODES, names_shown=False)
+
+
+async def test_a_code_is_the_persons_for_a_day_of_the_town(log: Database, spool: Path) -> None:
+    rows = await visits.query(log, VisitFilter(), CODES, names_shown=True)
+    by_person = {(row.who.person, row.who.code) for row in rows if row.who.person}
+    assert len(by_person) == 3
+    assert all(code is not None and len(code) == 3 for _, code in by_person)
+    # MONDAY is 10 AM; the town's midnight is 5 AM UTC.
+    first = CODES.code(CLERK, MONDAY)
+    assert CODES.code(CLERK, MONDAY + timedelta(hours=13, minutes=59)) == first
+    assert CODES.code(CLERK, MONDAY + timedelta(hours=14)) != first
+    assert WhoCodes(b"another secret", NEW_YORK).code(CLERK, MONDAY) != first
+
+
+async def test_a_department_without_anything_more_has_no_code_and_a_stranger_has_one(
+    log: Database, spool: Path
+) -> None:
+    unknown = {"person": None, "device": None, "department": None}
+    await write(log, spool, visit_record(started_at=minutes(6), address="192.0.2.1", **unknown))
+    stranger, department, *_ = await visits.query(log, VisitFilter(), CODES, names_shown=False)
+    assert department.who == Who("finance", None)
+    assert stranger.who == Who(None, CODES.code("192.0.2.1", MONDAY))
+
+
+async def test_reach_counts_a_departments_tries_and_people_at_a_site_and_below(
+    log: Database,
+) -> None:
+    assert await visits.reach(log, "cardroom.example", "finance", MONDAY) == Reach(tries=2, people=2)
+    assert await visits.reach(log, "cardroom.example", "finance", minutes(1)) == Reach(tries=1, people=1)
+    assert await visits.reach(log, "cardroom.example", "parks", MONDAY) == Reach(tries=1, people=1)
+    assert await visits.reach(log, "unseen.example", "finance", MONDAY) == Reach(tries=0, people=0)
+
+
+async def test_what_was_stopped_is_told_to_the_person_or_at_the_device(log: Database) -> None:
+    async def stopped(person: str | None, device: str | None, since: datetime) -> list[str]:
+        return [row.host for row in await visits.stopped(log, person, device, since, CODES)]
+
+    assert await stopped(CLERK, None, MONDAY) == ["cardroom.example"]
+    assert await stopped(None, "FIN-PC-15", MONDAY) == ["cardroom.example"]
+    assert await stopped(PARKS_CLERK, None, MONDAY) == ["news.example", "cardroom.example"]
+    assert await stopped(PARKS_CLERK, None, minutes(3.5)) == ["news.example"]
+    assert await stopped(None, None, MONDAY) == []
+
+
+async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
+    log: Database, spool: Path
+) -> None:
+    last = await visits.last_id(log)
+    await write(log, spool, visit_record(started_at=minutes(-600), host="long.example"))
+    await write(log, spool, visit_record(started_at=minutes(7), host="new.example", department="parks"))
+    rows, last = await visits.arrived_after(log, last, VisitFilter(), CODES, names_shown=False)
+    assert [row.host for row in rows] == ["long.example", "new.example"]
+    assert await visits.arrived_after(log, last, VisitFilter(), CODES, names_shown=False) == ([], last)
+    only_parks = VisitFilter(department="parks")
+    rows, after = await visits.arrived_after(log, 0, only_parks, CODES, names_shown=False)
+    assert (len(rows), after) == (3, last)
+
+
+async def test_a_visit_that_is_not_there_is_a_lookup_error(log: Database) -> None:
+    assert (await visits.get(log, 1, CODES, names_shown=False)).host == "cardroom.example"
+    with pytest.raises(LookupError, match="no visit 99"):
+        await visits.get(log, 99, CODES, names_shown=False)
+
+
+@pytest.fixture
+async def it_session(db: Database) -> Session:
+    async with db.transaction() as t:
+        return (await sessions.open_signed_in(t, IT, MONDAY, None)).session
+
+
+async def test_showing_names_needs_a_reason_and_is_logged_with_it(db: Database, it_session: Session) -> None:
+    with pytest.raises(ValueError, match="Enter why"):
+        await visits.show_names(db, it_session, " \n ", "", MONDAY)
+    shown = await visits.show_names(db, it_session, "A complaint", "C-7", MONDAY)
+    assert shown.names_until == minutes(30)
+    (event,) = await audit.events_of(db, "visits")
+    assert (event.kind, event.actor) == (EventKind.NAMES_SHOWN, IT)
+    assert (event.details["reason"], event.details["case"]) == ("A complaint", "C-7")
+
+
+async def test_a_session_that_only_knows_the_device_is_never_shown_names(
+    db: Database, it_session: Session
+) -> None:
+    device = replace(it_session, level=sessions.Level.DEVICE)
+    with pytest.raises(NotAllowedError):
+        await visits.show_names(db, device, "A complaint", "", MONDAY)
+    assert await audit.events_of(db, "visits") == []

@@ -1,0 +1,170 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from admin import audit
+from admin.audit import Event, EventKind
+from admin.command import cli
+from admin.database import Database
+from admin.ingest import Ingest
+from admin.state_folder import StateFolder
+from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
+from tests.people import CLERK
+from tests.published_town import PublishedTown
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFolder:
+    """Return a state folder whose log has three visits; nothing runs."""
+    state = PublishedTown(tmp_path / "state").state
+    take_in(
+        state,
+        visit_record(started_at=MONDAY, host="cardroom.example"),
+        visit_record(
+            started_at=MONDAY + timedelta(minutes=1), host="b.example", person=PARKS_CLERK, department="parks"
+        ),
+        visit_record(started_at=MONDAY + timedelta(minutes=2), host="c.example", bytes_down=4096),
+    )
+    return state
+
+
+def take_in(state: StateFolder, *records: Any) -> None:
+    name = f"{time.time_ns()}.visits"  # the name of a segment is never used twice
+    (state.spool / name).write_bytes(b"".join(record.to_line() for record in records))
+
+    async def run() -> None:
+        async with Database.open(state.database) as db:
+            await Ingest(db, state.spool, lambda: datetime.now(UTC)).take_in()
+
+    asyncio.run(run())
+
+
+def visits(state: StateFolder, *args: str) -> Result:
+    return CliRunner().invoke(cli, ["visits", "--state", str(state.root), *args])
+
+
+def events(state: StateFolder) -> list[Event]:
+    async def read() -> list[Event]:
+        async with Database.open(state.database) as db:
+            return await audit.events_of(db, "visits")
+
+    return asyncio.run(read())
+
+
+def test_lines_tell_what_happened_the_newest_last_and_name_nobody(state: StateFolder) -> None:
+    result = visits(state)
+    assert result.exit_code == 0, result.output
+    first, second, third = result.output.splitlines()
+    assert first.startswith("2026-03-02 10:00:00  finance person ")
+    assert "block  cardroom.example  (not-town-business gambling)  0 B in 0.0 s" in first
+    assert "parks person" in second
+    assert "4096 B" in third
+    for hidden in (CLERK, PARKS_CLERK, "FIN-PC-15", "10.10.20.15"):
+        assert hidden not in result.output
+    assert events(state) == []
+
+
+def test_json_has_one_object_a_line(state: StateFolder) -> None:
+    result = visits(state, "--json", "--department", "finance", "--limit", "1")
+    (line,) = result.output.splitlines()
+    values = json.loads(line)
+    assert (values["host"], values["started_at"]) == ("c.example", "2026-03-02T15:02:00+00:00")
+    assert (values["verdict"], values["rule"], values["category"]) == (
+        "block",
+        "not-town-business",
+        "gambling",
+    )
+    assert (values["bytes_down"], values["seconds"]) == (4096, 0.0)
+    assert values["person"] is values["device"] is values["address"] is None
+    assert len(values["who"]) == 3
+
+
+def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: StateFolder) -> None:
+    refused = visits(state, "--person", CLERK)
+    assert refused.exit_code == 2
+    assert "ersons are hidden until a reason is given" in refused.output
+    assert events(state) == []
+    shown = visits(state, "--person", CLERK, "--because", "A complaint", "--case", "C-7", "--json")
+    assert shown.exit_code == 0
+    assert {json.loads(line)["person"] for line in shown.output.splitlines()} == {CLERK}
+    (event,) = events(state)
+    assert event.kind is EventKind.NAMES_SHOWN
+    assert event.actor.endswith("at the command line")
+    assert event.details == {"reason": "A complaint", "case": "C-7", "person": CLERK}
+
+
+@pytest.mark.parametrize(
+    ("args", "hosts"),
+    [
+        (["--host", "CARDROOM.example"], ["cardroom.example"]),
+        (["--verdict", "allow"], []),
+        (["--since", "2026-03-02 10:01"], ["b.example", "c.example"]),
+        (["--since", "2026-03-02 10:01", "--until", "2026-03-02 10:02"], ["b.example"]),
+        (["--since", "2h"], []),
+        (["--code", "k7m-4qp", "--department", "parks"], ["b.example"]),
+        (
+            ["--rule", "not-town-business", "--category", "gambling", "--limit", "2"],
+            ["b.example", "c.example"],
+        ),
+    ],
+)
+def test_filters(state: StateFolder, args: list[str], hosts: list[str]) -> None:
+    result = visits(state, "--json", *args)
+    assert [json.loads(line)["host"] for line in result.output.splitlines()] == hosts
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--host", "a b"], "--host"),
+        (["--since", "yesterday"], "--since"),
+        (["--until", "2026-03-02 25:00"], "--until"),
+        (["--verdict", "perhaps"], "perhaps"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_said(state: StateFolder, args: list[str], message: str) -> None:
+    result = visits(state, *args)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
+    result = visits(StateFolder(tmp_path))
+    assert result.exit_code == 2
+    assert "there is no database yet; start 'towngate run'" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(60)
+def test_follow_goes_on_with_what_arrives_until_it_is_interrupted(state: StateFolder) -> None:
+    command = [sys.executable, "-m", "admin.command", "visits", "--state", str(state.root)]
+    with subprocess.Popen(
+        [*command, "--follow", "--json", "--department", "parks"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["host"] == "b.example"
+        take_in(
+            state,
+            visit_record(host="d.example", department="parks"),
+            visit_record(host="e.example"),
+        )
+        assert json.loads(process.stdout.readline())["host"] == "d.example"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == ""
