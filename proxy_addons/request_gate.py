@@ -25,6 +25,7 @@ from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
 _HTTP_PORT = 80
+_CRLF = b"\r\n"
 
 
 class RequestGate:
@@ -57,7 +58,7 @@ class RequestGate:
         """Stream the origin server's answer and count it."""
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         if visit is not None and flow.response is not None:
-            visit.bytes_down += _head_bytes(flow.response)
+            visit.bytes_down += _response_head_bytes(flow.response)
             flow.response.stream = _counted(visit, "bytes_down")
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -134,7 +135,7 @@ class RequestGate:
         known.may_dial.add((dial_name(host), port))
         flow.metadata[_VISIT] = visit
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
-        visit.bytes_up += _head_bytes(request)
+        visit.bytes_up += _request_head_bytes(request)
         request.stream = _counted(visit, "bytes_up")
 
     async def _answer_with_page(
@@ -164,5 +165,17 @@ def _counted(visit: OpenVisit, direction: str) -> Callable[[bytes], bytes]:
     return count
 
 
-def _head_bytes(message: http.Message) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in message.headers.fields)
+def _request_head_bytes(request: http.Request) -> int:
+    data = request.data
+    return _head_bytes((data.method, data.path, data.http_version), data.headers)
+
+
+def _response_head_bytes(response: http.Response) -> int:
+    data = response.data
+    return _head_bytes((data.http_version, b"200", data.reason), data.headers)
+
+
+def _head_bytes(first_line: tuple[bytes, bytes, bytes], headers: http.Headers) -> int:
+    line = sum(map(len, first_line)) + 2 + len(_CRLF)
+    fields = sum(len(name) + len(": ") + len(value) + len(_CRLF) for name, value in headers.fields)
+    return line + fields + len(_CRLF)

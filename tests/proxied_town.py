@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from admin.demo_web import DemoWeb, demo_web
 from policy.state import Exemption
+from policy.town_policy import Policy
 from policy.visit_record import VisitRecord
 from tests.proxy_client import ProxyClient
 from tests.published_town import CATEGORIES, PublishedTown
@@ -61,14 +62,17 @@ class ProxiedTown:
 
     def publish_policy(
         self,
-        document: str = TOWN,
+        policy: str | Policy = TOWN,
         exemptions: Iterable[Exemption] = (),
         proxy_passwords: Mapping[str, str] | None = None,
+        *,
+        wait: bool = True,
     ) -> None:
         """Publish a policy, and wait until it is in force."""
         self._policy_is_changed = True
-        self.published.publish_policy(document, exemptions, proxy_passwords)
-        self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
+        self.published.publish_policy(policy, exemptions, proxy_passwords)
+        if wait:
+            self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
 
     def publish_categories(self, names: Mapping[str, Iterable[str]]) -> None:
         """Publish what sites are listed as, and wait until it is in force."""

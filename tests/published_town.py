@@ -14,6 +14,7 @@ from categories.taxonomy import taxonomy
 from policy.document import load_document
 from policy.snapshot import PolicySnapshot
 from policy.state import Exemption
+from policy.town_policy import Policy
 from policy.visit_record import VisitRecord
 from tests.towns import DOCUMENT
 
@@ -23,6 +24,11 @@ CATEGORIES: Mapping[str, Iterable[str]] = {
     "shopping": ["shop.example"],
     "press": ["news.example"],
 }
+
+
+def policy_of(document: str) -> Policy:
+    """Return the policy that a document means."""
+    return load_document(document, taxonomy()).policy
 
 
 class PublishedTown:
@@ -41,16 +47,16 @@ class PublishedTown:
 
     def publish_policy(
         self,
-        document: str = DOCUMENT,
+        policy: str | Policy = DOCUMENT,
         exemptions: Iterable[Exemption] = (),
         proxy_passwords: Mapping[str, str] | None = None,
     ) -> None:
-        """Publish a policy snapshot."""
+        """Publish a policy snapshot; `policy` may be a document."""
         self.sequence += 1
         snapshot = PolicySnapshot(
             self.sequence,
             datetime.now(UTC),
-            load_document(document, taxonomy()).policy,
+            policy_of(policy) if isinstance(policy, str) else policy,
             self.admin_url,
             tuple(exemptions),
             proxy_passwords or {},

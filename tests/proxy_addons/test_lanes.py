@@ -5,6 +5,7 @@ import ssl
 import pytest
 
 from policy.decision import Cause, Lane, Verdict
+from tests.odd_origin import OddOrigin
 from tests.proxied_town import ORIGIN_ISSUER, TOWN_ISSUER, ProxiedTown
 
 
@@ -50,6 +51,17 @@ def test_allowed_plain_http_is_forwarded(town: ProxiedTown) -> None:
     visit = town.visit()
     assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.PLAIN, Cause.DEFAULT)
     assert (visit.scheme, visit.host, visit.port) == ("http", "library.example", 80)
+
+
+def test_bytes_of_a_plain_visit_are_what_went_over_the_wire(town: ProxiedTown, odd_origin: OddOrigin) -> None:
+    fields = b"Host: odd.example\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
+    asked = b"POST http://odd.example/a?b HTTP/1.1\r\n" + fields
+
+    answered = town.client.say(asked + b"abc")
+
+    visit = town.visit()
+    assert visit.bytes_up == len(asked) + 3 - len("http://odd.example")
+    assert visit.bytes_down == len(answered) == len(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 def test_blocked_plain_http_shows_the_page_and_never_reaches_the_origin(town: ProxiedTown) -> None:
