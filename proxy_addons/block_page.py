@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy.deciding import decide, next_edge_after, zone_of
 from policy.decision import Cause, Decision
@@ -80,10 +81,11 @@ class Opening:
 class BlockPage:
     """Everything a page says, as plain values.
 
-    `at` is aware; `zone` is the town's. `label` and `sites` are the taxonomy's words for the
-    category, `because` the policy's own clause, `approval` the roles that may allow it in turn
-    (empty: nobody can be asked). `ask_url` is None while asking is not available. `seen_as` is who
-    the client is taken for, `listed` where the site was found; both are for the help desk's eyes.
+    `at` is aware; `zone` is the town's. `category` is its id in the taxonomy, `label` and `sites`
+    the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
+    allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available.
+    `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
+    help desk's eyes.
     """
 
     variant: Variant
@@ -94,6 +96,7 @@ class BlockPage:
     zone: ZoneInfo
     phone: str = ""
     mail: str = ""
+    category: str = ""
     label: str = ""
     sites: str = ""
     because: str = ""
@@ -149,33 +152,28 @@ def page_for(
 
     `admin_url` or `token` None: asking is not available, and the page says so.
     """
-    page = replace(_values(decision, visit, policy, taxonomy), code=code, at=at)
-    if admin_url is not None and token is not None and page.approval:
-        page = replace(page, ask_url=f"{admin_url}/ask?token={token}")
-    return page.variant.status, render(page)
-
-
-def _values(decision: Decision, visit: Visit, policy: Policy, taxonomy: Taxonomy) -> BlockPage:
-    match = decision.match
+    match = _said_match(decision, policy)
     category = taxonomy.categories.get(match.category) if match else None
     variant = _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
-    if opening is not None:
-        variant = Variant.LATER
-    return BlockPage(
-        variant=variant,
+    approval = _approval(decision, visit, policy)
+    can_ask = admin_url is not None and token is not None and approval
+    page = BlockPage(
+        variant=variant if opening is None else Variant.LATER,
         town=policy.town.name,
         host=visit.host,
-        code="",
-        at=visit.at,
+        code=code,
+        at=at,
         zone=zone_of(policy),
         phone=policy.town.help_desk_phone,
         mail=policy.town.help_desk_email,
+        category=match.category if match else "",
         label=category.label if category else "",
         sites=category.sites if category else "",
         because=decision.because or "",
-        approval=_approval(decision, visit, policy),
+        approval=approval,
         head=_head(visit, policy),
+        ask_url=f"{admin_url}/ask?token={token}" if can_ask else None,
         opening=opening,
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
@@ -183,6 +181,16 @@ def _values(decision: Decision, visit: Visit, policy: Policy, taxonomy: Taxonomy
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
         seen_as=_seen_as(visit, policy),
     )
+    return page.variant.status, render(page)
+
+
+def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
+    """Return the list entry that the page gives as the reason.
+
+    None for a rule that is about people or hours and not about what the site is.
+    """
+    rule = next((rule for rule in policy.rules if rule.id == decision.rule), None)
+    return None if rule is not None and not rule.categories else decision.match
 
 
 def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911 - one answer a cause
@@ -219,10 +227,11 @@ def _approval(decision: Decision, visit: Visit, policy: Policy) -> tuple[str, ..
     """Return the roles asked in turn: nobody is asked about a request of their own."""
     department = policy.departments.get(visit.client.department or "")
     is_own = department is None or visit.client.person == department.head
-    return tuple(
+    roles = (
         Approver.TOWN_ADMINISTRATOR.value if role == Approver.DEPARTMENT_HEAD and is_own else role
         for role in decision.approval
     )
+    return tuple(dict.fromkeys(roles))
 
 
 def _head(visit: Visit, policy: Policy) -> str:

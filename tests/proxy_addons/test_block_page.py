@@ -1,0 +1,385 @@
+"""The page in place of a site: its words, its size, and what it never says."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from html.parser import HTMLParser
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from categories.match import CategoryMatch
+from categories.taxonomy import taxonomy
+from policy.decision import Cause, Decision, Verdict
+from policy.schedule import Schedule
+from policy.town_policy import (
+    Approver,
+    Department,
+    Device,
+    Person,
+    Policy,
+    Rule,
+    Town,
+    UnknownAction,
+)
+from policy.visit import Client, Visit
+from proxy_addons.block_page import (
+    PAGE_HEADERS,
+    BlockPage,
+    CertificateFault,
+    Variant,
+    is_document,
+    page_for,
+    render,
+    render_short,
+)
+from tests import people
+from tests.browsing import StartBrowser, violations
+
+FRIDAY_MORNING = datetime(2026, 3, 6, 15, 14, tzinfo=UTC)
+NEW_YORK = ZoneInfo("America/New_York")
+NOT_TOWN_BUSINESS = Rule(
+    id="not-town-business",
+    action=Verdict.BLOCK,
+    categories=frozenset({"gambling", "shopping"}),
+    because="Acceptable Use Policy, Prohibited Uses 18",
+    approval=(Approver.DEPARTMENT_HEAD,),
+)
+LUNCH = Rule(id="lunch", action=Verdict.ALLOW, categories=frozenset({"shopping"}), when="lunch")
+POLICY = Policy(
+    version="1",
+    town=Town("Town of Exampleton", "America/New_York", "helpdesk@town.example", "555-0100"),
+    departments={"finance": Department("Finance", head=people.HEAD, networks=(ip_network("10.10.20.0/24"),))},
+    people={
+        people.CLERK: Person("Clara Reyes", department="finance"),
+        people.HEAD: Person("Henry Okafor", department="finance"),
+    },
+    devices={"127.0.0.1": Device("FIN-PC-15", person=people.CLERK)},
+    schedules={"lunch": Schedule(frozenset(range(5)), time(12), time(13))},
+    security_categories=frozenset({"phishing"}),
+    rules=(LUNCH, NOT_TOWN_BUSINESS),
+)
+PAGE = BlockPage(
+    Variant.POLICY, "Town of Exampleton", "cardroom.example", "K7M-4QP", FRIDAY_MORNING, NEW_YORK
+)
+
+
+def words(html: bytes) -> str:
+    """Return what a reader sees, details included, in one line."""
+    seen: list[str] = []
+
+    class Reader(HTMLParser):
+        hidden = False
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            self.hidden = tag in ("style", "title")
+
+        def handle_endtag(self, tag: str) -> None:
+            self.hidden = False
+
+        def handle_data(self, data: str) -> None:
+            if not self.hidden:
+                seen.append(data)
+
+    Reader().feed(html.decode())
+    return " ".join(" ".join(seen).replace("\u00a0", " ").split()).replace(" ,", ",").replace(" .", ".")
+
+
+def english(html: bytes) -> str:
+    return words(html.partition(b'<details lang="es">')[0])
+
+
+def spanish(html: bytes) -> str:
+    return words(html.partition(b'<details lang="es">')[2])
+
+
+def shown(
+    decision: Decision,
+    host: str = "cardroom.example",
+    client: Client = people.CLERK_AT_WORK,
+    policy: Policy = POLICY,
+    at: datetime = FRIDAY_MORNING,
+    *,
+    admin_url: str | None = "http://127.0.0.1:8000",
+) -> tuple[int, bytes]:
+    matches = (decision.match,) if decision.match else ()
+    visit = Visit(client, "https", host, 443, None, at, matches)
+    return page_for(
+        decision, visit, policy, taxonomy(), admin_url=admin_url, token="t0ken", code="K7M-4QP", at=at
+    )
+
+
+def blocked(category: str = "gambling", entry: str = "cardroom.example") -> Decision:
+    return Decision(
+        Verdict.BLOCK,
+        Cause.RULE,
+        rule=NOT_TOWN_BUSINESS.id,
+        match=CategoryMatch(category, entry, "UT1"),
+        because=NOT_TOWN_BUSINESS.because,
+        approval=("department_head",),
+    )
+
+
+def risk(category: str = "phishing") -> Decision:
+    match = CategoryMatch(category, "phish.example", "UT1")
+    return Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=match, approval=("it_security",))
+
+
+def test_policy_block_says_what_why_who_and_how_to_ask() -> None:
+    status, html = shown(blocked())
+    assert status == 403
+    text = english(html)
+    for said in (
+        "This site is blocked",
+        "cardroom.example is listed as Gambling. The town does not allow gambling sites on its computers.",
+        "Policy Acceptable Use Policy, Prohibited Uses 18",
+        "Who can allow it Your department head, Henry Okafor",
+        "Ask for access",
+        "Help desk 555-0100, code K7M-4QP",
+        "Rule not-town-business",
+        "Time Fri, March 6, 10:14 AM",
+        "List UT1: cardroom.example, gambling",
+        "Seen as Clara Reyes, Finance",
+    ):
+        assert said in text, said
+    assert b'href="http://127.0.0.1:8000/ask?token=t0ken"' in html
+    assert b"<title>This site is blocked - Town of Exampleton</title>" in html
+
+
+def test_policy_block_says_the_same_in_spanish() -> None:
+    text = spanish(shown(blocked())[1])
+    for said in (
+        "Este sitio está bloqueado",
+        "cardroom.example figura en la categoría “juegos de azar”",
+        "La jefatura de su departamento, Henry Okafor",
+        "Pedir acceso",
+        "Servicio de ayuda 555-0100, código K7M-4QP",
+    ):
+        assert said in text, said
+
+
+def test_every_category_has_its_spanish_word() -> None:
+    for category in taxonomy().categories:
+        page = replace(PAGE, category=category, label="x", sites="x")
+        assert "figura en la categoría" in spanish(render(page)), category
+
+
+def test_security_page_warns_about_passwords_and_offers_it_alone() -> None:
+    status, html = shown(risk(), host="phish.example")
+    assert status == 403
+    text = english(html)
+    assert "Stopped to protect you" in text
+    assert (
+        "phish.example is on a list of sites made to steal passwords. Nothing was loaded. "
+        "If you typed a password there before, call 555-0100 now. Only IT can open it."
+    ) in text
+    assert "Ask IT" in text and "department head" not in text
+    assert b'<main class="danger">' in html
+
+
+def test_rule_that_names_a_security_risk_gets_the_security_page() -> None:
+    decision = replace(risk(), cause=Cause.RULE, rule="security-risk")
+    assert "Stopped to protect you" in english(shown(decision)[1])
+
+
+def test_site_that_a_schedule_opens_says_when() -> None:
+    text = english(shown(blocked("shopping", "shop.example"), host="shop.example")[1])
+    assert "Opens at 12 PM today" in text
+    assert "shop.example is listed as Shopping. Personal use is open 12 to 1 PM, Mon to Fri." in text
+    assert "Ask to use it now" in text
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "in_spanish"),
+    [
+        (datetime(2026, 3, 5, 18, 0, tzinfo=UTC), "Opens at 12 PM tomorrow", "Se abre mañana a las 12 p. m."),
+        (
+            datetime(2026, 3, 6, 18, 0, tzinfo=UTC),
+            "Opens at 12 PM on Mon, March 9",
+            "Se abre el lun 9 de marzo a las 12 p. m.",
+        ),
+    ],
+)
+def test_opening_on_another_day_names_the_day(at: datetime, said: str, in_spanish: str) -> None:
+    _, html = shown(blocked("shopping", "shop.example"), at=at)
+    assert said in english(html)
+    assert in_spanish in spanish(html)
+
+
+def test_schedule_of_another_department_opens_nothing() -> None:
+    elsewhere = replace(POLICY, rules=(replace(LUNCH, departments=frozenset({"parks"})), NOT_TOWN_BUSINESS))
+    assert "This site is blocked" in english(shown(blocked("shopping", "shop.example"), policy=elsewhere)[1])
+
+
+def test_block_that_ends_with_its_schedule_says_when_without_promising_personal_use() -> None:
+    timed = replace(POLICY, rules=(replace(NOT_TOWN_BUSINESS, when="lunch"),))
+    at = datetime(2026, 3, 6, 17, 30, tzinfo=UTC)
+    text = english(shown(blocked(), policy=timed, at=at)[1])
+    assert "Opens at 1 PM today" in text
+    assert "Personal use" not in text
+
+
+def test_rule_about_people_does_not_blame_the_sites_category() -> None:
+    about_people = Rule(id="kiosk", action=Verdict.BLOCK, departments=frozenset({"finance"}))
+    decision = replace(blocked("education", "school.example"), rule="kiosk")
+    text = english(shown(decision, host="school.example", policy=replace(POLICY, rules=(about_people,)))[1])
+    assert "school.example is not on a list of sites that the town allows." in text
+    assert "Education" not in text
+
+
+def test_without_the_admin_site_the_page_gives_phone_and_code() -> None:
+    _, html = shown(blocked(), admin_url=None)
+    assert "Asking is not available right now. Call 555-0100 and give the code." in english(html)
+    assert b"/ask?" not in html
+
+
+def test_nobody_to_ask_means_no_button_and_no_apology() -> None:
+    _, html = shown(replace(blocked(), approval=()), admin_url=None)
+    assert "Ask" not in english(html) and "Help desk 555-0100" in english(html)
+
+
+def test_heads_own_visit_is_for_the_town_administrator() -> None:
+    head = replace(people.CLERK_AT_WORK, person=people.HEAD)
+    text = english(shown(blocked(), client=head)[1])
+    assert "Who can allow it The town administrator" in text
+
+
+def test_chain_of_approvers_is_named_in_turn() -> None:
+    decision = replace(blocked(), approval=("department_head", "it_security"))
+    assert "Your department head, Henry Okafor, then IT security" in english(shown(decision)[1])
+
+
+def test_network_alone_is_seen_as_its_department() -> None:
+    client = Client("10.10.20.9", department="finance")
+    text = english(shown(blocked(), client=client)[1])
+    assert "Seen as Finance" in text
+    assert "10.10.20.9" not in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "heading"),
+    [
+        (Cause.FAULT, 503, "We could not check this site So it was not opened. The problem is ours."),
+        (Cause.UNREACHABLE, 502, "This site did not answer cardroom.example is not blocked"),
+        (Cause.UNKNOWN_CLIENT, 403, "This computer is not known yet"),
+        (Cause.PRIVATE_ADDRESS, 403, "This address is not on the public web"),
+        (Cause.PORT, 403, "This kind of connection is not open"),
+        (Cause.MISMATCH, 403, "This connection names two sites"),
+        (Cause.MALFORMED, 400, "This address could not be read"),
+        (Cause.NOT_TLS, 400, "This address could not be read"),
+        (Cause.DEFAULT, 403, "This site is blocked cardroom.example is not on a list"),
+    ],
+)
+def test_every_cause_has_its_page(cause: Cause, status: int, heading: str) -> None:
+    answered, html = shown(Decision(Verdict.BLOCK, cause))
+    assert answered == status
+    assert heading in english(html)
+    assert "cardroom.example" in english(html)
+    assert b"/ask?" not in html
+
+
+def test_unknown_client_who_may_sign_in_is_told_how() -> None:
+    policy = replace(POLICY, unknown=UnknownAction.SIGN_IN)
+    text = english(shown(Decision(Verdict.BLOCK, Cause.UNKNOWN_CLIENT), policy=policy)[1])
+    assert "Sign in to use the web" in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (CertificateFault.ENDED, "Its certificate ended Sat, January 3. Nothing was sent."),
+        (CertificateFault.OTHER_SITE, "Its certificate is another site's. Nothing was sent."),
+        (CertificateFault.UNKNOWN_ISSUER, "Its certificate has an unknown issuer. Nothing was sent."),
+        (CertificateFault.TOO_WEAK, "Its certificate is too weak. Nothing was sent."),
+    ],
+)
+def test_certificate_page_names_the_fault(fault: CertificateFault, said: str) -> None:
+    page = replace(PAGE, variant=Variant.CERTIFICATE, certificate=fault, ends_on=date(2026, 1, 3))
+    assert Variant.CERTIFICATE.status == 502
+    assert said in english(render(page))
+
+
+def test_markup_is_text_and_a_long_host_is_cut() -> None:
+    markup = "<script>alert(1)</script>"
+    _, html = shown(blocked(entry=markup), host=markup + "a" * 10_000)
+    assert b"<script" not in html
+    assert b"&lt;script&gt;" in html
+    assert b"a" * 201 not in html
+
+
+def test_page_is_small_and_asks_for_nothing() -> None:
+    host = "a" * 200
+    for variant in Variant:
+        page = (
+            replace(
+                PAGE,
+                variant=variant,
+                host=host,
+                category="gambling",
+                label="Gambling",
+                sites="gambling sites",
+                because="Acceptable Use Policy, Prohibited Uses 18",
+                approval=("department_head", "it_security"),
+                head="Henry Okafor",
+                rule="not-town-business",
+                listed=f"UT1: {host}, gambling",
+                ask_url="https://gate.town.example:8443/ask?token=" + "x" * 700,
+                port=8443,
+                ports=(80, 443),
+            )
+            if variant is not Variant.LATER
+            else PAGE
+        )
+        html = render(page)
+        assert len(html) <= 8192, f"{variant}: {len(html)} bytes"
+        assert not re.search(rb"<script|<img|<link|<iframe|<form|url\(|@import|src=", html)
+    assert "default-src 'none'" in PAGE_HEADERS["Content-Security-Policy"]
+    assert PAGE_HEADERS["Cache-Control"] == "no-store"
+
+
+def test_frames_and_parts_of_a_page_get_a_short_answer() -> None:
+    frame = render_short("Town of Exampleton", "iframe")
+    assert "Part of this page is blocked." in words(frame) and b'target="_blank"' in frame
+    image = render_short("Town of <Exampleton>", "image")
+    assert b"<a " not in image and len(image) < 400
+    assert b"&lt;Exampleton&gt;" in image
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_page"),
+    [(None, True), ("", True), ("document", True), ("iframe", False), ("image", False), ("script", False)],
+)
+def test_only_a_page_of_its_own_gets_the_whole_page(destination: str | None, is_page: bool) -> None:
+    assert is_document(destination) is is_page
+
+
+async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
+    """Light and dark, wide and narrow, with the headers it is sent with."""
+    pages = {
+        "policy": shown(blocked())[1],
+        "security": shown(risk(), host="a" * 60 + ".phish" * 20 + ".example")[1],
+        "later": shown(blocked("shopping", "shop.example"), host="shop.example")[1],
+        "trouble": shown(Decision(Verdict.BLOCK, Cause.FAULT))[1],
+        "no-asking": shown(blocked(), admin_url=None)[1],
+    }
+    chromium = await browser()
+    page = await chromium.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    await page.route(
+        "**/*",
+        lambda route: route.fulfill(
+            body=pages.get(route.request.url.rpartition("/")[2], b""), headers=dict(PAGE_HEADERS)
+        ),
+    )
+    for name in pages:
+        await page.goto(f"http://cardroom.test/{name}")
+        await page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            assert await violations(page) == [], (name, scheme)
+        for width in (1280, 360, 320):
+            await page.set_viewport_size({"width": width, "height": 640})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+    assert complaints == [], "the style is let in by its digest, and nothing else is asked for"
