@@ -1,0 +1,173 @@
+"""What scripts add to the pages, and that nothing is lost without them."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests import people
+from tests.admin.web.conftest import PASSWORD, Site, visit
+from tests.browsing import StartBrowser
+
+PHONE = {"width": 360, "height": 640}
+
+
+@pytest.fixture
+async def page(browser: StartBrowser) -> AsyncIterator[Page]:
+    """Return a page of a phone's browser."""
+    chromium = await browser()
+    yield await chromium.new_page(viewport=PHONE)
+
+
+async def sign_in(page: Page, site: Site, person: str) -> None:
+    await site.give_password(person)
+    await page.goto(f"{site.url}/sign-in")
+    await page.get_by_label("Name").fill(person)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_whole_story_works_without_scripts(browser: StartBrowser, site: Site) -> None:
+    chromium = await browser()
+    clerk = await (await chromium.new_context(java_script_enabled=False, viewport=PHONE)).new_page()
+    await clerk.goto(f"{site.url}/ask?token={site.token()}")
+    await clerk.get_by_label("What do you need it for?").fill("For the grant file.")
+    await clerk.get_by_text("1 week").click()
+    await clerk.get_by_role("button", name="Send request").click()
+    await expect(clerk.locator("h1")).to_have_text("Request sent")
+    head = await (await chromium.new_context(java_script_enabled=False, viewport=PHONE)).new_page()
+    await sign_in(head, site, people.HEAD)
+    await head.get_by_text("Menu", exact=True).click()
+    await expect(head.get_by_role("link", name="To decide (1)")).to_be_visible()
+    await head.get_by_role("link", name="cardroom.example").click()
+    await head.locator("summary", has_text="Do not allow").click()
+    await head.get_by_text("Not needed for work").click()
+    await head.get_by_role("button", name="Do not allow it").click()
+    await expect(head.locator("h1")).to_have_text("Not allowed")
+    await clerk.get_by_role("link", name="See the request").click()
+    await expect(clerk.locator("h1")).to_have_text("Not approved")
+
+
+async def test_decision_is_one_screen_of_a_phone(site: Site, page: Page) -> None:
+    await site.log(*(visit(site.clock.at - timedelta(days=n)) for n in range(6)))
+    await site.sent_request()
+    await sign_in(page, site, people.HEAD)
+    await page.get_by_role("link", name="cardroom.example").click()
+    for needed in (
+        "charity report",
+        "Listed as",
+        "No known risk",
+        "6\u00a0tries",
+        "never asked",
+        "Allow until",
+    ):
+        box = await page.locator("main").get_by_text(needed).first.bounding_box()
+        assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= PHONE["height"], needed
+    await page.get_by_text("More", exact=True).click()
+    entry = page.get_by_text("List entry")
+    await entry.scroll_into_view_if_needed()
+    await expect(entry).to_be_in_viewport()
+
+
+async def test_keyboard_alone_signs_in_and_decides(site: Site, page: Page) -> None:
+    await site.sent_request()
+    await site.give_password(people.HEAD)
+    await page.goto(f"{site.url}/sign-in")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the page's own part")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(people.HEAD)
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("To decide")
+    await page.goto(f"{site.url}/decide/1")
+    change = page.locator("summary", has_text="Change time")
+    await change.focus()
+    outline = await change.evaluate(
+        "(e) => getComputedStyle(e).outlineStyle + getComputedStyle(e).outlineWidth"
+    )
+    assert outline == "solid3px"
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_contain_text("Open now, until")
+
+
+async def test_visit_log_is_live_and_stands_still_while_it_is_read(site: Site, page: Page) -> None:
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await site.log(visit(host="first.example"))
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits?verdict=block")
+    await expect(page.locator("#live")).to_have_text("Live")
+    await site.log(visit(host="second.example"))
+    await expect(page.get_by_role("rowheader", name="second.example")).to_be_visible()
+    await page.locator("#visits summary").first.click()
+    await expect(page.locator("#live")).to_have_text("Paused while you read")
+    await site.log(visit(host="third.example"))
+    await page.wait_for_timeout(2500)
+    await expect(page.get_by_role("rowheader", name="third.example")).to_have_count(0)
+    await expect(page.get_by_role("link", name="Why")).to_be_visible()
+    await page.locator("#visits summary").first.click()
+    await page.locator("h1").click()
+    await expect(page.get_by_role("rowheader", name="third.example")).to_be_visible()
+
+
+async def test_visit_log_says_when_it_is_not_up_to_date(site: Site, page: Page) -> None:
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits")
+    await page.context.set_offline(True)
+    await expect(page.locator("#live")).to_have_text("Not up to date. It tries again.")
+    await expect(page.locator("#visits")).to_contain_text("No visits match")
+
+
+async def test_asker_sees_the_answer_without_a_reload(site: Site, page: Page) -> None:
+    await page.clock.install()
+    await page.goto(f"{site.url}/ask?token={site.token()}")
+    await page.get_by_label("What do you need it for?").fill("For the grant file.")
+    await page.get_by_text("1 hour").click()
+    await page.get_by_role("button", name="Send request").click()
+    await page.get_by_role("link", name="See the request").click()
+    await expect(page.locator("h1")).to_have_text("Waiting for your department head")
+    row = await site.admin.db.fetch_one("SELECT id FROM access_request")
+    assert row is not None
+    head = await site.signed_in(people.HEAD)
+    shown = (await head.get("/decide/1")).text
+    token = shown.partition('name="csrf_token" value="')[2].partition('"')[0]
+    answer = {"csrf_token": token, "answer": "deny", "reason": "Use another site"}
+    assert (await head.post("/decide/1", data=answer)).status_code == 303
+    await page.clock.run_for(16_000)
+    await expect(page.locator("h1")).to_have_text("Not approved")
+    await expect(page.locator("main")).to_contain_text("Use another site")
+    await expect(page.get_by_role("button", name="Withdraw the request")).to_have_count(0)
+    assert (await page.title()).startswith("Not approved")
+
+
+async def test_form_is_sent_once_however_often_its_button_is_pressed(site: Site, page: Page) -> None:
+    await page.goto(f"{site.url}/ask?token={site.token()}")
+    await page.get_by_label("What do you need it for?").fill("For the grant file.")
+    await page.get_by_text("1 hour").click()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    await page.get_by_role("button", name="Send request").dblclick()
+    await expect(page.locator("h1")).to_have_text("Request sent")
+    assert len(sent) == 1
+
+
+async def test_password_can_be_shown(site: Site, page: Page) -> None:
+    await page.goto(f"{site.url}/sign-in")
+    await page.get_by_label("Password", exact=True).fill("secret words")
+    await page.get_by_role("button", name="Show password").click()
+    await expect(page.locator("#password")).to_have_attribute("type", "text")
+
+
+async def test_error_above_a_form_has_the_focus_and_leads_to_its_field(site: Site, page: Page) -> None:
+    await page.goto(f"{site.url}/ask?token={site.token()}")
+    await page.get_by_label("What do you need it for?").fill("   ")
+    await page.get_by_text("1 hour").click()
+    await page.get_by_role("button", name="Send request").click()
+    await expect(page.locator("[data-focus]")).to_be_focused()
+    await page.get_by_role("link", name="Enter what you need it for").click()
+    await expect(page.get_by_label("What do you need it for?")).to_be_focused()
