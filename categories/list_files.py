@@ -169,7 +169,10 @@ class _LineGuard(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a Buffer, as called by io
-        block = self._stream.read(len(buffer))
+        try:
+            block = self._stream.read(len(buffer))
+        except tarfile.TarError as error:
+            raise ListFileError(f"{self._path}: the archive is cut or damaged ({error})") from error
         at = block.rfind(b"\n")
         self._since_line_end = self._since_line_end + len(block) if at < 0 else len(block) - at
         if self._since_line_end > MAX_LINE_BYTES:
