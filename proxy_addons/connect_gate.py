@@ -11,11 +11,11 @@ from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
-from categories.host_name import HostNameError, canonical_host
+from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Connect, Gate, address_of, close_connection, dial_name, handle_alone
+from proxy_addons.gate import Connect, Gate, address_of, asked_host, close_connection, dial_name, handle_alone
 from proxy_addons.server_name import server_name
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
 
@@ -50,7 +50,7 @@ class ConnectGate:
             flow.response = sign_in_response(judge.policy.town.name)
             return
         try:
-            host = canonical_host(request.host)
+            host = asked_host(request)
         except HostNameError as error:
             gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), str(error))
             flow.response = _refusal(400, f"This is not the address of a site: {error}")

@@ -113,7 +113,11 @@ class Gate:
             self.log.end(visit, "deciding failed")
         elif request is not None:
             scheme = "https" if request.method == "CONNECT" else "http"
-            judgement = self.refused(client, Cause.FAULT, scheme, _host_of(request), request.port)
+            try:
+                host = asked_host(request)
+            except HostNameError:
+                host = UNREADABLE_HOST
+            judgement = self.refused(client, Cause.FAULT, scheme, host, request.port)
             self.log.record(judgement, "deciding failed")
 
 
@@ -148,16 +152,15 @@ def address_of(client: connection.Client) -> str:
     return str(client.peername[0])
 
 
+def asked_host(request: http.Request) -> str:
+    """Return the canonical host that a request asks for. Raises HostNameError when it is none."""
+    # mitmproxy takes the brackets of an IPv6 address off.
+    return canonical_host(f"[{request.host}]" if ":" in request.host else request.host)
+
+
 def dial_name(host: str) -> str:
     """Return a canonical host as it is dialled: an IPv6 address without its brackets."""
     return host.strip("[]")
-
-
-def _host_of(request: http.Request) -> str:
-    try:
-        return canonical_host(request.host)
-    except HostNameError:
-        return UNREADABLE_HOST
 
 
 def visible_path(request: http.Request) -> str:

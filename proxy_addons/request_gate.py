@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from mitmproxy import http
 
-from categories.host_name import HostNameError, canonical_host
+from categories.host_name import HostNameError
 from policy.decision import Cause, Lane
 from policy.visit import Client
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
@@ -15,6 +15,7 @@ from proxy_addons.gate import (
     Connect,
     Gate,
     address_of,
+    asked_host,
     close_connection,
     dial_name,
     visible_path,
@@ -95,7 +96,7 @@ class RequestGate:
         try:
             if request.scheme != "http":
                 raise HostNameError(f"{request.scheme}:// cannot be asked for without CONNECT")
-            host = canonical_host(request.host)
+            host = asked_host(request)
         except HostNameError as error:
             gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), str(error))
             flow.response = http.Response.make(

@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import functools
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
@@ -88,10 +90,9 @@ class ProxyClient:
     def connect(self, host: str, port: int = 443) -> socket.socket:
         """CONNECT; return the connection behind the proxy's 200."""
         connection = self.dial()
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            answer = exchange(
-                connection, "CONNECT", f"{host}:{port}", f"{host}:{port}", fields=self.credentials
-            )
+            answer = exchange(connection, "CONNECT", target, target, fields=self.credentials)
             if answer.status != 200:
                 raise RefusedConnectError(answer)
         except BaseException:
@@ -99,9 +100,21 @@ class ProxyClient:
             raise
         return connection
 
-    def tunnel(self, host: str, port: int = 443, sni: str | None = None) -> ssl.SSLSocket:
-        """CONNECT, then TLS for `sni` (the host itself unless given) with whoever answers."""
+    def tunnel(
+        self,
+        host: str,
+        port: int = 443,
+        sni: str | None = None,
+        *,
+        hello_in: Callable[[bytes], Iterable[bytes]] | None = None,
+    ) -> ssl.SSLSocket:
+        """CONNECT, then TLS for `sni` (the host itself unless given) with whoever answers.
+
+        `hello_in` makes the segments in which the ClientHello is sent.
+        """
         connection = self.connect(host, port)
+        if hello_in is not None:
+            connection = _first_bytes_in_parts(connection, hello_in)
         try:
             return self.tls.wrap_socket(connection, server_hostname=sni or host)
         except BaseException:
@@ -169,6 +182,29 @@ def _vouched(connection: socket.socket) -> tuple[str | None, tuple[str, ...]]:
     issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
     names = tuple(value for _, value in certificate.get("subjectAltName", ()))
     return issuer.get("commonName") or issuer.get("organizationName"), names
+
+
+def _first_bytes_in_parts(
+    connection: socket.socket, split: Callable[[bytes], Iterable[bytes]]
+) -> socket.socket:
+    """Return another end of the connection, whose first bytes go out in parts."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(_TIMEOUT_SECONDS)
+
+    def send() -> None:
+        send_in_parts(connection, split(theirs.recv(1 << 16)), pause_seconds=0.001)
+        _copy(theirs, connection)
+
+    for pump in (send, functools.partial(_copy, connection, theirs)):
+        threading.Thread(target=pump, daemon=True).start()
+    return ours
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        for chunk in _chunks(source):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
 
 
 def send_in_parts(connection: socket.socket, parts: Iterable[bytes], pause_seconds: float = 0.0) -> None:
