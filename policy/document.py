@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from categories.host_name import is_address
 from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
@@ -93,7 +94,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         devices=read_devices(sections["devices"], people, departments),
         roles=read_roles(sections["roles"], people),
         schedules=read_schedules(schedules),
-        essentials=frozenset(sections["essentials"].parsed_items(notation.site)),
+        essentials=_essentials(sections["essentials"]),
         ports=frozenset(sections["ports"].parsed_items(notation.port)) or _WEB_PORTS,
         internal_networks=tuple(sections["internal_networks"].parsed_items(notation.network)),
         unknown=unknown.member(UnknownAction, "an action") or UnknownAction.BLOCK,
@@ -101,6 +102,18 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         rules=read_rules(sections["rules"], vocabulary),
         default=default.member(Verdict, "an action", LATER_ACTIONS) or Verdict.ALLOW,
     )
+
+
+def _essentials(value: Value) -> frozenset[str]:
+    hosts = set()
+    for item in value.items():
+        host = item.parsed(notation.site)
+        if host is None:
+            continue
+        if "." not in host and not is_address(host):
+            item.warn(f"{host!r} opens every name that ends in .{host} too")
+        hosts.add(host)
+    return frozenset(hosts)
 
 
 def _tests(value: Value, policy: Policy) -> tuple[PolicyTest, ...]:

@@ -549,6 +549,11 @@ def test_warning(case: str, rules: tuple[str, ...], warning: str) -> None:
     assert [str(found) for found in warnings] == [warning], case
 
 
+def test_essential_site_without_a_dot_is_warned_of() -> None:
+    (warning,) = load(TOWN + 'essentials: [town.example, com, "[fd00::1]"]').warnings
+    assert str(warning) == "line 2: essentials[1]: 'com' opens every name that ends in .com too"
+
+
 @pytest.mark.parametrize(
     "rules",
     [
