@@ -45,7 +45,6 @@ class ClientIdentity:
         wants them.
         """
         authorization = headers.pop("Proxy-Authorization", None)
-        headers.pop("Proxy-Connection", None)
         if authorization is not None:
             person, password = _basic_credentials(authorization)
             if not await self._is_right(person, password, judge):

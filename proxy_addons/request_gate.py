@@ -20,6 +20,7 @@ from proxy_addons.gate import (
     dial_name,
     visible_path,
 )
+from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
 from proxy_addons.page_response import again_response, page, page_response
 from proxy_addons.visit_log import OpenVisit
@@ -56,9 +57,10 @@ class RequestGate:
 
     @fail_closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream the origin server's answer and count it."""
+        """Stream the origin server's answer and count it, its own connection's fields left out."""
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         if visit is not None and flow.response is not None:
+            drop_hop_by_hop(flow.response.headers)
             visit.bytes_down += _response_head_bytes(flow.response)
             flow.response.stream = _counted(visit, "bytes_down")
 
@@ -134,6 +136,7 @@ class RequestGate:
             await self._answer_with_page(flow, visit)
             return
         known.may_dial.add((dial_name(host), port))
+        drop_hop_by_hop(request.headers)
         flow.metadata[_VISIT] = visit
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
         visit.bytes_up += _request_head_bytes(request)
