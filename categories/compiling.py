@@ -24,6 +24,8 @@ from categories.entries import EntriesFile
 from categories.snapshot import FORMAT, MANIFEST, MEANINGS_SUFFIX, NAMES, TRIE_SUFFIX, URLS, version_of
 from categories.taxonomy import Taxonomy
 
+_NUMBERED_BY_TWO_BYTES = 1 << 16
+
 type _Pair = tuple[str, str]
 type _Labelled = tuple[_Pair, Iterator[str]]
 
@@ -74,7 +76,7 @@ def compile_snapshot(sources: Iterable[EntriesFile], folder: Path, words: Taxono
     counts: Counter[_Pair] = Counter()
     for number, times in counted.items():
         counts.update(dict.fromkeys(meanings.pairs[number], times))
-    width = "H" if len(used) <= 1 << 16 else "I"
+    width = "H" if len(used) <= _NUMBERED_BY_TWO_BYTES else "I"
     for kind, each in numbers.items():
         # One number more than there are keys: a file that is mapped must not be empty.
         final = array(width, (renumbered[number] for number in each))

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -130,7 +131,7 @@ class EntriesFile:
             ):
                 for line in file:
                     yield line[:-1]
-        except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, KeyError) as error:
             raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
 
     def __enter__(self) -> Self:

@@ -113,9 +113,6 @@ class CategorySnapshot:
     def _url_matches(self, host: str, path: str) -> list[CategoryMatch]:
         matches = []
         for name in dict.fromkeys((host, without_service_label(host))):
-            # Few hosts have any; the others are spared the work of bringing the path to one spelling.
-            if not self._urls.trie.has_keys_with_prefix(host_key(name) + "/"):
-                continue
             found = list(self._urls.trie.iter_prefixes_with_ids(url_key(name, path)))
             for key, number in reversed(found):
                 entry = entry_of_url_key(key, name)

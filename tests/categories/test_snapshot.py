@@ -1,0 +1,257 @@
+"""Compiling and looking up: what covers a host is found, and nothing else."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from categories import compiling
+from categories.entry_key import host_key, without_service_label
+from categories.host_name import canonical_host
+from categories.match import CategoryMatch
+from categories.snapshot import MANIFEST, CategorySnapshot, CategorySnapshotError, verify, version_of
+from tests.categories.lists import publish_lists, write_layout
+
+UT1 = {
+    "gambling/domains": "cardroom.example\nbets.cardroom.example\n192.0.2.7\n",
+    "gambling/urls": "blog.example/casino\nblog.example/casino/poker\n192.0.2.9/dice\n",
+    "adult/domains": "xxx\nbets.cardroom.example\n",
+    "agressif/urls": "forum.example\n",
+    "liste_bu/domains": "library.example\n",
+}
+TOWN = {"drugs/domains": "cardroom.example\n[2001:db8::7]\n"}
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CategorySnapshot]:
+    folder = tmp_path_factory.mktemp("lists")
+    lists = {"ut1": write_layout(folder / "ut1", UT1), "town": write_layout(folder / "town", TOWN)}
+    opened = publish_lists(folder / "published", lists, folder / "scratch")
+    yield opened
+    opened.close()
+
+
+def _gambling(entry: str) -> CategoryMatch:
+    return CategoryMatch("gambling", entry, "ut1")
+
+
+@pytest.mark.parametrize(
+    ("host", "matches"),
+    [
+        (
+            "cardroom.example",
+            [CategoryMatch("drugs", "cardroom.example", "town"), _gambling("cardroom.example")],
+        ),
+        (
+            "www.bets.cardroom.example",
+            [
+                CategoryMatch("adult", "bets.cardroom.example", "ut1"),
+                _gambling("bets.cardroom.example"),
+                CategoryMatch("drugs", "cardroom.example", "town"),
+                _gambling("cardroom.example"),
+            ],
+        ),
+        ("any.thing.xxx", [CategoryMatch("adult", "xxx", "ut1")]),
+        ("192.0.2.7", [_gambling("192.0.2.7")]),
+        ("[2001:db8::7]", [CategoryMatch("drugs", "[2001:db8::7]", "town")]),
+    ],
+)
+def test_entries_cover_a_host_and_its_subdomains_most_specific_first(
+    snapshot: CategorySnapshot, host: str, matches: list[CategoryMatch]
+) -> None:
+    assert snapshot.lookup(host) == tuple(matches)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example",
+        "notcardroom.example",
+        "cardroom.example.com",
+        "xxxx",
+        "192.0.2.77",
+        "192.0.2",
+        "7.2.0.192",
+        "7.192.0.2.a",
+        "[2001:db8::77]",
+        "library.example",
+        "blog.example",
+    ],
+)
+def test_what_only_looks_alike_is_not_listed(snapshot: CategorySnapshot, host: str) -> None:
+    assert snapshot.lookup(host) == ()
+    assert snapshot.lookup(host, "/") == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "entries"),
+    [
+        ("blog.example", "/casino", ["blog.example/casino"]),
+        ("blog.example", "/casino/", ["blog.example/casino"]),
+        ("blog.example", "/casino/poker/x.html", ["blog.example/casino/poker", "blog.example/casino"]),
+        ("www2.blog.example", "/CASINO", ["blog.example/casino"]),
+        ("blog.example", "//a/../casino;%20", []),
+        ("blog.example", "/a/%2e%2E/%63asino//poker", ["blog.example/casino/poker", "blog.example/casino"]),
+        ("blog.example", "/casinos", []),
+        ("blog.example", "/", []),
+        ("other.blog.example", "/casino", []),
+        ("192.0.2.9", "/dice", ["192.0.2.9/dice"]),
+        ("forum.example", "/any/thing", ["forum.example/"]),
+        ("www.forum.example", "/", ["forum.example/"]),
+    ],
+)
+def test_url_entries_cover_a_path_and_what_is_below_it(
+    snapshot: CategorySnapshot, host: str, path: str, entries: list[str]
+) -> None:
+    assert [match.entry for match in snapshot.lookup(host, path)] == entries
+
+
+def test_url_entries_are_looked_at_only_where_the_path_is_seen(snapshot: CategorySnapshot) -> None:
+    assert snapshot.lookup("blog.example") == ()
+
+
+def test_url_entries_come_before_domain_entries(tmp_path: Path) -> None:
+    files = {"gambling/domains": "blog.example\n", "adult/urls": "blog.example/x\n"}
+    lists = {"ut1": write_layout(tmp_path / "ut1", files)}
+    opened = publish_lists(tmp_path / "published", lists, tmp_path / "scratch")
+    assert [m.category for m in opened.lookup("blog.example", "/x")] == ["adult", "gambling"]
+
+
+@given(st.text(max_size=60))
+@example("/\udcff\ud800")
+@example("*")
+@example(":99999/")
+@example("/a?b#c")
+@example("/%00%0a")
+def test_any_path_can_be_looked_up(snapshot: CategorySnapshot, path: str) -> None:
+    assert all(
+        match.entry.startswith("blog.example/casino") for match in snapshot.lookup("blog.example", path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("www.blog.example", "blog.example"),
+        ("ftp3.blog.example", "blog.example"),
+        ("www.example", "www.example"),
+        ("wwwblog.example", "wwwblog.example"),
+        ("192.0.2.9", "192.0.2.9"),
+    ],
+)
+def test_url_entries_are_written_without_www(host: str, expected: str) -> None:
+    assert without_service_label(host) == expected
+
+
+_hosts = st.lists(st.sampled_from(["a", "b", "ab", "example", "com", "x-y"]), min_size=1, max_size=4).map(
+    ".".join
+)
+
+
+@settings(max_examples=30)
+@given(st.sets(_hosts, max_size=12), st.lists(_hosts, min_size=1, max_size=8))
+def test_lookup_finds_exactly_the_listed_parents(
+    tmp_path_factory: pytest.TempPathFactory, listed: set[str], hosts: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    files = {"gambling/domains": "".join(f"{host}\n" for host in listed)}
+    lists = {"ut1": write_layout(folder / "ut1", files)}
+    opened = publish_lists(folder / "published", lists, folder / "scratch")
+    for host in hosts:
+        labels = host.split(".")
+        parents = [".".join(labels[start:]) for start in range(len(labels))]
+        assert [match.entry for match in opened.lookup(host)] == [p for p in parents if p in listed]
+
+
+def test_snapshot_says_what_it_holds(snapshot: CategorySnapshot) -> None:
+    assert snapshot.sources == ("town", "ut1")
+    assert snapshot.counts == {
+        ("adult", "ut1"): 2,
+        ("drugs", "town"): 2,
+        ("gambling", "ut1"): 6,
+        ("hate", "ut1"): 1,
+    }
+    assert len(snapshot) == 9
+    assert dict(snapshot.entries())[host_key("cardroom.example")] == (("drugs", "town"), ("gambling", "ut1"))
+    assert snapshot.meaning_of(host_key("xxx")) == (("adult", "ut1"),)
+    assert snapshot.meaning_of("elpmaxe.golb./casino/") == (("gambling", "ut1"),)
+    assert snapshot.meaning_of(host_key("nobody.example")) == ()
+
+
+def test_same_sources_in_any_order_are_the_same_bytes(tmp_path: Path) -> None:
+    again = {name: "".join(reversed(text.splitlines(keepends=True))) for name, text in UT1.items()}
+    lists = {"ut1": write_layout(tmp_path / "ut1", UT1), "town": write_layout(tmp_path / "town", TOWN)}
+    other = {"town": lists["town"], "ut1": write_layout(tmp_path / "again", again)}
+    one = publish_lists(tmp_path / "one", lists, tmp_path / "scratch")
+    two = publish_lists(tmp_path / "two", other, tmp_path / "scratch")
+    assert one.version == two.version
+    for path in one.folder.iterdir():
+        assert path.read_bytes() == (two.folder / path.name).read_bytes()
+
+
+def test_snapshot_of_nothing_answers_nothing(tmp_path: Path) -> None:
+    opened = publish_lists(tmp_path / "published", {}, tmp_path / "scratch")
+    assert (len(opened), opened.lookup("cardroom.example", "/")) == (0, ())
+
+
+def test_more_meanings_than_two_bytes_can_number_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = publish_lists(
+        tmp_path / "one", {"ut1": write_layout(tmp_path / "ut1", UT1)}, tmp_path / "scratch"
+    )
+    monkeypatch.setattr(compiling, "_NUMBERED_BY_TWO_BYTES", 1)
+    wide = publish_lists(tmp_path / "two", {"ut1": tmp_path / "ut1"}, tmp_path / "scratch")
+    size = (narrow.folder / "names.meanings").stat().st_size
+    assert (wide.folder / "names.meanings").stat().st_size == 2 * size
+    assert sorted(wide.entries()) == sorted(narrow.entries())
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> CategorySnapshot:
+    lists = {"ut1": write_layout(tmp_path / "ut1", UT1)}
+    return publish_lists(tmp_path / "published", lists, tmp_path / "scratch")
+
+
+def test_whole_snapshot_is_verified_and_opened(published: CategorySnapshot) -> None:
+    verify(published.folder)
+    opened = CategorySnapshot.open(published.folder)
+    assert opened.version == published.version == published.folder.name
+    assert opened.built_at.tzinfo is not None
+
+
+@pytest.mark.parametrize("name", ["names.trie", "names.meanings", "urls.trie", "urls.meanings", MANIFEST])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_damaged_snapshot_is_refused(published: CategorySnapshot, name: str, damage: str) -> None:
+    path = published.folder / name
+    data = bytearray(path.read_bytes())
+    match damage:
+        case "cut":
+            path.write_bytes(data[:-1])
+        case "flipped":
+            data[len(data) // 2] ^= 1
+            path.write_bytes(data)
+        case "missing":
+            path.unlink()
+    with pytest.raises(CategorySnapshotError, match=name):
+        verify(published.folder)
+    if damage != "flipped" or name == MANIFEST:
+        with pytest.raises(CategorySnapshotError, match=name):
+            CategorySnapshot.open(published.folder)
+
+
+def test_snapshot_of_another_format_is_refused(published: CategorySnapshot, tmp_path: Path) -> None:
+    manifest = json.loads((published.folder / MANIFEST).read_text()) | {"format": 99}
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / MANIFEST).write_text(json.dumps(manifest))
+    other = other.rename(tmp_path / version_of((other / MANIFEST).read_bytes()))
+    with pytest.raises(CategorySnapshotError, match="a snapshot of format 99, where this version reads 1"):
+        CategorySnapshot.open(other)
+
+
+def test_lookup_takes_hosts_as_they_are_canonicalised(snapshot: CategorySnapshot) -> None:
+    assert snapshot.lookup(canonical_host("0xC0.0.2.7")) == (_gambling("192.0.2.7"),)
