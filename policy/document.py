@@ -83,7 +83,8 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         {key.new_id(): value for key, value in sections[name].entries()}
         for name in ("people", "departments", "schedules")
     )
-    vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys())
+    roles = read_roles(sections["roles"], people)
+    vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
     default = sections["default"].fields(required=("action",))["action"]
     return Policy(
@@ -92,7 +93,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         departments=read_departments(departments, people),
         people=read_people(people, departments),
         devices=read_devices(sections["devices"], people, departments),
-        roles=read_roles(sections["roles"], people),
+        roles=roles,
         schedules=read_schedules(schedules),
         essentials=_essentials(sections["essentials"]),
         ports=frozenset(sections["ports"].parsed_items(notation.port)) or _WEB_PORTS,

@@ -1,6 +1,6 @@
 """The rules of a policy document, and what is strange about them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from categories.taxonomy import Taxonomy
@@ -16,12 +16,16 @@ _LATER_CONDITIONS = dict.fromkeys(("inspect", "file_types", "larger_than", "quot
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What rules may name: categories and groups, and the ids of other sections."""
+    """What rules may name: categories and groups, and the ids of other sections.
+
+    `roles` gives the people of each role.
+    """
 
     taxonomy: Taxonomy
     departments: Collection[str]
     people: Collection[str]
     schedules: Collection[str]
+    roles: Mapping[str, Collection[str]]
 
 
 def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
@@ -36,6 +40,7 @@ def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
             lines[rule.id] = item.line
         written.append((rule, item))
     _review(written, vocabulary.taxonomy.members("security_risk"))
+    _review_approvers(written, vocabulary.roles)
     return tuple(rule for rule, _ in written)
 
 
@@ -91,6 +96,20 @@ def _review(written: list[tuple[Rule, Value]], risks: frozenset[str]) -> None:
                 f"rule {rule.id!r} asks {rule.approval[0]}, but only it_security can open a security risk:"
                 f" {', '.join(named_risks)}"
             )
+
+
+def _review_approvers(written: list[tuple[Rule, Value]], roles: Mapping[str, Collection[str]]) -> None:
+    """Warn once of each role that is asked and has nobody to answer."""
+    seen: set[Approver] = set()
+    for rule, value in written:
+        for role in rule.approval:
+            # No one decides their own: what a head asks for goes to the town administrator.
+            answers = Approver.TOWN_ADMINISTRATOR if role is Approver.DEPARTMENT_HEAD else role
+            if answers in seen or roles.get(answers):
+                continue
+            seen.add(answers)
+            asks = "sends a head's own requests to" if answers is not role else "asks"
+            value.warn(f"rule {rule.id!r} {asks} {answers}, but roles names nobody as {answers}")
 
 
 def _covers(earlier: Rule, later: Rule, risks: frozenset[str]) -> bool:

@@ -1,5 +1,6 @@
 """Reading a policy document: all of it, or every problem at its place."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from ipaddress import ip_network
@@ -44,7 +45,7 @@ people:
 devices:
   127.0.0.1: {name: FIN-PC-15, person: clerk}
   2001:DB8::0:7: {name: FRONT-DESK, department: finance}
-roles: {it_security: [it], auditor: [head, it]}
+roles: {it_security: [it], town_administrator: [clerk], auditor: [head, it]}
 unknown: {action: sign_in}
 essentials: [dispatch.example, DISPATCH2.example., 10.20.0.1]
 ports: [80, 443, 8443]
@@ -86,7 +87,7 @@ def problems_of(text: str) -> list[str]:
 def test_every_key_is_read() -> None:
     document = load(WHOLE)
     assert document.policy == Policy(
-        version="dca1e7f319d3",
+        version=hashlib.sha256(WHOLE.encode()).hexdigest()[:12],
         town=Town("Town of Exampleton", "America/New_York", "help@town.example", "0555-0100"),
         schedules={
             "business_hours": Schedule(frozenset(range(5)), time(8), time(16, 30)),
@@ -109,7 +110,12 @@ def test_every_key_is_read() -> None:
             "127.0.0.1": Device("FIN-PC-15", person="clerk"),
             "2001:db8::7": Device("FRONT-DESK", department="finance"),
         },
-        roles={"it_security": ("it",), "town_administrator": (), "help_desk": (), "auditor": ("head", "it")},
+        roles={
+            "it_security": ("it",),
+            "town_administrator": ("clerk",),
+            "help_desk": (),
+            "auditor": ("head", "it"),
+        },
         unknown=UnknownAction.SIGN_IN,
         essentials=frozenset({"dispatch.example", "dispatch2.example", "10.20.0.1"}),
         ports=frozenset({80, 443, 8443}),
@@ -503,7 +509,8 @@ departments:
 
 
 LUNCH = 'schedules: {lunch: {days: mon-fri, from: "12:00", to: "13:00"}}\n'
-NEVER_REACHED = "line 6: rules[1]: rule 'b' is never reached: 'a' matches whatever it would"
+ROLES = "roles: {it_security: [clerk], town_administrator: [head]}\n"
+NEVER_REACHED = "line 7: rules[1]: rule 'b' is never reached: 'a' matches whatever it would"
 
 
 @pytest.mark.parametrize(
@@ -533,20 +540,35 @@ NEVER_REACHED = "line 6: rules[1]: rule 'b' is never reached: 'a' matches whatev
         (
             "a risk opened",
             ("id: a, action: allow, categories: [malware, games]",),
-            "line 5: rules[0]: rule 'a' opens a security risk: malware",
+            "line 6: rules[0]: rule 'a' opens a security risk: malware",
         ),
         (
             "a risk asked of who cannot open it",
             ("id: a, action: block, categories: [malware, games], approval: [department_head]",),
-            "line 5: rules[0]: rule 'a' asks department_head, but only it_security can open a security risk:"
+            "line 6: rules[0]: rule 'a' asks department_head, but only it_security can open a security risk:"
             " malware",
         ),
     ],
 )
 def test_warning(case: str, rules: tuple[str, ...], warning: str) -> None:
     written = "".join(f"- {{{rule}}}\n" for rule in rules)
-    warnings = load(TOWN + PEOPLE + LUNCH + "rules:\n" + written).warnings
+    warnings = load(TOWN + PEOPLE + LUNCH + ROLES + "rules:\n" + written).warnings
     assert [str(found) for found in warnings] == [warning], case
+
+
+def test_role_that_is_asked_and_has_nobody_is_warned_of_once() -> None:
+    rules = """\
+rules:
+  - {id: a, action: block, group: security_risk, approval: [it_security]}
+  - {id: b, action: block, group: evasion, approval: [department_head, it_security]}
+  - {id: c, action: block, group: personal, approval: [town_administrator]}
+"""
+    assert [str(warning) for warning in load(TOWN + rules).warnings] == [
+        "line 3: rules[0]: rule 'a' asks it_security, but roles names nobody as it_security",
+        "line 4: rules[1]: rule 'b' sends a head's own requests to town_administrator, but roles names nobody"
+        " as town_administrator",
+    ]
+    assert load(TOWN + PEOPLE + ROLES + rules).warnings == ()
 
 
 def test_essential_site_without_a_dot_is_warned_of() -> None:
@@ -570,7 +592,7 @@ def test_essential_site_without_a_dot_is_warned_of() -> None:
 )
 def test_rule_that_can_be_meant_is_not_warned_of(rules: tuple[str, ...]) -> None:
     written = "".join(f"- {{{rule}}}\n" for rule in rules)
-    assert load(TOWN + PEOPLE + LUNCH + "rules:\n" + written).warnings == ()
+    assert load(TOWN + PEOPLE + LUNCH + ROLES + "rules:\n" + written).warnings == ()
 
 
 # --- whatever comes ---
