@@ -1,0 +1,231 @@
+"""Updating: what is good comes into force, what is not changes nothing."""
+
+import fcntl
+import os
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from categories.publishing import CurrentSnapshot
+from categories.snapshot import CategorySnapshot
+from categories.sources import Source
+from categories.updating import SourceReport, UpdateError, UpdateReport, update
+from tests.categories.list_server import answer, serving
+from tests.categories.lists import AT, write_layout
+from tests.real_data import TestData
+
+
+class _Town:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.kept = root / "kept"
+        self.published = root / "published"
+
+    def write(self, name: str, *hosts: str) -> Source:
+        """Write a plain list and return it as a source of that name."""
+        path = self.root / f"{name}.txt"
+        path.write_text("".join(f"{host}\n" for host in hosts))
+        return Source(name, str(path))
+
+    def update(self, *sources: Source, remove: Iterable[str] = ()) -> UpdateReport:
+        return update(sources, self.kept, self.published, AT, tuple(remove))
+
+    def report(self, *sources: Source) -> SourceReport:
+        """Update from sources and return what became of the first."""
+        return next(r for r in self.update(*sources).sources if r.name == sources[0].name)
+
+    @property
+    def snapshot(self) -> CategorySnapshot:
+        return CurrentSnapshot(self.published).snapshot
+
+    def lists(self, host: str) -> bool:
+        return bool(self.snapshot.lookup(host))
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> _Town:
+    return _Town(tmp_path)
+
+
+def _hosts(count: int, of: str = "site") -> list[str]:
+    return [f"{of}{number}.example" for number in range(count)]
+
+
+def test_update_puts_new_entries_into_force_and_says_what_changed(town: _Town) -> None:
+    first = town.report(town.write("gambling", "a.example", "b.example"))
+    assert (first.category, first.entries, first.added, first.removed) == ("gambling", 2, 2, 0)
+    second = town.report(town.write("gambling", "b.example", "c.example", "d.example"))
+    assert (second.entries, second.added, second.removed) == (3, 2, 1)
+    assert town.lists("d.example")
+    assert not town.lists("a.example")
+
+
+def test_updating_one_source_keeps_the_others(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"), town.write("games", "b.example"))
+    report = town.update(town.write("games", "c.example"))
+    by_name = {source.name: source for source in report.sources}
+    assert (by_name["gambling"].entries, by_name["gambling"].added) == (1, 0)
+    assert [town.lists(f"{name}.example") for name in "abc"] == [True, False, True]
+
+
+def test_starter_list_is_there_until_it_is_removed(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"))
+    assert town.lists("pokerstars.com")
+    report = town.update(remove=["starter"])
+    assert {source.name: source.entries for source in report.sources} == {"gambling": 1, "starter": 0}
+    assert not town.lists("pokerstars.com")
+    town.update(town.write("gambling", "a.example"))
+    assert not town.lists("pokerstars.com")
+
+
+def test_update_without_sources_reads_all_that_are_known_again(town: _Town) -> None:
+    town.update(Source("corporate", town.write("list", "a.example").location, "malware"))
+    town.write("list", "a.example", "b.example")
+    report = town.update()
+    assert {source.name for source in report.sources} == {"corporate", "starter"}
+    assert [match.category for match in town.snapshot.lookup("b.example")] == ["malware"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<html><body>404 Not Found</body></html>", "looks like a web page, not a list"),
+        ("", "it is empty: no entries in it"),
+        ("# nothing but a comment\n", "it is empty: no entries in it"),
+        ("site0.example\n" * 49, "it shrank to under half: 49 entries, 100 before"),
+        ("".join(f"site{n}.example\n" for n in range(90)) + "site9", "it is cut"),
+        ('{"error": "quota"}\n{"retry": 60}\n', "it is empty"),
+        ("one line that is no name\n" * 60 + "site.example\n" * 51, "not a list that can be read here"),
+    ],
+)
+def test_bad_edition_is_refused_and_the_last_good_one_stays(town: _Town, text: str, message: str) -> None:
+    source = town.write("gambling", *_hosts(100))
+    before = town.update(source)
+    Path(source.location).write_text(text)
+    after = town.update(source)
+    refused = next(report for report in after.sources if report.refused)
+    assert message in str(refused.refused)
+    assert (refused.entries, refused.removed) == (100, 0)
+    assert after.version == before.version
+    assert town.lists("site99.example")
+
+
+def test_refused_source_does_not_stop_the_others(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"), town.write("games", "b.example"))
+    report = town.update(town.write("gambling"), town.write("games", "c.example"))
+    assert {source.name: bool(source.refused) for source in report.sources} == {
+        "gambling": True,
+        "games": False,
+        "starter": False,
+    }
+    assert town.lists("a.example")
+    assert town.lists("c.example")
+
+
+def test_snapshot_is_not_dated_anew_when_every_source_was_refused(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"))
+    pointer = (town.published / "current.json").read_bytes()
+    update([town.write("gambling")], town.kept, town.published, AT.replace(year=2027))
+    assert (town.published / "current.json").read_bytes() == pointer
+
+
+def test_source_refused_at_the_first_update_leaves_the_starter_list(town: _Town) -> None:
+    report = town.update(town.write("gambling"))
+    assert [source.name for source in report.sources if source.refused] == ["gambling"]
+    assert town.lists("cardroom.example")
+
+
+def test_list_is_fetched_from_a_server_that_it_names_by_address(town: _Town) -> None:
+    with serving({"/list": answer(b"a.example\n")}) as server:
+        town.update(Source("gambling", server.url("/list")))
+        assert town.lists("a.example")
+
+
+def test_list_that_cannot_be_fetched_is_refused_with_the_reason(town: _Town) -> None:
+    with serving(
+        {"/list": answer(b"a.example\n" * 99, Content_Length="5000"), "/no": answer(status=503)}
+    ) as server:
+        assert "the server answered 503" in str(town.report(Source("games", server.url("/no"))).refused)
+        cut = town.report(Source("gambling", server.url("/list"))).refused
+    assert "without sending complete message body" in str(cut)
+    assert sorted(path.name for path in town.kept.iterdir()) == ["lock", "starter.entries"]
+
+
+def test_archive_cut_on_its_way_never_replaces_the_last_good_one(town: _Town) -> None:
+    folder = write_layout(town.root / "ut1", {"blacklists/gambling/domains": "\n".join(_hosts(5000)) + "\n"})
+    path = town.root / "ut1.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder / "blacklists", "blacklists")
+    source = Source("ut1", str(path))
+    assert town.report(source).entries == 5000
+    os.truncate(path, path.stat().st_size // 2)
+    assert "cut or damaged" in str(town.report(source).refused)
+    assert town.lists("site4999.example")
+
+
+def test_two_updates_at_once_are_refused(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"))
+    with (town.kept / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UpdateError, match="another update is running; try again when it has ended"):
+            town.update(town.write("gambling", "b.example"))
+    assert town.lists("a.example")
+
+
+def test_what_makes_no_sense_is_said_and_changes_nothing(town: _Town) -> None:
+    source = town.write("gambling", "a.example")
+    town.update(source)
+    with pytest.raises(UpdateError, match="source 'gambling' is named twice; nothing was changed"):
+        town.update(source, source)
+    with pytest.raises(UpdateError, match="there is no source 'gamblin' to remove; nothing was changed"):
+        town.update(remove=["gamblin"])
+    assert town.lists("a.example")
+
+
+def test_damaged_kept_entries_are_said_and_can_be_fetched_again(town: _Town) -> None:
+    source = town.write("gambling", "a.example")
+    town.update(source)
+    os.truncate(town.kept / "gambling.entries", 10)
+    with pytest.raises(
+        UpdateError, match=r"gambling\.entries: not a file of entries; fetch the source again"
+    ):
+        town.update(town.write("games", "b.example"))
+    town.update(source)
+    assert town.lists("a.example")
+
+
+def test_folder_that_cannot_be_written_to_is_said(town: _Town) -> None:
+    town.kept.write_text("in the way")
+    with pytest.raises(UpdateError, match="kept: File exists; what was published before stays in force"):
+        town.update(town.write("gambling", "a.example"))
+
+
+def test_published_snapshot_that_is_damaged_is_replaced(town: _Town) -> None:
+    town.update(town.write("gambling", "a.example"))
+    (town.published / "current.json").write_text("{")
+    report = town.update(town.write("gambling", "b.example"))
+    assert report.former is None
+    assert town.lists("b.example")
+
+
+def test_ut1_in_full_is_compiled_and_found(town: _Town, test_data: TestData) -> None:
+    report = town.report(Source("ut1", str(test_data("ut1") / "blacklists")))
+    assert report.refused is None
+    assert report.entries > 4_800_000
+    # Expressions and URLs with a query: the only lines that are not used.
+    assert {problem.reason for problem in report.problems.first} == {
+        "expressions are not used",
+        "names a query, which is never looked at",
+    }
+    assert report.problems.count == 314
+    snapshot = town.snapshot
+    size = sum(path.stat().st_size for path in snapshot.folder.iterdir())
+    assert size <= 45_000_000
+    for host, category in {
+        "www.pokerstars.com": "gambling",
+        "chase.com": "banks",
+        "lemonde.fr": "press",
+    }.items():
+        assert category in {match.category for match in snapshot.lookup(host) if match.source == "ut1"}
