@@ -15,7 +15,7 @@ from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Connect, Gate, address_of, asked_host, close_connection, dial_name, handle_alone
+from proxy_addons.gate import Connect, Gate, address_of, asked_host, close_connection, dial_name, take_over
 from proxy_addons.server_name import server_name
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
 
@@ -138,7 +138,7 @@ class ConnectGate:
             connect.dial_error = error
             gate.log.divert(connect.visit, Lane.BLOCK, Cause.UNREACHABLE)
 
-        return TunnelLayer(context, connect.visit, handle_alone, on_dial_error, gate.log.end)
+        return TunnelLayer(context, connect.visit, take_over, on_dial_error, gate.log.end)
 
     def _refuse(self, nextlayer: NextLayer, connect: Connect, cause: Cause, reason: str) -> None:
         is_allowed = connect.visit.judgement.decision.is_allowed

@@ -132,11 +132,8 @@ def close_connection(client_id: str) -> None:
         io.handler.cancel("no longer allowed")
 
 
-def handle_alone(layer: Layer) -> None:
-    """Give a layer every further event of its connection, past the layers that led to it.
-
-    An HttpStream above would turn a half-close in its tunnel into a close.
-    """
+def take_over(layer: Layer) -> None:
+    """Give a layer every further event of its connection, past the layers that led to it."""
     handler = _handler(layer.context.client.id)
     if handler is not None:
         handler.layer = layer

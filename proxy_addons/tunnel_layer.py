@@ -14,32 +14,33 @@ from proxy_addons.visit_log import OpenVisit
 class TunnelLayer(layer.Layer):
     """Dials the origin server and relays; sans-IO, as mitmproxy's own layers are.
 
-    `on_open` is called with this layer once the dial has succeeded, `on_end` with the visit when
-    both sides have ended. A side that has said its last word (FIN) still hears the other's. When
-    the dial fails, `on_dial_error` hears why, and the connection is handed to TLS under the town's
-    CA, so that a page can say so.
+    `take_over` is called with this layer at its start, and gives it every later event of its
+    connection past the layers that led here: an HttpStream above would turn a half-close into a
+    close. `on_end` is called with the visit when both sides have ended; one that has said its last
+    word (FIN) still hears the other. When the dial fails, `on_dial_error` hears why, and the
+    connection is handed to TLS under the town's CA, so that a page can say so.
     """
 
     def __init__(
         self,
         context: Context,
         visit: OpenVisit,
-        on_open: Callable[[layer.Layer], None],
+        take_over: Callable[[layer.Layer], None],
         on_dial_error: Callable[[str], None],
         on_end: Callable[[OpenVisit], None],
     ) -> None:
         super().__init__(context)
         self._visit = visit
-        self._on_open = on_open
+        self._take_over = take_over
         self._on_dial_error = on_dial_error
         self._on_end = on_end
 
     @expect(events.Start)  # type: ignore[untyped-decorator]  # mitmproxy's own
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        self._take_over(self)
         error = yield commands.OpenConnection(self.context.server)
         if error is None:
             self._handle_event = self._relay
-            self._on_open(self)
         elif self.context.client.state & ConnectionState.CAN_READ:
             self._on_dial_error(error)
             self.context.server.error = error

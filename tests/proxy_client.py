@@ -18,11 +18,15 @@ _TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An http_response, and over TLS who signed the certificate of the other end and for which names."""
+    """An http_response, and over TLS who signed the certificate of the other end and for which names.
+
+    `body` is empty where only its size was wanted.
+    """
 
     status: int
     headers: HTTPMessage
     body: bytes
+    body_bytes: int
     issuer: str | None = None
     names: tuple[str, ...] = ()
 
@@ -70,17 +74,22 @@ class ProxyClient:
         url: str,
         body: bytes | Iterable[bytes] = b"",
         headers: Mapping[str, str] | None = None,
+        *,
+        keep_body: bool = True,
     ) -> Answer:
-        """Send one http_request on a connection of its own; `body` may be an iterable of chunks."""
+        """Send one http_request on a connection of its own.
+
+        A `body` of chunks wants its Content-Length in `headers`.
+        """
         target = urlsplit(url)
         assert target.hostname is not None
         if target.scheme == "http":
             with self.dial() as plain:
                 fields = {**self.credentials, **(headers or {})}
-                return exchange(plain, method, url, target.netloc, body, fields)
+                return exchange(plain, method, url, target.netloc, body, fields, keep_body=keep_body)
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         with self.tunnel(target.hostname, target.port or 443) as secured:
-            return exchange(secured, method, path, target.netloc, body, headers or {})
+            return exchange(secured, method, path, target.netloc, body, headers, keep_body=keep_body)
 
     def dial(self) -> socket.socket:
         """Connect to the proxy."""
@@ -153,26 +162,30 @@ def exchange(
     host: str,
     body: bytes | Iterable[bytes] = b"",
     fields: Mapping[str, str] | None = None,
+    *,
+    keep_body: bool = True,
 ) -> Answer:
     """Send one http_request on an open connection and read its answer whole."""
-    headers = {"Host": host, **(fields or {})}
-    if body:
-        headers.setdefault("Content-Length", str(len(body)) if isinstance(body, bytes) else "")
+    length = {"Content-Length": str(len(body))} if isinstance(body, bytes) and body else {}
+    headers = {"Host": host, **length, **(fields or {})}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     for chunk in (body,) if isinstance(body, bytes) else body:
         connection.sendall(chunk)
-    return read_answer(connection, method)
+    return read_answer(connection, method, keep_body=keep_body)
 
 
-def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
+def read_answer(connection: socket.socket, method: str = "GET", *, keep_body: bool = True) -> Answer:
     """Read the next http_response of an open connection."""
     with HTTPResponse(connection, method=method) as response:
         response.begin()
+        body, size = b"", 0
         # What follows the 200 of a CONNECT is the tunnel's.
-        body = b"" if method == "CONNECT" and response.status == 200 else response.read()
+        while (method, response.status) != ("CONNECT", 200) and (chunk := response.read(1 << 20)):
+            size += len(chunk)
+            body += chunk if keep_body else b""
         issuer, names = _vouched(connection)
-        return Answer(response.status, response.msg, body, issuer, names)
+        return Answer(response.status, response.msg, body, size, issuer, names)
 
 
 def _vouched(connection: socket.socket) -> tuple[str | None, tuple[str, ...]]:

@@ -27,7 +27,7 @@ LONG = 1 << 40
 """Bytes: a download that does not end by itself."""
 AT_ONCE_SECONDS = 1.0
 # What the machine itself may take on top, with everything else that it does.
-SLACK_SECONDS = 1.0
+SLACK_SECONDS = 2.0
 
 
 class LongVisit:
