@@ -34,6 +34,8 @@ def fail_closed[Addon: Enforcing, Data](
     hook: Callable[[Addon, Data], Awaitable[None] | None],
 ) -> Callable[[Addon, Data], Awaitable[None]]:
     """Wrap an enforcing hook of an addon."""
+    # Counted from zero: an alert sees no increase where there was nothing before.
+    failures = egress_metrics.FAIL_CLOSED.labels(hook.__name__)
 
     @functools.wraps(hook)
     async def enforced(self: Addon, data: Data) -> None:
@@ -44,7 +46,7 @@ def fail_closed[Addon: Enforcing, Data](
         except AddonHalt:
             raise
         except Exception:
-            egress_metrics.FAIL_CLOSED.labels(hook.__name__).inc()
+            failures.inc()
             logger.exception("fail closed: hook=%s", hook.__name__)
             client = _block(hook.__name__, data)
             try:

@@ -45,6 +45,9 @@ class SnapshotWatch:
                 "start `towngate admin` with this state folder first"
             ) from error
         self.judge = self._new_judge(snapshot)
+        for kind in ("policy", "categories"):
+            # There from the start: an increase from nothing is none.
+            egress_metrics.SNAPSHOT_REFUSED.labels(kind)
 
     async def follow(self, on_change: Callable[[Judge], None]) -> None:
         """Watch for new snapshots, and for the instants when the policy itself changes its answers.
@@ -52,6 +55,7 @@ class SnapshotWatch:
         `on_change` is called with the judge in force after each, from the event loop; five times a
         second is often enough for "within one second", and one stat call each.
         """
+        self._count_exemptions()
         edge = self._next_edge()
         while True:
             await asyncio.sleep(POLL_SECONDS)

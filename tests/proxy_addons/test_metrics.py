@@ -1,0 +1,41 @@
+"""What a worker tells Prometheus from its first moment on, before anything has happened."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from tests.proxied_town import eventually, exemption
+from tests.published_town import PublishedTown
+from tests.running_proxy import running_worker
+
+
+@pytest.fixture(scope="module")
+def fresh_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorRegistry]:
+    """Return the metrics of a worker that started with two exemptions in force."""
+    published = PublishedTown(tmp_path_factory.mktemp("town") / "state")
+    published.publish_policy(
+        exemptions=[exemption("cardroom.example", person="clerk"), exemption("shop.example", person="clerk")]
+    )
+    registry = CollectorRegistry()
+    folder = str(published.state.metrics)
+    with running_worker(published.state.root, PROMETHEUS_MULTIPROC_DIR=folder):
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        yield registry
+
+
+@pytest.mark.parametrize("hook", ["http_connect", "next_layer", "requestheaders", "server_connect"])
+def test_failures_of_every_enforcing_hook_are_counted_from_zero(
+    hook: str, fresh_worker: CollectorRegistry
+) -> None:
+    assert fresh_worker.get_sample_value("egress_fail_closed_total", {"hook": hook}) == 0
+
+
+@pytest.mark.parametrize("kind", ["policy", "categories"])
+def test_refused_snapshots_are_counted_from_zero(kind: str, fresh_worker: CollectorRegistry) -> None:
+    assert fresh_worker.get_sample_value("egress_snapshot_refused_total", {"kind": kind}) == 0
+
+
+def test_exemptions_that_were_there_before_a_worker_are_counted(fresh_worker: CollectorRegistry) -> None:
+    eventually(lambda: fresh_worker.get_sample_value("egress_exemptions") == 2)
