@@ -1,0 +1,134 @@
+"""An exception while deciding blocks the visit, is counted, logged and recorded; nobody sees more of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from mitmproxy.exceptions import AddonHalt
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.test import tflow
+
+from admin.demo_web import DemoWeb
+from policy.decision import Cause, Lane, Verdict
+from proxy_addons.chain import Towngate
+from tests.proxied_town import TOWN, ProxiedTown
+from tests.proxy_addons import failing_worker
+from tests.proxy_addons.failing_worker import enforcing_hooks
+from tests.proxy_client import RefusedConnectError
+from tests.published_town import PublishedTown
+from tests.running_proxy import running_worker
+
+SITES = ["http://library.example/", "https://library.example/", "https://cardroom.example/"]
+
+
+class FailingTown(ProxiedTown):
+    """A town whose worker fails where `fault` says."""
+
+    fault: Path
+
+    @contextmanager
+    def failing_at(self, place: str) -> Iterator[None]:
+        self.fault.write_text(place)
+        yield
+        self.fault.write_text("")
+
+    def visit_fails(self, url: str, hook: str) -> bool:
+        """Visit a URL; return whether the hook failed. Then it was blocked, and nobody learned why."""
+        failures, connections = self.metric("egress_fail_closed_total", hook=hook), self.web.connections
+        try:
+            answer = self.client.get(url)
+        except RefusedConnectError as refused:
+            answer = refused.answer
+        except OSError:
+            answer = None
+        if self.metric("egress_fail_closed_total", hook=hook) == failures:
+            return False
+        # What an origin server answers is judged when it has been asked.
+        assert hook == "responseheaders" or self.web.connections == connections
+        if answer is not None:
+            assert answer.status in (502, 503)
+            assert failing_worker.SECRET not in answer.text
+            assert "Traceback" not in answer.text
+        return True
+
+
+@pytest.fixture(scope="module")
+def failing_town(
+    web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FailingTown]:
+    published = PublishedTown(tmp_path_factory.mktemp("failing") / "state", document=TOWN)
+    fault = published.state.root / "fault"
+    fault.write_text("")
+    with running_worker(
+        published.state.root,
+        hosts_file,
+        program=(failing_worker.__file__,),
+        FAULT=str(fault),
+        PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
+    ) as proxy:
+        town = FailingTown(web, published, proxy)
+        town.fault = fault
+        yield town
+
+
+def test_every_hook_that_sees_a_visit_before_its_end_fails_closed() -> None:
+    assert set(enforcing_hooks()) >= {
+        "http_connect",
+        "next_layer",
+        "requestheaders",
+        "responseheaders",
+        "server_connect",
+    }
+
+
+@pytest.mark.parametrize("hook", enforcing_hooks())
+def test_exception_in_a_hook_blocks_the_visit(hook: str, failing_town: FailingTown) -> None:
+    with failing_town.failing_at(hook):
+        failed = [url for url in SITES if failing_town.visit_fails(url, hook)]
+
+    assert failed
+    assert f"fail closed: hook={hook}" in failing_town.proxy.logged()
+    assert [failing_town.client.get(url).status for url in SITES] == [200, 200, 403]
+
+
+@pytest.mark.parametrize("hook", ["http_connect", "requestheaders", "responseheaders", "server_connect"])
+def test_visit_that_could_not_be_decided_is_recorded(hook: str, failing_town: FailingTown) -> None:
+    failing_town.begin()
+
+    with failing_town.failing_at(hook):
+        assert failing_town.visit_fails(SITES[1] if hook == "http_connect" else SITES[0], hook)
+
+    visit = failing_town.visit()
+    assert (visit.verdict, visit.lane, visit.cause) == (Verdict.BLOCK, Lane.REFUSE, Cause.FAULT)
+    assert (visit.host, visit.person) == ("library.example", "clerk")
+
+
+@pytest.mark.parametrize("place", ["policy", "everything"])
+def test_exception_of_the_policy_itself_blocks_every_visit(place: str, failing_town: FailingTown) -> None:
+    with failing_town.failing_at(place):
+        assert failing_town.visit_fails(SITES[0], "next_layer" if place == "everything" else "requestheaders")
+        assert failing_town.visit_fails(SITES[1], "next_layer" if place == "everything" else "http_connect")
+
+    assert failing_town.client.get(SITES[1]).status == 200
+
+
+async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
+    towngate = Towngate()
+    connect_gate, request_gate, dial_gate = towngate.addons
+    flow, connect = tflow.tflow(), tflow.tflow()
+    server = ServerConnectionHookData(client=flow.client_conn, server=flow.server_conn)
+
+    for hook, data in (
+        (request_gate.requestheaders, flow),
+        (connect_gate.http_connect, connect),
+        (dial_gate.server_connect, server),
+    ):
+        with suppress(AddonHalt):
+            await hook(data)
+
+    assert flow.response is not None
+    assert flow.response.status_code == 503
+    assert connect.response is not None
+    assert connect.response.status_code == 503
+    assert server.server.error
