@@ -1,0 +1,72 @@
+"""Prometheus's and Alertmanager's own tools on what deploy/prometheus holds."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from proxy_addons import egress_metrics
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+ALERTS = FOLDER / "towngate-alerts.yml"
+ALERT_TESTS = Path(__file__).with_name("alert_rules.test.yml")
+
+type Alert = dict[str, Any]
+
+
+def alerts() -> list[Alert]:
+    """Return every alert rule."""
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def metric_names() -> set[str]:
+    """Return the name of every series that a worker exposes."""
+    wrappers = [value for value in vars(egress_metrics).values() if isinstance(value, MetricWrapperBase)]
+    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+    return {
+        metric.name + suffix
+        for wrapper in wrappers
+        for metric in wrapper.collect()
+        for suffix in suffixes[metric.type]
+    }
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_takes_the_configuration_and_finds_the_rules() -> None:
+    checked = _run("promtool", "check", "config", "--lint-fatal", FOLDER / "prometheus.yml")
+    assert "1 rule files found" in checked
+    assert f"SUCCESS: {len(alerts())} rules found" in checked
+
+
+@pytest.mark.needs("amtool")
+def test_alertmanager_takes_the_configuration() -> None:
+    _run("amtool", "check-config", FOLDER / "alertmanager.yml")
+
+
+@pytest.mark.needs("promtool")
+def test_every_alert_fires_when_it_should_and_only_then() -> None:
+    _run("promtool", "test", "rules", ALERT_TESTS.name)
+    tested = ALERT_TESTS.read_text()
+    assert not [rule["alert"] for rule in alerts() if rule["alert"] not in tested]
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_alert_says_what_is_the_matter_what_happens_now_and_what_to_do(rule: Alert) -> None:
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    sentences = re.split(r"(?<=\.) (?=[A-Z`])", rule["annotations"]["summary"])
+    assert len(sentences) >= 3, sentences
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_alert_watches_metrics_that_are_there(rule: Alert) -> None:
+    assert set(re.findall(r"\begress_\w+", rule["expr"])) <= metric_names()
+
+
+def _run(*words: str | Path) -> str:
+    done = subprocess.run(words, cwd=ALERT_TESTS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
