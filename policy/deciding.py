@@ -124,7 +124,7 @@ _STEP_NAMES = (
 
 def _admin_site(visit: Visit, state: State) -> _Answer:
     if (visit.host, visit.port) == state.admin_site:
-        return Decision(Verdict.ALLOW, Cause.ESSENTIAL), "Towngate's own site"
+        return Decision(Verdict.ALLOW, Cause.ADMIN_SITE), "Towngate's own site"
     return None, "not Towngate's own site"
 
 

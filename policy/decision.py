@@ -29,6 +29,8 @@ class Lane(StrEnum):
 class Cause(StrEnum):
     """What a decision rests on. Deciding gives the first group, the proxy itself the second."""
 
+    ADMIN_SITE = "admin_site"
+    """Towngate's own site; visits to it are not recorded."""
     ESSENTIAL = "essential"
     UNKNOWN_CLIENT = "unknown_client"
     PORT = "port"
@@ -45,7 +47,7 @@ class Cause(StrEnum):
     MALFORMED = "malformed"
     """A message that cannot be read one way only."""
     UNREACHABLE = "unreachable"
-    """The origin server cannot be reached."""
+    """The origin server cannot be reached; the visit was allowed."""
     FAULT = "fault"
     """Deciding failed; the visit is blocked."""
 

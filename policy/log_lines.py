@@ -8,7 +8,7 @@ import structlog
 def configure_logging(process: str, level: int = logging.INFO) -> None:
     """Send the log of this process to stderr. `process` says which one writes ("proxy", "admin").
 
-    Others' loggers are heard from warnings up: below, mitmproxy's name clients and hosts.
+    uvicorn is heard from warnings up, mitmproxy from errors up: below, it names clients and hosts.
     """
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
@@ -28,5 +28,5 @@ def configure_logging(process: str, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("mitmproxy").setLevel(logging.WARNING)
+    logging.getLogger("mitmproxy").setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

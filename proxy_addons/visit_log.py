@@ -52,10 +52,14 @@ class VisitLog:
         return visit
 
     def divert(self, visit: OpenVisit, lane: Lane, cause: Cause | None = None) -> None:
-        """Carry a visit another way than it began; with a cause, blocked for it."""
+        """Carry a visit another way than it began; with a cause, blocked for it.
+
+        An origin server that is unreachable blocks nobody: that visit stays allowed, and says why
+        nothing came of it.
+        """
         if cause is not None:
-            decision = Decision(Verdict.BLOCK, cause)
-            visit.judgement = replace(visit.judgement, decision=decision)
+            verdict = Verdict.ALLOW if cause is Cause.UNREACHABLE else Verdict.BLOCK
+            visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
         if visit in self._open:
             egress_metrics.OPEN_VISITS.labels(visit.lane.value).dec()
             egress_metrics.OPEN_VISITS.labels(lane.value).inc()
@@ -105,6 +109,9 @@ class VisitLog:
 
     def _write(self, visit: OpenVisit, refusal: str | None) -> None:
         judged, decision = visit.judgement.visit, visit.judgement.decision
+        if decision.cause is Cause.ADMIN_SITE:
+            # Looking at the visit log must not add to it.
+            return
         match = decision.match
         self._spool.append(
             VisitRecord(

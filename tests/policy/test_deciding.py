@@ -202,7 +202,8 @@ def test_exemption_opens_neither_a_port_nor_a_private_address() -> None:
 
 def test_everyone_reaches_the_admin_site_at_its_own_port_only() -> None:
     state = State(admin_site=("127.0.0.1", 8000))
-    assert decide(visit(client=STRANGER, host="127.0.0.1", port=8000), POLICY, state).is_allowed
+    to_admin = decide(visit(client=STRANGER, host="127.0.0.1", port=8000), POLICY, state)
+    assert (to_admin.verdict, to_admin.cause) == (Verdict.ALLOW, Cause.ADMIN_SITE)
     assert not decide(visit(host="127.0.0.1", port=9464), POLICY, state).is_allowed
 
 
