@@ -1,6 +1,7 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from admin import access_requests, accounts, audit
+from admin import publisher as publisher_module
 from admin.audit import EventKind
 from admin.database import Database
 from admin.publisher import NoPolicyError, Publisher
@@ -107,6 +109,31 @@ async def test_publishing_side_by_side_ends_with_the_newest_state(
 
     await asyncio.gather(*(grant(n) for n in range(8)))
     assert len(published(state).exemptions) == 8
+
+
+async def test_a_slow_write_never_replaces_a_newer_snapshot(
+    state: StateFolder, town_db: Database, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publisher.start()
+    write = publisher_module.write_atomically
+    may_write = threading.Event()
+
+    def write_slowly(path: Path, data: bytes) -> None:
+        monkeypatch.setattr(publisher_module, "write_atomically", write)
+        may_write.wait(5)
+        write(path, data)
+
+    monkeypatch.setattr(publisher_module, "write_atomically", write_slowly)
+    older = asyncio.create_task(publisher.publish_state())
+    await asyncio.sleep(0.1)
+    request = await submitted(town_db)
+    await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    newer = asyncio.create_task(publisher.publish_state())
+    await asyncio.sleep(0.1)
+    may_write.set()
+    assert await asyncio.gather(older, newer) == [True, True]
+    assert len(published(state).exemptions) == 1
+    assert published(state).sequence == 3
 
 
 async def test_stopped_and_expired_exemptions_are_no_longer_published(

@@ -91,6 +91,14 @@ async def test_every_condition_of_a_filter_holds(
     assert await found(log, **where) == expected
 
 
+async def test_a_host_covers_its_subdomains_and_nothing_beside_them(db: Database, spool: Path) -> None:
+    below = ["a.b.example", "zz.b.example", "~.b.example", "0.b.example", "-.b.example"]
+    beside = ["b.example.net", "ab.example", "bb.example", "b-.example", "b0.example", "example", "b"]
+    await write(db, spool, *(visit_record(host=host) for host in ["b.example", *below, *beside]))
+    rows = await visits.query(db, VisitFilter(host="b.example"), CODES, names_shown=False)
+    assert sorted(row.host for row in rows) == sorted(["b.example", *below])
+
+
 async def test_pages_follow_each_other_without_gap_or_repetition(db: Database, spool: Path) -> None:
     # Many visits in the same millisecond are where a cursor of times alone would go wrong.
     await write(db, spool, *(visit_record(started_at=minutes(n // 5), code=f"{n}") for n in range(23)))

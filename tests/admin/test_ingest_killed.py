@@ -1,0 +1,62 @@
+"""Ingest as a process that is killed: nothing is lost, nothing comes twice."""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from admin.database import Database
+from admin.ingest import Ingest
+from proxy_addons.spool import Spool
+from tests.admin.small_town import MONDAY, visit_record
+
+_TAKE_IN = """
+import asyncio, sys
+from pathlib import Path
+from admin.clock import utc_now
+from admin.database import Database
+from admin.ingest import Ingest
+
+async def main() -> None:
+    async with Database.open(Path(sys.argv[1])) as db:
+        ingest = Ingest(db, Path(sys.argv[2]), utc_now)
+        print("ready", flush=True)
+        while True:
+            await ingest.take_in()
+
+asyncio.run(main())
+"""
+
+
+def test_ingest_killed_again_and_again_takes_each_visit_once(tmp_path: Path) -> None:
+    path, spool = tmp_path / "towngate.db", tmp_path / "spool"
+    spool.mkdir()
+    dice = random.Random(7)
+    written = 0
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", _TAKE_IN, str(path), str(spool)], stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            killed_at = time.monotonic() + dice.uniform(0.05, 0.4)
+            while time.monotonic() < killed_at:
+                worker = Spool(spool)
+                for _ in range(40):
+                    worker.append(visit_record(code=str(written)).to_line())
+                    worker.flush()
+                    written += 1
+                worker.close()
+            process.send_signal(signal.SIGKILL)
+
+    async def finish() -> list[str]:
+        async with Database.open(path) as db:
+            await Ingest(db, spool, lambda: MONDAY).take_in()
+            return [row["code"] for row in await db.fetch_all("SELECT code FROM visit ORDER BY id")]
+
+    codes = asyncio.run(finish())
+    assert sorted(codes, key=int) == [str(n) for n in range(written)]
+    assert list(spool.iterdir()) == []
