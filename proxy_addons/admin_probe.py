@@ -3,24 +3,28 @@
 import asyncio
 import time
 
-_REMEMBER_SECONDS = 5.0
+_REMEMBER_YES_SECONDS = 5.0
+_REMEMBER_NO_SECONDS = 1.0
 _TIMEOUT_SECONDS = 0.5
 
 
 class AdminProbe:
-    """Asks by opening a connection, at most every five seconds, and only when a page is made."""
+    """Asks by opening a connection, when a page is made and the last answer is some seconds old."""
 
     def __init__(self) -> None:
         self._until = 0.0
         self._answers = False
+        self._asking = asyncio.Lock()
 
     async def answers(self, address: tuple[str, int] | None) -> bool:
         """Return whether something listens at the admin site's (host, port)."""
         if address is None:
             return False
-        if time.monotonic() >= self._until:
-            self._answers = await _listens(*address)
-            self._until = time.monotonic() + (_REMEMBER_SECONDS if self._answers else 1.0)
+        async with self._asking:
+            if time.monotonic() >= self._until:
+                self._answers = await _listens(*address)
+                seconds = _REMEMBER_YES_SECONDS if self._answers else _REMEMBER_NO_SECONDS
+                self._until = time.monotonic() + seconds
         return self._answers
 
 

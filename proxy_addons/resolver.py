@@ -1,15 +1,19 @@
 """From a name to a connection: names are looked up, every address judged, the judged one dialled."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from categories.host_name import canonical_host
+from policy.notation import port as port_number
 from proxy_addons.judge import Judge
 
 _DIAL_SECONDS = 10.0
+_ATTEMPT_SECONDS = 3.0
 
 
 class HostsFileError(Exception):
@@ -24,9 +28,17 @@ class Resolver:
     says is trusted as the town's word.
     """
 
-    def __init__(self, judge: Callable[[], Judge], hosts: dict[tuple[str, int], tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        judge: Callable[[], Judge],
+        hosts: dict[tuple[str, int], tuple[str, int]],
+        dial_seconds: float = _DIAL_SECONDS,
+        attempt_seconds: float = _ATTEMPT_SECONDS,
+    ) -> None:
         self._judge = judge
         self._hosts = hosts
+        self._dial_seconds = dial_seconds
+        self._attempt_seconds = attempt_seconds
 
     async def open_connection(
         self, host: str, port: int, *, local_addr: tuple[str, int] | None = None
@@ -36,21 +48,25 @@ class Resolver:
         Raises OSError, with a text for people, when the name or every address of it fails.
         """
         try:
-            async with asyncio.timeout(_DIAL_SECONDS):
+            async with asyncio.timeout(self._dial_seconds):
                 return await self._connect(host, port, local_addr)
         except TimeoutError as error:
-            raise OSError(f"no answer within {_DIAL_SECONDS:.0f} seconds") from error
+            raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
 
     async def _connect(
         self, host: str, port: int, local_addr: tuple[str, int] | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        failure: OSError = OSError("the name has no address")
-        for address, actual_port in await self._addresses(host, port):
+        reason = "the name has no address"
+        addresses = await self._addresses(host, port)
+        for number, (address, actual_port) in enumerate(addresses, start=1):
+            # One that does not answer must not use up the time of those after it.
+            seconds = self._attempt_seconds if number < len(addresses) else None
             try:
-                return await _open_connection(address, actual_port, local_addr=local_addr)
+                async with asyncio.timeout(seconds):
+                    return await _open_connection(address, actual_port, local_addr=local_addr)
             except OSError as error:
-                failure = error
-        raise failure
+                reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(reason)
 
     async def _addresses(self, host: str, port: int) -> list[tuple[str, int]]:
         judge = self._judge()
@@ -88,7 +104,7 @@ def read_hosts_file(path: Path) -> dict[tuple[str, int], tuple[str, int]]:
     Raises HostsFileError with file, line and what is wrong; OSError when it cannot be read.
     """
     hosts = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -96,7 +112,7 @@ def read_hosts_file(path: Path) -> dict[tuple[str, int], tuple[str, int]]:
             name, address = words
             host, port = _host_and_port(name)
             to, to_port = _host_and_port(address)
-            hosts[host, port] = (str(ip_address(to)), to_port)
+            hosts[canonical_host(host).strip("[]"), port] = (str(ip_address(to.strip("[]"))), to_port)
         except ValueError as error:
             raise HostsFileError(
                 f"{path}:{number}: {line.strip()!r} is not 'NAME:PORT ADDRESS:PORT' ({error})"
@@ -105,7 +121,7 @@ def read_hosts_file(path: Path) -> dict[tuple[str, int], tuple[str, int]]:
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host:
+    host, colon, port = text.rpartition(":")
+    if not colon:
         raise ValueError(f"{text!r} has no port")
-    return host.strip("[]"), int(port)
+    return host, port_number(port)

@@ -32,13 +32,11 @@ class SnapshotWatch:
 
     def __init__(self, state: Path) -> None:
         self._policy_path = state / state_names.POLICY_SNAPSHOT
-        self._categories = CurrentSnapshot(state / state_names.CATEGORIES)
-        key_path = state / state_names.ASK_TOKEN_KEY
         try:
-            self._ask_key = key_path.read_bytes()
+            self._ask_key = (state / state_names.ASK_TOKEN_KEY).read_bytes()
             self._policy_stamp = _stamp(self._policy_path)
             snapshot = PolicySnapshot.from_bytes(self._policy_path.read_bytes())
-            self._categories.reload_if_changed()
+            self._categories = CurrentSnapshot(state / state_names.CATEGORIES)
         except (OSError, SnapshotError, CategorySnapshotError) as error:
             raise NotPublishedError(
                 f"{state}: no usable policy and categories have been published ({error}); "
@@ -67,11 +65,11 @@ class SnapshotWatch:
                 edge = self._next_edge()
 
     async def _reload_policy(self) -> bool:
+        stamp = _stamp(self._policy_path)
+        if stamp == self._policy_stamp:
+            return False
+        self._policy_stamp = stamp
         try:
-            stamp = _stamp(self._policy_path)
-            if stamp == self._policy_stamp:
-                return False
-            self._policy_stamp = stamp
             data = await asyncio.to_thread(self._policy_path.read_bytes)
             snapshot = await asyncio.to_thread(PolicySnapshot.from_bytes, data)
         except (OSError, SnapshotError) as error:
@@ -110,6 +108,9 @@ class SnapshotWatch:
         logger.error("snapshot refused, the one in force stays: kind=%s error=%s", kind, error)
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    found = os.stat(path)  # noqa: PTH116 - called five times a second: no Path in between
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called five times a second: no Path in between
+    except OSError:
+        return None
     return found.st_mtime_ns, found.st_ino, found.st_size

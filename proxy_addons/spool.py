@@ -73,9 +73,13 @@ class Spool:
         name = f"{time.time_ns():020d}-{os.getpid()}"
         hidden = self._folder / f".{name}"
         fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o660)
-        # Locked before it can be seen: admin takes any segment that it can lock for finished.
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        hidden.rename(self._folder / f"{name}.visits")
+        try:
+            # Locked before it can be seen: admin takes any segment that it can lock for finished.
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            hidden.rename(self._folder / f"{name}.visits")
+        except OSError:
+            os.close(fd)
+            raise
         self._size = 0
         self._opened_at = time.monotonic()
         return fd
