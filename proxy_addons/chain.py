@@ -16,7 +16,9 @@ from policy.decision import Cause
 from proxy_addons import certificate_authority, mitmproxy_changes, resolver
 from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.dial_gate import DialGate
+from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
+from proxy_addons.judge import Judge
 from proxy_addons.request_gate import RequestGate
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from proxy_addons.spool import Spool
@@ -71,9 +73,11 @@ class Towngate:
                 return
         ctx.options.update(**mitmproxy_options(state))
         self._tasks = [
-            asyncio.create_task(self.gate.watch.follow(self.gate.log.judge_again), name="watch snapshots"),
+            asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(_stop_when_failed)
 
     def done(self) -> None:
         """Write what is still open."""
@@ -81,6 +85,11 @@ class Towngate:
             task.cancel()
         if self.gate.is_open:
             self.gate.log.close()
+
+    def _judge_again(self, judge: Judge) -> None:
+        for visit in self.gate.log:
+            with closed_on_failure("judge_again", visit.close):
+                self.gate.log.judge_again(visit, judge)
 
     def _on_malformed(self, client: connection.Client, reason: str) -> None:
         self.gate.log.record(self.gate.refused(client, Cause.MALFORMED, "http"), reason)
@@ -107,6 +116,13 @@ START_ERRORS = (
     resolver.HostsFileError,
     OSError,
 )
+
+
+def _stop_when_failed(task: asyncio.Task[None]) -> None:
+    """End the proxy with a task of its own: without it, it would go on with an old policy, or unrecorded."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("stopping, a task has failed: task=%s", task.get_name(), exc_info=error)
+        ctx.master.shutdown()
 
 
 async def _flush(log: VisitLog) -> None:

@@ -7,7 +7,8 @@ left to it. This is the one place that catches Exception.
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from mitmproxy import connection, http
@@ -58,6 +59,17 @@ def fail_closed[Addon: Enforcing, Data](
             raise AddonHalt from None
 
     return enforced
+
+
+@contextmanager
+def closed_on_failure(what: str, close: Callable[[], None]) -> Iterator[None]:
+    """Call `close` when what is done inside raises: for what enforces and is not a hook."""
+    try:
+        yield
+    except Exception:
+        egress_metrics.FAIL_CLOSED.labels(what).inc()
+        logger.exception("fail closed: %s", what)
+        close()
 
 
 def _block(hook: str, data: object) -> connection.Client:

@@ -82,16 +82,14 @@ class VisitLog:
         """Write a visit that was refused at once."""
         self._write(OpenVisit(judgement, Lane.REFUSE, close=_nothing), refusal)
 
-    def judge_again(self, judge: Judge) -> None:
-        """Close the open visits that are no longer allowed. Pages and refusals are left alone."""
-        for visit in self:
-            if not visit.judgement.decision.is_allowed:
-                continue
-            judgement = judge.judge_again(visit.judgement)
-            if not judgement.decision.is_allowed:
-                cause = judgement.decision.rule or judgement.decision.cause.value
-                visit.refusal = f"closed: no longer allowed ({cause})"
-                visit.close()
+    def judge_again(self, visit: OpenVisit, judge: Judge) -> None:
+        """Close a visit that is no longer allowed. Pages and refusals are left alone."""
+        if not visit.judgement.decision.is_allowed:
+            return
+        decision = judge.judge_again(visit.judgement).decision
+        if not decision.is_allowed:
+            visit.refusal = f"closed: no longer allowed ({decision.rule or decision.cause.value})"
+            visit.close()
 
     def flush(self) -> None:
         """Bring what has been written to disk."""

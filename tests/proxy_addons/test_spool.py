@@ -1,0 +1,172 @@
+"""Visits on their way to admin: on disk in time, whatever happens to the worker or to the disk."""
+
+import fcntl
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy_addons import spool as spool_module
+from proxy_addons.spool import Spool
+from tests.proxied_town import PATIENCE_SECONDS, ProxiedTown, eventually
+from tests.proxy_client import ProxyClient
+from tests.published_town import PublishedTown
+from tests.running_proxy import running_worker
+
+LINE = b'{"a": "record"}\n'
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.visits"))
+
+
+def is_finished(segment: Path) -> bool:
+    """Whether a segment can be locked: what admin asks before it deletes one."""
+    with segment.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_visit_is_on_disk_within_a_second_of_its_end_though_the_worker_is_killed(
+    tmp_path: Path, hosts_file: Path
+) -> None:
+    published = PublishedTown(tmp_path)
+    with running_worker(tmp_path, hosts_file) as proxy:
+        client = ProxyClient(proxy.port)
+        for _ in range(3):
+            client.get("http://library.example/")
+        time.sleep(1)
+        segment = segments(published.state.spool)[-1]
+        assert not is_finished(segment)
+
+        proxy.process.send_signal(signal.SIGKILL)
+        proxy.process.wait(PATIENCE_SECONDS)
+
+    assert [visit.host for visit in published.spooled()] == ["library.example"] * 3
+    assert is_finished(segment)
+
+
+def test_visits_that_are_going_on_are_written_when_the_worker_stops(tmp_path: Path, hosts_file: Path) -> None:
+    published = PublishedTown(tmp_path)
+    with running_worker(tmp_path, hosts_file) as proxy:
+        connection = ProxyClient(proxy.port).connect("library.example")
+
+    connection.close()
+    (visit,) = published.spooled()
+    assert (visit.host, visit.refusal) == ("library.example", "the proxy was stopped")
+    assert all(is_finished(segment) for segment in segments(published.state.spool))
+
+
+def test_segment_is_locked_from_the_moment_it_can_be_seen_until_it_is_closed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(LINE)
+    spool.flush()
+    (segment,) = segments(tmp_path)
+
+    assert not is_finished(segment)
+    spool.close()
+    assert is_finished(segment)
+    assert segment.read_bytes() == LINE
+    assert segment.stat().st_mode & 0o777 == 0o660 & ~_umask()
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def test_nothing_is_written_before_there_is_a_record(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.flush()
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("limit", ["_SEGMENT_BYTES", "_SEGMENT_SECONDS"])
+def test_segment_that_is_long_or_old_is_finished_and_another_begun(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, limit, 0)
+    spool = Spool(tmp_path)
+    for _ in range(3):
+        spool.append(LINE)
+        spool.flush()
+
+    assert [segment.read_bytes() for segment in segments(tmp_path)] == [LINE] * 3
+    assert all(is_finished(segment) for segment in segments(tmp_path))
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from proxy_addons.spool import Spool
+
+line = b"x" * 99 + b"\\n"
+# The kernel refuses to let a file grow further, as it does on a full disk.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1050, resource.RLIM_INFINITY))
+spool = Spool(Path(sys.argv[1]))
+for _ in range(30):
+    spool.append(line)
+    spool.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.append(line)
+spool.flush()
+print(spool.shed)
+"""
+
+
+def test_full_disk_sheds_whole_records_and_counts_them(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=True
+    )
+
+    lines = b"".join(segment.read_bytes() for segment in segments(tmp_path)).splitlines(keepends=True)
+    assert set(lines) == {b"x" * 99 + b"\n"}
+    assert len(lines) + int(ended.stdout) == 31
+    assert int(ended.stdout) >= 2
+    assert "spool takes no more: shed=1" in ended.stderr
+
+
+def test_folder_that_takes_no_file_sheds_and_leaves_nothing_open(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    spool = Spool(folder)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        spool.append(LINE)
+        spool.append(LINE)
+        spool.flush()
+
+    assert spool.shed == 10
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
+    folder.mkdir()
+    spool.append(LINE)
+    spool.flush()
+    assert len(segments(folder)) == 1
+
+
+def test_full_disk_stops_nobody_and_every_visit_that_is_lost_is_counted(town: ProxiedTown) -> None:
+    limits = resource.prlimit(town.proxy.process.pid, resource.RLIMIT_FSIZE)
+    town.client.get("http://library.example/")
+    town.visits(1)
+    shed = town.metric("egress_visit_records_shed_total")
+
+    resource.prlimit(town.proxy.process.pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        assert town.client.get("http://library.example/").status == 200
+        assert town.client.get("http://cardroom.example/").status == 403
+        eventually(lambda: town.metric("egress_visit_records_shed_total") == shed + 2)
+    finally:
+        resource.prlimit(town.proxy.process.pid, resource.RLIMIT_FSIZE, limits)
+
+    assert town.client.get("http://news.example/").status == 200
+    assert [visit.host for visit in town.visits(2)] == ["library.example", "news.example"]
