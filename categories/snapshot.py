@@ -40,13 +40,11 @@ class _Entries:
         try:
             self.trie.mmap(str(folder / f"{kind}{TRIE_SUFFIX}"))
         except RuntimeError as error:
-            raise CategorySnapshotError(f"{folder / kind}{TRIE_SUFFIX}: not a trie") from error
+            raise CategorySnapshotError(f"{folder / kind}{TRIE_SUFFIX}: altered, no trie any more") from error
         with (folder / f"{kind}{MEANINGS_SUFFIX}").open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         width: Literal["H", "I"] = "H" if len(self._map) == 2 * (len(self.trie) + 1) else "I"
         self.meanings = memoryview(self._map).cast(width)
-        if len(self.meanings) != len(self.trie) + 1:
-            raise CategorySnapshotError(f"{folder / kind}: trie and meanings are not of one snapshot")
 
     def close(self) -> None:
         self.meanings.release()

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from categories.fetching import FetchError, Limits, fetch, named_private_host
-from tests.categories.list_server import answer, serving
+from tests.categories.list_server import Answer, answer, serving
 
 LOOPBACK = ("127.0.0.1",)
 
@@ -138,23 +138,29 @@ def _stall(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(2)
 
 
+def _hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+SMALL = Limits(size_bytes=1000)
+BRIEF = Limits(duration=timedelta(seconds=0.3))
+IMPATIENT = Limits(silence=timedelta(seconds=0.5))
+
+
 @pytest.mark.parametrize(
-    ("reply", "message"),
+    ("reply", "limits", "message"),
     [
-        (answer(b"none", status=404), "the server answered 404"),
-        (answer(b"a" * 2000), "larger than 1000 bytes; not fetched further"),
-        (
-            answer(b"half", Content_Length="100"),
-            "peer closed connection without sending complete message body",
-        ),
-        (answer(b"\x1f\x8b", Content_Encoding="gzip"), "the server compressed its answer unasked; not used"),
-        (_dawdle, r"took longer than 0:00:00\.300000; not fetched further"),
-        (_stall, "timed out"),
+        (_hang_up, SMALL, "Server disconnected without sending a response"),
+        (answer(b"none", status=404), SMALL, "the server answered 404"),
+        (answer(b"a" * 2000), SMALL, "larger than 1000 bytes; not fetched further"),
+        (answer(b"half", Content_Length="100"), SMALL, "without sending complete message body"),
+        (answer(b"\x1f\x8b", Content_Encoding="gzip"), SMALL, "compressed its answer unasked; not used"),
+        (_dawdle, BRIEF, r"took longer than 0:00:00\.300000; not fetched further"),
+        (_stall, IMPATIENT, "timed out"),
     ],
 )
-def test_answer_that_is_no_whole_list_in_time_is_refused(reply: object, message: str) -> None:
-    limits = Limits(size_bytes=1000, duration=timedelta(seconds=0.3), silence=timedelta(seconds=0.5))
-    with serving({"/": reply}) as server, pytest.raises(FetchError, match=message):  # type: ignore[dict-item]
+def test_answer_that_is_no_whole_list_in_time_is_refused(reply: Answer, limits: Limits, message: str) -> None:
+    with serving({"/": reply}) as server, pytest.raises(FetchError, match=message):
         _fetch(server.url("/"), limits=limits)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import ada_url
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from categories.host_name import HostNameError, canonical_host, is_address, registrable_domain
@@ -91,7 +91,7 @@ def test_any_text_is_a_host_in_its_final_spelling_or_an_error(text: str) -> None
     try:
         host = canonical_host(text)
     except HostNameError:
-        assume(False)
+        return
     assert canonical_host(host) == host
     assert host == host.lower()
     assert host.isascii()

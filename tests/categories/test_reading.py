@@ -9,6 +9,7 @@ from categories.reading import read_edition
 from categories.sources import Source, SourceError, starter_source
 from categories.taxonomy import taxonomy
 from tests.categories.lists import AT, kept, write_layout
+from tests.real_data import TestData
 
 
 def _sections(source: Source, scratch: Path) -> dict[tuple[str, str], list[str]]:
@@ -124,3 +125,12 @@ def test_starter_list_is_understood_whole(tmp_path: Path) -> None:
     assert edition.problems.first == []
     assert edition.unused == {}
     assert edition.source.count > 1000
+
+
+def test_ut1_in_full_is_read_whole(tmp_path: Path, test_data: TestData) -> None:
+    source = Source("ut1", str(test_data("ut1") / "blacklists"))
+    edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)
+    assert edition.source.count == 5_327_617
+    assert edition.problems.count == 314
+    assert edition.unused.keys() == taxonomy().left_out["ut1"].keys()
+    assert not edition.is_cut

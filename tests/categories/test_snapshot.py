@@ -243,6 +243,13 @@ def test_damaged_snapshot_is_refused(published: CategorySnapshot, name: str, dam
             CategorySnapshot.open(published.folder)
 
 
+def test_trie_that_is_none_any_more_is_refused_even_unverified(published: CategorySnapshot) -> None:
+    path = published.folder / "urls.trie"
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(CategorySnapshotError, match=r"urls\.trie: altered, no trie any more"):
+        CategorySnapshot.open(published.folder)
+
+
 def test_snapshot_of_another_format_is_refused(published: CategorySnapshot, tmp_path: Path) -> None:
     manifest = json.loads((published.folder / MANIFEST).read_text()) | {"format": 99}
     other = tmp_path / "other"
