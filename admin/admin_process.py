@@ -32,7 +32,7 @@ from admin.database import Database, DatabaseError
 from admin.ingest import Ingest, IngestStatus
 from admin.publisher import Publisher
 from admin.sessions import Opened, Session
-from admin.state_folder import StateFolder, StateFolderError
+from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
 from policy import ask_token
@@ -132,8 +132,8 @@ class AdminProcess:
     # --- asking (errors: admin.asking) ---
 
     async def followed_ask(self, session: Session, code: str) -> AskToken | None:
-        """Return what the followed Ask link with this code said, None when it was not followed here."""
-        return await sessions.followed_ask(self.db, session, code)
+        """Return what the Ask link with this code said, None unless it was followed here lately."""
+        return await sessions.followed_ask(self.db, session, code, self.now())
 
     async def ask_about(self, session: Session, visit_id: int) -> str:
         """Prepare asking for a visit of `stopped_here`, as its block page would; return its code.
@@ -367,7 +367,7 @@ async def admin_process(
     Raises StateFolderError, KeyFileError, DatabaseError or NoPolicyError, with what to do, when it
     cannot start.
     """
-    await asyncio.to_thread(state.create)
+    await asyncio.to_thread(state.create, Side.ADMIN)
     with _only_one(state.admin / "admin.lock"):
         secret = await asyncio.to_thread(visits.who_secret, state.admin)
         async with Database.open(state.database) as db, Background() as background:

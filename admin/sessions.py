@@ -20,6 +20,8 @@ from policy.ask_token import AskToken
 SIGNED_IN_LIFETIME = timedelta(hours=12)
 SIGNED_IN_IDLE = timedelta(hours=2)
 DEVICE_LIFETIME = timedelta(days=30)
+# Long enough to write a reason; short enough that the rule it names is hardly another by then.
+FOLLOWED_FOR = timedelta(hours=12)
 
 # That a session is used is written down once a minute, not with every page.
 _SEEN_EVERY = timedelta(minutes=1)
@@ -107,9 +109,14 @@ async def follow_ask(db: Database, ask: AskToken, now: datetime, current: Sessio
     return opened
 
 
-async def followed_ask(db: Reader, session: Session, code: str) -> AskToken | None:
-    """Return what an Ask link that this session followed said, None when it did not follow it."""
-    row = await db.fetch_one("SELECT ask FROM followed_ask WHERE session = ? AND code = ?", session.id, code)
+async def followed_ask(db: Reader, session: Session, code: str, now: datetime) -> AskToken | None:
+    """Return what an Ask link said that this session followed within 12 hours, else None."""
+    row = await db.fetch_one(
+        "SELECT ask FROM followed_ask WHERE session = ? AND code = ? AND followed_at > ?",
+        session.id,
+        code,
+        to_ms(now - FOLLOWED_FOR),
+    )
     return _ASK.validate_json(row["ask"]) if row else None
 
 

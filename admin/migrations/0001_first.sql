@@ -32,6 +32,7 @@ CREATE TABLE sign_in_try (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sign_in_try_by_name ON sign_in_try (name, at);
+CREATE INDEX sign_in_try_by_time ON sign_in_try (at);
 
 -- `token_digest`: only the browser has the token itself. `browser` outlives a sign-in.
 CREATE TABLE session (

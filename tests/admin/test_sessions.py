@@ -69,8 +69,8 @@ async def test_following_an_ask_link_knows_the_person_by_the_device_alone(db: Da
     assert opened.token is not None
     later = MONDAY + timedelta(days=29)
     assert await sessions.session_of(db, opened.token, later) == opened.session
-    assert await sessions.followed_ask(db, opened.session, "K7M-4QP") == ask_token()
-    assert await sessions.followed_ask(db, opened.session, "ANO-THR") is None
+    assert await sessions.followed_ask(db, opened.session, "K7M-4QP", MONDAY) == ask_token()
+    assert await sessions.followed_ask(db, opened.session, "ANO-THR", MONDAY) is None
 
 
 async def test_another_link_in_the_same_browser_joins_the_session(db: Database) -> None:
@@ -78,7 +78,7 @@ async def test_another_link_in_the_same_browser_joins_the_session(db: Database) 
     second = await sessions.follow_ask(db, ask_token(code="ANO-THR"), MONDAY, first.session)
     assert second.token is None
     assert second.session == first.session
-    assert await sessions.followed_ask(db, first.session, "ANO-THR") == ask_token(code="ANO-THR")
+    assert await sessions.followed_ask(db, first.session, "ANO-THR", MONDAY) == ask_token(code="ANO-THR")
 
 
 async def test_a_link_of_another_person_opens_another_session(db: Database) -> None:
@@ -86,7 +86,7 @@ async def test_a_link_of_another_person_opens_another_session(db: Database) -> N
     second = await sessions.follow_ask(db, ask_token(person=HEAD, code="ANO-THR"), MONDAY, first.session)
     assert second.token is not None
     assert second.session.person == HEAD
-    assert await sessions.followed_ask(db, second.session, "K7M-4QP") is None
+    assert await sessions.followed_ask(db, second.session, "K7M-4QP", MONDAY) is None
 
 
 async def test_a_link_never_changes_who_is_signed_in(db: Database) -> None:
@@ -105,7 +105,7 @@ async def test_signing_in_changes_the_token_and_keeps_the_browser_and_its_links(
     assert after.session.csrf_token != before.session.csrf_token
     assert after.session.browser == before.session.browser
     assert await sessions.session_of(db, before.token, MONDAY) is None
-    assert await sessions.followed_ask(db, after.session, "K7M-4QP") == ask_token(person=None)
+    assert await sessions.followed_ask(db, after.session, "K7M-4QP", MONDAY) == ask_token(person=None)
 
 
 async def test_names_are_shown_until_the_instant_the_time_is_over(db: Database) -> None:
@@ -117,3 +117,11 @@ async def test_names_are_shown_until_the_instant_the_time_is_over(db: Database) 
     assert not shown.shows_names_at(MONDAY + timedelta(minutes=30))
     assert opened.token is not None
     assert await sessions.session_of(db, opened.token, MONDAY) == shown
+
+
+async def test_a_link_that_was_followed_long_ago_fills_in_no_form(db: Database) -> None:
+    opened = await sessions.follow_ask(db, ask_token(), MONDAY, None)
+    late = MONDAY + sessions.FOLLOWED_FOR
+    almost = late - timedelta(milliseconds=1)
+    assert await sessions.followed_ask(db, opened.session, "K7M-4QP", almost) == ask_token()
+    assert await sessions.followed_ask(db, opened.session, "K7M-4QP", late) is None
