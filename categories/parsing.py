@@ -40,7 +40,7 @@ _LOCAL_NAMES = frozenset(
         "localhost.localdomain",
     }
 )
-_SCHEME = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+_SCHEME = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 _PORT = re.compile(r":[0-9]{1,5}$")
 
 

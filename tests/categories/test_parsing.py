@@ -140,7 +140,7 @@ def test_url_list_yields_host_and_path_in_one_spelling() -> None:
     problems = Problems()
     text = (
         "# urls\nblog.example/casino/\nwww2.shop.example/A/./b%7E\nhttp://news.example:8080/x#top\n"
-        "192.0.2.7/files\nftp.example\nwww.example/start\n"
+        "192.0.2.7//files\nftp.example\nwww.example/start\n"
     )
     assert list(url_keys(_lines(text), "a/urls", problems)) == [
         "elpmaxe.golb./casino/",

@@ -130,7 +130,8 @@ def test_starter_list_is_understood_whole(tmp_path: Path) -> None:
 def test_ut1_in_full_is_read_whole(tmp_path: Path, test_data: TestData) -> None:
     source = Source("ut1", str(test_data("ut1") / "blacklists"))
     edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)
-    assert edition.source.count == 5_327_617
-    assert edition.problems.count == 314
+    # Every one of the 5,327,926 lines, but 307 URLs with a query; and 5 expressions.
+    assert edition.source.count == 5_327_619
+    assert edition.problems.count == 312
     assert edition.unused.keys() == taxonomy().left_out["ut1"].keys()
     assert not edition.is_cut
