@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from admin import spool_reader
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.5
 _PAUSE_AFTER_FAILURE_SECONDS = 2.0
+# A round that lasts longer is a backlog, and the status says how large.
+_LONG_ROUND = timedelta(seconds=2)
 _BAD_LINES_KEPT_OF_A_SEGMENT = 100
 _BAD_LINES_KEPT = 10_000
 _TYPICAL_RECORD_BYTES = 600
@@ -77,24 +79,32 @@ class Ingest:
             sizes = await asyncio.to_thread(spool_reader.segments, self._spool)
             places = await self._places()
             await self._forget_deleted(places, sizes)
-        except (OSError, sqlite3.Error) as error:
-            failure = str(error)
-        else:
             for name in sizes:
                 try:
                     taken += await self._take_segment(name, places)
-                except (OSError, sqlite3.Error) as error:
-                    failure = f"{name}: {error}"
-        if failure is not None and failure != self.status.failure:
-            logger.error("visits wait in the spool: error=%s", failure)
-        waiting = sum(max(0, size - places.get(name, Place()).position) for name, size in sizes.items())
-        self.status = IngestStatus(
-            caught_up_at=started_at if failure is None else self.status.caught_up_at,
-            waiting_bytes=waiting if failure is not None else 0,
-            bad_lines=self._bad_lines,
-            failure=failure,
-        )
+                except OSError as error:
+                    failure = f"{name}: {error}"  # the others can be read
+                if self._clock() - started_at > _LONG_ROUND:
+                    self._tell(sizes, places, self.status.caught_up_at, failure)
+        except (OSError, sqlite3.Error) as error:
+            failure = str(error)
+        if failure is None:
+            self._tell({}, {}, started_at, None)
+        else:
+            if failure != self.status.failure:
+                logger.error("visits wait in the spool: error=%s", failure)
+            self._tell(sizes, places, self.status.caught_up_at, failure)
         return taken
+
+    def _tell(
+        self,
+        sizes: Mapping[str, int],
+        places: Mapping[str, Place],
+        caught_up_at: datetime | None,
+        failure: str | None,
+    ) -> None:
+        waiting = sum(max(0, size - places.get(name, Place()).position) for name, size in sizes.items())
+        self.status = IngestStatus(caught_up_at, waiting, self._bad_lines, failure)
 
     async def _take_segment(self, name: str, places: dict[str, Place]) -> int:
         """Take in a segment as far as it goes; delete it when it is finished and taken in whole."""

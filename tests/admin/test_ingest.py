@@ -276,6 +276,27 @@ async def test_while_the_database_is_locked_visits_wait_and_arrive_later(
     writer.die()
 
 
+async def test_a_long_round_tells_how_much_is_still_on_its_way(db: Database, spool: Path) -> None:
+    line = visit("a.example").to_line()
+    for n in range(3):
+        writer = Writer(spool, f"{n}.visits")
+        writer.write(line * 10)
+        writer.die()
+    told: list[int] = []
+
+    def clock() -> datetime:
+        # Every look at the clock a minute later: each segment makes this a long round.
+        told.append(ingest.status.waiting_records)
+        return MONDAY + timedelta(minutes=len(told))
+
+    ingest = Ingest(db, spool, clock)
+    assert await ingest.take_in() == 30
+    expected = [-(-len(line) * 10 * segments // 600) for segments in (2, 1)]
+    assert [n for n in dict.fromkeys(told) if n] == expected
+    assert ingest.status.waiting_records == 0
+    assert ingest.status.caught_up_at == MONDAY + timedelta(minutes=1)
+
+
 async def test_what_is_no_plain_file_is_left_alone_and_named(
     db: Database, spool: Path, ingest: Ingest, tmp_path: Path
 ) -> None:
