@@ -1,10 +1,14 @@
 """The town's own certificate authority: made at first start, read and judged at every start."""
 
 import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -25,25 +29,35 @@ class CertificateAuthorityError(Exception):
 def ensure(folder: Path, town_name: str) -> x509.Certificate:
     """Return the CA's certificate, making key and certificate (P-256) when there are none.
 
-    Raises CertificateAuthorityError when what is there is unreadable, expired or not a CA.
+    Workers that start together agree on one. Raises CertificateAuthorityError when what is there is
+    unreadable, expired or not a CA.
     """
     path = folder / KEY_AND_CERTIFICATE
     if not path.exists():
-        _make(folder, town_name)
+        _make(path, town_name)
     try:
         pem = path.read_bytes()
         key = serialization.load_pem_private_key(pem, None)
         certificate = x509.load_pem_x509_certificate(pem)
+        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except OSError as error:
         raise CertificateAuthorityError(
             f"{path}: {error.strerror}; give it to the proxy's user, or restore it from a backup"
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateAuthorityError(
-            f"{path}: not a key and a certificate in PEM ({error}); restore it from a backup"
+            f"{path}: not a key without password and a certificate, in PEM; restore it from a backup"
         ) from error
+    except x509.ExtensionNotFound:
+        is_ca = False
+    if not is_ca:
+        raise CertificateAuthorityError(
+            f"{path}: the certificate is not a certificate authority's; restore it from a backup"
+        )
     if key.public_key() != certificate.public_key():
-        raise CertificateAuthorityError(f"{path}: key and certificate do not belong together")
+        raise CertificateAuthorityError(
+            f"{path}: key and certificate do not belong together; restore it from a backup"
+        )
     now = datetime.now(UTC)
     if now >= certificate.not_valid_after_utc:
         raise CertificateAuthorityError(
@@ -55,10 +69,13 @@ def ensure(folder: Path, town_name: str) -> x509.Certificate:
             f"{path}: the town's CA is valid from {certificate.not_valid_before_utc:%Y-%m-%d}; "
             "check this machine's clock"
         )
+    public = certificate.public_bytes(serialization.Encoding.PEM)
+    if not _holds(folder / CERTIFICATE, public):
+        _write(folder / CERTIFICATE, public, mode=0o644, put=Path.replace)
     return certificate
 
 
-def _make(folder: Path, town_name: str) -> None:
+def _make(path: Path, town_name: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     # RFC 5280 bounds a common name to 64 characters.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{town_name[:40]} web access CA")])
@@ -81,19 +98,38 @@ def _make(folder: Path, town_name: str) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(folder / KEY_AND_CERTIFICATE, private + public, mode=0o600)
-    _write(folder / CERTIFICATE, public, mode=0o644)
+    with suppress(FileExistsError):
+        # Never over another worker's: a link, unlike a rename, fails where there is one.
+        _write(path, private + public, mode=0o600, put=_link)
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+def _holds(path: Path, data: bytes) -> bool:
     try:
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _link(written: Path, path: Path) -> None:
+    path.hardlink_to(written)
+
+
+def _write(path: Path, data: bytes, mode: int, put: Callable[[Path, Path], object]) -> None:
+    """Write a file beside `path`, and `put` it there once it is on disk."""
+    try:
+        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        written = Path(name)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, mode)
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            put(written, path)
+        finally:
+            written.unlink(missing_ok=True)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise CertificateAuthorityError(
             f"{path}: {error.strerror}; the proxy's user must be able to write there"

@@ -1,0 +1,170 @@
+"""Which policy and categories a worker decides with: the last good ones."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from policy.visit import Client
+from proxy_addons.judge import Judge
+from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
+from tests.people import CLERK_AT_WORK
+from tests.proxied_town import ProxiedTown, eventually
+from tests.published_town import PublishedTown
+
+OTHER_CATEGORIES = {"gambling": ["library.example"]}
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def make_of_another_version(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(
+        data.replace(b"towngate-policy-1", b"towngate-policy-9").replace(b'"format":1', b'"format":9')
+    )
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+class Watched:
+    """A watch that follows a published town; `judges` are those it announced."""
+
+    def __init__(self, published: PublishedTown) -> None:
+        self.published = published
+        self.watch = SnapshotWatch(published.state.root)
+        self.judges: list[Judge] = []
+
+    def verdict(self, host: str, client: Client = CLERK_AT_WORK) -> str:
+        return self.watch.judge.judge(client, "https", host, 443, None).decision.verdict.value
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    watched = Watched(PublishedTown(tmp_path / "state"))
+    following = asyncio.create_task(watched.watch.follow(watched.judges.append))
+    yield watched
+    assert not following.done()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+def refused(kind: str) -> float:
+    return REGISTRY.get_sample_value("egress_snapshot_refused_total", {"kind": kind}) or 0.0
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty, make_of_another_version, remove])
+async def test_damaged_policy_is_refused_once_and_the_one_in_force_stays(
+    damage: Callable[[Path], None], watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge, before = watched.watch.judge, refused("policy")
+
+    damage(watched.published.state.policy_snapshot)
+    await watched.until(lambda: refused("policy") > before)
+    await asyncio.sleep(0.5)
+
+    assert watched.watch.judge is judge
+    assert watched.judges == []
+    assert refused("policy") == before + 1
+    assert caplog.text.count("snapshot refused, the one in force stays: kind=policy") == 1
+    watched.published.publish_policy()
+    await watched.until(lambda: watched.watch.judge is not judge)
+    assert watched.judges == [watched.watch.judge]
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("snapshot.json", cut),
+        ("snapshot.json", flip),
+        ("snapshot.json", make_of_another_version),
+        ("names.trie", cut),
+        ("names.trie", flip),
+        ("names.trie", remove),
+        ("names.meanings", flip),
+        ("urls.trie", empty),
+    ],
+)
+async def test_damaged_categories_are_refused_once_and_those_in_force_stay(
+    file: str,
+    damage: Callable[[Path], None],
+    watched: Watched,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    judge, before = watched.watch.judge, refused("categories")
+
+    publish_damaged(watched.published, tmp_path / "scratch", file, damage)
+    await watched.until(lambda: refused("categories") > before)
+    await asyncio.sleep(0.5)
+
+    assert watched.watch.judge is judge
+    assert (watched.verdict("cardroom.example"), watched.verdict("library.example")) == ("block", "allow")
+    assert refused("categories") == before + 1
+    assert caplog.text.count("snapshot refused, the one in force stays: kind=categories") == 1
+    watched.published.publish_categories(OTHER_CATEGORIES)
+    await watched.until(lambda: watched.verdict("library.example") == "block")
+
+
+@pytest.mark.parametrize("damage", [cut, empty, remove])
+async def test_pointer_to_the_categories_that_cannot_be_read_is_refused(
+    damage: Callable[[Path], None], watched: Watched
+) -> None:
+    judge, before = watched.watch.judge, refused("categories")
+
+    damage(watched.published.state.categories / "current.json")
+    await watched.until(lambda: refused("categories") > before)
+
+    assert watched.watch.judge is judge
+    assert watched.verdict("cardroom.example") == "block"
+
+
+def publish_damaged(town: PublishedTown, scratch: Path, file: str, damage: Callable[[Path], None]) -> None:
+    """Publish categories one file of which was damaged on its way."""
+    other = PublishedTown(scratch)
+    version = other.publish_categories(OTHER_CATEGORIES)
+    damage(other.state.categories / version / file)
+    shutil.copytree(other.state.categories / version, town.state.categories / version)
+    (other.state.categories / "current.json").rename(town.state.categories / "current.json")
+
+
+@pytest.mark.parametrize("missing", ["policy.snapshot", "ask-token.key", "categories"])
+def test_watch_does_not_begin_before_everything_is_published(missing: str, tmp_path: Path) -> None:
+    town = PublishedTown(tmp_path)
+    gone = town.state.published / missing
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+
+    with pytest.raises(NotPublishedError, match="start `towngate admin` with this state folder first"):
+        SnapshotWatch(tmp_path)
+
+
+def test_refused_snapshot_in_a_worker_changes_nothing_for_those_who_browse(town: ProxiedTown) -> None:
+    before = town.metric("egress_snapshot_refused_total", kind="policy")
+
+    cut(town.published.state.policy_snapshot)
+    eventually(lambda: town.metric("egress_snapshot_refused_total", kind="policy") == before + 1)
+
+    assert town.client.get("https://library.example/").status == 200
+    assert town.client.get("https://cardroom.example/").status == 403
+    town.publish_policy()
