@@ -13,14 +13,13 @@ def judge(edition: Edition, former: KeptSource | None) -> None:
     """
     source = edition.source
     found, lost = source.count, edition.problems.count
-    first = f"; the first: {edition.problems.first[0]}" if lost else ""
-    if not found:
-        raise SourceError(f"{source.location}: it is empty: no entries in it{first}")
     if lost > found:
         raise SourceError(
             f"{source.location}: not a list that can be read here: {lost} lines were not understood, "
-            f"{found} were{first}"
+            f"{found} were; the first: {edition.problems.first[0]}"
         )
+    if not found:
+        raise SourceError(f"{source.location}: it is empty: no entries in it")
     if former is None:
         return
     if found < former.count / 2:

@@ -127,6 +127,25 @@ def test_starter_list_is_understood_whole(tmp_path: Path) -> None:
     assert edition.source.count > 1000
 
 
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("easylist.hosts.txt", 86_674),
+        ("easylist.domains.txt", 86_674),
+        ("someonewhocares.wildcard.txt", 7_937),
+        ("urlhaus-filter-hosts.txt", 2_689),
+        ("urlhaus-filter-dnscrypt-blocked-ips.txt", 23_079),
+        ("disposable_email_blocklist.conf", 8_335),
+    ],
+)
+def test_lists_of_others_are_understood_to_the_last_line(
+    tmp_path: Path, test_data: TestData, name: str, count: int
+) -> None:
+    source = Source("town", str(test_data("formats") / name))
+    edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)
+    assert (edition.source.count, edition.problems.count) == (count, 0)
+
+
 def test_ut1_in_full_is_read_whole(tmp_path: Path, test_data: TestData) -> None:
     source = Source("ut1", str(test_data("ut1") / "blacklists"))
     edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)

@@ -97,7 +97,7 @@ def test_update_without_sources_reads_all_that_are_known_again(town: _Town) -> N
         ("# nothing but a comment\n", "it is empty: no entries in it"),
         ("site0.example\n" * 49, "it shrank to under half: 49 entries, 100 before"),
         ("".join(f"site{n}.example\n" for n in range(90)) + "site9", "it is cut"),
-        ('{"error": "quota"}\n{"retry": 60}\n', "it is empty"),
+        ('{"error": "quota"}\n{"retry": 60}\n', "not a list that can be read here"),
         ("one line that is no name\n" * 60 + "site.example\n" * 51, "not a list that can be read here"),
     ],
 )
