@@ -1,21 +1,21 @@
 """`make bench`: what Towngate costs beside a stock mitmdump, in the same run."""
 
 import argparse
+import functools
 import json
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.loads import Load, Scale, loads
+from tests.benchmarks.loads import UNITS, Load, Scale, loads
 from tests.benchmarks.measuring import Measurement, measure
 from tests.benchmarks.origin import running_origin
 from tests.benchmarks.proxies import PROXIES, Proxy
 from tests.benchmarks.report import Result, as_json, machine, table
-
-_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def main(arguments: Sequence[str] | None = None, scale: Scale | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, scale: Scale | None = None) -> 
     options = parser.parse_args(arguments)
     scale = scale or Scale()
     if options.size is not None:
-        scale = Scale(scale.connections, scale.requests, scale.pages, options.size)
+        scale = replace(scale, download_bytes=options.size)
     chosen = [load for load in loads(scale) if options.only is None or load.name in options.only]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-bench-")))
@@ -54,11 +54,10 @@ def _run(load: Load, proxies: Sequence[Proxy], rounds: int) -> Result:
     # One after the other in every round: what slows the machine down for a while slows both.
     for number in range(1, rounds + 1):
         for proxy in proxies:
-            done = measure(proxy.pid, lambda proxy=proxy: load.run(proxy, load.amount))
+            done = measure(proxy.pid, functools.partial(load.run, proxy, load.amount))
             measured[proxy.name].append(done)
-            _say(
-                f"{load.name} {number}/{rounds} {proxy.name}: {done.cpu_seconds:.2f} s CPU in {done.wall_seconds:.1f} s"
-            )
+            spent = f"{done.cpu_seconds:.2f} s of CPU in {done.wall_seconds:.1f} s"
+            _say(f"{load.name} {number}/{rounds} {proxy.name}: {spent}")
     return Result(load, measured)
 
 
@@ -69,13 +68,17 @@ def _print(results: Sequence[Result], proxies: Sequence[Proxy]) -> None:
     print(f"\n{table(results, proxies)}\n")
     for result in results:
         print(f"{result.load.name}: {result.load.about}")
+    print(
+        "The middle of all rounds (lowest-highest), for peak memory the highest; the ratio is the middle "
+        "of each round's.\nCPU and memory are the proxy's alone. Memory counts mapped files, which workers share."
+    )
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+)(KiB|MiB|GiB)", text)
+    match = re.fullmatch(rf"(\d+)({'|'.join(UNITS)})", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size like 512MiB or 2GiB")
-    return int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * UNITS[match[2]]
 
 
 def _say(text: str) -> None:

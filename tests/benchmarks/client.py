@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 def at_once(count: int, once: Callable[[int], None]) -> None:
-    """Call `once` with 0 to count - 1, sixteen at a time; the first exception ends it."""
+    """Call `once` with 0 to count - 1, sixteen at a time. An exception is raised when all are done."""
     numbers = iter(range(count))
 
     def work() -> None:

@@ -11,8 +11,10 @@ from tests.benchmarks.measuring import Measurement
 from tests.benchmarks.proxies import Proxy
 
 GIB = 1 << 30
+UNITS = {"GiB": GIB, "MiB": 1 << 20, "KiB": 1 << 10}
+"""The units of a size, in bytes, the largest first."""
 
-_MIB = 1 << 20
+_MIB = UNITS["MiB"]
 _SMALL = "/bytes/1024"
 
 
@@ -20,15 +22,15 @@ _SMALL = "/bytes/1024"
 class Scale:
     """How much is done in one round of each load."""
 
-    connections: int = 1500
-    requests: int = 2000
-    pages: int = 500
+    connections: int = 1000
+    requests: int = 1500
+    pages: int = 300
     download_bytes: int = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number of each measurement, and what becomes of several rounds."""
+    """A number of each measurement; over several rounds, the middle one or the highest."""
 
     title: str
     of: Callable[[Measurement], float]
@@ -53,7 +55,8 @@ class Load:
 
 def loads(scale: Scale) -> list[Load]:
     """Return every load, in the order of the table."""
-    size = f"{scale.download_bytes / GIB:g} GiB"
+    unit = next((unit for unit in UNITS if scale.download_bytes % UNITS[unit] == 0), "KiB")
+    size = f"{scale.download_bytes / UNITS[unit]:g} {unit}"
     return [
         _small(
             "tunnel",

@@ -84,9 +84,12 @@ def _serve(connection: socket.socket) -> None:
         head += data
         if not head.endswith(_END_OF_HEAD):
             continue
-        target = head.split(b" ", 2)[1]
+        folder, _, count = head.split(b" ", 2)[1].rpartition(b"/")
         head = b""
-        left = int(target.rpartition(b"/")[2])
+        if not folder.endswith(b"/bytes") or not count.isdigit():
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            continue
+        left = int(count)
         first = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % left
         first += _BLOCK[: min(left, 16384)]
         connection.sendall(first)

@@ -1,6 +1,5 @@
 """The proxies under test, each a real process of one worker, asked for the same origin server."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,9 +12,7 @@ from pathlib import Path
 from tests.benchmarks.client import Target
 from tests.benchmarks.origin import SITES, Origin
 from tests.benchmarks.town import BLOCKED, publish_town
-
-TOWNGATE = "towngate"
-STOCK = "mitmdump"
+from tests.running_proxy import running_worker
 
 _START_SECONDS = 30.0
 _NAMES = [f"site-{number}.{SITES}" for number in range(1000)]
@@ -54,32 +51,18 @@ def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
             for name in _NAMES
         )
     )
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        reading, writing = os.pipe()
-        command = [
-            *(sys.executable, "-m", "proxy_addons", "--state", str(state.root), "--hosts", str(hosts)),
-            *("--listen-fd", str(listening.fileno()), "--ready-fd", str(writing)),
-        ]
-        with _process(
-            command,
-            pass_fds=(listening.fileno(), writing),
-            environment={"PROMETHEUS_MULTIPROC_DIR": str(state.metrics)},
-        ) as process:
-            os.close(writing)
-            with os.fdopen(reading) as pipe:
-                if pipe.readline() != "ready\n":
-                    raise RuntimeError("Towngate's worker did not start; its log says why")
-            yield Proxy(
-                name=TOWNGATE,
-                about=f"one worker; policy, visits and metrics on; {categories}",
-                pid=process.pid,
-                port=listening.getsockname()[1],
-                origin=origin,
-                https=[Target(name, 443, name) for name in _NAMES],
-                http=[Target(name, 80, name) for name in _NAMES],
-                blocked=[Target(BLOCKED, 443, BLOCKED)],
-                ca_certificate=state.ca / "town-ca.pem",
-            )
+    with running_worker(state.root, hosts, PROMETHEUS_MULTIPROC_DIR=str(state.metrics)) as worker:
+        yield Proxy(
+            name="towngate",
+            about=f"one worker; policy, visits and metrics on; {categories}",
+            pid=worker.process.pid,
+            port=worker.port,
+            origin=origin,
+            https=[Target(name, 443, name) for name in _NAMES],
+            http=[Target(name, 80, name) for name in _NAMES],
+            blocked=[Target(BLOCKED, 443, BLOCKED)],
+            ca_certificate=state.ca / "town-ca.pem",
+        )
 
 
 @contextmanager
@@ -92,37 +75,24 @@ def stock_mitmdump(folder: Path, origin: Origin) -> Iterator[Proxy]:
         *(str(Path(sys.executable).with_name("mitmdump")), *options),
         *("--listen-host", "127.0.0.1", "-p", str(port), "--set", f"confdir={folder}"),
     ]
-    with _process(command) as process:
-        _wait_for_port(port, process)
-        yield Proxy(
-            name=STOCK,
-            about=f"stock, no script: mitmdump {' '.join(options)}",
-            pid=process.pid,
-            port=port,
-            # By address, since it has no table of hosts: neither proxy asks DNS.
-            origin=origin,
-            https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
-            http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
-        )
+    with subprocess.Popen(command) as process:
+        try:
+            _wait_for_port(port, process)
+            yield Proxy(
+                name="mitmdump",
+                about=f"as it comes, one process, no script: mitmdump {' '.join(options)}",
+                pid=process.pid,
+                port=port,
+                origin=origin,
+                # By address, since it has no table of hosts: neither proxy asks DNS.
+                https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
+                http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
+            )
+        finally:
+            process.terminate()
 
 
 PROXIES: Sequence[Start] = (towngate, stock_mitmdump)
-
-
-@contextmanager
-def _process(
-    command: Sequence[str], pass_fds: Sequence[int] = (), environment: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, pass_fds=pass_fds, env={**os.environ, **(environment or {})})
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -3,13 +3,15 @@
 import os
 import platform
 import ssl
+import statistics
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.loads import Load
+from tests.benchmarks.loads import Figure, Load
 from tests.benchmarks.measuring import Measurement
 from tests.benchmarks.proxies import Proxy
 
@@ -24,12 +26,15 @@ class Result:
 
 def machine() -> str:
     """Say in one line what the figures depend on, and nothing that names the machine."""
+    built = sysconfig.get_config_var("CONFIG_ARGS") or ""
     return ", ".join(
         [
             f"{len(os.sched_getaffinity(0))} cores ({_processor()})",
-            f"{platform.system()} {platform.release()}",
-            f"Python {platform.python_version()}",
-            ssl.OPENSSL_VERSION,
+            f"load average {os.getloadavg()[0]:.1f}",
+            f"{platform.system()} {platform.release().partition('-')[0]}",
+            f"Python {platform.python_version()}"
+            + ("" if "--enable-optimizations" in built else " (not profile-optimised)"),
+            " ".join(ssl.OPENSSL_VERSION.split()[:2]),
             f"mitmproxy {version('mitmproxy')}",
             f"uvloop {version('uvloop')}",
         ]
@@ -37,28 +42,26 @@ def machine() -> str:
 
 
 def table(results: Sequence[Result], proxies: Sequence[Proxy]) -> str:
-    """Return the table, first row the names; the ratio is the first proxy's figure to the second's."""
+    """Return the figures, a row each, with the lowest and highest round.
+
+    The ratio is the first proxy's figure to the second's, the middle of that of each round.
+    """
     names = [proxy.name for proxy in proxies]
     rows = [["load", "figure", *names, "ratio"]]
     for result in results:
         for index, figure in enumerate(result.load.figures):
-            values = {
-                name: figure.over_rounds([figure.of(measured) for measured in rounds])
-                for name, rounds in result.rounds.items()
-            }
-            both = [values[name] for name in names[:2] if name in values]
+            values = {name: [figure.of(one) for one in rounds] for name, rounds in result.rounds.items()}
             rows.append(
                 [
                     "" if index else result.load.name,
                     figure.title,
-                    *(f"{values[name]:.2f}" if name in values else "-" for name in names),
-                    f"{both[0] / both[1]:.2f}" if len(both) == 2 and both[1] else "-",
+                    *(_cell(figure, values[name]) if name in values else "-" for name in names),
+                    _ratio([values[name] for name in names[:2] if name in values]),
                 ]
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [_line(row, widths) for row in rows]
     rule = ["-" * width for width in widths[:2]] + ["-" * (width - 1) + ":" for width in widths[2:]]
-    return "\n".join([lines[0], _line(rule, widths), *lines[1:]])
+    return "\n".join(_line(row, widths) for row in (rows[0], rule, *rows[1:]))
 
 
 def as_json(results: Sequence[Result], proxies: Sequence[Proxy]) -> dict[str, Any]:
@@ -75,6 +78,19 @@ def as_json(results: Sequence[Result], proxies: Sequence[Proxy]) -> dict[str, An
             for result in results
         },
     }
+
+
+def _cell(figure: Figure, values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    spread = f" ({low:.2f}-{high:.2f})" if len(values) > 1 else ""
+    return f"{figure.over_rounds(values):.2f}{spread}"
+
+
+def _ratio(both: Sequence[Sequence[float]]) -> str:
+    if len(both) < 2 or not all(both[1]):
+        return "-"
+    ratios = [ours / theirs for ours, theirs in zip(*both, strict=True)]
+    return f"{statistics.median(ratios):.2f}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
