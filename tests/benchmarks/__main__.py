@@ -17,6 +17,11 @@ from tests.benchmarks.origin import running_origin
 from tests.benchmarks.proxies import PROXIES, Proxy
 from tests.benchmarks.report import Result, as_json, machine, table
 
+_HOW_TO_READ = """
+A figure is the middle of all rounds (lowest-highest), for peak memory the highest; the ratio is the
+middle of each round's. CPU and memory are the proxy's alone; memory counts mapped files, which
+workers share."""
+
 
 def main(arguments: Sequence[str] | None = None, scale: Scale | None = None) -> None:
     """Run the loads that are asked for and print the table."""
@@ -68,10 +73,7 @@ def _print(results: Sequence[Result], proxies: Sequence[Proxy]) -> None:
     print(f"\n{table(results, proxies)}\n")
     for result in results:
         print(f"{result.load.name}: {result.load.about}")
-    print(
-        "The middle of all rounds (lowest-highest), for peak memory the highest; the ratio is the middle "
-        "of each round's.\nCPU and memory are the proxy's alone. Memory counts mapped files, which workers share."
-    )
+    print(_HOW_TO_READ)
 
 
 def _bytes(text: str) -> int:
