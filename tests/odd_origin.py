@@ -128,6 +128,7 @@ def _echo_websocket(connection: socket.socket, reader: io.BufferedReader, head: 
         if length == 126:
             length = int.from_bytes(reader.read(2))
         mask = reader.read(4)
-        data = bytes(byte ^ mask[i % 4] for i, byte in enumerate(reader.read(length)))
+        masks = int.from_bytes((mask * (length // 4 + 1))[:length])
+        data = (int.from_bytes(reader.read(length)) ^ masks).to_bytes(length)
         size = bytes([length]) if length < 126 else b"\x7e" + length.to_bytes(2)
         connection.sendall(first + size + data)
