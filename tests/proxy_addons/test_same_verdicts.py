@@ -30,7 +30,9 @@ class Case:
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict.ALLOW if self.lane in (Lane.TUNNEL, Lane.PLAIN) else Verdict.BLOCK
+        """Carried, or allowed and not to be reached; else blocked."""
+        is_allowed = self.lane in (Lane.TUNNEL, Lane.PLAIN) or self.cause is Cause.UNREACHABLE
+        return Verdict.ALLOW if is_allowed else Verdict.BLOCK
 
 
 def get(url: str, address: str = CLERKS_DESK) -> Callable[[ProxiedTown], str]:
