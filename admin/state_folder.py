@@ -1,13 +1,16 @@
 """Where Towngate keeps what it must remember.
 
 policy.yaml   the town's policy, edited by IT
-proxy/        ca/ and spool/: the proxy's user only (spool/ shared with admin by its group)
+proxy/        ca/ and metrics/: the proxy's user only; spool/: shared with admin by its group
 admin/        database and secrets: admin's user only
 published/    snapshots: admin writes, the proxy reads
+
+Where proxy and admin run as users of their own, deploy/systemd/ makes these folders beforehand.
 """
 
 import os
 from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 
 from policy import state_names
@@ -15,6 +18,14 @@ from policy import state_names
 
 class StateFolderError(Exception):
     """The state folder cannot be used; nothing was started."""
+
+
+class Side(Flag):
+    """Who writes to a folder: the proxy, admin, or both."""
+
+    PROXY = auto()
+    ADMIN = auto()
+    BOTH = PROXY | ADMIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +94,36 @@ class StateFolder:
         """Category snapshots, a folder each, and the pointer to the current one."""
         return self.root / state_names.CATEGORIES
 
-    def create(self) -> None:
-        """Make every folder, with its rights.
+    def create(self, side: Side = Side.BOTH) -> None:
+        """Make every folder that is missing, with its rights; `side` is what the caller runs.
 
-        Raises StateFolderError when one cannot be made or written to.
+        Raises StateFolderError when one cannot be made, or that side cannot write to one of its own.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for folder, mode in (
-                (self.proxy, 0o710),
-                (self.ca, 0o700),
-                (self.spool, 0o2770),
-                (self.metrics, 0o750),
-                (self.admin, 0o700),
-                (self.published, 0o750),
-                (self.categories, 0o750),
-            ):
+            for folder, mode, _ in self._folders():
                 if not folder.exists():
                     folder.mkdir()
                     folder.chmod(mode)
-                if not os.access(folder, os.W_OK | os.X_OK):
-                    raise StateFolderError(f"{folder}: cannot be written to; check its owner and rights")
         except OSError as error:
             raise StateFolderError(
                 f"{error.filename}: {error.strerror}; choose another with --state, or change its rights"
             ) from error
+        self.check(side)
+
+    def check(self, side: Side) -> None:
+        """Raise StateFolderError when that side cannot write to one of its folders that is there."""
+        for folder, _, writers in self._folders():
+            if side & writers and folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StateFolderError(f"{folder}: cannot be written to; check its owner and rights")
+
+    def _folders(self) -> tuple[tuple[Path, int, Side], ...]:
+        return (
+            (self.proxy, 0o710, Side.PROXY),
+            (self.ca, 0o700, Side.PROXY),
+            (self.spool, 0o2770, Side.BOTH),
+            (self.metrics, 0o750, Side.PROXY),
+            (self.admin, 0o700, Side.ADMIN),
+            (self.published, 0o750, Side.ADMIN),
+            (self.categories, 0o750, Side.ADMIN),
+        )

@@ -17,9 +17,10 @@ from admin.commands.address import AddressType
 from admin.database import DatabaseError
 from admin.key_file import KeyFileError
 from admin.publisher import NoPolicyError
-from admin.state_folder import StateFolder, StateFolderError
+from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.supervisor import Address
 from admin.web.application import create_application
+from categories.publishing import publish_starter_if_empty
 from policy.log_lines import configure_logging
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -81,6 +82,8 @@ async def _serve(
     ready_fd: int | None,
     tls: tuple[Path | None, Path | None],
 ) -> None:
+    await asyncio.to_thread(state.create, Side.ADMIN)
+    await asyncio.to_thread(publish_starter_if_empty, state.categories)
     async with admin_process(state, url) as running:
         config = uvicorn.Config(
             create_application(running, url),

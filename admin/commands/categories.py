@@ -14,7 +14,7 @@ from rich.table import Table
 
 from admin.command import CommandError
 from admin.commands.lists import lists_of
-from admin.state_folder import StateFolder, StateFolderError
+from admin.state_folder import Side, StateFolder, StateFolderError
 from categories.host_name import canonical_host
 from categories.match import CategoryMatch
 from categories.sources import STARTER, Source, is_url
@@ -92,7 +92,7 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
 
     folder = StateFolder(state)
     try:
-        folder.create()
+        folder.create(Side.ADMIN)
         report = update(sources, folder.category_sources, folder.categories, datetime.now(UTC), remove)
     except (StateFolderError, UpdateError) as error:
         raise CommandError(str(error)) from error

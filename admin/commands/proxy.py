@@ -7,7 +7,7 @@ import click
 
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.state_folder import StateFolder, StateFolderError
+from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.supervisor import Address, Parts, StartError, Supervisor
 from policy.log_lines import configure_logging
 
@@ -25,8 +25,10 @@ from policy.log_lines import configure_logging
 def proxy(state: Path, address: Address, metrics: Address, workers: int, hosts: Path | None) -> None:
     """Run the proxy with what has been published in the state folder, until SIGTERM or Ctrl-C."""
     configure_logging("supervisor")
-    parts = Parts(StateFolder(state.resolve()), address, metrics, None, workers, hosts)
+    folder = StateFolder(state.resolve())
+    parts = Parts(folder, address, metrics, None, workers, hosts)
     try:
+        folder.check(Side.PROXY)
         asyncio.run(Supervisor(parts).run(lambda: click.echo("ready")))
     except (StateFolderError, StartError) as error:
         raise CommandError(str(error)) from error
