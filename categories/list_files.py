@@ -67,24 +67,25 @@ class ListFile:
             yield from io.StringIO(block, newline="\n")
 
 
-def list_files(path: Path) -> Iterator[ListFile]:
+def list_files(path: Path, location: str) -> Iterator[ListFile]:
     """Yield the files below a folder, in an archive, or the one file; each is open until the next.
 
-    Of folders and archives only the files of squidGuard's layout, at any depth. Raises ListFileError
-    when there is none, something cannot be read, or it is not what its beginning says.
+    Of folders and archives only the files of squidGuard's layout, at any depth. `location` is where
+    the list came from, for messages. Raises ListFileError when there is no such file, something
+    cannot be read, or it is not what its beginning says.
     """
     try:
         if path.is_dir():
             yield from _files_of_folder(path)
             return
         with path.open("rb") as packed:
-            unpacked = io.BufferedReader(_Unpacked(packed, path), _BLOCK_BYTES)
+            unpacked = io.BufferedReader(_Unpacked(packed, location), _BLOCK_BYTES)
             if unpacked.peek(512)[_TAR_MAGIC_AT:].startswith(b"ustar"):
-                yield from _files_of_archive(path, unpacked)
+                yield from _files_of_archive(location, unpacked)
             else:
-                yield ListFile(path.name, "", "", unpacked)
+                yield ListFile(PurePosixPath(location).name, "", "", unpacked)
     except OSError as error:
-        raise ListFileError(f"{error.filename or path}: {error.strerror or error}") from error
+        raise ListFileError(f"{location}: {error.strerror or error}") from error
 
 
 def _files_of_folder(path: Path) -> Iterator[ListFile]:
@@ -100,7 +101,7 @@ def _files_of_folder(path: Path) -> Iterator[ListFile]:
         raise ListFileError(f"{path}: no folder below it holds a file 'domains' or 'urls'")
 
 
-def _files_of_archive(path: Path, unpacked: IO[bytes]) -> Iterator[ListFile]:
+def _files_of_archive(location: str, unpacked: IO[bytes]) -> Iterator[ListFile]:
     found = False
     try:
         with tarfile.open(fileobj=unpacked, mode="r|") as archive:
@@ -111,9 +112,9 @@ def _files_of_archive(path: Path, unpacked: IO[bytes]) -> Iterator[ListFile]:
                     found = True
                     yield ListFile(member.name, name.parent.as_posix(), name.name, stream)
     except tarfile.TarError as error:
-        raise ListFileError(f"{path}: the archive is cut or damaged ({error})") from error
+        raise ListFileError(f"{location}: the archive is cut or damaged ({error})") from error
     if not found:
-        raise ListFileError(f"{path}: no folder in the archive holds a file 'domains' or 'urls'")
+        raise ListFileError(f"{location}: no folder in the archive holds a file 'domains' or 'urls'")
 
 
 class _Readable(Protocol):
@@ -134,9 +135,9 @@ def _decompressed(packed: io.BufferedReader) -> _Readable:
 class _Unpacked(io.RawIOBase):
     """A file's content, decompressed if it is compressed, and no more of it than is allowed."""
 
-    def __init__(self, packed: io.BufferedReader, path: Path) -> None:
+    def __init__(self, packed: io.BufferedReader, location: str) -> None:
         self._stream = _decompressed(packed)
-        self._path = path
+        self._location = location
         self._left = MAX_UNPACKED_BYTES
         if self._stream is not packed:
             packed_bytes = os.fstat(packed.fileno()).st_size
@@ -149,10 +150,10 @@ class _Unpacked(io.RawIOBase):
         try:
             block = self._stream.read(len(buffer))
         except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
-            raise ListFileError(f"{self._path}: cut or damaged ({error})") from error
+            raise ListFileError(f"{self._location}: cut or damaged ({error})") from error
         self._left -= len(block)
         if self._left < 0:
-            raise ListFileError(f"{self._path}: unpacks to more than a list can be; not unpacked further")
+            raise ListFileError(f"{self._location}: unpacks to more than a list can be; not unpacked further")
         buffer[: len(block)] = block
         return len(block)
 

@@ -55,9 +55,10 @@ def read_edition(
     category, list_format, is_cut = source.category, LAYOUT_FORMAT, False
     with EntriesWriter(target) as writer:
         try:
-            for file in list_files(path):
+            for file in list_files(path, source.location):
                 if _HTML.match(file.beginning()):
-                    raise SourceError(f"{source.location}: {file.path} looks like a web page, not a list")
+                    what = f"{file.path} in it" if file.name else "it"
+                    raise SourceError(f"{source.location}: {what} looks like a web page, not a list")
                 if not file.name:
                     list_format = PLAIN_FORMAT
                     category = category or words.for_list_category(LAYOUT_FORMAT, source.name) or TOWN_LIST

@@ -165,11 +165,13 @@ def _count_changes(
     before: CategorySnapshot | None, after: CategorySnapshot, reports: Iterable[SourceReport]
 ) -> None:
     """Fill in how many entries each source has, and how many of them came and went."""
-    former: Counter[str] = Counter()
-    same: Counter[str] = Counter()
     now = _per_source(after)
-    if before is not None:
-        former = _per_source(before)
+    former = _per_source(before) if before is not None else Counter[str]()
+    same = Counter[str]()
+    if before is not None and before.version == after.version:
+        same = now
+    elif before is not None:
+        # The shorter one is walked: a list's first edition takes no time, later ones of UT1 seconds.
         fewer, more = sorted((before, after), key=len)
         for key, meaning in fewer.entries():
             there = more.meaning_of(key)

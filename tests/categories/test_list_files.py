@@ -27,7 +27,7 @@ EXPECTED = [
 
 
 def _contents(path: Path) -> list[tuple[str, str, list[str]]]:
-    return [(file.folder, file.name, list(file.lines())) for file in list_files(path)]
+    return [(file.folder, file.name, list(file.lines())) for file in list_files(path, str(path))]
 
 
 def _archive(folder: Path, mode: str, name: str) -> Path:
@@ -52,7 +52,7 @@ def test_archive_yields_the_same_however_it_is_compressed_and_named(tmp_path: Pa
 def test_single_file_is_read_as_lines(tmp_path: Path, pack: object) -> None:
     path = tmp_path / "hosts.txt"
     path.write_bytes(pack(b"\xef\xbb\xbfa.example\r\nb\xe9.example\nc.example"))  # type: ignore[operator]  # one of three functions
-    for file in list_files(path):
+    for file in list_files(path, str(path)):
         assert (file.folder, file.name) == ("", "")
         assert file.beginning().startswith("a.example")
         assert list(file.lines()) == ["a.example\n", "b\ufffd.example\n", "c.example"]
@@ -62,7 +62,7 @@ def test_single_file_is_read_as_lines(tmp_path: Path, pack: object) -> None:
 def test_blocks_are_of_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("".join(f"{number}.example\n" for number in range(20_000)))
-    for file in list_files(path):
+    for file in list_files(path, str(path)):
         blocks = list(file.blocks())
         assert len(blocks) > 1
         assert all(block.endswith(".example\n") for block in blocks)
@@ -73,7 +73,7 @@ def test_blocks_are_of_whole_lines(tmp_path: Path) -> None:
 def test_empty_file_has_no_lines_and_is_not_cut(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.touch()
-    for file in list_files(path):
+    for file in list_files(path, str(path)):
         assert (file.beginning(), list(file.lines()), file.is_cut) == ("", [], False)
 
 

@@ -153,6 +153,10 @@ def test_url_list_yields_host_and_path_in_one_spelling() -> None:
     assert problems.count == 0
 
 
+def test_url_entry_with_an_escaped_line_end_stays_one_key() -> None:
+    assert list(url_keys(_lines("blog.example/a%0Ab\n"), "a/urls", Problems())) == ["elpmaxe.golb./a%0ab/"]
+
+
 def test_url_entry_with_a_query_or_without_a_host_is_counted() -> None:
     problems = Problems()
     assert not list(url_keys(_lines("a.example/find?q=poker\n  /path/only\n"), "a/urls", problems))

@@ -85,13 +85,13 @@ def test_hosts_file_is_recognised(tmp_path: Path) -> None:
 def test_web_page_is_no_list(tmp_path: Path, page: str) -> None:
     path = tmp_path / "list.txt"
     path.write_text(page)
-    with pytest.raises(SourceError, match=r"list\.txt looks like a web page, not a list"):
+    with pytest.raises(SourceError, match=r"list\.txt: it looks like a web page, not a list"):
         read_edition(Source("town", str(path)), tmp_path / "entries", taxonomy(), AT)
 
 
 def test_web_page_in_a_folder_is_no_list(tmp_path: Path) -> None:
     folder = write_layout(tmp_path / "list", {"adult/domains": "a.example\n", "games/domains": "<html>\n"})
-    with pytest.raises(SourceError, match="games/domains looks like a web page"):
+    with pytest.raises(SourceError, match="games/domains in it looks like a web page"):
         read_edition(Source("town", str(folder)), tmp_path / "entries", taxonomy(), AT)
 
 

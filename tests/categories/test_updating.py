@@ -144,6 +144,19 @@ def test_list_is_fetched_from_a_server_that_it_names_by_address(town: _Town) -> 
         assert town.lists("a.example")
 
 
+def test_fetched_list_is_spoken_of_by_its_address(town: _Town) -> None:
+    with serving(
+        {"/a.txt": answer(b"<html>"), "/b.txt": answer(b"b.example\n?\n"), "/c.gz": answer(b"\x1f\x8b")}
+    ) as server:
+        page, good, cut = (
+            Source(f"s{n}", server.url(path)) for n, path in enumerate(("/a.txt", "/b.txt", "/c.gz"))
+        )
+        reports = {report.name: report for report in town.update(page, good, cut).sources}
+    assert reports["s0"].refused == f"{page.location}: it looks like a web page, not a list"
+    assert str(reports["s1"].problems.first[0]).startswith("b.txt:2:1: ")
+    assert str(reports["s2"].refused).startswith(f"{cut.location}: cut or damaged")
+
+
 def test_list_that_cannot_be_fetched_is_refused_with_the_reason(town: _Town) -> None:
     with serving(
         {"/list": answer(b"a.example\n" * 99, Content_Length="5000"), "/no": answer(status=503)}
