@@ -113,10 +113,8 @@ async def _decision(
     person = person_of(session)
     if request.state is not State.SUBMITTED:
         return go_to(f"/decide/{request.id}/done")
-    if person == request.person:
-        raise NotAllowedError("This is your own request")
     if person not in deciders(admin.policy, request):
-        raise NotAllowedError(f"{request.number} waits for another's answer")
+        raise NotAllowedError(f"{request.number} does not wait for {person}")
     waiting = [waiting.id for waiting in await admin.to_decide(session)]
     now = admin.now()
     return await page(
