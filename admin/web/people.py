@@ -22,11 +22,6 @@ class People:
         record = self.policy.departments.get(department or "")
         return record.name if record else (department or "no department")
 
-    def head(self, department: str | None) -> str:
-        """Return the name of a department's head; empty without a department."""
-        record = self.policy.departments.get(department or "")
-        return self.name(record.head) if record else ""
-
     def is_in(self, role: Approver, person: str) -> bool:
         """Whether the person holds a role that is not a department's."""
         return person in self.policy.roles.get(role.value, ())
