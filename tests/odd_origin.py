@@ -2,6 +2,7 @@
 
 odd.example:80     answers by the path (`_ANSWERS`), and keeps the head of every request it reads
 raw.example:443    reads what the client says to its end, whatever it is, then says how much it was
+drip.example       says a little a hundred times a second, for ever, on 80 (as HTTP) and 443
 dead.example       refuses every connection, on 80 and 443
 silent.example     does not answer a dial, on 80 and 443
 """
@@ -12,6 +13,7 @@ import hashlib
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 _ANSWERS = {
@@ -37,6 +39,7 @@ class OddOrigin:
         self._sockets: list[socket.socket] = []
         odd = self._serve(self._answer)
         raw = self._serve(_count)
+        drip = self._serve(_drip)
         dead = self._keep(socket.socket())
         # Bound, so that nobody else gets it, and not listening.
         dead.bind(("127.0.0.1", 0))
@@ -49,6 +52,7 @@ class OddOrigin:
         self._targets = {
             "odd.example:80": odd,
             "raw.example:443": raw,
+            **{f"drip.example:{port}": drip for port in (80, 443)},
             **{f"dead.example:{port}": dead for port in (80, 443)},
             **{f"silent.example:{port}": silent for port in (80, 443)},
         }
@@ -104,6 +108,14 @@ def _count(connection: socket.socket) -> None:
     while chunk := connection.recv(_CHUNK_BYTES):
         count += len(chunk)
     connection.sendall(b"%d bytes" % count)
+
+
+def _drip(connection: socket.socket) -> None:
+    if connection.recv(_CHUNK_BYTES).startswith(b"GET "):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        connection.sendall(bytes(100))
+        time.sleep(0.01)
 
 
 def _read_body(reader: io.BufferedReader, fields: dict[bytes, bytes]) -> None:

@@ -132,10 +132,7 @@ class ProxyClient:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        for path in self.trusts:
-            context.load_verify_locations(path)
-        return context
+        return _tls(self.trusts)
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -148,6 +145,15 @@ class ProxyClient:
         with self.dial() as connection:
             send_in_parts(connection, parts, pause_seconds)
             return read_to_end(connection)
+
+
+@functools.cache
+def _tls(trusts: tuple[Path, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    for path in trusts:
+        context.load_verify_locations(path)
+    return context
 
 
 def basic(person: str, password: str) -> str:

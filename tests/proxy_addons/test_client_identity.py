@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -22,18 +21,18 @@ from tests.published_town import PublishedTown
 HEADS_PASSWORD = "seven lamps"
 CLERKS_PASSWORD = "nine doors"
 SIGN_IN_TOWN = TOWN.replace("unknown: {action: block}", "unknown: {action: sign_in}")
-# Fast, so that only the tests that ask for it spend half a second on a password.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-SLOW = PasswordHasher(time_cost=30, memory_cost=65536, parallelism=1)
+# Some tenths of a second of a processor of its own.
+SLOW = PasswordHasher(time_cost=8, memory_cost=65536, parallelism=1)
+
+
+PASSWORDS = {"head": QUICK.hash(HEADS_PASSWORD), "clerk": QUICK.hash(CLERKS_PASSWORD)}
 
 
 @pytest.fixture
 def sign_in_town(town: ProxiedTown) -> ProxiedTown:
     """Return the town where unknown clients are asked to sign in, and two people can."""
-    town.publish_policy(
-        SIGN_IN_TOWN,
-        proxy_passwords={"head": QUICK.hash(HEADS_PASSWORD), "clerk": QUICK.hash(CLERKS_PASSWORD)},
-    )
+    town.publish_policy(SIGN_IN_TOWN, proxy_passwords=PASSWORDS)
     return town
 
 
@@ -184,29 +183,32 @@ def test_nobody_waits_for_the_check_of_somebody_elses_password(town: ProxiedTown
     assert remembered < first / 2
 
 
-class CountingHasher(PasswordHasher):
-    """argon2id, counted."""
+class WatchedHasher(PasswordHasher):
+    """argon2id, counted; and held up for those passwords that `hold` says."""
 
-    checks = 0
+    def __init__(self, hold: str = "") -> None:
+        super().__init__()
+        self.checks = 0
+        self.released = threading.Event()
+        self._hold = hold
 
     def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - its own
         self.checks += 1
+        if password == self._hold:
+            assert self.released.wait(10)
         return super().verify(hash, password)
 
 
-@pytest.fixture
-def judge(tmp_path: Path) -> Judge:
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """Return a judge of the sign-in town, in which the head's and the clerk's passwords are known."""
-    published = PublishedTown(tmp_path)
-    published.publish_policy(
-        SIGN_IN_TOWN,
-        proxy_passwords={"head": QUICK.hash(HEADS_PASSWORD), "clerk": SLOW.hash(CLERKS_PASSWORD)},
-    )
+    published = PublishedTown(tmp_path_factory.mktemp("sign-in"))
+    published.publish_policy(SIGN_IN_TOWN, proxy_passwords=PASSWORDS)
     return SnapshotWatch(published.state.root).judge
 
 
 async def test_password_sent_on_many_connections_at_once_is_checked_once(judge: Judge) -> None:
-    hasher = CountingHasher()
+    hasher = WatchedHasher()
     identity = ClientIdentity(hasher)
 
     who = await asyncio.gather(
@@ -219,7 +221,7 @@ async def test_password_sent_on_many_connections_at_once_is_checked_once(judge: 
 
 
 async def test_wrong_password_sent_again_and_again_is_checked_once(judge: Judge) -> None:
-    hasher = CountingHasher()
+    hasher = WatchedHasher()
     identity = ClientIdentity(hasher)
 
     for _ in range(5):
@@ -229,20 +231,25 @@ async def test_wrong_password_sent_again_and_again_is_checked_once(judge: Judge)
     assert hasher.checks == 1
 
 
-async def test_known_password_does_not_wait_behind_slow_checks(judge: Judge) -> None:
-    identity = ClientIdentity()
+async def test_known_password_does_not_wait_behind_the_checks_of_others(judge: Judge) -> None:
+    hasher = WatchedHasher(hold="a guess")
+    identity = ClientIdentity(hasher)
     await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge)
     guesses = [
-        asyncio.create_task(identity.identify(NOWHERE, proxy_authorization("clerk", f"guess {n}"), judge))
-        for n in range(4)
+        asyncio.create_task(identity.identify(NOWHERE, proxy_authorization(person, "a guess"), judge))
+        for person in ("head", "clerk")
     ]
-    await asyncio.sleep(0)
+    while hasher.checks < 3:
+        await asyncio.sleep(0.01)
 
     client = await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge)
 
     assert client.person == "head"
     assert not any(guess.done() for guess in guesses)
-    await asyncio.gather(*guesses, return_exceptions=True)
+    hasher.released.set()
+    assert all(
+        isinstance(e, SignInRequiredError) for e in await asyncio.gather(*guesses, return_exceptions=True)
+    )
 
 
 def proxy_authorization(person: str, password: str) -> Headers:

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -23,39 +25,42 @@ from tests.proxied_town import (
 from tests.proxy_client import exchange, read_to_end
 from tests.published_town import CATEGORIES, policy_of
 
-LONG = 1 << 40
-"""Bytes: a download that does not end by itself."""
+HOST = "drip.example"
+GAMBLING = {**CATEGORIES, "gambling": [*CATEGORIES["gambling"], HOST]}
 AT_ONCE_SECONDS = 1.0
-# What the machine itself may take on top, with everything else that it does.
-SLACK_SECONDS = 2.0
+TRIES = 3
+
+
+def assert_at_once(seconds_of: Callable[[], float]) -> None:
+    """Try until it takes less than a second: a busy machine is late now and then, but not every time."""
+    took = []
+    while len(took) < TRIES:
+        took.append(seconds_of())
+        if took[-1] < AT_ONCE_SECONDS:
+            return
+    raise AssertionError(f"took {took} seconds")
 
 
 class LongVisit:
-    """A download that goes on in a thread until somebody ends it."""
+    """A download that goes on, a little at a time, until somebody ends it."""
 
-    def __init__(self, town: ProxiedTown, scheme: str, host: str, address: str = CLERKS_DESK) -> None:
+    def __init__(self, town: ProxiedTown, scheme: str, address: str = CLERKS_DESK) -> None:
         client = town.client.at(address)
-        target = f"/big?bytes={LONG}"
         if scheme == "https":
-            self._connection = client.tunnel(host)
+            self._connection = client.connect(HOST)
+            self._connection.sendall(client_hello(HOST))
         else:
             self._connection = client.dial()
-            target = f"http://{host}{target}"
-        self._connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            self._connection.sendall(f"GET http://{HOST}/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         self.received_bytes = 0
         self.ended_at: float | None = None
-        self._thread = threading.Thread(target=self._receive, daemon=True)
-        self._thread.start()
-        eventually(lambda: self.received_bytes > 1 << 20)
+        threading.Thread(target=self._receive, daemon=True).start()
+        eventually(lambda: self.received_bytes > 1000)
 
     def _receive(self) -> None:
-        with self._connection:
-            try:
-                while chunk := self._connection.recv(1 << 16):
-                    self.received_bytes += len(chunk)
-                    time.sleep(0.002)  # Slow enough to leave the machine to others.
-            except OSError:
-                pass
+        with suppress(OSError), self._connection:
+            while chunk := self._connection.recv(1 << 16):
+                self.received_bytes += len(chunk)
         self.ended_at = time.monotonic()
 
     @property
@@ -74,13 +79,16 @@ class LongVisit:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_exemption_opens_the_site_within_a_second_and_for_no_one_else(scheme: str, town: ProxiedTown) -> None:
     url = f"{scheme}://cardroom.example/"
-    assert town.client.get(url).status == 403
 
-    published_at = time.monotonic()
-    town.publish_policy(TOWN, [exemption("cardroom.example", person="clerk")], wait=False)
-    eventually(lambda: town.client.get(url).status == 200)
+    def seconds_until_open() -> float:
+        town.publish_policy()
+        assert town.client.get(url).status == 403
+        published_at = time.monotonic()
+        town.publish_policy(TOWN, [exemption("cardroom.example", person="clerk")], wait=False)
+        eventually(lambda: town.client.get(url).status == 200)
+        return time.monotonic() - published_at
 
-    assert time.monotonic() - published_at < AT_ONCE_SECONDS + SLACK_SECONDS
+    assert_at_once(seconds_until_open)
     assert town.client.at(PARKS_DESK).get(url).status == 403
     assert town.client.at(PARKS_NETWORK).get(url).status == 403
 
@@ -121,70 +129,87 @@ def test_kept_plain_connection_is_judged_at_every_request(town: ProxiedTown) -> 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_open_visit_is_closed_when_its_exemption_expires(scheme: str, town: ProxiedTown) -> None:
-    lasting = exemption("cardroom.example", lasts=timedelta(seconds=4), person="clerk")
-    town.publish_policy(TOWN, [lasting])
-    visit = LongVisit(town, scheme, "cardroom.example")
-    left = (lasting.expires_at - datetime.now(UTC)).total_seconds()
-    expires_at = time.monotonic() + left
+    def seconds_until_closed() -> float:
+        town.begin()
+        town.publish_categories(GAMBLING)
+        lasting = exemption(HOST, lasts=timedelta(seconds=3), person="clerk")
+        town.publish_policy(TOWN, [lasting])
+        visit = LongVisit(town, scheme)
+        expires_at = monotonic_at(lasting.expires_at)
+        waited = visit.seconds_until_closed(since=expires_at)
+        assert waited >= 0
+        record = town.visit()
+        assert (record.verdict, record.cause) == (Verdict.ALLOW, Cause.EXEMPTION)
+        assert record.refusal == "closed: no longer allowed (not-town-business)"
+        assert record.bytes_down >= visit.received_bytes
+        return waited
 
-    waited = visit.seconds_until_closed(since=expires_at)
-
-    assert 0 <= waited < AT_ONCE_SECONDS + SLACK_SECONDS
-    assert town.client.get(f"{scheme}://cardroom.example/").status == 403
-    closed, refused = town.visits(2)
-    assert (closed.verdict, closed.cause) == (Verdict.ALLOW, Cause.EXEMPTION)
-    assert closed.refusal == "closed: no longer allowed (not-town-business)"
-    assert closed.bytes_down >= visit.received_bytes
-    assert refused.verdict is Verdict.BLOCK
+    assert_at_once(seconds_until_closed)
+    assert town.client.get(f"{scheme}://{HOST}/").status == 403
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_open_visit_is_closed_when_a_new_policy_blocks_it(scheme: str, town: ProxiedTown) -> None:
-    visit = LongVisit(town, scheme, "library.example")
-    other = LongVisit(town, scheme, "library.example", address=PARKS_DESK)
     rule = "rules:\n  - {id: no-reading, departments: [finance], action: block}\n"
 
-    published_at = time.monotonic()
-    town.publish_policy(TOWN.replace("rules:\n", rule))
+    def seconds_until_closed() -> float:
+        town.publish_policy()
+        town.begin()
+        visit = LongVisit(town, scheme)
+        other = LongVisit(town, scheme, address=PARKS_DESK)
+        published_at = time.monotonic()
+        town.publish_policy(TOWN.replace("rules:\n", rule), wait=False)
+        waited = visit.seconds_until_closed(since=published_at)
+        assert town.visit().refusal == "closed: no longer allowed (no-reading)"
+        assert other.is_open
+        other.close()
+        return waited
 
-    assert visit.seconds_until_closed(since=published_at) < AT_ONCE_SECONDS + SLACK_SECONDS
-    assert other.is_open
-    assert town.visit().refusal == "closed: no longer allowed (no-reading)"
-    other.close()
-    town.visits(2)
+    assert_at_once(seconds_until_closed)
 
 
 def test_open_tunnel_is_closed_when_its_site_becomes_listed(town: ProxiedTown) -> None:
-    visit = LongVisit(town, "https", "news.example")
+    def seconds_until_closed() -> float:
+        town.publish_categories(CATEGORIES)
+        visit = LongVisit(town, "https")
+        town.publish_categories(GAMBLING, wait=False)
+        return visit.seconds_until_closed(since=time.monotonic())
 
-    published_at = time.monotonic()
-    town.publish_categories({**CATEGORIES, "gambling": ["news.example"]})
-
-    assert visit.seconds_until_closed(since=published_at) < AT_ONCE_SECONDS + SLACK_SECONDS
-    assert town.client.get("https://news.example/").status == 403
+    assert_at_once(seconds_until_closed)
+    assert town.client.get(f"https://{HOST}/").status == 403
 
 
 def test_open_tunnel_is_closed_at_the_edge_of_a_schedule(town: ProxiedTown) -> None:
+    town.publish_categories({**CATEGORIES, "shopping": [HOST]})
     policy = policy_of(TOWN)
-    edge = datetime.now(ZoneInfo(policy.town.timezone)) + timedelta(seconds=4)
-    # A document writes minutes; a snapshot could carry any time of the day.
-    lunch = Schedule(frozenset(range(7)), (edge - timedelta(hours=2)).time(), edge.time())
-    town.publish_policy(replace(policy, schedules={"lunch": lunch}))
-    visit = LongVisit(town, "https", "shop.example")
-    edge_at = time.monotonic() + (edge - datetime.now(UTC)).total_seconds()
 
-    assert 0 <= visit.seconds_until_closed(since=edge_at) < AT_ONCE_SECONDS + SLACK_SECONDS
-    assert town.client.get("https://shop.example/").status == 403
+    def seconds_until_closed() -> float:
+        edge = datetime.now(ZoneInfo(policy.town.timezone)) + timedelta(seconds=3)
+        # A document writes minutes; a snapshot could carry any time of the day.
+        lunch = Schedule(frozenset(range(7)), (edge - timedelta(hours=2)).time(), edge.time())
+        town.publish_policy(replace(policy, schedules={"lunch": lunch}))
+        waited = LongVisit(town, "https").seconds_until_closed(since=monotonic_at(edge))
+        assert waited >= 0
+        return waited
+
+    assert_at_once(seconds_until_closed)
+    assert town.client.get(f"https://{HOST}/").status == 403
 
 
 def test_tunnel_that_was_allowed_while_it_was_dialled_is_closed_all_the_same(town: ProxiedTown) -> None:
-    with town.client.connect("silent.example") as connection:
-        connection.sendall(client_hello("silent.example"))
-        eventually(lambda: town.metric("egress_open_visits", lane="tunnel") == 1)
-        published_at = time.monotonic()
-        town.publish_categories({**CATEGORIES, "gambling": ["silent.example"]})
+    def seconds_until_closed() -> float:
+        town.publish_categories(CATEGORIES)
+        town.begin()
+        with town.client.connect("silent.example") as connection:
+            connection.sendall(client_hello("silent.example"))
+            town.publish_categories({**CATEGORIES, "gambling": ["silent.example"]}, wait=False)
+            published_at = time.monotonic()
+            assert read_to_end(connection) == b""
+        assert town.visit().refusal == "closed: no longer allowed (not-town-business)"
+        return time.monotonic() - published_at
 
-        assert read_to_end(connection) == b""
+    assert_at_once(seconds_until_closed)
 
-    assert time.monotonic() - published_at < AT_ONCE_SECONDS + SLACK_SECONDS
-    assert town.visit().refusal == "closed: no longer allowed (not-town-business)"
+
+def monotonic_at(moment: datetime) -> float:
+    return time.monotonic() + (moment - datetime.now(UTC)).total_seconds()

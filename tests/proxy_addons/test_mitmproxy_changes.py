@@ -1,9 +1,14 @@
-"""Changes of mitmproxy that a client cannot see."""
+"""Changes of mitmproxy, beside those that test_bodies and test_bad_input hold (bodies, pages, heads)."""
+
+from importlib import metadata
 
 import pytest
 from mitmproxy import http
 
 from proxy_addons import mitmproxy_changes
+from tests.odd_origin import OddOrigin
+from tests.proxied_town import ProxiedTown
+from tests.proxy_client import ProxyClient, exchange, read_answer
 
 
 def test_making_a_message_does_not_check_the_types_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,3 +19,46 @@ def test_making_a_message_does_not_check_the_types_of_its_fields(monkeypatch: py
     http.Response.make(200)
 
     assert checked == []
+
+
+def test_mitmproxy_is_the_version_whose_methods_are_replaced() -> None:
+    assert metadata.version("mitmproxy") == "12.2.3"
+
+
+def test_answer_with_trailers_comes_whole_and_without_them(town: ProxiedTown) -> None:
+    with town.client.dial() as connection:
+        answer = exchange(connection, "GET", "http://odd.example/trailers", "odd.example")
+        again = exchange(connection, "GET", "http://odd.example/", "odd.example")
+
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert "X-Sum" not in answer.headers
+    assert again.status == 200
+    assert "Traceback" not in town.proxy.logged()
+
+
+def test_request_with_trailers_goes_on_without_them(town: ProxiedTown, odd_origin: OddOrigin) -> None:
+    with town.client.dial() as connection:
+        connection.sendall(
+            b"POST http://odd.example/ HTTP/1.1\r\nHost: odd.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
+        )
+        answer = read_answer(connection)
+
+    assert answer.status == 200
+    assert b"Transfer-Encoding: chunked" in odd_origin.heads[-1]
+    assert town.visit().bytes_up > 5
+
+
+@pytest.mark.parametrize("path", ["/not-http", "/two-lengths"])
+def test_answer_that_cannot_be_read_becomes_a_502_of_our_own(path: str, town: ProxiedTown) -> None:
+    answer = town.client.get(f"http://odd.example{path}")
+
+    assert answer.status == 502
+    assert answer.text == "The site could not be reached, or its answer could not be read.\n"
+    assert "Server" not in answer.headers
+
+
+def test_answer_without_a_length_ends_with_its_connection(town: ProxiedTown) -> None:
+    answer = ProxyClient(town.proxy.port).get("http://odd.example/no-length")
+
+    assert (answer.status, answer.body) == (200, b"until the end")

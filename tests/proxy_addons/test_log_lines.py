@@ -1,0 +1,42 @@
+"""What the proxy's own log says: never who, never what was asked for beyond the host."""
+
+import ssl
+from contextlib import suppress
+
+from tests.proxied_town import NOWHERE, ProxiedTown
+from tests.proxy_client import RefusedConnectError, basic
+
+SECRETS = (
+    "clerk",
+    "head",
+    "hunter2",
+    "aHVudGVyMg",
+    "secret-query",
+    "secret-path",
+    "secret-cookie",
+    "secret-body",
+    "127.0.0.9",
+)
+
+
+def test_log_names_no_person_and_nothing_that_was_asked_for(town: ProxiedTown) -> None:
+    logged_before = len(town.proxy.logged())
+    fields = {"Cookie": "a=secret-cookie", "Proxy-Authorization": basic("head", "hunter2")}
+    for client in (town.client, town.client.at(NOWHERE), town.client.trusting(town.web.ca_certificate)):
+        for host in ("library.example", "cardroom.example", "dead.example", "localhost", "a..example"):
+            for scheme in ("http", "https"):
+                with suppress(RefusedConnectError, ssl.SSLError, ConnectionError):
+                    client.request(
+                        "POST", f"{scheme}://{host}/secret-path?secret-query", b"secret-body", fields
+                    )
+    for said in (
+        b"GET http://library.example/secret-path\r\nCookie: secret-cookie\r\n\r\n",
+        b"GET http://library.example/secret-path HTTP/1.1\r\nsecret-cookie\0: 1\r\n\r\n",
+        b"POST http://odd.example/not-http?secret-query HTTP/1.1\r\nContent-Length: 1\r\n\r\n1",
+        b"POST http://odd.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nsecret-body\r\n",
+    ):
+        town.client.say(said)
+
+    logged = town.proxy.logged()[logged_before:]
+    assert not [secret for secret in SECRETS if secret in logged]
+    assert "Traceback" not in logged
