@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import trustme
 
 from tests.running_town import RunningTown, free_ports, run_command, running_part, running_town
 
@@ -144,6 +145,31 @@ async def test_a_port_in_use_is_one_line_and_exit_code_2(option: str, tmp_path: 
     assert code == 2
     (line,) = errors.splitlines()
     assert address in line and f"choose another address with {option}" in line
+
+
+async def test_the_admin_site_is_not_served_in_the_clear_beyond_loopback(tmp_path: Path) -> None:
+    proxy, metrics = (f"127.0.0.1:{port}" for port in free_ports(2))
+    code, _, errors = await _run(
+        *(tmp_path / "state", "--demo", "--proxy", proxy, "--metrics", metrics, "--admin", "0.0.0.0:0")
+    )
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "plain HTTP on loopback only" in line and "--tls-cert" in line
+
+
+async def test_the_admin_site_is_served_under_the_certificate_it_is_given(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    tls = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    async with running_town(tmp_path / "state", "--demo", *tls) as town:
+        assert f"admin    https://{town.admin}" in town.output
+        code, answer, _ = await run_command(
+            *("curl", "-s", "-i", "--cacert", str(tmp_path / "ca.pem"), f"https://{town.admin}/sign-in")
+        )
+    assert code == 0 and "__Host-" in answer
 
 
 async def test_a_state_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import uvicorn
 
 from admin.admin_process import admin_process
 from admin.command import CommandError
-from admin.commands.address import AddressType
+from admin.commands.site_options import Site, site_options
 from admin.database import DatabaseError
 from admin.key_file import KeyFileError
 from admin.publisher import NoPolicyError
@@ -23,16 +23,12 @@ from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
 from policy.log_lines import configure_logging
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _GRACE_SECONDS = 2
 
 
 @click.command(epilog="Example: towngate admin --state /var/lib/towngate --admin 127.0.0.1:8000")
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
-@click.option("--admin", "address", type=AddressType(), default="127.0.0.1:8000", show_default=True)
-@click.option("--admin-url", help="The site as people reach it.  [default: made from --admin]")
-@click.option("--tls-cert", type=Path, help="Certificate chain (PEM); without, only loopback is served.")
-@click.option("--tls-key", type=Path, help="Its key (PEM).")
+@site_options
 @click.option("--socket-fd", type=int, hidden=True, help="A listening socket, from the supervisor.")
 @click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
 def admin(
@@ -47,17 +43,10 @@ def admin(
 ) -> None:
     """Run the admin site alone, until SIGTERM or Ctrl-C."""
     configure_logging("admin")
-    if (tls_cert is None) != (tls_key is None):
-        raise CommandError("--tls-cert and --tls-key belong together: give both or none")
-    if tls_cert is None and address.host not in _LOOPBACK:
-        raise CommandError(
-            f"the admin site speaks plain HTTP on loopback only, and {address} is not; "
-            "give --tls-cert and --tls-key, or put a TLS server in front of 127.0.0.1"
-        )
+    site = Site.checked(address, admin_url, tls_cert, tls_key)
     listening = _socket(address, socket_fd)
-    url = admin_url or f"http{'s' if tls_cert else ''}://{address}"
     try:
-        asyncio.run(_serve(StateFolder(state.resolve()), url, listening, ready_fd, (tls_cert, tls_key)))
+        asyncio.run(_serve(StateFolder(state.resolve()), site, listening, ready_fd))
     except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError) as error:
         raise CommandError(str(error)) from error
 
@@ -75,24 +64,18 @@ def _socket(address: Address, socket_fd: int | None) -> socket.socket:
         ) from error
 
 
-async def _serve(
-    state: StateFolder,
-    url: str,
-    listening: socket.socket,
-    ready_fd: int | None,
-    tls: tuple[Path | None, Path | None],
-) -> None:
+async def _serve(state: StateFolder, site: Site, listening: socket.socket, ready_fd: int | None) -> None:
     await asyncio.to_thread(state.create, Side.ADMIN)
     await asyncio.to_thread(publish_starter_if_empty, state.categories)
-    async with admin_process(state, url) as running:
+    async with admin_process(state, site.url) as running:
         config = uvicorn.Config(
-            create_application(running, url),
+            create_application(running, site.url),
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            ssl_certfile=tls[0],
-            ssl_keyfile=tls[1],
+            ssl_certfile=site.tls_cert,
+            ssl_keyfile=site.tls_key,
         )
         server = _Server(config, ready_fd)
         loop = asyncio.get_running_loop()

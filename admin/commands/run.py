@@ -11,6 +11,7 @@ from rich.console import Console
 from admin import first_start
 from admin.command import CommandError
 from admin.commands.address import AddressType
+from admin.commands.site_options import Site, site_options
 from admin.demo_web import demo_web
 from admin.first_policy import first_policy
 from admin.state_folder import StateFolder, StateFolderError
@@ -26,11 +27,10 @@ _console = Console(highlight=False, soft_wrap=True)
 @click.command(epilog="Example: towngate run --state /var/lib/towngate --proxy 10.0.0.5:8080 --workers 4")
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 @click.option("--proxy", type=AddressType(), default="127.0.0.1:8080", show_default=True, help="Proxy.")
-@click.option("--admin", type=AddressType(), default="127.0.0.1:8000", show_default=True, help="Admin site.")
+@site_options
 @click.option(
     "--metrics", type=AddressType(), default="127.0.0.1:9464", show_default=True, help="For Prometheus."
 )
-@click.option("--admin-url", help="The admin site as people reach it.  [default: made from --admin]")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Proxy processes.")
 @click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
 @click.option("--demo", is_flag=True, help="A made-up town with a little web of its own, on loopback.")
@@ -43,9 +43,11 @@ def run(
     *,
     state: Path,
     proxy: Address,
-    admin: Address,
-    metrics: Address,
+    address: Address,
     admin_url: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    metrics: Address,
     workers: int,
     hosts: Path | None,
     demo: bool,
@@ -62,11 +64,11 @@ def run(
     """
     configure_logging("supervisor")
     folder = StateFolder(state.resolve())
-    url = admin_url or f"http://{admin}"
-    parts = Parts(folder, proxy, metrics, admin, workers, hosts, ("--admin-url", url))
+    site = Site.checked(address, admin_url, tls_cert, tls_key)
+    parts = Parts(folder, proxy, metrics, address, workers, hosts, site.arguments())
     try:
         if demo:
-            asyncio.run(_run_demo(parts, url))
+            asyncio.run(_run_demo(parts, site.url))
             return
         if not folder.policy_document.exists():
             document, first_password = _asked(town_name, timezone, networks, administrator, password_file)
@@ -74,7 +76,7 @@ def run(
             asyncio.run(first_start.set_first_passwords(folder, first_password))
         else:
             first_start.make_ready(folder, "")
-        asyncio.run(Supervisor(parts).run(lambda: _announce(parts, url)))
+        asyncio.run(Supervisor(parts).run(lambda: _announce(parts, site.url)))
     except (StateFolderError, StartError) as error:
         raise CommandError(str(error)) from error
 
