@@ -32,8 +32,8 @@ class SourceReport:
     """What became of one source.
 
     `entries` is how many are now in force (one that is in two categories counts twice), `added` and
-    `removed` how these differ from before. `refused` says why a new edition was not used; None when it was. `category` is what
-    all entries of a plain list are in.
+    `removed` how these differ from before. `refused` says why a new edition was not used; None when
+    it was. `category` is what all entries of a plain list are in.
     """
 
     name: str
