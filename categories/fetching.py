@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import IO
 
 import httpx
@@ -147,8 +147,6 @@ def _addresses(url: httpx.URL, private_hosts: Collection[str]) -> list[str]:
 
 def _is_public(address: str) -> bool:
     ip = ip_address(address)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
     return ip.is_global and not ip.is_multicast
 
 

@@ -77,8 +77,19 @@ def test_redirect_to_a_private_address_is_not_followed() -> None:
         assert not inside.hosts
 
 
-def test_name_that_may_be_private_is_dialled_by_the_address_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolving(monkeypatch, {"lists.town.example": ["127.0.0.1"]})
+def test_connection_goes_to_the_address_judged_whatever_the_name_resolves_to_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = {"lists.town.example": ["127.0.0.1"]}
+    _resolving(monkeypatch, addresses)
+    judged = socket.getaddrinfo
+
+    def resolve(host: str, *args: object, **more: object) -> list[object]:
+        found = judged(host, *args, **more)  # type: ignore[arg-type]
+        addresses["lists.town.example"] = ["127.0.0.99"]
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with serving({"/": answer(b"list")}) as server:
         url = server.url("/", "lists.town.example")
         assert _fetch(url, private_hosts=("lists.town.example",)) == b"list"
