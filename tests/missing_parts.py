@@ -18,6 +18,12 @@ def require(*programs: str) -> None:
         pytest.skip(f"needs {' and '.join(missing)}: make test-setup installs it")
 
 
+def require_root(what_for: str) -> None:
+    """Skip the test that asks, unless root runs it. `what_for`: "boots systemd in namespaces"."""
+    if os.geteuid() != 0:
+        pytest.skip(f"needs root: it {what_for}")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):

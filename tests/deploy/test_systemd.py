@@ -1,0 +1,233 @@
+"""The units: sound, hardened, and at work on a machine that systemd has booted."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.deploy.systemd_machine import STATE, TOWNGATE, UNITS, Machine, booted_machine
+from tests.towns import DOCUMENT
+
+SERVICES = ("towngate-proxy", "towngate-admin")
+MOST_EXPOSED = 2.0
+PASSWORD = "correct horse battery"
+ADMIN_URL = "http://127.0.0.1:8000"
+DROP_INS = "/etc/systemd/system/towngate-admin.service.d"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Return a machine on which root has published a policy, then started both services."""
+    with booted_machine(tmp_path_factory.mktemp("machine")) as booted:
+        publish(booted, DOCUMENT)
+        booted.must("systemctl", "start", *SERVICES)
+        booted.wait_for("towngate-admin", "ready")
+        booted.wait_for("towngate-proxy", "ready")
+        yield booted
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("service", SERVICES)
+def test_unit_is_sound(service: str, tmp_path: Path) -> None:
+    unit = tmp_path / f"{service}.service"
+    # It is checked that the program is there, which it is only on a gate.
+    unit.write_text((UNITS / unit.name).read_text().replace(TOWNGATE, sys.executable))
+    # The other unit is named in this one.
+    for other in SERVICES:
+        (tmp_path / f"{other}.service").touch()
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("service", SERVICES)
+def test_unit_is_exposed_to_little(service: str) -> None:
+    done = subprocess.run(
+        [
+            *("systemd-analyze", "security", "--no-pager", "--offline=true"),
+            *(f"--threshold={MOST_EXPOSED * 10:.0f}", UNITS / f"{service}.service"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Overall exposure level" in done.stdout
+
+
+def test_pages_are_shown_over_http_and_https(machine: Machine) -> None:
+    for url in ("http://cardroom.example/", "https://cardroom.example/"):
+        assert "This site is blocked" in browse(machine, url)
+    assert "Traceback" not in machine.journal("towngate-proxy")
+
+
+def test_visits_reach_the_database_and_what_is_taken_in_is_deleted(machine: Machine) -> None:
+    browse(machine, "http://cardroom.example/?taken-in")
+    eventually(lambda: "cardroom.example" in [visit["host"] for visit in visits(machine)])
+    machine.must("systemctl", "restart", "towngate-proxy")
+    eventually(lambda: not machine.must("ls", STATE / "proxy" / "spool"))
+    eventually(lambda: "This site is blocked" in browse(machine, "http://cardroom.example/"))
+
+
+def test_a_policy_that_root_publishes_is_in_force_at_once(machine: Machine) -> None:
+    publish(machine, DOCUMENT.replace("Prohibited Uses 5 and 18", "Prohibited Uses 99"))
+    try:
+        eventually(lambda: "Prohibited Uses 99" in browse(machine, "http://cardroom.example/"))
+    finally:
+        publish(machine, DOCUMENT)
+
+
+def test_the_proxy_goes_on_while_admin_is_down(machine: Machine) -> None:
+    machine.must("systemctl", "stop", "towngate-admin")
+    try:
+        assert "This site is blocked" in browse(machine, "http://cardroom.example/")
+        metrics = machine.must("curl", "--silent", "http://127.0.0.1:9464/metrics")
+        assert "egress_visits_total" in metrics
+    finally:
+        machine.must("systemctl", "start", "towngate-admin")
+
+
+def test_somebody_can_sign_in(machine: Machine) -> None:
+    eventually(lambda: machine.run("curl", "--silent", f"{ADMIN_URL}/healthz")[0] == 0)
+    machine.must(
+        *(TOWNGATE, "password", "set", "it", "--stdin", "--state", STATE),
+        user="towngate-admin",
+        stdin=f"{PASSWORD}\n",
+    )
+    jar = ("--silent", "--cookie", "/tmp/jar", "--cookie-jar", "/tmp/jar")
+    form = machine.must("curl", *jar, f"{ADMIN_URL}/sign-in")
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    fields |= {"name": "it", "password": PASSWORD}
+    sent = [word for name, value in fields.items() for word in ("--data-urlencode", f"{name}={value}")]
+    answer = machine.must(
+        *("curl", *jar, "--include", "--header", "Origin: https://towngate.town.example:8443"),
+        *(*sent, f"{ADMIN_URL}/sign-in"),
+    )
+    assert "HTTP/1.1 303" in answer, answer
+
+
+PROXY, ADMIN, OTHER = "towngate-proxy", "towngate-admin", "nobody"
+
+
+@pytest.mark.parametrize(
+    ("user", "right", "path", "is_given"),
+    [
+        (PROXY, "-r", "published/policy.snapshot", True),
+        (PROXY, "-r", "published/ask-token.key", True),
+        (PROXY, "-r", "published/categories/current.json", True),
+        (PROXY, "-w", "published", False),
+        (PROXY, "-w", "published/policy.snapshot", False),
+        (PROXY, "-x", "admin", False),
+        (PROXY, "-r", "admin/towngate.db", False),
+        (PROXY, "-r", "proxy/ca/mitmproxy-ca.pem", True),
+        (PROXY, "-w", "policy.yaml", False),
+        (PROXY, "-w", ".", False),
+        (ADMIN, "-r", "policy.yaml", True),
+        (ADMIN, "-w", "policy.yaml", False),
+        (ADMIN, "-w", ".", False),
+        (ADMIN, "-r", "proxy", False),
+        (ADMIN, "-w", "proxy", False),
+        (ADMIN, "-x", "proxy/ca", False),
+        (ADMIN, "-r", "proxy/ca/mitmproxy-ca.pem", False),
+        (ADMIN, "-x", "proxy/metrics", False),
+        (ADMIN, "-w", "proxy/spool", True),
+        (ADMIN, "-w", "published", True),
+        (OTHER, "-x", ".", False),
+        (OTHER, "-r", "policy.yaml", False),
+    ],
+)
+def test_each_user_may_do_what_it_must_and_no_more(
+    user: str, right: str, path: str, is_given: bool, machine: Machine
+) -> None:
+    there, _ = machine.run("test", "-e", STATE / path)
+    assert there == 0, f"{path} is not there"
+    code, _ = machine.run("test", right, STATE / path, user=user)
+    assert (code == 0) is is_given
+
+
+def test_a_part_started_as_the_others_user_says_so_in_one_line(machine: Machine) -> None:
+    code, output = machine.run(
+        *(TOWNGATE, "admin", "--state", STATE, "--admin", "127.0.0.1:8001"), user=PROXY
+    )
+    assert code == 2
+    assert f"{STATE}/admin: cannot be written to; check its owner and rights" in output
+    assert "Traceback" not in output
+    code, output = machine.run(
+        *(TOWNGATE, "proxy", "--state", STATE, "--proxy", "127.0.0.1:8081", "--metrics", "127.0.0.1:9465"),
+        user=ADMIN,
+    )
+    assert code == 2
+    assert f"{STATE}/proxy: cannot be written to; check its owner and rights" in output
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_has_no_privilege_and_none_to_gain(service: str, machine: Machine) -> None:
+    pid = machine.must("systemctl", "show", service, "--property=MainPID", "--value").strip()
+    status = machine.must("cat", f"/proc/{pid}/status")
+    found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {found[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert found["NoNewPrivs"] == "1"
+    assert found["Seccomp"] == "2"
+
+
+def test_admin_serves_https_with_a_key_that_only_root_can_read(machine: Machine) -> None:
+    certificate = trustme.CA().issue_cert("towngate.town.example")
+    machine.must("mkdir", "-p", "/etc/towngate", DROP_INS)
+    for name, pem in (
+        ("admin-certificate.pem", certificate.cert_chain_pems[0]),
+        ("admin-key.pem", certificate.private_key_pem),
+    ):
+        machine.must("tee", f"/etc/towngate/{name}", stdin=pem.bytes().decode())
+    machine.must("chmod", "600", "/etc/towngate/admin-key.pem")
+    machine.must("cp", "/opt/checkout/deploy/systemd/towngate-admin-tls.conf", f"{DROP_INS}/tls.conf")
+    listen_at(machine, "0.0.0.0:8443")
+    try:
+        secure = ("curl", "--silent", "--insecure", "https://127.0.0.1:8443/healthz")
+        eventually(lambda: machine.run(*secure)[0] == 0)
+    finally:
+        machine.must("rm", f"{DROP_INS}/tls.conf")
+        listen_at(machine, "127.0.0.1:8000")
+
+
+def listen_at(machine: Machine, address: str) -> None:
+    """Set where the admin site listens, and restart it."""
+    setting = f"s/^TOWNGATE_ADMIN=.*/TOWNGATE_ADMIN={address}/"
+    machine.must("sed", "--in-place", setting, "/etc/default/towngate")
+    machine.must("systemctl", "daemon-reload")
+    machine.must("systemctl", "restart", "towngate-admin")
+
+
+def publish(machine: Machine, document: str) -> None:
+    """Put a policy in force, as IT does: as root."""
+    machine.must("tee", "/tmp/policy.yaml", stdin=document)
+    machine.must(TOWNGATE, "policy", "publish", "/tmp/policy.yaml", "--state", STATE)
+
+
+def browse(machine: Machine, url: str) -> str:
+    """Return the page that a workstation gets; empty when it gets none."""
+    _, page = machine.run(
+        *("curl", "--silent", "--insecure", "--max-time", "20", "--proxy", "http://127.0.0.1:8080", url)
+    )
+    return page
+
+
+def visits(machine: Machine) -> list[dict[str, str]]:
+    """Return the visits in the database."""
+    lines = machine.must(TOWNGATE, "visits", "--json", "--state", STATE, user=ADMIN).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def eventually(holds: Callable[[], object], within_seconds: float = 60.0) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    until = time.monotonic() + within_seconds
+    while not holds():
+        assert time.monotonic() < until, f"still not so after {within_seconds} seconds"
+        time.sleep(0.2)
