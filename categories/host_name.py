@@ -2,6 +2,7 @@
 
 import functools
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 import ada_url
@@ -15,6 +16,8 @@ _MAX_LABEL_LENGTH = 63
 _PLAIN_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z][a-z0-9_-]{0,62}")
 # In a URL these end the host or are skipped by the parser, so a host that holds one is not one host.
 _NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f/\\?#@]")
+# RFC 6052: the last 32 bits are the IPv4 address that a translator connects to.
+_TRANSLATED = "[64:ff9b::"
 
 
 class HostNameError(ValueError):
@@ -25,8 +28,10 @@ def canonical_host(text: str) -> str:
     """Return a host's one spelling: what the URL Standard's host parser and serialiser make of it.
 
     A lower-case name in A-labels; an IPv4 address, however it was written, as a dotted quad; an
-    IPv6 address compressed, in brackets. One trailing dot is taken off. Names that no resolver
-    accepts (empty or overlong labels) raise HostNameError, though the URL Standard lets them be.
+    IPv6 address compressed, in brackets. One trailing dot is taken off. Two deviations from the URL
+    Standard: an IPv4-mapped address (::ffff:0:0/96) is that IPv4 address, since connecting to
+    either reaches the same host; names that no resolver accepts (empty or overlong labels) raise
+    HostNameError.
     """
     if len(text) <= _MAX_LENGTH and "xn--" not in text and _PLAIN_NAME.fullmatch(text):
         return text
@@ -48,7 +53,8 @@ def _parsed_host(text: str) -> str:
     if host.startswith("["):
         if text[-1] != "]":
             raise HostNameError(f"{shown!r} is not a host name: something follows the address")
-        return host
+        mapped = IPv6Address(host[1:-1]).ipv4_mapped
+        return host if mapped is None else str(mapped)
     if len(host) > _MAX_LENGTH:
         raise HostNameError(f"{shown!r} is not a host name: it is longer than {_MAX_LENGTH} characters")
     for label in host.split("."):
@@ -64,6 +70,14 @@ def _parsed_host(text: str) -> str:
 def is_address(host: str) -> bool:
     """Whether a canonical host is an IP address and not a name."""
     return host[-1] == "]" or host[host.rfind(".") + 1 :].isdecimal()
+
+
+def translated_ipv4(host: str) -> str | None:
+    """Return the IPv4 address that a canonical host of 64:ff9b::/96 leads to; None for any other."""
+    if not host.startswith(_TRANSLATED):
+        return None
+    packed = IPv6Address(host[1:-1]).packed
+    return str(IPv4Address(packed[-4:])) if not any(packed[4:12]) else None
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
 from categories.entry_key import entry_of_url_key, host_key, url_key, without_service_label
+from categories.host_name import translated_ipv4
 from categories.match import CategoryMatch
 
 FORMAT = 1
@@ -96,8 +97,14 @@ class CategorySnapshot:
         """Return what a canonical host is listed as, the most specific entry first.
 
         URL entries of the host are looked at only when `path` (from its first slash, the query left
-        off) is given; they come before domain entries.
+        off) is given; they come before domain entries. An address of 64:ff9b::/96 is listed as the
+        IPv4 address within it, too.
         """
+        ipv4 = translated_ipv4(host)
+        matches = self._matches(host, path)
+        return matches if ipv4 is None else matches + self._matches(ipv4, path)
+
+    def _matches(self, host: str, path: str | None) -> tuple[CategoryMatch, ...]:
         found = list(self._names.trie.iter_prefixes_with_ids(host_key(host)))
         if path is None and not found:
             return ()

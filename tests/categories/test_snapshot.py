@@ -57,6 +57,7 @@ def _gambling(entry: str) -> CategoryMatch:
         ("any.thing.xxx", [CategoryMatch("adult", "xxx", "ut1")]),
         ("192.0.2.7", [_gambling("192.0.2.7")]),
         ("[2001:db8::7]", [CategoryMatch("drugs", "[2001:db8::7]", "town")]),
+        ("[64:ff9b::c000:207]", [_gambling("192.0.2.7")]),
     ],
 )
 def test_entries_cover_a_host_and_its_subdomains_most_specific_first(

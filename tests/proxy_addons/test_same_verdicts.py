@@ -113,6 +113,9 @@ CASES = {
     "plain, the same as a number": Case(get("http://2130706433/"), PAGE, Lane.BLOCK, Cause.PRIVATE_ADDRESS),
     "plain, private IPv6": Case(get("http://[::1]/"), PAGE, Lane.BLOCK, Cause.PRIVATE_ADDRESS),
     "a private IPv6 address": Case(get("https://[::1]/"), PAGE, Lane.BLOCK, Cause.PRIVATE_ADDRESS),
+    "plain, private, IPv4-mapped": Case(
+        get("http://[::ffff:10.0.0.5]/"), PAGE, Lane.BLOCK, Cause.PRIVATE_ADDRESS
+    ),
     "a name of this machine": Case(get("https://localhost/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
     "an origin server that is down": Case(get("https://dead.example/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
     "plain, one that is down": Case(get("http://dead.example/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
@@ -189,6 +192,18 @@ def test_visit_has_the_same_answer_and_record_everywhere(name: str, either_town:
     visit = either_town.visit()
     assert (visit.verdict, visit.lane, visit.cause) == (case.verdict, case.lane, case.cause)
     assert "Traceback" not in either_town.proxy.logged()
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[::ffff:8.8.8.8]", "[::ffff:808:808]", "[64:ff9b::808:808]"])
+def test_listed_address_is_blocked_in_every_form_that_reaches_it(host: str, shared_town: ProxiedTown) -> None:
+    shared_town.begin()
+    shared_town.publish_categories({"gambling": ["8.8.8.8"]})
+
+    answered_by = get(f"http://{host}/")(shared_town)
+
+    assert answered_by == PAGE
+    visit = shared_town.visit()
+    assert (visit.cause, visit.category, visit.entry) == (Cause.RULE, "gambling", "8.8.8.8")
 
 
 def test_no_addon_file_shadows_a_module() -> None:
