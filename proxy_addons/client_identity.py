@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -38,19 +39,21 @@ class ClientIdentity:
         self._remembered: dict[bytes, tuple[float, bool]] = {}
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
 
-    async def identify(self, address: str, headers: http.Headers, judge: Judge) -> Client:
+    async def identify(self, address: str, headers: http.Headers, in_force: Callable[[], Judge]) -> Client:
         """Return who makes a request, and take the password out of its headers.
 
-        Raises SignInRequiredError when a name and password are wrong, or missing where policy
-        wants them.
+        `in_force` returns the judge to go by; there may be another one when the password has been
+        checked. Raises SignInRequiredError when name and password are wrong, or missing where
+        policy wants them.
         """
+        person = None
         authorization = headers.pop("Proxy-Authorization", None)
         if authorization is not None:
             person, password = _basic_credentials(authorization)
-            if not await self._is_right(person, password, judge):
+            if not await self._is_right(person, password, in_force()):
                 raise SignInRequiredError
-            return judge.identities.identify(address, signed_in=person)
-        client = judge.identities.identify(address)
+        judge = in_force()
+        client = judge.identities.identify(address, signed_in=person)
         if not client.is_known and judge.policy.unknown is UnknownAction.SIGN_IN:
             raise SignInRequiredError
         return client

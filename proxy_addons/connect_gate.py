@@ -15,7 +15,8 @@ from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Connect, Gate, address_of, asked_host, close_connection, dial_name, take_over
+from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, take_over
+from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
 
@@ -41,24 +42,24 @@ class ConnectGate:
     @fail_closed
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Judge the CONNECT's host before it is answered."""
-        gate, judge, request, client = self.gate, self.gate.judge, flow.request, flow.client_conn
+        gate, request, client = self.gate, flow.request, flow.client_conn
         known = gate.connection_of(client)
         known.connect = None
         try:
-            who = await gate.identity.identify(address_of(client), request.headers, judge)
+            who = await gate.identify(flow)
         except SignInRequiredError:
-            flow.response = sign_in_response(judge.policy.town.name)
+            flow.response = sign_in_response(gate.judge.policy.town.name)
             return
         try:
             host = asked_host(request)
         except HostNameError as error:
             gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), str(error))
-            flow.response = _refusal(400, f"This is not the address of a site: {error}")
+            flow.response = bare_response(400, f"This is not the address of a site: {error}")
             return
-        judgement = gate.decide(judge, who, "https", host, request.port, None)
+        judgement = gate.decide(gate.judge, who, "https", host, request.port, None)
         if judgement.decision.cause is Cause.PORT:
             gate.log.record(judgement, f"port {request.port} is not allowed")
-            flow.response = _refusal(403, f"The town does not allow connections to port {request.port}.")
+            flow.response = bare_response(403, f"The town does not allow connections to port {request.port}.")
             return
         request.data.host = dial_name(host)
         if client.timestamp_end is None:
@@ -153,9 +154,3 @@ class ConnectGate:
         if not connect.visit.judgement.decision.is_allowed:
             self.gate.log.divert(connect.visit, Lane.REFUSE)
         self.gate.log.end(connect.visit, connect.dial_error or reason)
-
-
-def _refusal(status: int, text: str) -> http.Response:
-    return http.Response.make(
-        status, text + "\n", {"Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
-    )

@@ -1,6 +1,7 @@
 """What the enforcing addons share: who is connected, what was decided, and where it is written."""
 
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
@@ -77,12 +78,19 @@ class Gate:
             known = self._connections[client] = ClientConnection()
         return known
 
+    async def identify(self, flow: http.HTTPFlow) -> Client:
+        """Return who makes a request. Raises SignInRequiredError."""
+        address = address_of(flow.client_conn)
+        return await self.identity.identify(address, flow.request.headers, lambda: self.judge)
+
     def decide(
         self, judge: Judge, client: Client, scheme: str, host: str, port: int, path: str | None
     ) -> Judgement:
         """Decide about a visit, and time it."""
-        with egress_metrics.DECISION_SECONDS.time():
-            return judge.judge(client, scheme, host, port, path)
+        began = time.perf_counter()
+        judgement = judge.judge(client, scheme, host, port, path)
+        egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
+        return judgement
 
     def refused(
         self,

@@ -13,12 +13,18 @@ Each change replaces one name of a pinned version, and has a test that fails wit
 5. Error answers are ours: no version of the proxy, no raw error.
 6. The types of a message's fields are not checked whenever one is made; mitmproxy leaves that to
    `python -O`, which would take every assertion with it. A sixth of what a kept plain request costs.
+7. A client that sends on while its origin server is dialled, or before it has its last answer, is
+   not read without end; mitmproxy keeps all of it in memory.
+8. A connection that is cancelled while it waits for its turn at the layers is closed; mitmproxy
+   leaves it open, and its layers unaware.
 """
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mitmproxy import connection
 from mitmproxy import http as mitm_http
@@ -35,12 +41,15 @@ from mitmproxy.proxy.layers.http._events import (
     RequestProtocolError,
     ResponseProtocolError,
 )
+from mitmproxy.proxy.server import ConnectionHandler
 
 UNREACHABLE_PAGE = "towngate-unreachable-page"
 """Metadata of a flow: a callable that turns why a dial failed into the http_response to send."""
 
 MAX_HEAD_BYTES = 64 << 10
 
+_READS_WHILE_DIALLING = 8
+_HELD_SECONDS = 0.02
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _CONTROL_CHARACTER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -63,6 +72,9 @@ def apply(on_malformed: OnMalformed) -> None:
     _drop_trailers()
     _http1.make_error_response = _error_response
     _leave_types_unchecked()
+    _hold_clients_while_dialling()
+    _end_clients_that_do_not_wait()
+    _close_what_is_cancelled()
 
 
 def _drop_bodies_that_no_one_reads() -> None:
@@ -181,6 +193,62 @@ def _leave_types_unchecked() -> None:
         """Check nothing."""
 
     _replace(message, "__post_init__", take_as_it_is, check)
+
+
+def _hold_clients_while_dialling() -> None:
+    drain: Callable[[ConnectionHandler], Awaitable[None]] = _original(ConnectionHandler.drain_writers)
+    reads: WeakKeyDictionary[ConnectionHandler, int] = WeakKeyDictionary()
+
+    async def drain_writers(self: ConnectionHandler) -> None:
+        await drain(self)
+        if not is_dialling(self):
+            reads.pop(self, None)
+            return
+        reads[self] = reads.get(self, 0) + 1
+        # The first are read on, so that a client that leaves is noticed.
+        while reads[self] > _READS_WHILE_DIALLING and is_dialling(self):  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(_HELD_SECONDS)
+
+    def is_dialling(handler: ConnectionHandler) -> bool:
+        # One whose dial has failed stays among the transports, with a task that is done.
+        dials = (io.handler for io in handler.transports.values() if io.writer is None)
+        return any(dial is not None and not dial.done() for dial in dials)
+
+    _replace(ConnectionHandler, "drain_writers", drain_writers, drain)
+
+
+def _end_clients_that_do_not_wait() -> None:
+    wait = _original(_http1.Http1Connection.wait)
+
+    def wait_for_the_answer(
+        self: _http1.Http1Connection, event: events.Event
+    ) -> layer.CommandGenerator[None]:
+        if len(self.buf) > MAX_HEAD_BYTES:
+            yield commands.CloseConnection(self.conn)
+            event = events.ConnectionClosed(self.conn)
+        yield from wait(self, event)
+
+    _replace(_http1.Http1Connection, "wait", wait_for_the_answer, wait)
+
+
+def _close_what_is_cancelled() -> None:
+    handle: Callable[[ConnectionHandler, connection.Connection], Awaitable[None]] = _original(
+        ConnectionHandler.handle_connection
+    )
+
+    async def handle_connection(self: ConnectionHandler, conn: connection.Connection) -> None:
+        try:
+            await handle(self, conn)
+        except asyncio.CancelledError:
+            io = self.transports.get(conn)
+            if io is not None and io.writer is not None:
+                conn.state = connection.ConnectionState.CLOSED
+                await self.server_event(events.ConnectionClosed(conn))
+                self.transports.pop(conn, None)
+                io.writer.close()
+            raise
+
+    _replace(ConnectionHandler, "handle_connection", handle_connection, handle)
 
 
 def _error_response(status_code: int, message: str = "") -> bytes:

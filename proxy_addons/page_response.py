@@ -44,6 +44,20 @@ def _closing(status: int, body: bytes) -> http.Response:
     return http.Response.make(status, body, {**PAGE_HEADERS, "Connection": "close"})
 
 
+def bare_response(status: int, text: str) -> http.Response:
+    """Return a line of text, where no page can be shown."""
+    return http.Response.make(
+        status,
+        text + "\n",
+        {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Connection": "close",
+        },
+    )
+
+
 def again_response(visit: Visit, http_request: http.Request) -> http.Response:
     """Return what makes a browser come back on a new connection, now that the site is allowed."""
     site = visit.host if visit.port == 443 else f"{visit.host}:{visit.port}"

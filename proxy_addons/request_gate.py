@@ -1,7 +1,6 @@
 """Requests that the proxy can read: plain HTTP, and those behind a page under the town's CA."""
 
 import functools
-from collections.abc import Callable
 
 from mitmproxy import http
 
@@ -14,7 +13,6 @@ from proxy_addons.gate import (
     ClientConnection,
     Connect,
     Gate,
-    address_of,
     asked_host,
     close_connection,
     dial_name,
@@ -22,7 +20,7 @@ from proxy_addons.gate import (
 )
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
-from proxy_addons.page_response import again_response, page, page_response
+from proxy_addons.page_response import again_response, bare_response, page, page_response
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
@@ -62,7 +60,7 @@ class RequestGate:
         if visit is not None and flow.response is not None:
             drop_hop_by_hop(flow.response.headers)
             visit.bytes_down += _response_head_bytes(flow.response)
-            flow.response.stream = _counted(visit, "bytes_down")
+            flow.response.stream = visit.count_down
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Write the visit when its answer is complete; a WebSocket goes on."""
@@ -89,11 +87,11 @@ class RequestGate:
         self._end(flow, flow.error.msg if flow.error else None)
 
     async def _plain(self, flow: http.HTTPFlow, known: ClientConnection) -> None:
-        gate, judge, request = self.gate, self.gate.judge, flow.request
+        gate, request = self.gate, flow.request
         try:
-            who = await gate.identity.identify(address_of(flow.client_conn), request.headers, judge)
+            who = await gate.identify(flow)
         except SignInRequiredError:
-            flow.response = sign_in_response(judge.policy.town.name)
+            flow.response = sign_in_response(gate.judge.policy.town.name)
             return
         try:
             if request.scheme != "http":
@@ -101,9 +99,7 @@ class RequestGate:
             host = asked_host(request)
         except HostNameError as error:
             gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), str(error))
-            flow.response = http.Response.make(
-                400, f"This is not the address of a site: {error}\n", {"Connection": "close"}
-            )
+            flow.response = bare_response(400, f"This is not the address of a site: {error}")
             return
         await self._forward(flow, known, who, host, request.port)
 
@@ -140,7 +136,7 @@ class RequestGate:
         flow.metadata[_VISIT] = visit
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
         visit.bytes_up += _request_head_bytes(request)
-        request.stream = _counted(visit, "bytes_up")
+        request.stream = visit.count_up
 
     async def _answer_with_page(
         self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None
@@ -159,14 +155,6 @@ class RequestGate:
         visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)
         if visit is not None:
             self.gate.log.end(visit, reason)
-
-
-def _counted(visit: OpenVisit, direction: str) -> Callable[[bytes], bytes]:
-    def count(data: bytes) -> bytes:
-        setattr(visit, direction, getattr(visit, direction) + len(data))
-        return data
-
-    return count
 
 
 def _request_head_bytes(request: http.Request) -> int:

@@ -54,11 +54,9 @@ class TunnelLayer(layer.Layer):
         client, server = self.context.client, self.context.server
         if isinstance(event, events.DataReceived):
             if event.connection is client:
-                self._visit.bytes_up += len(event.data)
-                yield commands.SendData(server, event.data)
+                yield commands.SendData(server, self._visit.count_up(event.data))
             else:
-                self._visit.bytes_down += len(event.data)
-                yield commands.SendData(client, event.data)
+                yield commands.SendData(client, self._visit.count_down(event.data))
         elif isinstance(event, events.ConnectionClosed):
             other: Connection = server if event.connection is client else client
             is_aborted = event.connection.state is ConnectionState.CLOSED

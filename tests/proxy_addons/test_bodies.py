@@ -1,11 +1,10 @@
 """Bodies of any size go by: the worker holds none of them, and counts every byte."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from policy.decision import Lane
+from policy.decision import Cause, Lane, Verdict
 from tests.client_hellos import client_hello
 from tests.proxied_town import ProxiedTown
 from tests.proxy_client import read_to_end
@@ -99,7 +98,35 @@ def test_upload_to_a_site_that_cannot_be_reached_gets_the_page(town: ProxiedTown
     assert answer.status == 502
     assert "dead.example" in answer.text
     visit = town.visit()
-    assert (visit.lane, visit.cause) == (Lane.BLOCK, "unreachable")
+    assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.BLOCK, Cause.UNREACHABLE)
+    assert visit.refusal == "Connection refused"
+
+
+def test_upload_is_held_while_its_site_does_not_answer_and_then_gets_the_page(
+    warm_town: ProxiedTown, town: ProxiedTown
+) -> None:
+    before = town.proxy.peak_memory_bytes()
+
+    answer = town.client.request(
+        "PUT", "http://silent.example/", chunks(SIZE_BYTES), {"Content-Length": str(SIZE_BYTES)}
+    )
+
+    assert answer.status == 502
+    assert town.proxy.peak_memory_bytes() - before < MEMORY_BYTES
+    assert town.visit().refusal == "no answer within 10 seconds"
+
+
+def test_client_that_does_not_wait_for_its_answer_is_closed(
+    warm_town: ProxiedTown, town: ProxiedTown
+) -> None:
+    before = town.proxy.peak_memory_bytes()
+    with town.client.dial() as connection, pytest.raises(ConnectionError):
+        connection.sendall(b"GET http://drip.example/ HTTP/1.1\r\nHost: drip.example\r\n\r\n")
+        for chunk in chunks(SIZE_BYTES):
+            connection.sendall(chunk)
+
+    assert town.proxy.peak_memory_bytes() - before < MEMORY_BYTES
+    town.visit()
 
 
 def test_tunnel_carries_an_answer_after_the_client_has_said_its_last_word(town: ProxiedTown) -> None:
@@ -115,12 +142,16 @@ def test_tunnel_carries_an_answer_after_the_client_has_said_its_last_word(town: 
     assert visit.refusal is None
 
 
-def test_tunnel_of_a_client_that_leaves_is_closed_and_recorded_once(town: ProxiedTown) -> None:
-    with town.client.tunnel("library.example") as secured:
-        secured.sendall(b"GET /big?bytes=1000000000 HTTP/1.1\r\nHost: library.example\r\n\r\n")
-        received = len(secured.recv(1 << 16))
-        time.sleep(0.2)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_client_that_leaves_in_the_middle_is_recorded_once_with_its_bytes(
+    scheme: str, town: ProxiedTown
+) -> None:
+    path = "/big?bytes=1000000000"
+    with town.client.tunnel("library.example") if scheme == "https" else town.client.dial() as connection:
+        target = path if scheme == "https" else f"http://library.example{path}"
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: library.example\r\n\r\n".encode())
+        received = len(connection.recv(1 << 16))
 
     visit = town.visit()
-    assert visit.lane is Lane.TUNNEL
+    assert visit.lane is (Lane.TUNNEL if scheme == "https" else Lane.PLAIN)
     assert received <= visit.bytes_down < 1_000_000_000

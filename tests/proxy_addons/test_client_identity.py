@@ -212,9 +212,12 @@ async def test_password_sent_on_many_connections_at_once_is_checked_once(judge: 
     identity = ClientIdentity(hasher)
 
     who = await asyncio.gather(
-        *(identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge) for _ in range(20))
+        *(
+            identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), lambda: judge)
+            for _ in range(20)
+        )
     )
-    await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge)
+    await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), lambda: judge)
 
     assert {client.person for client in who} == {"head"}
     assert hasher.checks == 1
@@ -226,7 +229,7 @@ async def test_wrong_password_sent_again_and_again_is_checked_once(judge: Judge)
 
     for _ in range(5):
         with pytest.raises(SignInRequiredError):
-            await identity.identify(NOWHERE, proxy_authorization("head", "wrong"), judge)
+            await identity.identify(NOWHERE, proxy_authorization("head", "wrong"), lambda: judge)
 
     assert hasher.checks == 1
 
@@ -234,15 +237,15 @@ async def test_wrong_password_sent_again_and_again_is_checked_once(judge: Judge)
 async def test_known_password_does_not_wait_behind_the_checks_of_others(judge: Judge) -> None:
     hasher = WatchedHasher(hold="a guess")
     identity = ClientIdentity(hasher)
-    await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge)
+    await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), lambda: judge)
     guesses = [
-        asyncio.create_task(identity.identify(NOWHERE, proxy_authorization(person, "a guess"), judge))
+        asyncio.create_task(identity.identify(NOWHERE, proxy_authorization(person, "a guess"), lambda: judge))
         for person in ("head", "clerk")
     ]
     while hasher.checks < 3:
         await asyncio.sleep(0.01)
 
-    client = await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), judge)
+    client = await identity.identify(NOWHERE, proxy_authorization("head", HEADS_PASSWORD), lambda: judge)
 
     assert client.person == "head"
     assert not any(guess.done() for guess in guesses)
