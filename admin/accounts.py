@@ -123,11 +123,6 @@ async def proxy_passwords(db: Reader) -> dict[str, str]:
     return {row["person"]: row["password_hash"] for row in rows}
 
 
-async def has_accounts(db: Reader) -> bool:
-    """Whether anyone can sign in to the admin site."""
-    return await db.fetch_one("SELECT 1 FROM account WHERE kind = 'admin' LIMIT 1") is not None
-
-
 async def _count_try(db: Database, name: bytes, now: datetime) -> None:
     async with db.transaction() as t:
         await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))

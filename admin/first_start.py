@@ -9,7 +9,7 @@ from pathlib import Path
 from admin import accounts, ask_key
 from admin.atomic_file import write_atomically
 from admin.database import Database
-from admin.state_folder import StateFolder
+from admin.state_folder import StateFolder, StateFolderError
 from categories.publishing import publish_starter_if_empty
 
 DEMO_PEOPLE = ("clerk", "head", "parks-head", "helpdesk", "it", "administrator")
@@ -17,38 +17,48 @@ DEMO_PEOPLE = ("clerk", "head", "parks-head", "helpdesk", "it", "administrator")
 _DEMO_POLICY = Path(__file__).with_name("demo_policy.yaml")
 
 
-def make_ready(state: StateFolder, policy_document: str) -> None:
-    """Make what is missing: folders, policy.yaml, the ask key, the starter list as categories.
+def make_ready(state: StateFolder) -> None:
+    """Make what is missing beside the policy: folders, the ask key, the starter list as categories.
 
-    Raises StateFolderError when the folder cannot be written to.
+    Raises StateFolderError when the folder cannot be written to, KeyFileError when the key is bad.
     """
     state.create()
-    if not state.policy_document.exists():
-        write_atomically(state.policy_document, policy_document.encode())
     ask_key.ensure(state.ask_token_key)
     publish_starter_if_empty(state.categories)
 
 
-async def set_first_passwords(state: StateFolder, passwords: Mapping[str, str]) -> None:
-    """Let these people sign in to the admin site, by person id."""
+async def first_start(state: StateFolder, policy_document: str, passwords: Mapping[str, str]) -> None:
+    """Begin a town: let these people (person ids) sign in, then write its policy.
+
+    In this order, so that what is cut short is a first start again: policy.yaml says that it is not.
+    """
+    make_ready(state)
     async with Database.open(state.database) as db:
         for person, password in passwords.items():
-            await accounts.set_password(
-                db, person, password, "admin", actor="first start", now=datetime.now(UTC)
-            )
+            now = datetime.now(UTC)
+            await accounts.set_password(db, person, password, "admin", actor="first start", now=now)
+    write_atomically(state.policy_document, policy_document.encode())
 
 
-async def demo_passwords(state: StateFolder) -> dict[str, str]:
-    """Return the demo town's passwords, making them at its first start.
+async def start_demo(state: StateFolder) -> dict[str, str]:
+    """Make the demo town ready, and return its people's passwords.
 
-    They are kept readable beside the database, for the demo alone, so that each start can say them.
+    They are kept readable beside the database, so that each start can say them; that file also says
+    that the folder is the demo's. Raises StateFolderError for a real town's folder.
     """
-    path = state.admin / "demo-passwords.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
+    kept = state.admin / "demo-passwords.json"
+    if state.policy_document.exists():
+        if not kept.exists():
+            raise StateFolderError(
+                f"{state.root}: a real town's state folder, which the demo leaves alone; "
+                "choose another with --state"
+            )
+        make_ready(state)
+        return dict(json.loads(kept.read_text()))
+    state.create()
     passwords = {person: _password() for person in DEMO_PEOPLE}
-    await set_first_passwords(state, passwords)
-    write_atomically(path, json.dumps(passwords).encode(), mode=0o600)
+    write_atomically(kept, json.dumps(passwords).encode(), mode=0o600)
+    await first_start(state, _DEMO_POLICY.read_text(), passwords)
     return passwords
 
 
@@ -56,8 +66,3 @@ def _password() -> str:
     # Letters that are not taken for another, in groups: it is read from one screen and typed at another.
     letters = "abcdefghijkmnpqrstuvwxyz23456789"
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(3))
-
-
-def demo_policy() -> str:
-    """Return the demo town's policy document."""
-    return _DEMO_POLICY.read_text()

@@ -74,16 +74,19 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._children: list[_Child] = []
+        self._admin_child: _Child | None = None
         self._metrics = MetricsListener(parts.state.metrics)
         self._stopping = asyncio.Event()
+        # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
+        self._lifeline, self._our_end = os.pipe()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Start everything, call `on_ready`, and keep it running until SIGTERM or SIGINT.
+        """Start everything, call `on_ready`, and keep it running until SIGTERM, SIGINT or SIGHUP.
 
         Raises StartError when a part cannot be started.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
         try:
             await self._start()
@@ -104,7 +107,8 @@ class Supervisor:
             except OSError as error:
                 raise _port_error("metrics", parts.metrics, error) from error
         if admin_socket is not None:
-            await self._keep(self._admin(admin_socket))
+            self._admin_child = self._admin(admin_socket)
+            await self._keep(self._admin_child)
         if proxy_socket is not None:
             workers = (self._worker(number, proxy_socket) for number in range(1, parts.workers + 1))
             await asyncio.gather(*(self._keep(worker) for worker in workers))
@@ -127,7 +131,7 @@ class Supervisor:
             *("--state", str(self._parts.state.root), "--socket-fd", str(listening.fileno())),
             *self._parts.admin_arguments,
         ]
-        return _Child("admin", command, [listening.fileno()])
+        return _Child("admin", command, listening, self._lifeline)
 
     def _worker(self, number: int, listening: socket.socket) -> "_Child":
         command = [
@@ -137,13 +141,14 @@ class Supervisor:
         if self._parts.hosts_file is not None:
             command += ["--hosts", str(self._parts.hosts_file)]
         environment = {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)}
-        return _Child(f"proxy worker {number}", command, [listening.fileno()], environment)
+        return _Child(f"proxy worker {number}", command, listening, self._lifeline, environment)
 
     async def _keep(self, child: "_Child") -> None:
         """Start a child, wait until it serves, and restart it whenever it ends."""
         self._children.append(child)
-        if not await child.start():
-            raise StartError(f"{child.name} did not start; see the lines above")
+        failure = await child.start()
+        if failure is not None:
+            raise StartError(failure)
         self._keepers.append(asyncio.create_task(self._restart(child), name=f"keep {child.name}"))
 
     async def _restart(self, child: "_Child") -> None:
@@ -153,32 +158,45 @@ class Supervisor:
             self._metrics.forget(child.pid)
             logger.error("process ended, restarting: name=%s status=%s pause=%.1f", child.name, status, pause)
             await asyncio.sleep(pause)
-            served = await child.start()
-            pause = _FIRST_PAUSE_SECONDS if served else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            failure = await child.start()
+            if failure is not None:
+                logger.error("process did not start: %s", failure)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if failure else _FIRST_PAUSE_SECONDS
 
     async def _stop(self) -> None:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         # The workers end first, all at once: admin still takes in what their last visits were.
-        for ending in (self._children[1:], self._children[:1]):
+        workers = [child for child in self._children if child is not self._admin_child]
+        for ending in (workers, [self._admin_child] if self._admin_child else []):
             for child in ending:
                 child.send(signal.SIGTERM)
             await asyncio.gather(*(child.end_within(_STOP_SECONDS) for child in ending))
         self._metrics.stop()
+        os.close(self._our_end)
+        os.close(self._lifeline)
         for listening in self._sockets:
             listening.close()
 
 
 class _Child:
-    """A process that says `ready` on a pipe once it serves."""
+    """A process that says on a pipe that it serves, or why it cannot.
+
+    `lifeline` is a pipe that it watches: it ends when the pipe does.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], fds: Sequence[int], environment: dict[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        listening: socket.socket,
+        lifeline: int,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.name = name
-        self._command = command
-        self._fds = fds
+        self._command = [*command, "--lifeline-fd", str(lifeline)]
+        self._fds = (listening.fileno(), lifeline)
         self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -187,8 +205,8 @@ class _Child:
         """The process id; 0 before the first start."""
         return self._process.pid if self._process else 0
 
-    async def start(self) -> bool:
-        """Start it; return whether it served within 30 seconds."""
+    async def start(self) -> str | None:
+        """Start it; return None once it serves, else why it does not. Then it has ended."""
         reading, writing = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -201,17 +219,14 @@ class _Child:
             )
         finally:
             os.close(writing)
-        with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 - a pipe, not a file
-            loop = asyncio.get_running_loop()
-            reader = asyncio.StreamReader()
-            transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-            try:
-                async with asyncio.timeout(_START_SECONDS):
-                    return await reader.readline() == b"ready\n"
-            except TimeoutError:
-                return False
-            finally:
-                transport.close()
+        said = await _first_line(reading)
+        if said == "ready":
+            return None
+        self.send(signal.SIGKILL)
+        await self.ended()
+        if said is None:
+            return f"{self.name} did not serve within {_START_SECONDS:.0f} seconds, and was stopped"
+        return said or f"{self.name} ended at its start; the log says why"
 
     async def ended(self) -> int:
         """Wait for its end; return its exit status."""
@@ -232,6 +247,22 @@ class _Child:
             logger.error("process did not end in time, killed: name=%s", self.name)
             self.send(signal.SIGKILL)
             await self.ended()
+
+
+async def _first_line(reading: int) -> str | None:
+    """Return the first line of a pipe, "" when it ends without, None when it takes too long."""
+    with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230 - a pipe, not a file
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                return (await reader.readline()).decode(errors="replace").strip()
+        except TimeoutError:
+            return None
+        finally:
+            transport.close()
 
 
 def _port_error(what: str, address: Address, error: OSError) -> StartError:

@@ -1,6 +1,8 @@
 """How every process of Towngate writes its log: one line an event, key=value, on stderr."""
 
 import logging
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -18,11 +20,8 @@ def configure_logging(process: str, level: int = logging.INFO) -> None:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            lambda _logger, _method, event: {**event, "process": process},
             structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "process", "logger", "event"], bool_as_flag=False
-            ),
+            lambda _logger, _method, event: _line(process, event),
         ],
     )
     handler = logging.StreamHandler()
@@ -30,3 +29,12 @@ def configure_logging(process: str, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _line(process: str, event: MutableMapping[str, Any]) -> str:
+    """Return one line: our own keys first, then the text of the event with its key=value pairs."""
+    head = (f"{key}={event[key]}" for key in ("timestamp", "level", "logger"))
+    exception = f" exception={event['exception']!r}" if "exception" in event else ""
+    # Text from outside cannot begin a line of its own.
+    text = str(event["event"]).replace("\n", "\\n").replace("\r", "\\r")
+    return " ".join((*head, f"process={process}", text)) + exception

@@ -19,17 +19,22 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--hosts", type=Path)
     arguments = parser.parse_args()
     configure_logging("proxy")
     settings = worker.WorkerSettings(
-        arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.hosts
+        arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.lifeline_fd, arguments.hosts
     )
     status = 0
     try:
         asyncio.Runner(loop_factory=WorkerLoop).run(worker.serve(settings))
     except START_ERRORS as error:
-        print(f"towngate proxy: {error}", file=sys.stderr)
+        # The supervisor says it once for all workers; without one it is said here.
+        if arguments.lifeline_fd is None:
+            print(f"towngate proxy: {error}", file=sys.stderr)
+        else:
+            os.write(arguments.ready_fd, f"{error}\n".encode())
         status = 2
     # Everything is written. What is left may be a thread in a name lookup, which nothing interrupts
     # and for which closing the loop would wait.

@@ -30,12 +30,13 @@ class WorkerSettings:
     """What the supervisor hands to a worker.
 
     `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
-    worker writes a line once it serves.
+    worker writes a line once it serves. `lifeline_fd` is a pipe that ends with the supervisor.
     """
 
     state: Path
     listen_fd: int
     ready_fd: int
+    lifeline_fd: int | None
     hosts_file: Path | None
 
 
@@ -75,7 +76,7 @@ class _Ready:
 
 
 async def serve(settings: WorkerSettings) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, or until the supervisor is gone.
 
     Raises what `Towngate.open` raises, before anything is listened to.
     """
@@ -96,9 +97,13 @@ async def serve(settings: WorkerSettings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if settings.lifeline_fd is not None:
+        loop.add_reader(settings.lifeline_fd, stopping.set)
     serving = asyncio.ensure_future(proxy.run())
     stop = asyncio.ensure_future(stopping.wait())
     await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+    if settings.lifeline_fd is not None:
+        loop.remove_reader(settings.lifeline_fd)
     if not serving.done():
         await _drain(server, towngate)
         proxy.shutdown()

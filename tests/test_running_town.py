@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 import trustme
@@ -99,7 +100,15 @@ async def test_a_first_start_writes_a_policy_and_its_administrator_can_sign_in(t
         assert "Town of Test" in policy.read_text() and "#" in policy.read_text()
         code, output, _ = await run_command(TOWNGATE, "policy", "check", str(policy))
         assert code == 0, output
-        assert await _health(town) == 200
+        async with httpx.AsyncClient(base_url=f"http://{town.admin}", follow_redirects=True) as browser:
+            form = (await browser.get("/sign-in")).text
+            hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+            answer = await browser.post(
+                "/sign-in",
+                data={**hidden, "name": "jdoe", "password": "correct horse battery"},
+                headers={"Origin": f"http://{town.admin}"},
+            )
+        assert answer.status_code == 200 and "Sign out" in answer.text
 
 
 async def test_visits_made_while_admin_is_down_arrive_later_and_once(tmp_path: Path) -> None:
@@ -200,7 +209,60 @@ async def test_a_ca_that_cannot_be_read_stops_the_start_with_what_to_do(tmp_path
     ]
     code, _, errors = await _run(state, "--demo", *options)
     assert code == 2
-    assert "mitmproxy-ca.pem: not a key and a certificate" in errors
+    (line,) = errors.splitlines()
+    assert "mitmproxy-ca.pem: not a key" in line and "restore it from a backup" in line
+
+
+async def test_a_first_password_that_is_too_short_leaves_nothing_behind(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("short\n")
+    code, _, errors = await _run(
+        *(tmp_path / "state", *FIRST_START, "--network", "10.1.0.0/16", "--password-file", str(password))
+    )
+    assert code == 2
+    assert errors == "Error: a password has 8 to 256 characters\n"
+    assert not (tmp_path / "state").exists()
+
+
+async def test_the_demo_leaves_a_real_towns_state_folder_alone(tmp_path: Path) -> None:
+    policy = tmp_path / "state" / "policy.yaml"
+    policy.parent.mkdir()
+    policy.write_text("town: {name: A real town}\n")
+    code, _, errors = await _run(policy.parent, "--demo")
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "a real town's state folder" in line and "--state" in line
+    assert [path.name for path in policy.parent.iterdir()] == ["policy.yaml"]
+
+
+async def test_a_proxy_with_nothing_published_says_so_in_one_line(tmp_path: Path) -> None:
+    code, _, errors = await run_command(TOWNGATE, "proxy", "--state", str(tmp_path / "state"))
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "no policy has been published here" in line
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["web.town.example:8443", "https://", "https://town.example/web?x", "https://a:b"]
+)
+async def test_an_admin_url_that_no_link_can_be_made_of_is_refused(url: str, tmp_path: Path) -> None:
+    code, _, errors = await _run(tmp_path / "state", "--demo", "--admin-url", url)
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert url in line and "like https://webaccess.town.example" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+async def test_nothing_outlives_the_supervisor(number: signal.Signals, tmp_path: Path) -> None:
+    async with running_town(tmp_path / "state", "--demo") as town:
+        children = _children(town, "")
+        assert len(children) == 3 and town.process is not None
+        town.process.send_signal(number)
+        await town.process.wait()
+        async with asyncio.timeout(10):
+            while any(_is_running(pid) for pid in children):
+                await asyncio.sleep(0.1)
 
 
 async def _run(state: Path, *options: str) -> tuple[int, str, str]:
@@ -219,6 +281,13 @@ async def _health(town: RunningTown) -> int:
         *("curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", f"http://{town.admin}/healthz")
     )
     return int(output)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def _children(town: RunningTown, module: str) -> list[int]:

@@ -30,7 +30,8 @@ _GRACE_SECONDS = 2
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 @site_options
 @click.option("--socket-fd", type=int, hidden=True, help="A listening socket, from the supervisor.")
-@click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
+@click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves, or why not.")
+@click.option("--lifeline-fd", type=int, hidden=True, help="A pipe that ends with the supervisor.")
 def admin(
     *,
     state: Path,
@@ -40,14 +41,19 @@ def admin(
     tls_key: Path | None,
     socket_fd: int | None,
     ready_fd: int | None,
+    lifeline_fd: int | None,
 ) -> None:
     """Run the admin site alone, until SIGTERM or Ctrl-C."""
     configure_logging("admin")
     site = Site.checked(address, admin_url, tls_cert, tls_key)
     listening = _socket(address, socket_fd)
     try:
-        asyncio.run(_serve(StateFolder(state.resolve()), site, listening, ready_fd))
+        asyncio.run(_serve(StateFolder(state.resolve()), site, listening, ready_fd, lifeline_fd))
     except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError) as error:
+        # Under a supervisor, it is the supervisor that says it.
+        if ready_fd is not None:
+            os.write(ready_fd, " ".join(f"{error}\n".splitlines()).encode() + b"\n")
+            raise SystemExit(CommandError.exit_code) from error
         raise CommandError(str(error)) from error
 
 
@@ -64,7 +70,13 @@ def _socket(address: Address, socket_fd: int | None) -> socket.socket:
         ) from error
 
 
-async def _serve(state: StateFolder, site: Site, listening: socket.socket, ready_fd: int | None) -> None:
+async def _serve(
+    state: StateFolder,
+    site: Site,
+    listening: socket.socket,
+    ready_fd: int | None,
+    lifeline_fd: int | None,
+) -> None:
     await asyncio.to_thread(state.create, Side.ADMIN)
     await asyncio.to_thread(publish_starter_if_empty, state.categories)
     async with admin_process(state, site.url) as running:
@@ -81,6 +93,8 @@ async def _serve(state: StateFolder, site: Site, listening: socket.socket, ready
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
+        if lifeline_fd is not None:
+            loop.add_reader(lifeline_fd, server.stop)
         await server.serve(sockets=[listening])
 
 

@@ -28,7 +28,12 @@ def proxy(state: Path, address: Address, metrics: Address, workers: int, hosts: 
     folder = StateFolder(state.resolve())
     parts = Parts(folder, address, metrics, None, workers, hosts)
     try:
-        folder.check(Side.PROXY)
+        if not folder.policy_snapshot.exists():
+            raise StateFolderError(
+                f"{folder.root}: no policy has been published here; "
+                "start `towngate admin` with this state folder first"
+            )
+        folder.create(Side.PROXY)
         asyncio.run(Supervisor(parts).run(lambda: click.echo("ready")))
     except (StateFolderError, StartError) as error:
         raise CommandError(str(error)) from error

@@ -4,16 +4,19 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 
-from admin import first_start
+from admin import accounts, first_start
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.commands.site_options import Site, site_options
+from admin.commands.site_options import Site, is_loopback, site_options
+from admin.database import DatabaseError
 from admin.demo_web import demo_web
 from admin.first_policy import first_policy
+from admin.key_file import KeyFileError
 from admin.state_folder import StateFolder, StateFolderError
 from admin.supervisor import Address, Parts, StartError, Supervisor
 from categories.taxonomy import taxonomy
@@ -72,20 +75,17 @@ def run(
             return
         if not folder.policy_document.exists():
             document, first_password = _asked(town_name, timezone, networks, administrator, password_file)
-            first_start.make_ready(folder, document)
-            asyncio.run(first_start.set_first_passwords(folder, first_password))
+            asyncio.run(first_start.first_start(folder, document, first_password))
         else:
-            first_start.make_ready(folder, "")
+            first_start.make_ready(folder)
         asyncio.run(Supervisor(parts).run(lambda: _announce(parts, site.url)))
-    except (StateFolderError, StartError) as error:
+    except (StateFolderError, KeyFileError, DatabaseError, StartError) as error:
         raise CommandError(str(error)) from error
 
 
 async def _run_demo(parts: Parts, url: str) -> None:
-    folder = parts.state
-    first_start.make_ready(folder, first_start.demo_policy())
-    passwords = await first_start.demo_passwords(folder)
-    web_folder = folder.root / "demo-web"
+    passwords = await first_start.start_demo(parts.state)
+    web_folder = parts.state.root / "demo-web"
     web_folder.mkdir(exist_ok=True)
     async with demo_web(web_folder) as web:
         hosts_file = web.hosts_file(web_folder / "hosts")
@@ -121,6 +121,8 @@ def _asked(
     except OSError as error:
         raise CommandError(f"{password_file}: {error.strerror}; it holds the first password") from error
     password = password or click.prompt("Their password", hide_input=True, confirmation_prompt=True)
+    if not accounts.MIN_LENGTH <= len(password) <= accounts.MAX_LENGTH:
+        raise CommandError(f"a password has {accounts.MIN_LENGTH} to {accounts.MAX_LENGTH} characters")
     document = first_policy(town_name, timezone, [n.strip() for n in networks], administrator, administrator)
     try:
         load_document(document, taxonomy())
@@ -132,6 +134,9 @@ def _asked(
 def _announce(parts: Parts, url: str) -> None:
     _console.print(f"proxy    {parts.proxy}  ({parts.workers} workers)")
     _console.print(f"admin    {url}")
+    is_for_all = parts.proxy is not None and not is_loopback(parts.proxy.host)
+    if is_for_all and is_loopback(urlsplit(url).hostname):
+        _console.print("         only this machine reaches it, so no workstation can ask; see --admin-url")
     _console.print(f"metrics  http://{parts.metrics}/metrics")
     _console.print(f"state    {parts.state.root}")
     _console.print("ready")
