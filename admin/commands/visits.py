@@ -1,8 +1,10 @@
 """`towngate visits`: the visit log at the command line."""
 
 import asyncio
+import contextlib
 import json
 import re
+import signal
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -89,8 +91,6 @@ def visits(
     log = _Log(folder, zone, where, (because or "").strip(), case)
     try:
         asyncio.run(log.show(show, limit=limit, follow=follow))
-    except KeyboardInterrupt:
-        return  # how --follow ends
     except (DatabaseError, KeyFileError) as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:
@@ -120,8 +120,8 @@ class _Log:
             for row in reversed(rows):
                 click.echo(show(row))
             shown = {row.id for row in rows}
-            while follow:
-                await asyncio.sleep(_FOLLOW_SECONDS)
+            stopping = _on_signal() if follow else None
+            while stopping is not None and not await _is_set_within(stopping, _FOLLOW_SECONDS):
                 rows, last = await visit_log.arrived_after(
                     db, last, self._where, codes, names_shown=names_shown
                 )
@@ -138,6 +138,20 @@ class _Log:
         }
         async with db.transaction() as t:
             await audit.record(t, Event(EventKind.NAMES_SHOWN, actor(), "visits", utc_now(), details))
+
+
+def _on_signal() -> asyncio.Event:
+    """Return an event that Ctrl-C or SIGTERM sets: how --follow ends, also in a shell's background."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def _host(text: str | None) -> str | None:
