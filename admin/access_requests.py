@@ -131,10 +131,7 @@ async def approve(
             await _move(t, request, State.SUBMITTED, actor=actor, at=at)
             return
         ends_at = expires_at or request.duration.end(at, zone)
-        # Only the risk that IT security was asked about: what becomes one later was never accepted.
-        accepts_risk = (
-            Approver.IT_SECURITY in request.chain and request.category in policy.security_categories
-        )
+        accepted_risks = await _accepted_risks(t, policy, request, actor)
         exemption = Exemption(
             id="",
             host=request.host,
@@ -142,11 +139,11 @@ async def approve(
             expires_at=ends_at,
             person=request.person if request.for_whom is ForWhom.PERSON else None,
             department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
-            accepts_security_risk=accepts_risk,
+            accepted_risks=accepted_risks,
         )
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),
-            "accepts_security_risk": accepts_risk,
+            "accepted_risks": sorted(accepted_risks),
         }
         await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
         await exemptions.grant(t, request.id, exemption, approved_by=actor)
@@ -253,6 +250,22 @@ async def _record_refusal(
 ) -> None:
     details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
     await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
+
+
+async def _accepted_risks(
+    t: Transaction, policy: Policy, request: AccessRequest, actor: str
+) -> frozenset[str]:
+    """Return the risk that IT security was asked about, if one of IT security gave that answer.
+
+    Who stands in for IT security accepts no risk, and what becomes one later was never accepted.
+    """
+    if request.category is None or request.category not in policy.security_categories:
+        return frozenset()
+    answers = [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
+    answers.append((request.waits_for, actor))
+    it_security = policy.roles.get(Approver.IT_SECURITY.value, ())
+    is_accepted = any(role is Approver.IT_SECURITY and who in it_security for role, who in answers)
+    return frozenset({request.category}) if is_accepted else frozenset()
 
 
 async def _move(

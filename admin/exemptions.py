@@ -1,5 +1,6 @@
 """Exemptions: access that was granted, as the database keeps it and the proxy is told."""
 
+import json
 from datetime import datetime
 
 from admin.clock import from_ms, to_ms
@@ -15,13 +16,13 @@ def exemption_name(id_: int) -> str:
 async def grant(t: Transaction, access_request: int, exemption: Exemption, approved_by: str) -> None:
     """Open access, on the last approval of a request. `exemption.id` is given by the database."""
     await t.execute(
-        "INSERT INTO exemption (access_request, host, person, department, accepts_security_risk,"
+        "INSERT INTO exemption (access_request, host, person, department, accepted_risks,"
         " granted_at, expires_at, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         access_request,
         exemption.host,
         exemption.person,
         exemption.department,
-        exemption.accepts_security_risk,
+        json.dumps(sorted(exemption.accepted_risks)),
         to_ms(exemption.granted_at),
         to_ms(exemption.expires_at),
         approved_by,
@@ -51,7 +52,7 @@ async def live(db: Reader, at: datetime) -> tuple[Exemption, ...]:
             expires_at=from_ms(row["expires_at"]),
             person=row["person"],
             department=row["department"],
-            accepts_security_risk=bool(row["accepts_security_risk"]),
+            accepted_risks=frozenset(json.loads(row["accepted_risks"])),
         )
         for row in rows
     )

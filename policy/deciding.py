@@ -37,7 +37,7 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     4. private addresses: only the town's internal networks
     5. a client nobody knows
     6. security risks: a site listed as one is judged as nothing else from here on, only by
-       exemptions that carry IT security's acceptance and by rules that name the risk
+       exemptions with every risk of the site accepted and by rules that name the risk
     7. exemptions of the person or the department, for the host or a parent of it
     8. rules, the first that matches wins
     9. the default; for a security risk it is to block
@@ -176,8 +176,8 @@ def _exemption(visit: Visit, state: State, risks: tuple[CategoryMatch, ...]) -> 
             continue
         if not exemption.holds_at(visit.at):
             reason = f"exemption {exemption.id} is not in force"
-        elif risks and not exemption.accepts_security_risk:
-            reason = f"exemption {exemption.id} lacks IT security's acceptance of the risk"
+        elif unaccepted := sorted({risk.category for risk in risks} - exemption.accepted_risks):
+            reason = f"exemption {exemption.id} lacks IT security's acceptance of {', '.join(unaccepted)}"
         else:
             match = _first(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)

@@ -14,7 +14,7 @@ from policy.state import Exemption, State
 from policy.town_policy import Policy
 from policy.web_address import parse_web_address
 
-_MAGIC = b"towngate-policy-1"
+_MAGIC = b"towngate-policy-2"
 
 
 class SnapshotError(Exception):

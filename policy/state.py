@@ -12,8 +12,8 @@ class Exemption:
     """Access to one site for one person or one department, until a date.
 
     It covers `host` and its subdomains while granted_at <= at < expires_at (aware UTC).
-    Exactly one of `person` and `department` is given. `accepts_security_risk` is IT security's
-    acceptance, without which an exemption does not open a security risk.
+    Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
+    security accepted for this access: a site that is listed as any other security risk stays shut.
     """
 
     id: str
@@ -22,7 +22,7 @@ class Exemption:
     expires_at: AwareDatetime
     person: str | None = None
     department: str | None = None
-    accepts_security_risk: bool = False
+    accepted_risks: frozenset[str] = frozenset()
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""

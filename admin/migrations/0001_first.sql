@@ -90,13 +90,14 @@ CREATE INDEX access_request_by_person ON access_request (person, id);
 CREATE INDEX access_request_by_host ON access_request (host, department, id);
 CREATE INDEX access_request_by_browser ON access_request (browser, id) WHERE browser IS NOT NULL;
 
+-- `accepted_risks`: category ids (JSON).
 CREATE TABLE exemption (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     access_request INTEGER NOT NULL UNIQUE REFERENCES access_request (id),
     host TEXT NOT NULL,
     person TEXT,
     department TEXT,
-    accepts_security_risk INTEGER NOT NULL,
+    accepted_risks TEXT NOT NULL,
     granted_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     approved_by TEXT NOT NULL,

@@ -62,8 +62,8 @@ def visit(
     return Visit(client, "https", host, port, None, at, listed(*categories))
 
 
-def exemption(*, is_accepted: bool = False, host: str = "site.example") -> Exemption:
-    return Exemption("EX-1", host, TEN - HOUR, TEN + HOUR, person=CLERK, accepts_security_risk=is_accepted)
+def exemption(*accepted: str, host: str = "site.example") -> Exemption:
+    return Exemption("EX-1", host, TEN - HOUR, TEN + HOUR, person=CLERK, accepted_risks=frozenset(accepted))
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,16 @@ def test_expired_exemption_does_not_hide_one_in_force() -> None:
 
 def test_exemption_opens_a_security_risk_only_with_it_securitys_acceptance() -> None:
     assert decide(visit("phishing"), POLICY, State([exemption()])).rule == "phishing"
-    accepted = decide(visit("phishing"), POLICY, State([exemption(is_accepted=True)]))
+    accepted = decide(visit("phishing"), POLICY, State([exemption("phishing")]))
     assert (accepted.cause, accepted.match) == (Cause.EXEMPTION, listed("phishing")[0])
+
+
+@pytest.mark.parametrize("categories", [("malware",), ("phishing", "malware"), ("malware", "phishing")])
+def test_exemption_opens_no_other_risk_than_the_accepted_one(categories: tuple[str, ...]) -> None:
+    judged = visit(*categories, host="dl.site.example")
+    assert not decide(judged, POLICY, State([exemption("phishing")])).is_allowed
+    both = State([exemption("phishing", "malware")])
+    assert decide(judged, POLICY, both).cause is Cause.EXEMPTION
 
 
 def test_exemption_opens_neither_a_port_nor_a_private_address() -> None:
@@ -270,7 +278,7 @@ def test_trace_has_the_step(judged: Visit, step: Step) -> None:
     [
         (visit("gambling"), exemption(), "exemption EX-1, until 2026-03-02 16:00 UTC"),
         (visit("gambling", at=NOON), exemption(), "exemption EX-1 is not in force"),
-        (visit("phishing"), exemption(), "exemption EX-1 lacks IT security's acceptance of the risk"),
+        (visit("phishing"), exemption(), "exemption EX-1 lacks IT security's acceptance of phishing"),
     ],
 )
 def test_trace_says_why_an_exemption_counts_or_not(judged: Visit, granted: Exemption, why: str) -> None:
@@ -381,20 +389,20 @@ policies = st.builds(
     st.sampled_from(Verdict),
 )
 exemptions = st.builds(
-    lambda host, at, hours, person, is_accepted: Exemption(
+    lambda host, at, hours, person, accepted: Exemption(
         "EX-1",
         host,
         at,
         at + hours * HOUR,
         person=person,
         department=None if person else "finance",
-        accepts_security_risk=is_accepted,
+        accepted_risks=accepted,
     ),
     hosts,
     moments,
     st.integers(1, 10_000),
     st.none() | ids,
-    st.booleans(),
+    st.frozensets(st.sampled_from(CATEGORIES), max_size=3),
 )
 states = st.builds(State, st.lists(exemptions, max_size=4), st.none() | st.just(("site.example", 8000)))
 
@@ -419,7 +427,7 @@ def test_a_security_risk_is_opened_by_nothing_that_does_not_name_it(
     if not risks or not decision.is_allowed or decision.cause is Cause.ESSENTIAL:
         return
     if decision.cause is Cause.EXEMPTION:
-        assert any(e.accepts_security_risk and e.holds_at(judged.at) for e in state.exemptions)
+        assert any(risks <= e.accepted_risks and e.holds_at(judged.at) for e in state.exemptions)
     else:
         assert any(rule.id == decision.rule and rule.categories & risks for rule in policy.rules)
 

@@ -60,7 +60,16 @@ SNAPSHOT = PolicySnapshot(
         default=Verdict.BLOCK,
     ),
     admin_url="http://127.0.0.1:8000",
-    exemptions=(Exemption("EX-1", "site.example", NOW, NOW + timedelta(days=1), person="clerk"),),
+    exemptions=(
+        Exemption(
+            "EX-1",
+            "site.example",
+            NOW,
+            NOW + timedelta(days=1),
+            person="clerk",
+            accepted_risks=frozenset({"malware"}),
+        ),
+    ),
     proxy_passwords={"clerk": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"},
 )
 
@@ -92,14 +101,14 @@ def test_admin_site_is_written_as_a_visit_writes_it(admin_url: str, site: tuple[
 
 
 def test_snapshot_of_another_version_is_refused() -> None:
-    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-1 ", b"towngate-policy-2 ", 1)
+    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-2 ", b"towngate-policy-9 ", 1)
     with pytest.raises(
         SnapshotError, match="not a policy snapshot of this version: it begins with b'towngate-p"
     ):
         PolicySnapshot.from_bytes(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-1", b"<!DOCTYPE html>\n<html>"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-2", b"<!DOCTYPE html>\n<html>"])
 def test_what_is_no_snapshot_is_refused(data: bytes) -> None:
     with pytest.raises(SnapshotError):
         PolicySnapshot.from_bytes(data)
@@ -120,7 +129,7 @@ def test_snapshot_with_one_bit_flipped_is_refused(position: int, bit: int) -> No
 
 
 def with_body(body: bytes) -> bytes:
-    return b"towngate-policy-1 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return b"towngate-policy-2 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 @pytest.mark.parametrize(
