@@ -59,6 +59,8 @@ class Publisher:
         self._recorded_version: str | None = None
         self._sequence = 0
         self._document_stamp: _Stamp = None
+        self._lists_stamp: _Stamp = None
+        self._waits_for_lists = False
         self.problems: tuple[str, ...] = ()
         self.failure: str | None = None
 
@@ -109,7 +111,7 @@ class Publisher:
         """Follow policy.yaml and the database twice a second, for ever."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if await asyncio.to_thread(_stamp, self._state.policy_document) != self._document_stamp:
+            if await asyncio.to_thread(self._is_to_be_read):
                 await self.reload_document()
             row = await self._db.fetch_one("SELECT change FROM publication")
             if self.failure is not None or (row is not None and row["change"] != self._published_change):
@@ -145,7 +147,9 @@ class Publisher:
     async def _read_document(self) -> Policy | None:
         """Return the document's policy; None when it has problems, which are kept and logged."""
         path = self._state.policy_document
-        # Stamped before it is read: a change while it is read is seen as one.
+        self._waits_for_lists = False
+        # Stamped before they are read: a change while they are read is seen as one.
+        self._lists_stamp = await asyncio.to_thread(_stamp, self._state.categories)
         self._document_stamp = await asyncio.to_thread(_stamp, path)
         try:
             policy = await asyncio.to_thread(self._load, path)
@@ -155,23 +159,31 @@ class Publisher:
             self.problems = (f"{path}: {error.strerror}; the running policy stays",)
         except UnicodeDecodeError as error:
             self.problems = (f"{path}: is not UTF-8 text ({error}); the running policy stays",)
+        except CategorySnapshotError as error:
+            self._waits_for_lists = True
+            self.problems = (
+                f"{path.name}: its tests cannot be run without lists ({error});"
+                " 'towngate categories update' fetches them",
+            )
         else:
             self.problems = ()
             return policy
         logger.warning("policy document refused: problems=%d first=%s", len(self.problems), self.problems[0])
         return None
 
+    def _is_to_be_read(self) -> bool:
+        """Whether the document changed, or the lists did that its tests could not be run with."""
+        if _stamp(self._state.policy_document) != self._document_stamp:
+            return True
+        return self._waits_for_lists and _stamp(self._state.categories) != self._lists_stamp
+
     def _load(self, path: Path) -> Policy:
         document = load_document(path.read_text(encoding="utf-8"), self._taxonomy)
         if document.tests:
-            try:
-                snapshot = CurrentSnapshot(self._state.categories).snapshot
-            except CategorySnapshotError as error:
-                logger.warning("tests in the policy not run: error=%s", error)
-            else:
-                failed = tuple(r.problem for r in run_tests(document, snapshot.lookup) if r.problem)
-                if failed:
-                    raise PolicyError(failed)
+            lists = CurrentSnapshot(self._state.categories).snapshot
+            failed = tuple(result.problem for result in run_tests(document, lists.lookup) if result.problem)
+            if failed:
+                raise PolicyError(failed)
         return document.policy
 
 

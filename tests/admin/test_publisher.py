@@ -245,6 +245,33 @@ async def test_a_document_that_cannot_be_read_is_a_problem(
     assert "the running policy stays" in publisher.problems[0]
 
 
+async def test_tests_that_cannot_be_run_keep_the_running_policy_until_there_are_lists(
+    state: StateFolder, town_db: Database, publisher: Publisher
+) -> None:
+    lists, away = state.categories / "current.json", state.categories / "away"
+    task = await watching(publisher)
+    before = published(state)
+    lists.rename(away)
+    state.policy_document.write_text(OTHER_TOWN)
+    await until(lambda: bool(publisher.problems))
+    assert "policy.yaml: its tests cannot be run without lists" in publisher.problems[0]
+    assert "'towngate categories update' fetches them" in publisher.problems[0]
+    assert published(state) == before
+    away.rename(lists)
+    await until(lambda: published(state).policy.town.name == "Town of Otherton")
+    assert publisher.problems == ()
+    await stop(task)
+
+
+async def test_a_first_start_with_tests_that_cannot_be_run_says_what_to_do(
+    state: StateFolder, publisher: Publisher
+) -> None:
+    (state.categories / "current.json").unlink()
+    with pytest.raises(NoPolicyError, match="'towngate categories update' fetches them"):
+        await publisher.start()
+    assert not state.policy_snapshot.exists()
+
+
 async def test_after_a_restart_a_bad_document_leaves_the_published_policy_in_force(
     state: StateFolder, town_db: Database, publisher: Publisher
 ) -> None:
