@@ -31,12 +31,13 @@ from admin.clock import Clock, utc_now
 from admin.database import Database, DatabaseError
 from admin.ingest import Ingest, IngestStatus
 from admin.publisher import Publisher
-from admin.sessions import Opened, Session
+from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
 from policy import ask_token
 from policy.ask_token import AskToken
+from policy.deciding import asking_roles
 from policy.town_policy import Approver, Policy
 
 REACH_WITHIN = timedelta(days=30)
@@ -116,18 +117,27 @@ class AdminProcess:
         await accounts.sign_out(self.db, session, self.now())
 
     async def session_of(self, token: str) -> Session | None:
-        """As sessions.session_of; None too for someone who is no longer in the policy."""
+        """As sessions.session_of; None too when the running policy no longer knows its person there.
+
+        That is: the person left the policy, or a session of level DEVICE is of a device that is
+        not this person's any more. One who signed in keeps no device that is another person's.
+        """
         session = await sessions.session_of(self.db, token, self.now())
         if session is None or (session.person is not None and session.person not in self.policy.people):
             return None
-        return session
+        if session.device is None or self._sits_at(session.device, session.person):
+            return session
+        if not session.is_signed_in:
+            return None
+        return session if self._sits_at(session.device, None) else replace(session, device=None)
 
     async def follow_ask(self, token_text: str, current: Session | None) -> Opened:
-        """Follow an Ask link. Raises AskTokenError, AskTokenExpiredError (policy.ask_token)."""
+        """Follow an Ask link.
+
+        Raises AskTokenError, AskTokenExpiredError (policy.ask_token), LinkUsedError (sessions).
+        """
         ask = ask_token.unseal(token_text, self.ask_key, self.now())
-        if ask.person not in self.policy.people:
-            ask = replace(ask, person=None)
-        return await sessions.follow_ask(self.db, ask, self.now(), current)
+        return await sessions.follow_link(self.db, self._as_known_now(ask), self.now(), current)
 
     # --- asking (errors: admin.asking) ---
 
@@ -143,14 +153,13 @@ class AdminProcess:
         row = next((row for row in await self.stopped_here(session) if row.id == visit_id), None)
         if row is None:
             raise UnknownRequestError("this visit was not stopped here in the last 15 minutes")
-        rule = next((rule for rule in self.policy.rules if rule.id == row.rule), None)
         ask = AskToken(
             host=row.host,
             category=row.category,
             entry=row.entry,
             source=row.source,
             rule=row.rule,
-            approval=tuple(role.value for role in rule.approval) if rule else (),
+            approval=asking_roles(row.cause, row.rule, self.policy),
             person=session.person,
             device=session.device,
             department=row.who.department,
@@ -329,7 +338,13 @@ class AdminProcess:
         return await visits.show_names(self.db, session, reason, case, self.now())
 
     async def stopped_here(self, session: Session) -> list[VisitRow]:
-        """Return what was stopped for this person or device in the last 15 minutes, newest first."""
+        """Return what was stopped for this person or device in the last 15 minutes, newest first.
+
+        Raises NotAtTheDeviceError for a session that only knows the device, and followed no Ask
+        link within 15 minutes.
+        """
+        if not session.is_signed_in and not session.is_at_the_device_at(self.now()):
+            raise NotAtTheDeviceError("no Ask link was followed in this browser in the last 15 minutes")
         person, device = session.person, session.device
         if not session.is_signed_in and device is not None:
             person = None  # only what happened at this device: who sits there has not signed in
@@ -337,6 +352,22 @@ class AdminProcess:
         return await visits.stopped(self.db, person, device, since, self._codes())
 
     # --- inside ---
+
+    def _as_known_now(self, ask: AskToken) -> AskToken:
+        """Return an ask with what the running policy still says of its person and device.
+
+        A person at a device that is not theirs signed in to the proxy: known without the device,
+        unless the policy has changed since, which may have given the device to someone else.
+        """
+        person = ask.person if ask.person in self.policy.people else None
+        if ask.device is None or self._sits_at(ask.device, person):
+            return replace(ask, person=person)
+        is_signed_in_there = ask.policy_version == self.policy.version
+        return replace(ask, person=person if is_signed_in_there else None, device=None)
+
+    def _sits_at(self, device: str, person: str | None) -> bool:
+        """Whether the running policy has this device as this person's, None: as a shared one."""
+        return any(d.name == device and d.person == person for d in self.policy.devices.values())
 
     def _codes(self) -> WhoCodes:
         return WhoCodes(self._secret, self.zone)

@@ -1,8 +1,9 @@
 """Sessions of the admin site, kept on the server: the browser has a random token, we its digest.
 
 Two levels: SIGNED_IN knows a person by password. DEVICE was made by following an Ask link and
-knows the person by the device: it may send what that link asked for and see the requests sent
-from this browser; it never decides.
+knows the person by the device: for a working day it may send what that link asked for and see the
+requests sent from this browser; it never decides. A link opens in one browser only: whoever copies
+it has nothing.
 """
 
 import hashlib
@@ -19,13 +20,25 @@ from policy.ask_token import AskToken
 
 SIGNED_IN_LIFETIME = timedelta(hours=12)
 SIGNED_IN_IDLE = timedelta(hours=2)
-DEVICE_LIFETIME = timedelta(days=30)
+DEVICE_LIFETIME = timedelta(hours=12)
 # Long enough to write a reason; short enough that the rule it names is hardly another by then.
 FOLLOWED_FOR = timedelta(hours=12)
+# Who follows a link sits at the computer now; later, someone else may.
+AT_THE_DEVICE_FOR = timedelta(minutes=15)
 
 # That a session is used is written down once a minute, not with every page.
 _SEEN_EVERY = timedelta(minutes=1)
+# Far beyond the lifetime of a link, whatever two clocks say.
+_LINKS_KEPT_FOR = timedelta(days=1)
 _ASK = TypeAdapter(AskToken)
+
+
+class LinkUsedError(PermissionError):
+    """An Ask link was followed in another browser before; it opens nothing here."""
+
+
+class NotAtTheDeviceError(PermissionError):
+    """Who asks may no longer be who sat at the device: follow a link there again, or sign in."""
 
 
 class Level(StrEnum):
@@ -41,6 +54,7 @@ class Session:
 
     `browser` names the browser and outlives a sign-in in it. `csrf_token` goes into every form.
     `names_until` is until when names are shown in the visit log, None when they are hidden.
+    `followed_at` is when an Ask link was last followed, None when none was.
     """
 
     id: int
@@ -52,6 +66,7 @@ class Session:
     opened_at: datetime
     ends_at: datetime
     names_until: datetime | None = None
+    followed_at: datetime | None = None
 
     @property
     def is_signed_in(self) -> bool:
@@ -61,6 +76,10 @@ class Session:
     def shows_names_at(self, at: datetime) -> bool:
         """Whether a reason was given for seeing names, not over 30 minutes before `at`."""
         return self.names_until is not None and at < self.names_until
+
+    def is_at_the_device_at(self, at: datetime) -> bool:
+        """Whether an Ask link was followed less than 15 minutes before `at`."""
+        return self.followed_at is not None and at < self.followed_at + AT_THE_DEVICE_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +104,14 @@ async def open_signed_in(t: Transaction, person: str, now: datetime, previous: S
     return opened
 
 
-async def follow_ask(db: Database, ask: AskToken, now: datetime, current: Session | None) -> Opened:
-    """Remember an Ask link that was followed, so that its form may be sent later than 15 minutes.
+async def follow_link(db: Database, ask: AskToken, now: datetime, current: Session | None) -> Opened:
+    """Follow an Ask link: its form may then be sent later than 15 minutes, from this browser alone.
 
-    A signed-in session, or one of the same person and device, goes on; else one of level DEVICE
-    opens, in the same browser.
+    1. a signed-in session, or one of the same person and device, goes on; else one of level DEVICE
+       opens, in the same browser
+    2. the first follow takes the link for its browser; raises LinkUsedError in any other, and
+       nothing has changed
+    3. the session remembers what the link said
     """
     async with db.transaction() as t:
         if current is not None and (
@@ -99,14 +121,18 @@ async def follow_ask(db: Database, ask: AskToken, now: datetime, current: Sessio
         else:
             browser = current.browser if current else secrets.token_urlsafe(16)
             opened = await _open(t, _new(Level.DEVICE, ask.person, ask.device, browser, now))
-        await t.execute(
-            "INSERT OR REPLACE INTO followed_ask (session, code, ask, followed_at) VALUES (?, ?, ?, ?)",
-            opened.session.id,
-            ask.code,
-            _ASK.dump_json(ask).decode(),
-            to_ms(now),
-        )
+        if await _take_link(t, ask, opened.session.browser, now):
+            # Only now: the same link again proves nothing new.
+            await t.execute("UPDATE session SET followed_at = ? WHERE id = ?", to_ms(now), opened.session.id)
+            opened = replace(opened, session=replace(opened.session, followed_at=now))
+        await _remember(t, opened.session, ask, now)
     return opened
+
+
+async def follow_ask(db: Database, ask: AskToken, now: datetime, session: Session) -> None:
+    """Let a session send the form of an ask that was made here, not in a link."""
+    async with db.transaction() as t:
+        await _remember(t, session, ask, now)
 
 
 async def followed_ask(db: Reader, session: Session, code: str, now: datetime) -> AskToken | None:
@@ -151,6 +177,31 @@ async def show_names(t: Transaction, session: Session, until: datetime) -> Sessi
     return replace(session, names_until=until)
 
 
+async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime) -> bool:
+    """Take a link for a browser; False when it was this browser's already. Raises LinkUsedError."""
+    await t.execute("DELETE FROM followed_link WHERE issued_at < ?", to_ms(now - _LINKS_KEPT_FOR))
+    # By what it says, not by its text: the same link can be written in several ways.
+    link = (ask.code, to_ms(ask.issued_at))
+    if await t.execute(
+        "INSERT OR IGNORE INTO followed_link (code, issued_at, browser) VALUES (?, ?, ?)", *link, browser
+    ):
+        return True
+    row = await t.fetch_one("SELECT browser FROM followed_link WHERE code = ? AND issued_at = ?", *link)
+    if row is None or row["browser"] != browser:
+        raise LinkUsedError("this Ask link was opened in another browser")
+    return False
+
+
+async def _remember(t: Transaction, session: Session, ask: AskToken, now: datetime) -> None:
+    await t.execute(
+        "INSERT OR REPLACE INTO followed_ask (session, code, ask, followed_at) VALUES (?, ?, ?, ?)",
+        session.id,
+        ask.code,
+        _ASK.dump_json(ask).decode(),
+        to_ms(now),
+    )
+
+
 def _new(level: Level, person: str | None, device: str | None, browser: str, now: datetime) -> Session:
     lifetime = SIGNED_IN_LIFETIME if level is Level.SIGNED_IN else DEVICE_LIFETIME
     return Session(
@@ -185,7 +236,7 @@ async def _open(t: Transaction, new: Session) -> Opened:
 
 
 def _session(row: Row) -> Session:
-    names_until = row["names_until"]
+    names_until, followed_at = row["names_until"], row["followed_at"]
     return Session(
         id=row["id"],
         level=Level(row["level"]),
@@ -196,6 +247,7 @@ def _session(row: Row) -> Session:
         opened_at=from_ms(row["opened_at"]),
         ends_at=from_ms(row["ends_at"]),
         names_until=from_ms(names_until) if names_until is not None else None,
+        followed_at=from_ms(followed_at) if followed_at is not None else None,
     )
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
+from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
@@ -74,6 +75,16 @@ async def old_link(http_request: Request, error: Exception) -> Response:
     return await page(http_request, "old_link.html", 410 if is_old else 400, is_old=is_old)
 
 
+async def used_link(http_request: Request, _error: Exception) -> Response:
+    """Say that an Ask link was opened in another browser, and how to get one for this."""
+    return await page(http_request, "used_link.html", 410)
+
+
+async def not_at_the_device(http_request: Request, _error: Exception) -> Response:
+    """Say how to see what was stopped here once it is no longer sure who looks."""
+    return await page(http_request, "not_at_the_device.html", 403)
+
+
 async def not_found(http_request: Request, _error: Exception) -> Response:
     """Say that there is no such page, or none for this person."""
     return await page(http_request, "not_found.html", 404)
@@ -127,6 +138,8 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     ForgedFormError: forged_form,
     TransitionError: no_longer_so,
     AskTokenError: old_link,
+    LinkUsedError: used_link,
+    NotAtTheDeviceError: not_at_the_device,
     UnknownRequestError: not_found,
     HTTPException: http_error,
     sqlite3.OperationalError: database_trouble,

@@ -13,7 +13,7 @@ from admin.admin_process import AdminProcess, admin_process
 from admin.asking import Duration, ForWhom, NotAllowedError, State, UnknownRequestError
 from admin.audit import EventKind
 from admin.publisher import NoPolicyError
-from admin.sessions import Session
+from admin.sessions import NotAtTheDeviceError, Session
 from admin.state_folder import StateFolder, StateFolderError
 from admin.visits import NamesHiddenError, VisitFilter
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError
@@ -69,7 +69,7 @@ def link(admin: AdminProcess, **changed: Any) -> str:
         "person": CLERK,
         "device": "FIN-PC-15",
         "department": "finance",
-        "policy_version": "one",
+        "policy_version": admin.policy.version,
         "code": "K7M-4QP",
         "issued_at": admin.now(),
     }
@@ -84,7 +84,8 @@ async def signed_in(admin: AdminProcess, person: str) -> Session:
 async def asked(admin: AdminProcess, **changed: Any) -> tuple[Session, int]:
     """Return the session of the clerk's device and the request sent from it."""
     session = (await admin.follow_ask(link(admin, **changed), None)).session
-    request = await admin.submit(session, "K7M-4QP", "For the grant file", Duration.WEEK, ForWhom.PERSON)
+    code = changed.get("code", "K7M-4QP")
+    request = await admin.submit(session, code, "For the grant file", Duration.WEEK, ForWhom.PERSON)
     return session, request.id
 
 
@@ -151,6 +152,56 @@ async def test_a_form_may_be_sent_after_the_link_itself_is_too_old(admin: AdminP
         await admin.follow_ask(text, None)
     with pytest.raises(AskTokenError):
         await admin.follow_ask(text[:-2] + "xx", None)
+
+
+async def test_a_device_that_becomes_someone_elses_ends_the_sessions_it_opened(
+    admin: AdminProcess, state: StateFolder
+) -> None:
+    await accounts.set_password(admin.db, CLERK, PASSWORD, "admin", actor="test", now=admin.now())
+    clerk = await admin.follow_ask(link(admin), None)
+    earlier = link(admin, code="ANO-THR")
+    known = await admin.sign_in(CLERK, PASSWORD)
+    at_work = await admin.sign_in(CLERK, PASSWORD, previous=(await admin.follow_ask(earlier, None)).session)
+    unfollowed = link(admin, code="ELS-WHR")
+    assert clerk.token is not None and known.token is not None and at_work.token is not None
+    assert await admin.session_of(clerk.token) == clerk.session
+    assert (await admin.session_of(at_work.token) or known.session).device == "FIN-PC-15"
+    state.policy_document.write_text(
+        DOCUMENT.replace("{name: FIN-PC-15, person: clerk}", "{name: FIN-PC-15, person: head}")
+    )
+    async with asyncio.timeout(5):
+        while admin.policy.devices["127.0.0.1"].person != HEAD:
+            await asyncio.sleep(0.05)
+    assert await admin.session_of(clerk.token) is None
+    still = await admin.session_of(at_work.token)
+    assert still is not None and (still.person, still.device) == (CLERK, None)
+    late = (await admin.follow_ask(unfollowed, None)).session
+    assert (late.person, late.device) == (None, None), "a link from before opens nothing of the device"
+
+
+async def test_one_who_signed_in_to_the_proxy_elsewhere_is_known_without_that_device(
+    admin: AdminProcess,
+) -> None:
+    opened = await admin.follow_ask(link(admin, person=HEAD), None)
+    assert opened.token is not None
+    session = await admin.session_of(opened.token)
+    assert session is not None and (session.person, session.device) == (HEAD, None)
+
+
+async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
+    admin: AdminProcess, clock: Clock
+) -> None:
+    session = (await admin.follow_ask(link(admin), None)).session
+    assert await admin.stopped_here(session) == []
+    clock.at += timedelta(minutes=15)
+    with pytest.raises(NotAtTheDeviceError):
+        await admin.stopped_here(session)
+    with pytest.raises(NotAtTheDeviceError):
+        await admin.ask_about(session, 1)
+    session = (await admin.follow_ask(link(admin, code="ANO-THR"), session)).session
+    assert await admin.stopped_here(session) == []
+    clock.at += timedelta(hours=1)
+    assert await admin.stopped_here(await signed_in(admin, CLERK)) == []
 
 
 async def test_at_a_shared_device_one_signs_in_to_ask(admin: AdminProcess) -> None:
@@ -251,7 +302,7 @@ async def test_reach_and_earlier_decisions_tell_what_a_decision_needs(
     head = await signed_in(admin, HEAD)
     _, first = await asked(admin)
     await admin.deny(head, first, "Not needed for work")
-    _, second = await asked(admin)
+    _, second = await asked(admin, code="ANO-THR")
     request = await admin.request_for(head, second)
     async with asyncio.timeout(5):
         while (reach := await admin.reach(request)).tries < 3:

@@ -63,42 +63,78 @@ async def test_a_token_nobody_was_given_opens_nothing(db: Database) -> None:
 
 
 async def test_following_an_ask_link_knows_the_person_by_the_device_alone(db: Database) -> None:
-    opened = await sessions.follow_ask(db, ask_token(), MONDAY, None)
+    opened = await sessions.follow_link(db, ask_token(), MONDAY, None)
     assert (opened.session.level, opened.session.person) == (Level.DEVICE, CLERK)
     assert not opened.session.is_signed_in
     assert opened.token is not None
-    later = MONDAY + timedelta(days=29)
-    assert await sessions.session_of(db, opened.token, later) == opened.session
+    almost = MONDAY + timedelta(hours=12) - timedelta(milliseconds=1)
+    assert await sessions.session_of(db, opened.token, almost) == opened.session
+    assert await sessions.session_of(db, opened.token, MONDAY + timedelta(hours=12)) is None
     assert await sessions.followed_ask(db, opened.session, "K7M-4QP", MONDAY) == ask_token()
     assert await sessions.followed_ask(db, opened.session, "ANO-THR", MONDAY) is None
 
 
 async def test_another_link_in_the_same_browser_joins_the_session(db: Database) -> None:
-    first = await sessions.follow_ask(db, ask_token(), MONDAY, None)
-    second = await sessions.follow_ask(db, ask_token(code="ANO-THR"), MONDAY, first.session)
+    first = await sessions.follow_link(db, ask_token(), MONDAY, None)
+    second = await sessions.follow_link(db, ask_token(code="ANO-THR"), MONDAY, first.session)
     assert second.token is None
-    assert second.session == first.session
+    assert second.session.id == first.session.id
     assert await sessions.followed_ask(db, first.session, "ANO-THR", MONDAY) == ask_token(code="ANO-THR")
 
 
 async def test_a_link_of_another_person_opens_another_session(db: Database) -> None:
-    first = await sessions.follow_ask(db, ask_token(), MONDAY, None)
-    second = await sessions.follow_ask(db, ask_token(person=HEAD, code="ANO-THR"), MONDAY, first.session)
+    first = await sessions.follow_link(db, ask_token(), MONDAY, None)
+    second = await sessions.follow_link(db, ask_token(person=HEAD, code="ANO-THR"), MONDAY, first.session)
     assert second.token is not None
     assert second.session.person == HEAD
     assert await sessions.followed_ask(db, second.session, "K7M-4QP", MONDAY) is None
 
 
+async def test_a_link_followed_in_one_browser_opens_nothing_in_another(db: Database) -> None:
+    first = await sessions.follow_link(db, ask_token(), MONDAY, None)
+    with pytest.raises(sessions.LinkUsedError):
+        await sessions.follow_link(db, ask_token(), MONDAY + timedelta(minutes=1), None)
+    (kept,) = await db.fetch_all("SELECT id FROM session")
+    assert kept["id"] == first.session.id, "the second follow left a session behind"
+
+
+async def test_a_link_followed_again_in_its_browser_opens_the_form_and_proves_nothing_new(
+    db: Database,
+) -> None:
+    first = await sessions.follow_link(db, ask_token(), MONDAY, None)
+    again = await sessions.follow_link(db, ask_token(), MONDAY + timedelta(minutes=14), first.session)
+    assert (again.token, again.session.followed_at) == (None, MONDAY)
+    assert await sessions.followed_ask(db, again.session, "K7M-4QP", MONDAY) == ask_token()
+
+
+async def test_a_new_link_for_the_same_visit_opens_in_another_browser(db: Database) -> None:
+    await sessions.follow_link(db, ask_token(), MONDAY, None)
+    newer = ask_token(issued_at=MONDAY + timedelta(seconds=1))
+    assert (await sessions.follow_link(db, newer, MONDAY, None)).token is not None
+
+
+async def test_a_session_is_at_the_device_for_fifteen_minutes_from_the_last_new_link(db: Database) -> None:
+    opened = await sessions.follow_link(db, ask_token(), MONDAY, None)
+    assert opened.token is not None
+    session = await sessions.session_of(db, opened.token, MONDAY)
+    assert session == opened.session
+    assert session.is_at_the_device_at(MONDAY + timedelta(minutes=14, seconds=59))
+    late = MONDAY + timedelta(minutes=15)
+    assert not session.is_at_the_device_at(late)
+    again = await sessions.follow_link(db, ask_token(code="ANO-THR"), late, session)
+    assert again.session.is_at_the_device_at(late)
+
+
 async def test_a_link_never_changes_who_is_signed_in(db: Database) -> None:
     async with db.transaction() as t:
         head = await sessions.open_signed_in(t, HEAD, MONDAY, None)
-    opened = await sessions.follow_ask(db, ask_token(), MONDAY, head.session)
-    assert (opened.session, opened.token) == (head.session, None)
+    opened = await sessions.follow_link(db, ask_token(), MONDAY, head.session)
+    assert (opened.session.id, opened.session.person, opened.token) == (head.session.id, HEAD, None)
 
 
 async def test_signing_in_changes_the_token_and_keeps_the_browser_and_its_links(db: Database) -> None:
     await accounts.set_password(db, HEAD, PASSWORD, "admin", actor="test", now=MONDAY)
-    before = await sessions.follow_ask(db, ask_token(person=None), MONDAY, None)
+    before = await sessions.follow_link(db, ask_token(person=None), MONDAY, None)
     after = await accounts.sign_in(db, HEAD, PASSWORD, MONDAY, previous=before.session)
     assert before.token is not None
     assert after.token not in (None, before.token)
@@ -120,7 +156,7 @@ async def test_names_are_shown_until_the_instant_the_time_is_over(db: Database) 
 
 
 async def test_a_link_that_was_followed_long_ago_fills_in_no_form(db: Database) -> None:
-    opened = await sessions.follow_ask(db, ask_token(), MONDAY, None)
+    opened = await sessions.follow_link(db, ask_token(), MONDAY, None)
     late = MONDAY + sessions.FOLLOWED_FOR
     almost = late - timedelta(milliseconds=1)
     assert await sessions.followed_ask(db, opened.session, "K7M-4QP", almost) == ask_token()

@@ -13,9 +13,9 @@ import uvicorn
 
 from admin.accounts import set_password
 from admin.admin_process import AdminProcess, admin_process
-from admin.first_start import make_ready
 from admin.state_folder import StateFolder
 from admin.web.application import create_application
+from categories.publishing import publish_starter_if_empty
 from policy.ask_token import AskToken
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
@@ -87,7 +87,7 @@ class Site:
             "person": person,
             "device": "FIN-PC-15",
             "department": "finance",
-            "policy_version": "1",
+            "policy_version": self.admin.policy.version,
             "code": "K7M-4QP",
             "issued_at": self.clock.at,
         }
@@ -178,7 +178,9 @@ class _Server(uvicorn.Server):
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Return the site of the tests' town, running; everyone has the same password."""
     state = StateFolder(tmp_path_factory.mktemp("state"))
-    make_ready(state, towns.DOCUMENT)
+    state.create()
+    publish_starter_if_empty(state.categories)
+    state.policy_document.write_text(towns.DOCUMENT)
     clock = Clock()
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

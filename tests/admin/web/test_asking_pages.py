@@ -67,6 +67,30 @@ async def test_link_followed_in_one_browser_opens_no_form_in_another(site: Site)
     assert (await other.get("/ask/K7M-4QP")).status_code == 404
 
 
+async def test_copied_link_opens_nothing_in_a_second_browser(site: Site) -> None:
+    token = site.token()
+    first, second = site.client(), site.client()
+    assert (await first.get("/ask", params={"token": token})).status_code == 303
+    answer = await second.get("/ask", params={"token": token + "!!!!"})
+    assert answer.status_code == 410
+    assert "This link was opened elsewhere" in answer.text and "Open the site again" in answer.text
+    assert "towngate_session" not in second.cookies
+    again = await first.get("/ask", params={"token": token}, follow_redirects=True)
+    assert "Ask for access to cardroom.example" in again.text
+
+
+async def test_what_was_stopped_here_is_hidden_when_someone_else_may_sit_here(site: Site) -> None:
+    await site.log(visit(host="private.example"))
+    client = await site.asking()
+    assert "private.example" in (await client.get("/stopped")).text
+    site.clock.at += timedelta(minutes=15)
+    await site.log(visit(site.clock.at, host="private.example"))
+    answer = await client.get("/stopped")
+    assert answer.status_code == 403
+    assert "private.example" not in answer.text
+    assert "follow its Ask link" in answer.text and "/sign-in?next=/stopped" in answer.text
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
