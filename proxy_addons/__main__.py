@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def main() -> None:
     parser.add_argument("--hosts", type=Path)
     arguments = parser.parse_args()
     configure_logging("proxy")
+    # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     settings = worker.WorkerSettings(
         arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.lifeline_fd, arguments.hosts
     )

@@ -129,6 +129,10 @@ async def _flush(log: VisitLog) -> None:
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
         log.flush()
+        try:
+            await log.sync()
+        except OSError as error:
+            logger.error("spool not synced: error=%s", error)
 
 
 addons = [Towngate()]

@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 
 from argon2 import PasswordHasher
@@ -14,11 +15,19 @@ from mitmproxy import http
 
 from policy.town_policy import UnknownAction
 from policy.visit import Client
+from proxy_addons import egress_metrics
 from proxy_addons.judge import Judge
 
 _REMEMBER_SECONDS = 300.0
 _REMEMBER_WRONG_SECONDS = 30.0
 _MAX_REMEMBERED = 10_000
+_MAX_WRONG = 10
+_WRONG_WITHIN_SECONDS = 60.0
+# The hash of a password that was thrown away: what a name nobody has is compared with, so that
+# how long an answer takes does not tell names apart.
+_NOBODYS_HASH = (
+    "$argon2id$v=19$m=19456,t=2,p=1$YIC6ndwmxlcZirRPtixgKA$0Q4tDjoDXEggKszub1v58IQahpZECmswVeNjBnX3iGk"
+)
 
 
 class SignInRequiredError(Exception):
@@ -30,6 +39,7 @@ class ClientIdentity:
 
     A password is checked in a thread, two at a time, because argon2id takes tens of milliseconds
     by design; the answer is remembered for minutes under a keyed digest, never as the password.
+    After ten wrong ones from an address within a minute, no further one from there is checked.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -38,6 +48,7 @@ class ClientIdentity:
         self._memory_key = secrets.token_bytes(32)
         self._remembered: dict[bytes, tuple[float, bool]] = {}
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
+        self._wrong: dict[str, deque[float]] = {}
 
     async def identify(self, address: str, headers: http.Headers, in_force: Callable[[], Judge]) -> Client:
         """Return who makes a request, and take the password out of its headers.
@@ -50,7 +61,7 @@ class ClientIdentity:
         authorization = headers.pop("Proxy-Authorization", None)
         if authorization is not None:
             person, password = _basic_credentials(authorization)
-            if not await self._is_right(person, password, in_force()):
+            if not await self._is_right(address, person, password, in_force()):
                 raise SignInRequiredError
         judge = in_force()
         client = judge.identities.identify(address, signed_in=person)
@@ -58,10 +69,9 @@ class ClientIdentity:
             raise SignInRequiredError
         return client
 
-    async def _is_right(self, person: str, password: str, judge: Judge) -> bool:
-        stored = judge.snapshot.proxy_passwords.get(person)
-        if stored is None or person not in judge.policy.people:
-            return False
+    async def _is_right(self, address: str, person: str, password: str, judge: Judge) -> bool:
+        known = judge.snapshot.proxy_passwords.get(person) if person in judge.policy.people else None
+        stored = known or _NOBODYS_HASH
         # The stored hash is part of the key, so that a changed password is not remembered.
         text = "\0".join((person, stored, password)).encode()
         key = hashlib.blake2b(text, key=self._memory_key, digest_size=16).digest()
@@ -70,16 +80,32 @@ class ClientIdentity:
             return is_right
         check = self._checks.get(key)
         if check is None:
+            if self._tries_too_often(address):
+                egress_metrics.SIGN_INS.labels("too_many").inc()
+                return False
             # A browser opens many connections at once: they share one check.
-            check = self._checks[key] = asyncio.create_task(self._check(key, stored, password))
-        return await asyncio.shield(check)
+            check = self._checks[key] = asyncio.create_task(self._check(key, address, stored, password))
+        return await asyncio.shield(check) and known is not None
 
-    async def _check(self, key: bytes, stored: str, password: str) -> bool:
+    def _tries_too_often(self, address: str) -> bool:
+        wrong = self._wrong.get(address)
+        if wrong is None:
+            return False
+        while wrong and wrong[0] < time.monotonic() - _WRONG_WITHIN_SECONDS:
+            wrong.popleft()
+        if not wrong:
+            del self._wrong[address]
+        return len(wrong) >= _MAX_WRONG
+
+    async def _check(self, key: bytes, address: str, stored: str, password: str) -> bool:
         try:
             async with self._checking:
                 is_right = await asyncio.to_thread(self._verify, stored, password)
         finally:
             del self._checks[key]
+        egress_metrics.SIGN_INS.labels("right" if is_right else "wrong").inc()
+        if not is_right:
+            self._wrong.setdefault(address, deque()).append(time.monotonic())
         seconds = _REMEMBER_SECONDS if is_right else _REMEMBER_WRONG_SECONDS
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()

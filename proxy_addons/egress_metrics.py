@@ -14,6 +14,7 @@ DECISION_SECONDS = Histogram(
     "Time to look a visit up and decide it",
     buckets=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1),
 )
+SIGN_INS = Counter("egress_sign_ins", "Proxy passwords checked, or not checked any more", ["result"])
 FAIL_CLOSED = Counter("egress_fail_closed", "Visits blocked because deciding them failed", ["hook"])
 RECORDS_SHED = Counter("egress_visit_records_shed", "Visit records lost to a full disk")
 SNAPSHOT_PUBLISHED = Gauge(

@@ -64,5 +64,6 @@ class Judge:
 
     @property
     def admin_site(self) -> tuple[str, int] | None:
-        """Towngate's own (host, port): the only thing of its own that the proxy leads to."""
-        return self._state.admin_site
+        """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
+        site = self._state.admin_site
+        return (site[0].strip("[]"), site[1]) if site else None

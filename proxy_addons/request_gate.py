@@ -107,8 +107,9 @@ class RequestGate:
         """Answer what is asked on a connection that was decrypted only to show a page."""
         gate, visit = self.gate, connect.visit
         if connect.dial_error is None:
-            asked, path = visit.judgement.visit, visible_path(flow.request)
-            visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path)
+            asked = visit.judgement.visit
+            # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
+            visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
             if visit.judgement.decision.is_allowed:
                 # Allowed since the connection was opened: it starts anew, as a tunnel.
                 gate.log.discard(visit)

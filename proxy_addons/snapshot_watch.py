@@ -54,15 +54,17 @@ class SnapshotWatch:
         second is often enough for "within one second", and one stat call each.
         """
         self._count_exemptions()
-        edge = self._next_edge()
+        edge = self._next_edge(datetime.now(UTC))
         while True:
             await asyncio.sleep(POLL_SECONDS)
             changed = await self._reload_policy()
             changed = await self._reload_categories() or changed
-            if changed or (edge is not None and datetime.now(UTC) >= edge):
+            # Taken before anything is judged again: an edge that passes meanwhile is still to come.
+            now = datetime.now(UTC)
+            if changed or (edge is not None and now >= edge):
                 self._count_exemptions()
                 on_change(self.judge)
-                edge = self._next_edge()
+                edge = self._next_edge(now)
 
     async def _reload_policy(self) -> bool:
         stamp = _stamp(self._policy_path)
@@ -96,8 +98,8 @@ class SnapshotWatch:
         published.labels("categories").set(judge.categories.built_at.timestamp())
         return judge
 
-    def _next_edge(self) -> datetime | None:
-        return next_edge_after(datetime.now(UTC), self.judge.policy, self.judge.snapshot.state())
+    def _next_edge(self, now: datetime) -> datetime | None:
+        return next_edge_after(now, self.judge.policy, self.judge.snapshot.state())
 
     def _count_exemptions(self) -> None:
         now = datetime.now(UTC)

@@ -112,6 +112,10 @@ class VisitLog:
             egress_metrics.RECORDS_SHED.inc(self._spool.shed - self._shed_counted)
             self._shed_counted = self._spool.shed
 
+    async def sync(self) -> None:
+        """Have what has been brought to disk outlive a power cut."""
+        await self._spool.sync()
+
     def close(self) -> None:
         """Write the visits still open and finish the segment."""
         for visit in self:

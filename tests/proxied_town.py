@@ -74,11 +74,17 @@ class ProxiedTown:
         if wait:
             self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
 
-    def publish_categories(self, names: Mapping[str, Iterable[str]], *, wait: bool = True) -> None:
+    def publish_categories(
+        self,
+        names: Mapping[str, Iterable[str]],
+        urls: Mapping[str, Iterable[tuple[str, str]]] | None = None,
+        *,
+        wait: bool = True,
+    ) -> None:
         """Publish what sites are listed as, and wait until it is in force."""
         self._categories_are_changed = True
         logged = len(self.proxy.logged())
-        version = self.published.publish_categories(names)
+        version = self.published.publish_categories(names, urls)
         if wait:
             # The same names make the same version again.
             eventually(lambda: f"categories in force: version={version}" in self.proxy.logged()[logged:])

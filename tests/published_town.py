@@ -8,7 +8,7 @@ from pathlib import Path
 from admin.atomic_file import write_atomically
 from admin.state_folder import StateFolder
 from categories.entries import EntriesFile, EntriesWriter, KeptSource
-from categories.entry_key import host_key
+from categories.entry_key import host_key, url_key
 from categories.publishing import publish
 from categories.taxonomy import taxonomy
 from policy.document import load_document
@@ -63,14 +63,21 @@ class PublishedTown:
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
 
-    def publish_categories(self, names: Mapping[str, Iterable[str]]) -> str:
-        """Publish a category snapshot of one source called "test"; return its version."""
+    def publish_categories(
+        self, names: Mapping[str, Iterable[str]], urls: Mapping[str, Iterable[tuple[str, str]]] | None = None
+    ) -> str:
+        """Publish a category snapshot of one source called "test"; return its version.
+
+        `names` are hosts by category, `urls` pairs of host and path.
+        """
         now = datetime.now(UTC)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "test.zip"
             writer = EntriesWriter(path)
             for category, hosts in names.items():
                 writer.write(category, "names", sorted(host_key(host) for host in hosts))
+            for category, pages in (urls or {}).items():
+                writer.write(category, "urls", sorted(url_key(host, path) for host, path in pages))
             writer.close(KeptSource("test", "made up", None, "towngate", now, tuple(writer.sections)))
             entries = EntriesFile(path)
             snapshot = publish(self.state.categories, [entries], now)

@@ -234,6 +234,26 @@ async def test_wrong_password_sent_again_and_again_is_checked_once(judge: Judge)
     assert hasher.checks == 1
 
 
+async def test_after_ten_wrong_passwords_from_an_address_only_what_is_known_is_let_in(judge: Judge) -> None:
+    hasher = WatchedHasher()
+    identity = ClientIdentity(hasher)
+    right = proxy_authorization("head", HEADS_PASSWORD)
+    await identity.identify(NOWHERE, right.copy(), lambda: judge)
+    for number in range(12):
+        with pytest.raises(SignInRequiredError):
+            person = "head" if number % 2 else "nobody-of-this-name"
+            await identity.identify(NOWHERE, proxy_authorization(person, f"wrong {number}"), lambda: judge)
+
+    assert hasher.checks == 11
+    with pytest.raises(SignInRequiredError):
+        await identity.identify(NOWHERE, proxy_authorization("clerk", CLERKS_PASSWORD), lambda: judge)
+    assert (await identity.identify(NOWHERE, right.copy(), lambda: judge)).person == "head"
+    elsewhere = await identity.identify(
+        PARKS_NETWORK, proxy_authorization("clerk", CLERKS_PASSWORD), lambda: judge
+    )
+    assert elsewhere.person == "clerk"
+
+
 async def test_known_password_does_not_wait_behind_the_checks_of_others(judge: Judge) -> None:
     hasher = WatchedHasher(hold="a guess")
     identity = ClientIdentity(hasher)
