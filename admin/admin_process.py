@@ -142,8 +142,16 @@ class AdminProcess:
     # --- asking (errors: admin.asking) ---
 
     async def followed_ask(self, session: Session, code: str) -> AskToken | None:
-        """Return what the Ask link with this code said, None unless it was followed here lately."""
-        return await sessions.followed_ask(self.db, session, code, self.now())
+        """Return what the Ask link with this code said, None unless it was followed here lately.
+
+        Its approvers are those of the running policy's rule, while there is one: it may have become
+        stricter since the link was made.
+        """
+        ask = await sessions.followed_ask(self.db, session, code, self.now())
+        rule = next((rule for rule in self.policy.rules if ask and rule.id == ask.rule), None)
+        if ask is None or rule is None:
+            return ask
+        return replace(ask, approval=tuple(role.value for role in rule.approval))
 
     async def ask_about(self, session: Session, visit_id: int) -> str:
         """Prepare asking for a visit of `stopped_here`, as its block page would; return its code.

@@ -204,6 +204,25 @@ async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
     assert await admin.stopped_here(await signed_in(admin, CLERK)) == []
 
 
+async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
+    admin: AdminProcess, state: StateFolder
+) -> None:
+    session = (await admin.follow_ask(link(admin), None)).session
+    gone = (await admin.follow_ask(link(admin, code="ANO-THR", rule="gone"), session)).session
+    stricter = "approval: [department_head, it_security]"
+    state.policy_document.write_text(DOCUMENT.replace("approval: [department_head]", stricter))
+    async with asyncio.timeout(5):
+        while len(admin.policy.rules[-1].approval) == 1:
+            await asyncio.sleep(0.05)
+    ask = await admin.followed_ask(session, "K7M-4QP")
+    assert ask is not None and ask.approval == ("department_head", "it_security")
+    request = await admin.submit(session, "K7M-4QP", "For the file", Duration.WEEK, ForWhom.PERSON)
+    assert [role.value for role in request.chain] == ["department_head", "it_security"]
+    # A rule that is gone asks as its link said.
+    ask = await admin.followed_ask(gone, "ANO-THR")
+    assert ask is not None and ask.approval == ("department_head",)
+
+
 async def test_at_a_shared_device_one_signs_in_to_ask(admin: AdminProcess) -> None:
     device = (await admin.follow_ask(link(admin, person=None, device="LOBBY"), None)).session
     with pytest.raises(NotAllowedError, match="Sign in to ask"):

@@ -141,7 +141,7 @@ async def test_at_a_shared_computer_one_signs_in_to_ask(site: Site) -> None:
 
 
 async def test_site_that_nobody_can_allow_has_a_phone_and_no_form(site: Site) -> None:
-    form = (await (await site.asking(approval=())).get("/ask/K7M-4QP")).text
+    form = (await (await site.asking(rule=None, approval=())).get("/ask/K7M-4QP")).text
     assert "Nobody can be asked to open this site" in form and "K7M-4QP" in form
     assert "Send request" not in form
 
