@@ -63,6 +63,22 @@ def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | No
     return min((edge for edge in edges if edge is not None), default=None)
 
 
+def asking_roles(cause: Cause, rule: str | None, policy: Policy) -> tuple[str, ...]:
+    """Return the roles that can be asked, in turn, to allow what was blocked for this cause.
+
+    `rule` is the id of the rule that blocked, if one did. Empty when nobody can allow it.
+    """
+    match cause:
+        case Cause.RULE:
+            found = next((other for other in policy.rules if other.id == rule), None)
+            return tuple(role.value for role in found.approval) if found else ()
+        case Cause.SECURITY_RISK:
+            role = Approver.IT_SECURITY.value
+            return (role,) if policy.roles.get(role) else ()
+        case _:
+            return ()
+
+
 def may_dial(address: str, policy: Policy) -> bool:
     """Whether the proxy may connect to this IP address: public, or of an internal network."""
     ip = parse_ip(address)
@@ -159,7 +175,7 @@ def _unknown_client(visit: Visit, policy: Policy) -> _Answer:
         case UnknownAction.BLOCK | UnknownAction.SIGN_IN:
             return (
                 Decision(Verdict.BLOCK, Cause.UNKNOWN_CLIENT),
-                f"{visit.client.address} is neither a device nor in a department's network",
+                "its address is neither a device's nor in a department's network",
             )
 
 
@@ -221,22 +237,18 @@ def _rule(
         rule=rule.id,
         match=match,
         because=rule.because,
-        approval=tuple(role.value for role in rule.approval),
+        approval=asking_roles(Cause.RULE, rule.id, policy),
     )
     return decision, f"{_listed(match)}: {rule.action.value}" if match else f"any site: {rule.action.value}"
 
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> _Answer:
     if risks:
-        decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=_it_security(policy))
+        roles = asking_roles(Cause.SECURITY_RISK, None, policy)
+        decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=roles)
         return decision, "no rule names this security risk: block"
     decision = Decision(policy.default, Cause.DEFAULT, match=_first(visit.matches))
     return decision, f"no rule matched: {policy.default.value}"
-
-
-def _it_security(policy: Policy) -> tuple[str, ...]:
-    role = Approver.IT_SECURITY.value
-    return (role,) if policy.roles.get(role) else ()
 
 
 def _host_and_parents(host: str) -> Iterable[str]:

@@ -11,6 +11,7 @@ from admin.visits import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import known
 from admin.web.words import visit_status
+from policy.deciding import asking_roles
 
 
 async def policy_page(http_request: Request) -> Response:
@@ -27,9 +28,12 @@ async def recorded_page(http_request: Request) -> Response:
 async def stopped_page(http_request: Request) -> Response:
     """List what was stopped for this person or device lately, each with a way to ask."""
     admin = admin_of(http_request)
-    askable = {rule.id for rule in admin.policy.rules if rule.approval}
     rows = [
-        (row, visit_status(row.verdict, row.cause, row.category, admin.policy), row.rule in askable)
+        (
+            row,
+            visit_status(row.verdict, row.cause, row.category, admin.policy),
+            bool(asking_roles(row.cause, row.rule, admin.policy)),
+        )
         for row in await admin.stopped_here(known(http_request))
     ]
     return await page(http_request, "stopped.html", rows=rows)

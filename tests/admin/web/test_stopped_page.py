@@ -1,0 +1,46 @@
+"""What was stopped here: said in sentences, and asked for as the block page would let."""
+
+import pytest
+
+from policy.decision import Cause
+from policy.visit_record import VisitRecord
+from tests import people
+from tests.admin.web.conftest import Site, post, visit
+
+NOT_LISTED = {"rule": None, "category": None, "entry": None, "source": None}
+
+
+def risk() -> VisitRecord:
+    return visit(
+        code="R2S-K22", host="bad.example", cause=Cause.SECURITY_RISK, **{**NOT_LISTED, "category": "malware"}
+    )
+
+
+async def test_security_risk_that_no_rule_names_can_be_asked_of_it(site: Site) -> None:
+    await site.log(risk())
+    client = await site.signed_in(people.CLERK)
+    answer = await post(client, "/stopped/1/ask", "/stopped")
+    assert answer.headers["location"] == "/ask/R2S-K22"
+    form = (await client.get("/ask/R2S-K22")).text
+    assert "IT security" in form and "Send request" in form
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (Cause.PORT, "asked for on port 8443"),
+        (Cause.PRIVATE_ADDRESS, "inside a private network"),
+        (Cause.UNKNOWN_CLIENT, "which department this computer belongs to"),
+        (Cause.MISMATCH, "asked for this site and then for another"),
+        (Cause.NOT_TLS, "no request for a website"),
+        (Cause.MALFORMED, "read as two different sites"),
+        (Cause.FAULT, "could not check this site"),
+        (Cause.DEFAULT, "not on a list of sites that the town allows"),
+    ],
+)
+async def test_causes_are_sentences_and_cannot_be_asked_about(site: Site, cause: Cause, said: str) -> None:
+    refusal = "E_RAW: host 'x' says"
+    await site.log(visit(host="library.example", port=8443, cause=cause, refusal=refusal, **NOT_LISTED))
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert said in page
+    assert "E_RAW" not in page and "/stopped/1/ask" not in page
