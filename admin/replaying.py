@@ -1,7 +1,8 @@
 """Says why a recorded visit was decided as it was, by deciding it once more.
 
 What decides is in force now: the published policy, exemptions and lists. Where one of them has
-changed since, the answer may differ from what happened, and the explanation says so.
+changed since, the answer may differ from what happened, and the explanation says so. What the proxy
+itself refused was never decided by policy, and is not decided now.
 """
 
 import asyncio
@@ -14,23 +15,31 @@ from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
 from policy.deciding import Step, decide
-from policy.decision import Decision
+from policy.decision import Cause, Decision
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
+
+_CAUSES_OF_THE_PROXY = frozenset(
+    {Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED, Cause.UNREACHABLE, Cause.FAULT}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How the visit is decided now, step by step, and what has changed since it happened."""
+    """How the visit is decided now, step by step, and what has changed since it happened.
 
-    decision: Decision
-    steps: tuple[Step, ...]
-    policy_changed: bool
-    lists_changed: bool
+    `decision` is None, without steps, for a visit that the proxy itself refused. `changed` names
+    what is another now: "policy", "lists", "access that was granted".
+    """
+
+    decision: Decision | None
+    steps: tuple[Step, ...] = ()
+    changed: tuple[str, ...] = ()
 
     def agrees_with(self, row: VisitRow) -> bool:
-        """Whether the same thing was decided when the visit happened."""
-        return self.decision.verdict is row.verdict and self.decision.rule == row.rule
+        """Whether the same thing was decided when the visit happened; so, too, if nothing is now."""
+        decision = self.decision
+        return decision is None or (decision.verdict is row.verdict and decision.rule == row.rule)
 
 
 async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
@@ -44,24 +53,26 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
     )
     if recorded is None:
         raise LookupError(f"visit {row.id} is no longer in the log")
+    if row.cause in _CAUSES_OF_THE_PROXY:
+        return Explanation(None)
     snapshot, matches, lists_version = await asyncio.to_thread(_published, state, row)
     visit = Visit(
         client=Client(recorded["address"], recorded["person"], recorded["device"], recorded["department"]),
         scheme=row.scheme,
         host=row.host,
         port=row.port,
-        path=None,
+        path=_seen_path(row),
         at=row.started_at,
         matches=matches,
     )
     steps: list[Step] = []
     decision = decide(visit, snapshot.policy, snapshot.state(), steps)
-    return Explanation(
-        decision,
-        tuple(steps),
-        policy_changed=snapshot.policy.version != row.policy_version,
-        lists_changed=lists_version != row.category_version,
-    )
+    changes = {
+        "policy": snapshot.policy.version != row.policy_version,
+        "lists": lists_version != row.category_version,
+        "access that was granted": decision.exemption != row.exemption,
+    }
+    return Explanation(decision, tuple(steps), tuple(what for what, is_so in changes.items() if is_so))
 
 
 def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, tuple[CategoryMatch, ...], str]:
@@ -73,4 +84,10 @@ def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, tuple
         if row.category is None:
             return snapshot, (), ""
         return snapshot, (CategoryMatch(row.category, row.entry or row.host, row.source or ""),), ""
-    return snapshot, lists.lookup(row.host), lists.version
+    return snapshot, lists.lookup(row.host, _seen_path(row)), lists.version
+
+
+def _seen_path(row: VisitRow) -> str | None:
+    """Return as much of the path as the record knows: that of the URL entry that decided."""
+    _, slash, path = (row.entry or "").partition("/")
+    return slash + path if slash else None

@@ -138,6 +138,25 @@ async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> No
     assert "Today the answer is another" in page and "Now it would be blocked" in page
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (Cause.MISMATCH, "asked for this site and then for another"),
+        (Cause.NOT_TLS, "sent something that is no request for a website"),
+        (Cause.MALFORMED, "can be read as two different sites"),
+        (Cause.UNREACHABLE, "not blocked, but it could not be reached"),
+        (Cause.FAULT, "could not check this site"),
+    ],
+)
+async def test_why_says_what_the_proxy_itself_refused_and_compares_nothing(
+    site: Site, cause: Cause, said: str
+) -> None:
+    await site.log(visit(host="library.example", cause=cause, rule=None, category=None, entry=None))
+    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    assert said in page
+    assert "Today the answer is another" not in page and "Each step in order" not in page
+
+
 async def test_why_of_a_visit_that_is_not_there_is_not_found(site: Site) -> None:
     assert (await (await site.signed_in(people.IT)).get("/visits/7/why")).status_code == 404
 

@@ -1,0 +1,84 @@
+"""Why a recorded visit was decided as it was: what is compared with today, and what is not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from admin import visits
+from admin.clock import utc_now
+from admin.database import Database
+from admin.ingest import Ingest
+from admin.replaying import Explanation, explain
+from admin.visits import VisitFilter, VisitRow, WhoCodes
+from policy.decision import Cause, Lane, Verdict
+from policy.visit_record import VisitRecord
+from tests.admin.small_town import visit_record
+from tests.categories.lists import publish_lists, write_layout
+from tests.published_town import PublishedTown, policy_of
+from tests.towns import DOCUMENT
+
+MONDAY_TEN = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> PublishedTown:
+    return PublishedTown(tmp_path / "state")
+
+
+def blocked_by_url(town: PublishedTown, scratch: Path) -> VisitRecord:
+    """Publish lists with a URL entry, and return the record of a visit that it blocked."""
+    lists = {"ut1": write_layout(scratch / "ut1", {"gambling/urls": "blog.example/casino\n"})}
+    version = publish_lists(town.state.categories, lists, scratch / "scratch").version
+    record = visit_record(
+        scheme="http", host="www.blog.example", port=80, entry="blog.example/casino", source="ut1"
+    )
+    return replace(record, policy_version=policy_of(DOCUMENT).version, category_version=version)
+
+
+async def explained(db: Database, town: PublishedTown, record: VisitRecord) -> tuple[VisitRow, Explanation]:
+    (town.state.spool / "1.visits").write_bytes(record.to_line())
+    await Ingest(db, town.state.spool, utc_now).take_in()
+    (row,) = await visits.query(db, VisitFilter(), WhoCodes(b"k" * 32, UTC), names_shown=False)  # type: ignore[arg-type]
+    return row, await explain(db, town.state, row)
+
+
+@pytest.mark.parametrize(
+    "cause", [Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED, Cause.UNREACHABLE, Cause.FAULT]
+)
+async def test_what_the_proxy_itself_refused_is_not_decided_again(
+    db: Database, town: PublishedTown, cause: Cause
+) -> None:
+    changed: dict[str, Any] = {"cause": cause, "lane": Lane.REFUSE, "rule": None, "verdict": Verdict.BLOCK}
+    row, why = await explained(db, town, visit_record(host="library.example", **changed))
+    assert why == Explanation(None)
+    assert why.agrees_with(row)
+
+
+async def test_url_entry_is_found_again_though_the_path_was_not_recorded(
+    db: Database, town: PublishedTown, tmp_path: Path
+) -> None:
+    row, why = await explained(db, town, blocked_by_url(town, tmp_path))
+    assert why.agrees_with(row)
+    assert why.changed == ()
+    assert why.decision is not None and why.decision.match is not None
+    assert why.decision.match.entry == "blog.example/casino"
+
+
+async def test_url_entry_that_is_gone_is_a_change_of_the_lists_alone(
+    db: Database, town: PublishedTown, tmp_path: Path
+) -> None:
+    record = blocked_by_url(town, tmp_path)
+    town.publish_categories({"shopping": ["shop.example"]})
+    row, why = await explained(db, town, record)
+    assert not why.agrees_with(row)
+    assert why.changed == ("lists",)
+
+
+async def test_unknown_clients_address_is_in_no_step(db: Database, town: PublishedTown) -> None:
+    changed = {"person": None, "device": None, "department": None, "cause": Cause.UNKNOWN_CLIENT}
+    _, why = await explained(db, town, visit_record(address="192.0.2.77", rule=None, **changed))
+    assert why.decision is not None and why.decision.cause is Cause.UNKNOWN_CLIENT
+    assert "192.0.2.77" not in " ".join(step.why for step in why.steps)
