@@ -1,7 +1,10 @@
 """The audit log: what people decided and did, append-only and hash-chained.
 
-An event's digest is SHA-256 over the digest of the event before and its own fields, so that an
-edit, a deletion or a reordering shows. Refused moves are recorded like others, with their actor.
+An event's digest is SHA-256 over the digest of the event before and its own fields. `verify` shows an
+edit, a deletion or a reordering by whoever did not compute the later digests anew. The chain has no
+key: whoever can write to the database can also rewrite it whole, or cut off its tail, unseen; that
+would show only against newest digests that are kept elsewhere, which nothing does yet. Refused moves
+are recorded like others, with their actor.
 """
 
 import hashlib
@@ -62,7 +65,7 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was changed, removed or moved."""
+        """Whether every event fits the one before it."""
         return self.broken_at is None
 
 
@@ -94,10 +97,7 @@ async def events_of(db: Reader, subject: str) -> list[Event]:
 
 
 async def verify(db: Reader) -> Verification:
-    """Check the chain from its first event to its last.
-
-    A tail that was cut off whole cannot be seen from inside.
-    """
+    """Check the chain from its first event to its last, within the limits said above."""
     digest, last, count = _START, 0, 0
     while rows := await db.fetch_all("SELECT * FROM event WHERE id > ? ORDER BY id LIMIT 1000", last):
         for row in rows:

@@ -16,6 +16,7 @@ _SUBCOMMANDS = {
     "policy": "admin.commands.policy:policy",
     "explain": "admin.commands.explain:explain",
     "visits": "admin.commands.visits:visits",
+    "audit": "admin.commands.audit:audit",
     "password": "admin.commands.password:password",
 }
 
