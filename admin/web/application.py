@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
 from admin.web import about, asking, deciding, exemptions, signing_in, today, visit_log
-from admin.web.errors import EXCEPTION_HANDLERS
+from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
 from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
 
@@ -40,7 +40,7 @@ def create_application(admin: AdminProcess, admin_url: str) -> Starlette:
         routes=_routes(),
         middleware=[
             Middleware(_HeadersMiddleware),
-            Middleware(SessionMiddleware, admin=admin, cookies=cookies),
+            Middleware(SessionMiddleware, admin=admin, cookies=cookies, trouble=database_trouble),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
@@ -91,9 +91,9 @@ def _post(path: str, view: FormView) -> Route:
 
 
 async def health(http_request: Request) -> Response:
-    """Answer "ok" when database and tasks are well, else what is not."""
-    troubles = admin_of(http_request).troubles()
-    return PlainTextResponse("\n".join(troubles) or "ok", 503 if troubles else 200)
+    """Answer "ok" when database and tasks are well. What is not is for IT, on Today."""
+    is_well = not admin_of(http_request).troubles()
+    return PlainTextResponse("ok" if is_well else "not well", 200 if is_well else 503)
 
 
 class _HeadersMiddleware:

@@ -99,9 +99,10 @@ async def http_error(http_request: Request, error: Exception) -> Response:
 
 
 async def database_trouble(http_request: Request, error: Exception) -> Response:
-    """Say that nothing was saved."""
+    """Say that nothing was saved, or that there is nothing to show."""
     logger.error("database path=%s error=%s", http_request.url.path, error)
-    return _plain(503, "Not saved. Try again.")
+    is_form = http_request.method == "POST"
+    return _plain(503, "Not saved. Try again." if is_form else "Not there right now. Try again.")
 
 
 async def broken(http_request: Request, _error: Exception) -> Response:

@@ -6,6 +6,7 @@ cookie in its place, so that nobody is signed in as someone else either.
 """
 
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -24,6 +25,7 @@ _MAX_FORM_BYTES = 64 * 1024
 CSRF_FIELD = "csrf_token"
 
 type View = Callable[[Request], Awaitable[Response]]
+type ErrorView = Callable[[Request, Exception], Awaitable[Response]]
 type FormView = Callable[[Request, FormData], Awaitable[Response]]
 
 
@@ -65,24 +67,37 @@ class Cookies:
 
 
 class SessionMiddleware:
-    """Finds the session of an http_request's cookie; gives a browser without one a visitor's cookie."""
+    """Finds the session of an http_request's cookie; gives a browser without one a visitor's cookie.
 
-    def __init__(self, app: ASGIApp, admin: AdminProcess, cookies: Cookies) -> None:
+    `trouble` answers when the database cannot say whose session it is. What is the same for
+    everyone is served without asking it.
+    """
+
+    def __init__(self, app: ASGIApp, admin: AdminProcess, cookies: Cookies, trouble: ErrorView) -> None:
         self._app = app
         self._admin = admin
         self._cookies = cookies
+        self._trouble = trouble
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(("/static/", "/healthz")):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         http_request = Request(scope)
+        path: str = scope["path"]
         token = http_request.cookies.get(self._cookies.session)
-        http_request.state.session = await self._admin.session_of(token) if token else None
+        is_for_everyone = path == "/healthz" or path.startswith("/static/")
+        app = self._app
+        http_request.state.session = None
         http_request.state.visitor = (
             http_request.cookies.get(self._cookies.visitor) or secrets.token_urlsafe()
         )
-        await self._app(scope, receive, send)
+        if token and not is_for_everyone:
+            try:
+                http_request.state.session = await self._admin.session_of(token)
+            except sqlite3.OperationalError as error:
+                app = await self._trouble(http_request, error)
+        await app(scope, receive, send)
 
 
 def session_of(http_request: Request) -> Session | None:

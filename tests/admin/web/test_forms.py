@@ -1,5 +1,8 @@
 """What protects forms and sessions: own origin, the session's token, cookies, headers."""
 
+import sqlite3
+from datetime import timedelta
+
 import httpx
 import pytest
 from starlette.routing import Route
@@ -148,11 +151,47 @@ async def test_health_is_ok_while_database_and_tasks_are_well(site: Site) -> Non
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
-async def test_health_names_a_task_that_failed(site: Site) -> None:
-    site.admin._background.failures["ingest"] = "disk full"
+async def test_health_says_to_nobody_what_is_not_well(site: Site) -> None:
+    site.admin._background.failures["ingest"] = "/srv/spool: disk full"
     answer = await site.client().get("/healthz")
-    assert answer.status_code == 503
-    assert "ingest" in answer.text
+    assert (answer.status_code, answer.text) == (503, "not well")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/static/nope.css", 404),
+        ("GET", "/static/", 404),
+        ("POST", "/static/town.css", 405),
+        ("GET", "/healthzz", 404),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/sign-in", 405),
+        ("POST", "/nowhere", 404),
+    ],
+)
+async def test_address_or_method_that_is_not_ours_is_answered_with_a_page(
+    method: str, path: str, status: int, site: Site
+) -> None:
+    for client in (site.client(), await site.signed_in(people.HEAD)):
+        answer = await client.request(method, path)
+        assert answer.status_code == status
+        assert "<h1" in answer.text and "Back to the start" in answer.text
+
+
+async def test_locked_database_is_answered_with_try_again(site: Site) -> None:
+    head = await site.signed_in(people.HEAD)
+    site.clock.at += timedelta(minutes=2)  # that the session is used would be written down
+    await site.admin.db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
+    with sqlite3.connect(site.admin.db.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        shown = await head.get("/requests")
+        sent = await head.post("/sign-out")
+        assert (await site.client().get("/healthz")).status_code == 200
+        other.execute("ROLLBACK")
+    assert (shown.status_code, sent.status_code) == (503, 503)
+    assert "Try again" in shown.text and "Not saved. Try again." in sent.text
+    assert "locked" not in shown.text
+    assert (await head.get("/requests")).status_code == 200
 
 
 async def test_start_leads_everyone_to_what_they_came_for(site: Site) -> None:
