@@ -42,6 +42,7 @@ from policy.town_policy import Approver, Policy
 
 REACH_WITHIN = timedelta(days=30)
 STOPPED_WITHIN = timedelta(minutes=15)
+_UP_TO_DATE_WITHIN = timedelta(seconds=30)
 
 
 class AdminProcess:
@@ -89,9 +90,11 @@ class AdminProcess:
         return self._publisher.problems
 
     @property
-    def ingest_status(self) -> IngestStatus:
-        """How far the visit log is."""
-        return self._ingest.status
+    def visits_behind(self) -> IngestStatus | None:
+        """How far the visit log is, None while it is up to date: at most half a minute behind."""
+        status = self._ingest.status
+        is_old = status.caught_up_at is not None and self.now() - status.caught_up_at > _UP_TO_DATE_WITHIN
+        return status if status.failure is not None or status.waiting_records or is_old else None
 
     def troubles(self) -> tuple[str, ...]:
         """Say what is not well, worst first: publishing, ingest, tasks; empty when all is."""

@@ -7,14 +7,34 @@ from policy.town_policy import Policy
 type Permission = Callable[[Policy, str], bool]
 
 
+# Said in this order to the people whose visits they are.
+_SEE_VISITS = ("it_security", "help_desk", "auditor")
+_SHOW_NAMES = ("it_security", "auditor")
+
+
+def runs_towngate(policy: Policy, person: str) -> bool:
+    """Whether the person is told what is broken inside, in the machine's words."""
+    return _has_any(policy, person, "it_security")
+
+
 def sees_visits(policy: Policy, person: str) -> bool:
     """Whether the person may look at the visit log, persons hidden."""
-    return _has_any(policy, person, "it_security", "help_desk", "auditor")
+    return _has_any(policy, person, *_SEE_VISITS)
 
 
 def may_show_names(policy: Policy, person: str) -> bool:
     """Whether the person may have names shown in the visit log, for a reason."""
-    return _has_any(policy, person, "it_security", "auditor")
+    return _has_any(policy, person, *_SHOW_NAMES)
+
+
+def seeing_visits(policy: Policy) -> tuple[str, ...]:
+    """Return the roles that may look at the visit log and that somebody has."""
+    return tuple(role for role in _SEE_VISITS if policy.roles.get(role))
+
+
+def showing_names(policy: Policy) -> tuple[str, ...]:
+    """Return the roles that may have names shown and that somebody has."""
+    return tuple(role for role in _SHOW_NAMES if policy.roles.get(role))
 
 
 def sees_all_requests(policy: Policy, person: str) -> bool:

@@ -22,7 +22,14 @@ async def policy_page(http_request: Request) -> Response:
 
 async def recorded_page(http_request: Request) -> Response:
     """Say what is recorded, who may look and whom to ask. Needs no sign-in."""
-    return await page(http_request, "recorded.html", names_shown_for=NAMES_SHOWN_FOR)
+    policy = admin_of(http_request).policy
+    return await page(
+        http_request,
+        "recorded.html",
+        names_shown_for=NAMES_SHOWN_FOR,
+        may_look=roles.seeing_visits(policy),
+        may_show_names=roles.showing_names(policy),
+    )
 
 
 async def stopped_page(http_request: Request) -> Response:

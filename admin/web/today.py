@@ -27,12 +27,20 @@ async def today_page(http_request: Request) -> Response:
     return await page(
         http_request,
         "today.html",
-        troubles=admin.troubles(),
+        troubles=_troubles(http_request),
+        behind=admin.visits_behind,
         problems=admin.policy_problems,
         numbers=await overview(admin.db, midnight, now),
         lists=lists,
         lists_are_old=lists is not None and (now - lists.built_at).days >= 3,
     )
+
+
+def _troubles(http_request: Request) -> tuple[str, ...]:
+    troubles = admin_of(http_request).troubles()
+    if troubles and not has_duty(http_request, roles.runs_towngate):
+        return ("Part of Towngate is not well. IT sees what.",)
+    return troubles
 
 
 def _lists(http_request: Request) -> CategorySnapshot | None:

@@ -54,6 +54,7 @@ async def visits_page(http_request: Request) -> Response:
         only={name: f"{_address(_without(given, name), open_ended=True)}{name}=" for name in _FILTERS},
         older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
         is_live=before is None and error is None,
+        behind=admin.visits_behind,
         spans=SPANS,
         error=error,
         shows_names=session.shows_names_at(admin.now()),

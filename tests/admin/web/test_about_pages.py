@@ -1,0 +1,63 @@
+"""What the pages say of the site itself: what is recorded, who may look, and how far the log is."""
+
+from datetime import timedelta
+
+import pytest
+
+from admin.ingest import Ingest, IngestStatus
+from tests import people
+from tests.admin.web.conftest import Site
+from tests.towns import DOCUMENT
+
+
+async def test_recorded_names_everyone_who_may_look_and_who_may_see_names(site: Site) -> None:
+    page = (await site.client().get("/recorded")).text
+    assert "IT and the help desk. They see departments, not names." in page
+    assert "IT may see names. To see them they must give a reason." in page
+    assert "auditors" not in page
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        (
+            "  help_desk: [helpdesk]\n  auditor: [administrator]\n",
+            ["IT, the help desk and auditors. They see", "IT and auditors may see names"],
+        ),
+        ("", ["IT. They see departments"]),
+    ],
+)
+async def test_recorded_follows_the_running_roles(roles: str, said: list[str], site: Site) -> None:
+    version = site.admin.policy.version
+    site.state.policy_document.write_text(DOCUMENT.replace("  help_desk: [helpdesk]\n", roles))
+    await site.until(lambda: site.admin.policy.version != version)
+    page = (await site.client().get("/recorded")).text
+    for words in said:
+        assert words in page
+
+
+async def test_recorded_says_that_a_list_entry_may_name_a_page(site: Site) -> None:
+    page = (await site.client().get("/recorded")).text
+    assert "some entries name one page of a site" in page
+    assert "other pages within a site" in page
+
+
+async def test_today_and_visits_say_how_far_the_log_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = await site.signed_in(people.IT)
+    for path in ("/today", "/visits"):
+        assert "on their way" not in (await it.get(path)).text
+    stuck = Ingest(site.admin.db, site.state.spool, site.clock)
+    stuck.status = IngestStatus(site.clock.at - timedelta(minutes=12, seconds=7), 744_000)
+    monkeypatch.setattr(site.admin, "_ingest", stuck)
+    for path in ("/today", "/visits"):
+        page = " ".join((await it.get(path)).text.split())
+        assert ">10:02 AM</time> are here; 1,240 are on their way, none lost." in page
+    assert "All is well" not in (await it.get("/today")).text
+
+
+async def test_what_is_broken_inside_is_told_to_it_alone(site: Site) -> None:
+    site.admin._background.failures["ingest"] = "/srv/spool: disk full"
+    shown = (await (await site.signed_in(people.IT)).get("/today")).text
+    assert "/srv/spool: disk full" in shown
+    shown = (await (await site.signed_in(people.HELP_DESK)).get("/today")).text
+    assert "/srv/spool" not in shown and "Part of Towngate is not well" in shown
