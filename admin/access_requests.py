@@ -5,13 +5,14 @@ A refused move is recorded too, with its actor. What a request is and who may de
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, audit, exemptions
 from admin.access_request_lists import get
 from admin.asking import (
+    ANSWER_WITHIN,
     MAX_REASON_LENGTH,
     AccessRequest,
     AlreadyOpenError,
@@ -33,9 +34,6 @@ from admin.clock import to_ms
 from admin.database import Database, Transaction
 from policy.state import Exemption
 from policy.town_policy import Approver, Policy
-
-# By when an approver should have answered: the order of the inbox. Nothing happens by itself.
-ANSWER_WITHIN = timedelta(days=1)
 
 # Every move there is, and the event that tells of it.
 _MOVES: Mapping[tuple[State, State], EventKind] = {

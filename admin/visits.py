@@ -18,11 +18,10 @@ from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Value
 from admin.sessions import Session
 from policy.decision import Cause, Lane, Verdict
+from policy.visit_record import CODE_ALPHABET
 
 NAMES_SHOWN_FOR = timedelta(minutes=30)
 
-# Without I, L, O, U, 0 and 1: read aloud over the phone.
-_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_LENGTH = 3
 _MOST_AT_ONCE = 1000
 
@@ -143,8 +142,8 @@ class WhoCodes:
         number = int.from_bytes(digest)
         letters = []
         for _ in range(_CODE_LENGTH):
-            number, letter = divmod(number, len(_CODE_ALPHABET))
-            letters.append(_CODE_ALPHABET[letter])
+            number, letter = divmod(number, len(CODE_ALPHABET))
+            letters.append(CODE_ALPHABET[letter])
         return "".join(letters)
 
 

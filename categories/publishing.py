@@ -59,10 +59,6 @@ class CurrentSnapshot:
             # what was refused is not read again and again.
             self._seen = seen
 
-    def reload_if_changed(self) -> bool:
-        """Load what was published since the last look at it; True when there is a new snapshot."""
-        return self.changed() and self.load()
-
     def _stamp(self) -> tuple[int, int] | None:
         try:
             stat = (self.folder / _POINTER).stat()

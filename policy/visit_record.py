@@ -10,14 +10,14 @@ from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, Validati
 from policy.decision import Cause, Lane, Verdict
 
 # Without I, L, O, U, 0 and 1: read aloud over the phone.
-_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MAX_LINE_BYTES = 64 * 1024
 _MAX_TEXT_LENGTH = 2000
 
 
 def new_code() -> str:
     """Return a short code for a visit, like "K7M-4QP"; 1 in 729 million to be met twice."""
-    letters = [secrets.choice(_CODE_ALPHABET) for _ in range(6)]
+    letters = [secrets.choice(CODE_ALPHABET) for _ in range(6)]
     return "".join(letters[:3]) + "-" + "".join(letters[3:])
 
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 from zoneinfo import ZoneInfo
@@ -43,7 +43,6 @@ class Variant(StrEnum):
     MISMATCH = "mismatch"
     UNREADABLE = "unreadable"
     UNREACHABLE = "unreachable"
-    CERTIFICATE = "certificate"
     TROUBLE = "trouble"
 
     @property
@@ -52,21 +51,12 @@ class Variant(StrEnum):
         match self:
             case Variant.UNREADABLE:
                 return 400
-            case Variant.UNREACHABLE | Variant.CERTIFICATE:
+            case Variant.UNREACHABLE:
                 return 502
             case Variant.TROUBLE:
                 return 503
             case _:
                 return 403
-
-
-class CertificateFault(StrEnum):
-    """Why an origin server's certificate was not accepted."""
-
-    ENDED = "ended"
-    OTHER_SITE = "other_site"
-    UNKNOWN_ISSUER = "unknown_issuer"
-    TOO_WEAK = "too_weak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +94,6 @@ class BlockPage:
     head: str = ""
     ask_url: str | None = None
     opening: Opening | None = None
-    certificate: CertificateFault | None = None
-    ends_on: date | None = None
     port: int | None = None
     ports: tuple[int, ...] = ()
     rule: str = ""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from html.parser import HTMLParser
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
@@ -27,7 +27,6 @@ from policy.visit import Client, Visit
 from proxy_addons.block_page import (
     PAGE_HEADERS,
     BlockPage,
-    CertificateFault,
     Variant,
     is_document,
     page_for,
@@ -283,21 +282,6 @@ def test_unknown_client_who_may_sign_in_is_told_how() -> None:
     policy = replace(POLICY, unknown=UnknownAction.SIGN_IN)
     text = english(shown(Decision(Verdict.BLOCK, Cause.UNKNOWN_CLIENT), policy=policy)[1])
     assert "Sign in to use the web" in text
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (CertificateFault.ENDED, "Its certificate ended Sat, January 3. Nothing was sent."),
-        (CertificateFault.OTHER_SITE, "Its certificate is another site's. Nothing was sent."),
-        (CertificateFault.UNKNOWN_ISSUER, "Its certificate has an unknown issuer. Nothing was sent."),
-        (CertificateFault.TOO_WEAK, "Its certificate is too weak. Nothing was sent."),
-    ],
-)
-def test_certificate_page_names_the_fault(fault: CertificateFault, said: str) -> None:
-    page = replace(PAGE, variant=Variant.CERTIFICATE, certificate=fault, ends_on=date(2026, 1, 3))
-    assert Variant.CERTIFICATE.status == 502
-    assert said in english(render(page))
 
 
 def test_markup_is_text_and_a_long_host_is_cut() -> None:
