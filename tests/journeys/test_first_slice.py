@@ -19,6 +19,7 @@ from tests.real_data import TestData
 from tests.running_town import RunningTown, run_command, running_town
 
 PHONE = {"width": 360, "height": 640}
+DESKTOP = {"width": 1280, "height": 900}
 OPEN_SITE = "library.example"
 TOWN_ISSUER = "Town of Exampleton web access CA"
 REASON = "I need their charity report for the grant file."
@@ -124,6 +125,12 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     # A visit is written when it ends, and a browser keeps its connections.
     await workstation.close()
     await _log_tells_it_all(town, site)
+    it = await (await phone.new_context(viewport=DESKTOP)).new_page()
+    await _sign_in(it, town, "it")
+    await it.goto(f"http://{town.admin}/visits?host={site}")
+    text = await it.locator("main").inner_text()
+    assert site in text and "Blocked" in text and "Allowed" in text and "Gambling" in text
+    assert "Clara Reyes" not in text, "names are hidden until a reason is given"
     await _metrics_count_it(town)
 
 
@@ -204,7 +211,9 @@ async def _log_tells_it_all(town: RunningTown, site: str) -> None:
         "visits", "--json", "--person", "clerk", "--because", "Ticket 7: slow browsing"
     )
     assert code == 0, errors
-    assert any(json.loads(line)["host"] == site for line in output.splitlines())
+    named = [json.loads(line) for line in output.splitlines()]
+    assert {visit["person"] for visit in named} == {"clerk"}
+    assert any(visit["host"] == site and visit["seconds"] > 0 and visit["bytes_down"] > 0 for visit in named)
 
 
 async def _metrics_count_it(town: RunningTown) -> None:
