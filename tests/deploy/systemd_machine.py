@@ -1,7 +1,7 @@
 """A machine that runs deploy/systemd's units for real: systemd as the first process of namespaces.
 
 Its root is this machine's, under an overlay that is thrown away; its network, processes and users'
-files are its own. /opt/towngate/bin/towngate there runs this checkout with this interpreter.
+files are its own. `towngate` there runs this checkout, /opt/checkout, with this interpreter.
 """
 
 import contextlib
@@ -19,22 +19,15 @@ import pytest
 from tests.missing_parts import require, require_root
 
 ROOT = Path(__file__).parents[2]
-UNITS = ROOT / "deploy" / "systemd"
 STATE = Path("/var/lib/towngate")
 TOWNGATE = "/opt/towngate/bin/towngate"
 
 _SYSTEMD = Path("/lib/systemd/systemd")
 _BOOT_SECONDS = 90.0
-_PYTHON = {
-    "PYTHONHOME": "/opt/python",
-    "PYTHONPATH": "/opt/checkout:/opt/packages",
-    "LD_LIBRARY_PATH": "/opt/python/lib",
-}
 
 # 1. an overlay over this machine's root, its changes in memory, none of its own units enabled
 # 2. Python, its packages and the checkout where no home folder is in the way (ProtectHome)
-# 3. the installer's steps: users, state folder, units, /etc/default/towngate
-# 4. systemd
+# 3. systemd
 _SCRIPT = r"""
 set -eu
 new=$FOLDER/root
@@ -59,20 +52,13 @@ mkdir -p "$new/opt/python" "$new/opt/packages" "$new/opt/checkout" "$new/opt/tow
 mount --bind "$PYTHON" "$new/opt/python"
 mount --bind "$PACKAGES" "$new/opt/packages"
 mount --bind "$CHECKOUT" "$new/opt/checkout"
-printf '#!/bin/sh\nexec /opt/python/bin/python%s -m admin.command "$@"\n' "$VERSION" > "$new$TOWNGATE"
+cat > "$new$TOWNGATE" <<program
+#!/bin/sh
+export PYTHONHOME=/opt/python PYTHONPATH=/opt/checkout:/opt/packages LD_LIBRARY_PATH=/opt/python/lib
+exec /opt/python/bin/python$VERSION -m admin.command "\$@"
+program
 chmod 755 "$new$TOWNGATE"
-
-units=$CHECKOUT/deploy/systemd
-mkdir -p "$new/etc/sysusers.d" "$new/etc/tmpfiles.d" "$new/etc/default"
-cp "$units/towngate.sysusers" "$new/etc/sysusers.d/towngate.conf"
-cp "$units/towngate.tmpfiles" "$new/etc/tmpfiles.d/towngate.conf"
-cp "$units"/*.service "$new/etc/systemd/system/"
-{
-    cat "$units/towngate.default"
-    echo "$PYTHON_ENVIRONMENT"
-} > "$new/etc/default/towngate"
-chroot "$new" systemd-sysusers /etc/sysusers.d/towngate.conf
-chroot "$new" systemd-tmpfiles --create /etc/tmpfiles.d/towngate.conf
+ln -s "$TOWNGATE" "$new/usr/local/bin/"
 printf '[Unit]\nRequires=basic.target\nAfter=basic.target\n' > "$new/etc/systemd/system/default.target"
 
 ip link set lo up
@@ -102,7 +88,7 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
             cwd="/",
-            env={"PATH": os.environ["PATH"], **_PYTHON},
+            env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
             check=False,
         )
         return done.returncode, done.stdout
@@ -127,7 +113,7 @@ class Machine:
 
 @contextmanager
 def booted_machine(folder: Path) -> Iterator[Machine]:
-    """Boot a machine with everything installed and nothing started, until the block ends."""
+    """Boot a machine that has the program and nothing else of Towngate's, until the block ends."""
     require("nsenter", "unshare", "runuser", "journalctl")
     require_root("boots systemd in namespaces")
     cgroup = _own_cgroup()
@@ -140,7 +126,6 @@ def booted_machine(folder: Path) -> Iterator[Machine]:
         "VERSION": sysconfig.get_python_version(),
         "SYSTEMD": str(_SYSTEMD),
         "TOWNGATE": TOWNGATE,
-        "PYTHON_ENVIRONMENT": "\n".join(f"{name}={value}" for name, value in _PYTHON.items()),
     }
     with (folder / "console.log").open("w+") as console:
         process = subprocess.Popen(

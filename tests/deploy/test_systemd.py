@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.deploy.systemd_machine import STATE, TOWNGATE, UNITS, Machine, booted_machine
+from tests.deploy.systemd_machine import ROOT, STATE, TOWNGATE, Machine, booted_machine
 from tests.towns import DOCUMENT
 
+UNITS = ROOT / "deploy" / "systemd"
+README = ROOT / "deploy" / "README.md"
 SERVICES = ("towngate-proxy", "towngate-admin")
 MOST_EXPOSED = 2.0
 PASSWORD = "correct horse battery"
@@ -23,10 +26,12 @@ DROP_INS = "/etc/systemd/system/towngate-admin.service.d"
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """Return a machine on which root has published a policy, then started both services."""
+    """Return a machine on which the commands of the README have been typed, from users to services."""
     with booted_machine(tmp_path_factory.mktemp("machine")) as booted:
-        publish(booted, DOCUMENT)
-        booted.must("systemctl", "start", *SERVICES)
+        booted.must("mkdir", "/tmp/first")
+        booted.must("tee", "/tmp/first/policy.yaml", stdin=DOCUMENT)
+        for title in ("2. Users and the state folder", "3. The policy", "4. The services"):
+            booted.must("sh", "-eu", "-c", f"cd /opt/checkout\n{commands_of(title)[0]}")
         booted.wait_for("towngate-admin", "ready")
         booted.wait_for("towngate-proxy", "ready")
         yield booted
@@ -97,11 +102,8 @@ def test_the_proxy_goes_on_while_admin_is_down(machine: Machine) -> None:
 
 def test_somebody_can_sign_in(machine: Machine) -> None:
     eventually(lambda: machine.run("curl", "--silent", f"{ADMIN_URL}/healthz")[0] == 0)
-    machine.must(
-        *(TOWNGATE, "password", "set", "it", "--stdin", "--state", STATE),
-        user="towngate-admin",
-        stdin=f"{PASSWORD}\n",
-    )
+    set_password = commands_of("4. The services")[1].replace("jdoe", "it --stdin")
+    machine.must("sh", "-eu", "-c", set_password, stdin=f"{PASSWORD}\n")
     jar = ("--silent", "--cookie", "/tmp/jar", "--cookie-jar", "/tmp/jar")
     form = machine.must("curl", *jar, f"{ADMIN_URL}/sign-in")
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
@@ -205,10 +207,16 @@ def listen_at(machine: Machine, address: str) -> None:
     machine.must("systemctl", "restart", "towngate-admin")
 
 
+def commands_of(title: str) -> list[str]:
+    """Return what the README says to type in a section: each indented block."""
+    section = README.read_text().split(f"## {title}")[1].split("\n## ")[0]
+    return [textwrap.dedent(block) for block in re.findall(r"\n\n((?: {4}\S.*\n)+)", section)]
+
+
 def publish(machine: Machine, document: str) -> None:
-    """Put a policy in force, as IT does: as root."""
-    machine.must("tee", "/tmp/policy.yaml", stdin=document)
-    machine.must(TOWNGATE, "policy", "publish", "/tmp/policy.yaml", "--state", STATE)
+    """Put a policy in force, as the README says."""
+    machine.must("tee", "/tmp/first/policy.yaml", stdin=document)
+    machine.must("sh", "-eu", "-c", commands_of("3. The policy")[0])
 
 
 def browse(machine: Machine, url: str) -> str:
