@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, ConsoleMessage, Page
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
 from policy.decision import Cause, Lane, Verdict
 from tests import people
@@ -79,6 +79,17 @@ class Look:
             if needed > width or cut:
                 self.wrong.append(f"{path} at {width} px: needs {needed} px; cut: {cut}")
 
+    async def answered(self, name: str, answer: httpx.Response) -> None:
+        """Look at the page that a form was answered with."""
+        path = f"/answered/{name}"
+        html, status = answer.text, answer.status_code
+
+        async def give(route: Route) -> None:
+            await route.fulfill(status=status, content_type="text/html; charset=utf-8", body=html)
+
+        await self.page.route(self.site.url + path, give)
+        await self.at(name, path, status)
+
 
 _CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")]
     .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
@@ -145,6 +156,63 @@ async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:
     await look.at("decided-denied", "/decide/2/done")
     await site.sent_request(people.HEAD, code="J7M-4QP")
     await look.at("not-allowed", "/visits", 403)
+
+
+async def test_pages_that_refuse_are_clean(site: Site, look: Look) -> None:
+    number = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await look.answered("forged-form", await head.post(f"/decide/{number}", data={"answer": "deny"}))
+    await look.answered("bad-request", await head.post("/healthz"))
+    await _answer(site, number, "allow")
+    again = await post(
+        head, f"/decide/{number}", "/decide", answer="deny", reason="Use another site", step="0"
+    )
+    assert again.status_code == 409
+    await look.answered("no-longer-so", again)
+    token = site.token(code="S7M-4QP")
+    asker = await site.asking(code="H7M-4QP")
+    await site.client().get("/ask", params={"token": token})
+    await look.answered("used-link", await asker.get("/ask", params={"token": token}))
+    site.clock.at += timedelta(minutes=16)
+    await look.answered("not-at-the-device", await asker.get("/stopped"))
+
+
+async def test_forms_with_errors_are_clean(site: Site, look: Look) -> None:
+    number = await site.sent_request()
+    asker = await site.asking(code="H7M-4QP", host=LONG_HOST)
+    await look.answered("ask-errors", await post(asker, "/ask/H7M-4QP", reason=" ", duration="week"))
+    head, it = await site.signed_in(people.HEAD), await site.signed_in(people.IT)
+    wrong = await post(site.client(), "/sign-in", name=people.CLERK, password="wrong")
+    await look.answered("sign-in-errors", wrong)
+    await look.answered("names-errors", await post(it, "/visits/names", reason=""))
+    await look.answered("decide-errors", await post(head, f"/decide/{number}", answer="deny", step="0"))
+    await _answer(site, number, "allow")
+    stop = await post(head, f"/decide/{number}/stop", f"/decide/{number}/done", reason=" ")
+    assert stop.status_code == 422
+    await look.answered("stop-errors", stop)
+
+
+async def test_states_and_risks_are_clean(site: Site, look: Look) -> None:
+    risky: dict[str, object] = {"host": "phish.example", "category": "phishing", "rule": "security-risk"}
+    await site.sent_request(**risky)
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("decide-risk", "/decide/1")
+    asker = await site.asking(code="H7M-4QP")
+    for code, host in (("H7M-4QP", "one.example"), ("J7M-4QP", "two.example"), ("S7M-4QP", "three.example")):
+        token = site.token(code=code, host=host, issued_at=site.clock.at + timedelta(seconds=1))
+        assert (await asker.get("/ask", params={"token": token})).status_code == 303
+        await post(asker, f"/ask/{code}", reason="For the file.", duration="week", for_whom="person")
+    await post(asker, "/requests/2/withdraw", "/requests/2")
+    await _answer(site, 3, "allow")
+    await post(it, "/decide/3/stop", "/decide/3/done", reason="Now on a list of bad sites.")
+    await _answer(site, 4, "allow")
+    site.clock.at += timedelta(days=8)
+    await look.use(await site.signed_in(people.CLERK))
+    await look.at("request-withdrawn", "/requests/2")
+    await look.at("request-stopped", "/requests/3")
+    await look.at("request-ended", "/requests/4")
+    await look.at("requests-states", "/requests")
 
 
 async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
