@@ -346,6 +346,12 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
         "later": shown(blocked("shopping", "shop.example"), host="shop.example")[1],
         "trouble": shown(Decision(Verdict.BLOCK, Cause.FAULT))[1],
         "no-asking": shown(blocked(), admin_url=None)[1],
+        "frame": render_short("Town of Exampleton", "iframe"),
+        **{
+            f"variant-{variant}": render(replace(PAGE, variant=variant))
+            for variant in Variant
+            if variant is not Variant.LATER
+        },
     }
     chromium = await browser()
     page = await chromium.new_page()
