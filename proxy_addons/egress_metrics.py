@@ -15,6 +15,8 @@ DECISION_SECONDS = Histogram(
     buckets=(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.02, 0.1),
 )
 SIGN_INS = Counter("egress_sign_ins", "Proxy passwords checked, or not checked any more", ["result"])
+for _result in ("right", "wrong", "too_many"):
+    SIGN_INS.labels(_result)  # from zero: an alert sees no increase where there was nothing before
 FAIL_CLOSED = Counter("egress_fail_closed", "Visits blocked because deciding them failed", ["hook"])
 RECORDS_SHED = Counter("egress_visit_records_shed", "Visit records lost to a full disk")
 SNAPSHOT_PUBLISHED = Gauge(

@@ -37,5 +37,10 @@ def test_refused_snapshots_are_counted_from_zero(kind: str, fresh_worker: Collec
     assert fresh_worker.get_sample_value("egress_snapshot_refused_total", {"kind": kind}) == 0
 
 
+@pytest.mark.parametrize("result", ["right", "wrong", "too_many"])
+def test_sign_ins_are_counted_from_zero(result: str, fresh_worker: CollectorRegistry) -> None:
+    assert fresh_worker.get_sample_value("egress_sign_ins_total", {"result": result}) == 0
+
+
 def test_exemptions_that_were_there_before_a_worker_are_counted(fresh_worker: CollectorRegistry) -> None:
     eventually(lambda: fresh_worker.get_sample_value("egress_exemptions") == 2)
