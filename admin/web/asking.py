@@ -56,7 +56,7 @@ async def ask(http_request: Request, form: FormData) -> Response:
     except InvalidRequestError as error:
         return await _form(http_request, ask, filled_in, error)
     except AlreadyOpenError as error:
-        return go_to(f"/requests/{error.request.id}")
+        return await _asked_already(http_request, error.request)
     return go_to(f"/requests/{sent.id}/sent")
 
 
@@ -137,6 +137,16 @@ async def _form(
         filled_in=filled_in,
         error=error,
     )
+
+
+async def _asked_already(http_request: Request, request: AccessRequest) -> Response:
+    """Lead to the request that is open, or say how to see it where it was sent from another session."""
+    try:
+        await admin_of(http_request).request_for(known(http_request), request.id)
+    except UnknownRequestError:
+        status = status_of(http_request, request)
+        return await page(http_request, "asked_already.html", 409, request=request, status=status)
+    return go_to(f"/requests/{request.id}")
 
 
 async def _request_of(http_request: Request) -> AccessRequest:

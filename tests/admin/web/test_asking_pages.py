@@ -119,6 +119,16 @@ async def test_asking_twice_leads_to_the_request_that_is_open(site: Site) -> Non
     assert answer.headers["location"] == "/requests/1"
 
 
+async def test_asking_again_the_next_day_says_where_the_request_is(site: Site) -> None:
+    await site.sent_request()
+    site.clock.at += timedelta(days=1)
+    client = await site.asking()
+    answer = await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    assert answer.status_code == 409
+    assert "You have asked already" in answer.text and "/sign-in?next=/requests/1" in answer.text
+    assert "Waiting for your department head" in answer.text
+
+
 async def test_colleague_is_told_that_someone_has_asked(site: Site) -> None:
     await site.sent_request()
     colleague = await site.asking(people.HEAD, code="H7M-4QP")

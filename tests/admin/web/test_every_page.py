@@ -173,6 +173,10 @@ async def test_pages_that_refuse_are_clean(site: Site, look: Look) -> None:
     asker = await site.asking(code="H7M-4QP")
     await site.client().get("/ask", params={"token": token})
     await look.answered("used-link", await asker.get("/ask", params={"token": token}))
+    await site.sent_request(code="J7M-4QP", host="two.example")
+    elsewhere = await site.asking(code="N7M-4QP", host="two.example")
+    asked = await post(elsewhere, "/ask/N7M-4QP", reason="Again", duration="week", for_whom="person")
+    await look.answered("asked-already", asked)
     site.clock.at += timedelta(minutes=16)
     await look.answered("not-at-the-device", await asker.get("/stopped"))
 
