@@ -90,6 +90,13 @@ def test_a_policy_that_root_publishes_is_in_force_at_once(machine: Machine) -> N
         publish(machine, DOCUMENT)
 
 
+def test_lists_that_admins_user_fetches_are_in_force_in_the_proxy(machine: Machine) -> None:
+    machine.must("tee", "/tmp/list.txt", stdin="newly-listed.example\n")
+    fetch = commands_of("5. The lists")[0].replace("ut1=PATH_OR_URL", "ours:gambling=/tmp/list.txt")
+    machine.must("sh", "-eu", "-c", fetch)
+    eventually(lambda: "This site is blocked" in browse(machine, "http://newly-listed.example/"))
+
+
 def test_the_proxy_goes_on_while_admin_is_down(machine: Machine) -> None:
     machine.must("systemctl", "stop", "towngate-admin")
     try:
