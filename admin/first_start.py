@@ -58,8 +58,13 @@ async def start_demo(state: StateFolder) -> dict[str, str]:
     state.create()
     passwords = {person: _password() for person in DEMO_PEOPLE}
     write_atomically(kept, json.dumps(passwords).encode(), mode=0o600)
-    await first_start(state, _DEMO_POLICY.read_text(), passwords)
+    await first_start(state, demo_policy(), passwords)
     return passwords
+
+
+def demo_policy() -> str:
+    """Return the demo town's policy document."""
+    return _DEMO_POLICY.read_text()
 
 
 def _password() -> str:
