@@ -181,6 +181,22 @@ async def test_the_admin_site_is_served_under_the_certificate_it_is_given(tmp_pa
     assert code == 0 and "__Host-" in answer
 
 
+async def test_a_certificate_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("no certificate")
+    (tmp_path / "key.pem").write_text("no key")
+    ports = free_ports(3)
+    addresses = [
+        word
+        for name, port in zip(("--proxy", "--admin", "--metrics"), ports, strict=True)
+        for word in (name, f"127.0.0.1:{port}")
+    ]
+    tls = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    code, _, errors = await _run(tmp_path / "state", "--demo", *addresses, *tls)
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "cert.pem" in line and "must be PEM" in line
+
+
 async def test_a_state_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, errors = await _run(tmp_path / "file" / "state", "--demo")

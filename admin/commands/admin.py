@@ -18,7 +18,7 @@ from admin.database import DatabaseError
 from admin.key_file import KeyFileError
 from admin.publisher import NoPolicyError
 from admin.state_folder import Side, StateFolder, StateFolderError
-from admin.supervisor import Address
+from admin.supervisor import Address, StartError
 from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
 from policy.log_lines import configure_logging
@@ -49,7 +49,7 @@ def admin(
     listening = _socket(address, socket_fd)
     try:
         asyncio.run(_serve(StateFolder(state.resolve()), site, listening, ready_fd, lifeline_fd))
-    except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError) as error:
+    except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError, StartError) as error:
         # Under a supervisor, it is the supervisor that says it.
         if ready_fd is not None:
             os.write(ready_fd, " ".join(f"{error}\n".splitlines()).encode() + b"\n")
@@ -89,6 +89,14 @@ async def _serve(
             ssl_certfile=site.tls_cert,
             ssl_keyfile=site.tls_key,
         )
+        try:
+            config.load()
+        except OSError as error:
+            # An ssl.SSLError too: PEM that is none, a key of another certificate.
+            raise StartError(
+                f"{site.tls_cert}, {site.tls_key}: {error.strerror or error}; the admin site's certificate "
+                "and key must be PEM, belong together and be readable for its user"
+            ) from error
         server = _Server(config, ready_fd)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

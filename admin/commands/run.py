@@ -78,7 +78,7 @@ def run(
             asyncio.run(first_start.first_start(folder, document, first_password))
         else:
             first_start.make_ready(folder)
-        asyncio.run(Supervisor(parts).run(lambda: _announce(parts, site.url)))
+        asyncio.run(Supervisor(parts).run(lambda: _announce_town(parts, site.url)))
     except (StateFolderError, KeyFileError, DatabaseError, StartError) as error:
         raise CommandError(str(error)) from error
 
@@ -141,6 +141,14 @@ def _announce(parts: Parts, url: str) -> None:
     _console.print(f"state    {parts.state.root}")
     _console.print("ready")
     sys.stdout.flush()
+
+
+def _announce_town(parts: Parts, url: str) -> None:
+    _console.print(
+        f"policy   {parts.state.policy_document}  (in force as soon as it is saved and without problems)"
+    )
+    _console.print(f"roll out {parts.state.ca / 'town-ca.pem'}  (workstations trust pages under it)")
+    _announce(parts, url)
 
 
 def _announce_demo(parts: Parts, passwords: dict[str, str], web_ca: Path) -> None:
