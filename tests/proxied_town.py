@@ -47,6 +47,7 @@ class ProxiedTown:
         trusts = (published.state.ca / "town-ca.pem", web.ca_certificate)
         self.client = ProxyClient(proxy.port, trusts)
         self._began_at = datetime.now(UTC)
+        self._spooled_before: dict[Path, int] = {}
         self._policy_is_changed = False
         self._categories_are_changed = False
 
@@ -59,6 +60,7 @@ class ProxiedTown:
             self.publish_categories(CATEGORIES)
             self._categories_are_changed = False
         self._began_at = datetime.now(UTC)
+        self._spooled_before = self.published.spool_sizes()
 
     def publish_policy(
         self,
@@ -101,7 +103,8 @@ class ProxiedTown:
         return self.visits(1)[0]
 
     def _visits(self) -> list[VisitRecord]:
-        return [visit for visit in self.published.spooled() if visit.started_at >= self._began_at]
+        visits = self.published.spooled(self._spooled_before)
+        return [visit for visit in visits if visit.started_at >= self._began_at]
 
     def metric(self, name: str, **labels: str) -> float:
         """Return what Prometheus would be told."""

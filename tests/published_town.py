@@ -85,10 +85,17 @@ class PublishedTown:
             entries.close()
             return snapshot.version
 
-    def spooled(self) -> list[VisitRecord]:
-        """Return every visit record on disk, in the order written."""
+    def spooled(self, since: Mapping[Path, int] | None = None) -> list[VisitRecord]:
+        """Return every visit record on disk, in the order written; only those `since` some sizes."""
         return [
             VisitRecord.from_line(line)
-            for segment in sorted(self.state.spool.glob("*.visits"))
-            for line in segment.read_bytes().splitlines()
+            for segment in self._segments()
+            for line in segment.read_bytes()[(since or {}).get(segment, 0) :].splitlines()
         ]
+
+    def spool_sizes(self) -> dict[Path, int]:
+        """Return how long each segment of the spool is now."""
+        return {segment: segment.stat().st_size for segment in self._segments()}
+
+    def _segments(self) -> list[Path]:
+        return sorted(self.state.spool.glob("*.visits"))

@@ -41,8 +41,12 @@ def shared_town(
 ) -> Iterator[ProxiedTown]:
     folder = tmp_path_factory.mktemp("town")
     published = PublishedTown(folder / "state", document=TOWN)
-    metrics = str(published.state.metrics)
-    with running_worker(published.state.root, hosts_file, PROMETHEUS_MULTIPROC_DIR=metrics) as proxy:
+    with running_worker(
+        published.state.root,
+        hosts_file,
+        program=("-m", "tests.quick_worker"),
+        PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
+    ) as proxy:
         yield ProxiedTown(web, published, proxy)
     assert "Traceback" not in proxy.logged()
 

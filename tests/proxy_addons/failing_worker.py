@@ -1,4 +1,4 @@
-"""A worker, run as a script, in which deciding fails on demand.
+"""A worker, run with `python -m`, in which deciding fails on demand.
 
 The file that FAULT names says where: the name of an enforcing hook, "policy" for the decision
 itself, "everything" for that and what a refusal is recorded with; empty for nowhere.

@@ -63,7 +63,7 @@ def failing_town(
     with running_worker(
         published.state.root,
         hosts_file,
-        program=(failing_worker.__file__,),
+        program=("-m", failing_worker.__name__),
         FAULT=str(fault),
         PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
     ) as proxy:
