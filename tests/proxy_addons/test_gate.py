@@ -1,0 +1,32 @@
+"""What the gate knows of a connection is forgotten with the connection."""
+
+import functools
+import gc
+import weakref
+from datetime import UTC, datetime
+
+from mitmproxy.test.tflow import tclient_conn
+
+from categories.taxonomy import taxonomy
+from policy.decision import Cause, Decision, Lane, Verdict
+from policy.visit import Visit
+from proxy_addons.gate import Connect, Gate, close_connection
+from proxy_addons.judge import Judgement
+from proxy_addons.visit_log import OpenVisit
+from tests.people import CLERK_AT_WORK
+
+
+def test_ended_connection_is_not_kept_in_memory() -> None:
+    gate = Gate(taxonomy())
+    client = tclient_conn()
+    known = gate.connection_of(client)
+    visit = Visit(CLERK_AT_WORK, "https", "library.example", 443, None, datetime.now(UTC))
+    judgement = Judgement(visit, Decision(Verdict.ALLOW, Cause.DEFAULT), 1, "policy", "categories")
+    known.connect = Connect(OpenVisit(judgement, Lane.TUNNEL, functools.partial(close_connection, client.id)))
+    gone = weakref.ref(client)
+    assert gate.connection_of(client) is known
+
+    del client
+    gc.collect()
+
+    assert gone() is None
