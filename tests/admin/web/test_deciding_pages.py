@@ -90,9 +90,9 @@ async def test_head_of_parks_cannot_decide_on_a_request_from_finance(site: Site)
 
 
 async def test_browser_that_only_asked_decides_nothing(site: Site) -> None:
-    client = await site.asking(people.HEAD)
+    client = await site.asking(people.HEAD, code="H7M-4QP")
     await site.sent_request()
-    answer = await post(client, "/decide/1", "/ask/K7M-4QP", answer="deny", reason="Use another site")
+    answer = await post(client, "/decide/1", "/ask/H7M-4QP", answer="deny", reason="Use another site")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
     assert "Waiting for" in (await (await site.signed_in(people.CLERK)).get("/requests/1")).text
@@ -171,7 +171,7 @@ async def test_security_risk_is_shown_as_one(site: Site) -> None:
 
 
 async def test_second_approver_is_named_and_asked_after_the_first(site: Site) -> None:
-    await site.sent_request(approval=("department_head", "it_security"))
+    await site.sent_request(rule=None, approval=("department_head", "it_security"))
     head = await site.signed_in(people.HEAD)
     assert "Then IT security decides" in (await head.get("/decide/1")).text
     expires_at = (site.clock.at + timedelta(days=7)).isoformat()

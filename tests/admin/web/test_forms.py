@@ -198,7 +198,7 @@ async def test_start_leads_everyone_to_what_they_came_for(site: Site) -> None:
     await site.sent_request()
     for client, path in (
         (site.client(), "/sign-in"),
-        (await site.asking(), "/requests"),
+        (await site.asking(code="H7M-4QP"), "/requests"),
         (await site.signed_in(people.HEAD), "/decide"),
         (await site.signed_in(people.PARKS_HEAD), "/requests"),
         (await site.signed_in(people.IT), "/today"),
