@@ -24,7 +24,7 @@ from admin.state_folder import StateFolder
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 4.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
