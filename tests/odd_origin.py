@@ -90,7 +90,7 @@ class OddOrigin:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as reader:
-            while head := b"".join(iter(reader.readline, b"\r\n")):
+            while head := _read_head(reader):
                 self.heads.append(head)
                 path = head.split()[1].decode().partition("?")[0]
                 fields = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:])
@@ -116,6 +116,16 @@ def _drip(connection: socket.socket) -> None:
     while True:
         connection.sendall(bytes(100))
         time.sleep(0.01)
+
+
+def _read_head(reader: io.BufferedReader) -> bytes:
+    """Read up to the empty line; nothing when the client has left before it."""
+    lines = []
+    while (line := reader.readline()) != b"\r\n":
+        if not line:
+            return b""
+        lines.append(line)
+    return b"".join(lines)
 
 
 def _read_body(reader: io.BufferedReader, fields: dict[bytes, bytes]) -> None:

@@ -1,9 +1,17 @@
 """Changes of mitmproxy, beside those that test_bodies and test_bad_input hold (bodies, pages, heads)."""
 
+import asyncio
+import socket
 from importlib import metadata
 
 import pytest
-from mitmproxy import http
+from mitmproxy import http, options
+from mitmproxy.connection import ConnectionState
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.events import ConnectionClosed, Event
+from mitmproxy.proxy.layer import CommandGenerator, Layer
+from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.proxy.server import SimpleConnectionHandler
 
 from proxy_addons import mitmproxy_changes
 from tests.odd_origin import OddOrigin
@@ -62,3 +70,38 @@ def test_answer_without_a_length_ends_with_its_connection(town: ProxiedTown) -> 
     answer = ProxyClient(town.proxy.port).get("http://odd.example/no-length")
 
     assert (answer.status, answer.body) == (200, b"until the end")
+
+
+class RememberingLayer(Layer):
+    """Keeps the events it is told of."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.seen: list[Event] = []
+
+    def _handle_event(self, event: Event) -> CommandGenerator[None]:
+        self.seen.append(event)
+        yield from ()
+
+
+async def test_connection_cancelled_while_it_waits_for_its_turn_is_closed() -> None:
+    mitmproxy_changes.apply(lambda *_: None)
+    theirs, ours = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    mode = ProxyMode.parse("regular")
+    handler = SimpleConnectionHandler(reader, writer, options.Options(), mode, {})
+    told = handler.layer = RememberingLayer(handler.layer.context)
+    async with handler._server_event_lock:
+        reading = asyncio.create_task(handler.handle_connection(handler.client))
+        theirs.sendall(b"x")
+        await asyncio.sleep(0.05)
+        reading.cancel()
+        await asyncio.sleep(0.05)
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    assert [type(event) for event in told.seen] == [ConnectionClosed]
+    assert handler.client.state is ConnectionState.CLOSED
+    theirs.settimeout(1)
+    assert await asyncio.to_thread(theirs.recv, 1) == b""
+    theirs.close()
