@@ -14,6 +14,7 @@ from admin.visits import VisitRow
 from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
+from policy.correction import Corrections
 from policy.deciding import Step, decide
 from policy.decision import Cause, Decision
 from policy.snapshot import PolicySnapshot
@@ -84,7 +85,8 @@ def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, tuple
         if row.category is None:
             return snapshot, (), ""
         return snapshot, (CategoryMatch(row.category, row.entry or row.host, row.source or ""),), ""
-    return snapshot, lists.lookup(row.host, _seen_path(row)), lists.version
+    matches = lists.lookup(row.host, _seen_path(row))
+    return snapshot, Corrections(snapshot.corrections).apply(row.host, matches), lists.version
 
 
 def _seen_path(row: VisitRow) -> str | None:

@@ -1,7 +1,7 @@
 """The only place where a decision about a visit is made."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -32,15 +32,19 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     """Say what the proxy must do with this visit, and why.
 
     1. the admin site: everyone may ask, wherever it listens
-    2. port: only those the policy lists
-    3. essentials: never blocked
-    4. private addresses: only the town's internal networks
-    5. a client nobody knows
-    6. security risks: a site listed as one is judged as nothing else from here on, only by
-       exemptions with every risk of the site accepted and by rules that name the risk
-    7. exemptions of the person or the department, for the host or a parent of it
-    8. rules, the first that matches wins
-    9. the default; for a security risk it is to block
+    2. device taken off: it reaches nothing else
+    3. port: only those the policy lists
+    4. essentials: never blocked
+    5. private addresses: only the town's internal networks
+    6. a client nobody knows
+    7. lockdown: only what still works goes on
+    8. filter off: whatever gets this far is allowed
+    9. notice: a person accepts it before anything else
+    10. security risks: a site listed as one is judged as nothing else from here on, only by
+        exemptions with every risk of the site accepted and by rules that name the risk
+    11. exemptions of the person or the department, for the host or a parent of it
+    12. rules, the first that matches wins; one that warns allows who has continued
+    13. the default; for a security risk it is to block
 
     Every step is appended to `trace`, the last ones perhaps as not reached.
     Never raises for a valid Visit.
@@ -106,10 +110,14 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[_Answer]:
     """Yield what each step says, in order, up to the default, which always decides."""
     risks = tuple(match for match in visit.matches if match.category in policy.security_categories)
     yield _admin_site(visit, state)
+    yield _device_off(visit, state)
     yield _port(visit, policy)
     yield _essential(visit, policy)
     yield _private_address(visit, policy)
     yield _unknown_client(visit, policy)
+    yield _lockdown(visit, policy, state)
+    yield _filter_off(visit, state)
+    yield _notice(visit, state)
     yield _security_risk(risks)
     yield _exemption(visit, state, risks)
     categories = frozenset([match.category for match in risks or visit.matches])
@@ -129,10 +137,14 @@ def _traced(answers: Iterator[_Answer], policy: Policy, trace: list[Step]) -> It
 
 _STEP_NAMES = (
     "admin site",
+    "device off",
     "port",
     "essential",
     "private address",
     "unknown client",
+    "lockdown",
+    "filter off",
+    "notice",
     "security risk",
     "exemption",
 )
@@ -144,6 +156,13 @@ def _admin_site(visit: Visit, state: State) -> _Answer:
     return None, "not Towngate's own site"
 
 
+def _device_off(visit: Visit, state: State) -> _Answer:
+    off = state.device_off_at(visit.client.address)
+    if off is None:
+        return None, "the device has not been taken off"
+    return Decision(Verdict.BLOCK, Cause.DEVICE_OFF), f"IT took {off.address} off: {off.because}"
+
+
 def _port(visit: Visit, policy: Policy) -> _Answer:
     if visit.port in policy.ports:
         return None, "the port is listed"
@@ -151,9 +170,9 @@ def _port(visit: Visit, policy: Policy) -> _Answer:
 
 
 def _essential(visit: Visit, policy: Policy) -> _Answer:
-    for host in _host_and_parents(visit.host):
-        if host in policy.essentials:
-            return Decision(Verdict.ALLOW, Cause.ESSENTIAL), f"{host} is essential"
+    site = _listed_in(policy.essentials, visit.host)
+    if site is not None:
+        return Decision(Verdict.ALLOW, Cause.ESSENTIAL), f"{site} is essential"
     return None, "not an essential site"
 
 
@@ -177,6 +196,32 @@ def _unknown_client(visit: Visit, policy: Policy) -> _Answer:
                 Decision(Verdict.BLOCK, Cause.UNKNOWN_CLIENT),
                 "its address is neither a device's nor in a department's network",
             )
+
+
+def _lockdown(visit: Visit, policy: Policy, state: State) -> _Answer:
+    lockdown = state.lockdown_for(visit.client.department)
+    if lockdown is None:
+        return None, "no lockdown"
+    site = _listed_in(policy.works_in_lockdown, visit.host)
+    if site is not None:
+        return None, f"{site} still works in a lockdown"
+    of_whom = "everyone" if lockdown.department is None else lockdown.department
+    return Decision(Verdict.BLOCK, Cause.LOCKDOWN), f"a lockdown of {of_whom}: {lockdown.because}"
+
+
+def _filter_off(visit: Visit, state: State) -> _Answer:
+    off = state.filter_off
+    if off is None or not off.holds_at(visit.at):
+        return None, "the filter is on"
+    decision = Decision(Verdict.ALLOW, Cause.FILTER_OFF, match=_first(visit.matches))
+    return decision, f"IT switched the filter off until {off.until:%Y-%m-%d %H:%M} UTC: {off.because}"
+
+
+def _notice(visit: Visit, state: State) -> _Answer:
+    person = visit.client.person
+    if person is None or not state.must_accept_notice(person, visit.at):
+        return None, "no notice to accept first"
+    return Decision(Verdict.BLOCK, Cause.NOTICE), "the person has not accepted the town's notice"
 
 
 def _security_risk(risks: tuple[CategoryMatch, ...]) -> _Answer:
@@ -231,15 +276,23 @@ def _rule(
         return None, f"it holds only in {rule.when}"
     named = (m for m in risks or visit.matches if not rule.categories or m.category in rule.categories)
     match = next(named, None)
+    verdict, does = _acting(rule.action, visit)
     decision = Decision(
-        rule.action,
+        verdict,
         Cause.RULE,
         rule=rule.id,
         match=match,
         because=rule.because,
         approval=asking_roles(Cause.RULE, rule.id, policy),
     )
-    return decision, f"{_listed(match)}: {rule.action.value}" if match else f"any site: {rule.action.value}"
+    return decision, f"{_listed(match) if match else 'any site'}: {does}"
+
+
+def _acting(action: Verdict, visit: Visit) -> tuple[Verdict, str]:
+    """Return what an action comes to for this visit, with words for it."""
+    if action is Verdict.WARN and visit.has_continued:
+        return Verdict.ALLOW, "warned of lately, and continued"
+    return action, action.value
 
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> _Answer:
@@ -247,14 +300,17 @@ def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> 
         roles = asking_roles(Cause.SECURITY_RISK, None, policy)
         decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=roles)
         return decision, "no rule names this security risk: block"
-    decision = Decision(policy.default, Cause.DEFAULT, match=_first(visit.matches))
-    return decision, f"no rule matched: {policy.default.value}"
+    verdict, does = _acting(policy.default, visit)
+    return Decision(verdict, Cause.DEFAULT, match=_first(visit.matches)), f"no rule matched: {does}"
 
 
-def _host_and_parents(host: str) -> Iterable[str]:
-    while host:
-        yield host
+def _listed_in(sites: frozenset[str], host: str) -> str | None:
+    """Return the host or the nearest of its parents that is among the sites, None if none is."""
+    while sites and host:
+        if host in sites:
+            return host
         host = host.partition(".")[2]
+    return None
 
 
 def _first(matches: tuple[CategoryMatch, ...]) -> CategoryMatch | None:

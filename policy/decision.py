@@ -10,6 +10,8 @@ class Verdict(StrEnum):
     """Whether the visit may go on."""
 
     ALLOW = "allow"
+    WARN = "warn"
+    """Not yet: a page asks first, and who continues there may go on for a while."""
     BLOCK = "block"
 
 
@@ -31,10 +33,18 @@ class Cause(StrEnum):
 
     ADMIN_SITE = "admin_site"
     """Towngate's own site; visits to it are not recorded."""
+    DEVICE_OFF = "device_off"
+    """IT took the device off the web."""
     ESSENTIAL = "essential"
     UNKNOWN_CLIENT = "unknown_client"
     PORT = "port"
     PRIVATE_ADDRESS = "private_address"
+    LOCKDOWN = "lockdown"
+    """IT limited the web, for everyone or a department."""
+    FILTER_OFF = "filter_off"
+    """IT switched the filter off for a while."""
+    NOTICE = "notice"
+    """The person has not accepted the town's notice yet."""
     SECURITY_RISK = "security_risk"
     EXEMPTION = "exemption"
     RULE = "rule"
@@ -75,5 +85,8 @@ class Decision:
 
 
 def stricter(first: Decision, second: Decision) -> Decision:
-    """Return the decision that blocks; `first` when both or neither do."""
-    return second if first.is_allowed and not second.is_allowed else first
+    """Return the decision whose verdict is the stricter one; `first` when both are the same."""
+    return max(first, second, key=lambda decision: _STRICTNESS[decision.verdict])
+
+
+_STRICTNESS = {Verdict.ALLOW: 0, Verdict.WARN: 1, Verdict.BLOCK: 2}

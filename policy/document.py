@@ -12,6 +12,7 @@ from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_rules
 from policy.document_sections import (
     read_departments,
     read_devices,
+    read_notice,
     read_people,
     read_roles,
     read_schedules,
@@ -20,16 +21,16 @@ from policy.document_sections import (
 from policy.document_value import Findings, Value
 from policy.identity import Identities
 from policy.problem import PolicyError, Problem
-from policy.town_policy import Policy, UnknownAction
+from policy.town_policy import AfterApproval, Policy, UnknownAction
 from policy.visit import Client, Visit
 from policy.web_address import parse_web_address
 from policy.yaml_tree import Mapping, compose
 
 _SECTIONS = (
-    *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials"),
-    *("ports", "internal_networks", "rules", "default", "tests"),
+    *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
+    *("ports", "internal_networks", "notice", "rules", "default", "after_approval", "tests"),
 )
-_LATER_SECTIONS = dict.fromkeys(("limits", "after_approval", "never_inspect"), LATER)
+_LATER_SECTIONS = dict.fromkeys(("limits", "never_inspect"), LATER)
 _WEB_PORTS = frozenset({80, 443})
 
 
@@ -87,6 +88,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
     default = sections["default"].fields(required=("action",))["action"]
+    lockdown = sections["lockdown"].fields(required=("still_works",))
     return Policy(
         version=version,
         town=read_town(sections["town"]),
@@ -95,17 +97,21 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         devices=read_devices(sections["devices"], people, departments),
         roles=roles,
         schedules=read_schedules(schedules),
-        essentials=_essentials(sections["essentials"]),
+        essentials=_sites(sections["essentials"]),
+        works_in_lockdown=_sites(lockdown["still_works"]),
         ports=frozenset(sections["ports"].parsed_items(notation.port)) or _WEB_PORTS,
         internal_networks=tuple(sections["internal_networks"].parsed_items(notation.network)),
         unknown=unknown.member(UnknownAction, "an action") or UnknownAction.BLOCK,
         security_categories=taxonomy.members("security_risk"),
         rules=read_rules(sections["rules"], vocabulary),
         default=default.member(Verdict, "an action", LATER_ACTIONS) or Verdict.ALLOW,
+        after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
+        or AfterApproval.OPEN,
+        notice=read_notice(sections["notice"]),
     )
 
 
-def _essentials(value: Value) -> frozenset[str]:
+def _sites(value: Value) -> frozenset[str]:
     hosts = set()
     for item in value.items():
         host = item.parsed(notation.site)

@@ -10,7 +10,7 @@ from policy.town_policy import Approver, Rule
 
 # Words of later versions, so that whoever copies them from a newer document is told so.
 LATER = "is not supported by this version"
-LATER_ACTIONS = dict.fromkeys(("view_only", "warn", "inspect", "ask"), LATER)
+LATER_ACTIONS = dict.fromkeys(("view_only", "inspect", "ask"), LATER)
 _LATER_CONDITIONS = dict.fromkeys(("inspect", "file_types", "larger_than", "quota"), LATER)
 
 
@@ -78,8 +78,8 @@ def _categories(group: Value, categories: Value, taxonomy: Taxonomy) -> frozense
 
 def _approval(value: Value, action: Verdict | None) -> tuple[Approver, ...]:
     approvers = value.each_of([role.value for role in Approver], "an approver")
-    if value.is_given and action is Verdict.ALLOW:
-        value.report("the rule allows; there is nothing to approve")
+    if value.is_given and action in (Verdict.ALLOW, Verdict.WARN):
+        value.report(f"the rule {action.value}s; there is nothing to approve")
     return tuple(Approver(role) for role in approvers)
 
 
@@ -89,7 +89,7 @@ def _review(written: list[tuple[Rule, Value]], risks: frozenset[str]) -> None:
         if earlier is not None:
             value.warn(f"rule {rule.id!r} is never reached: {earlier.id!r} matches whatever it would")
         named_risks = sorted(rule.categories & risks)
-        if rule.action is Verdict.ALLOW and named_risks:
+        if rule.action is not Verdict.BLOCK and named_risks:
             value.warn(f"rule {rule.id!r} opens a security risk: {', '.join(named_risks)}")
         if rule.approval and Approver.IT_SECURITY not in rule.approval and named_risks:
             value.warn(

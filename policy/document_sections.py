@@ -1,5 +1,6 @@
 """The sections of a policy document that say who and when: town, people, devices, schedules."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import time
 from ipaddress import IPv4Network
@@ -8,7 +9,7 @@ from zoneinfo import available_timezones
 from policy import notation
 from policy.document_value import Value
 from policy.schedule import Schedule
-from policy.town_policy import Department, Device, Network, Person, Town
+from policy.town_policy import Department, Device, Network, Notice, Person, Town
 
 type Entries = Mapping[str, Value]
 """A section's values by their ids; its keys are what other sections may name."""
@@ -140,3 +141,19 @@ def read_schedules(entries: Entries) -> dict[str, Schedule]:
             fields["to"].report('the window ends as it begins; a whole day is from "00:00" to "24:00"')
         schedules[id_] = Schedule(days, starts_at, ends_at)
     return schedules
+
+
+def read_notice(value: Value) -> Notice | None:
+    """Read `notice`; None where it is left out, and nobody is asked to accept one."""
+    if not value.is_given:
+        return None
+    fields = value.fields(required=("title", "text"), optional=("law", "required_from"))
+    title, law = fields["title"].text(), fields["law"].text()
+    text = fields["text"].paragraphs()
+    return Notice(
+        version=hashlib.sha256("\0".join((title, law, text)).encode()).hexdigest()[:12],
+        title=title,
+        text=text,
+        law=law,
+        required_from=fields["required_from"].parsed(notation.date_of),
+    )

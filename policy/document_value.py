@@ -16,6 +16,7 @@ from policy.yaml_tree import Mapping, Node, Scalar, Sequence
 ID_FORM = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_TEXT_LENGTH = 500
+_MAX_PARAGRAPHS_LENGTH = 50_000
 # Looking for the nearest of thousands of words takes milliseconds, and a document may hold thousands
 # of wrong ones.
 _MAX_NEAREST = 100
@@ -150,6 +151,15 @@ class Value:
         elif not folded.isprintable():
             self.report(f"{_shown(folded)} holds characters that cannot be seen")
         return folded
+
+    def paragraphs(self) -> str:
+        """Read a text of several lines: line ends as "\\n", spaces at them left out."""
+        text = "\n".join(line.rstrip() for line in self._scalar_text().splitlines()).strip()
+        if len(text) > _MAX_PARAGRAPHS_LENGTH:
+            self.report(f"{len(text):,} characters; at most {_MAX_PARAGRAPHS_LENGTH:,} are shown")
+        elif not text.replace("\n", "").isprintable():
+            self.report("holds characters that cannot be seen")
+        return text
 
     def new_id(self) -> str:
         """Read an id of the town's own choice."""

@@ -6,7 +6,7 @@ Every function raises ValueError with a sentence for the person who wrote the te
 import difflib
 import re
 import zoneinfo
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from ipaddress import ip_address, ip_network
 
 from categories.host_name import canonical_host, is_address, registrable_domain
@@ -69,6 +69,14 @@ def moment(text: str, zone: zoneinfo.ZoneInfo) -> datetime:
     if at.astimezone(zone).replace(tzinfo=None) != wall.replace(tzinfo=None):
         raise ValueError(f"{text!r} does not exist in {zone.key}: the clock skips it that day")
     return at
+
+
+def date_of(text: str) -> date:
+    """Read "2026-12-01"."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError as error:
+        raise ValueError(f'{text!r} is not a date; write it like "2026-12-01"') from error
 
 
 def address(text: str) -> str:

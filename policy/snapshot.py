@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from policy.state import Exemption, State
+from policy.correction import Correction
+from policy.state import DeviceOff, Exemption, FilterOff, Lockdown, State
 from policy.town_policy import Policy
 from policy.web_address import parse_web_address
 
-_MAGIC = b"towngate-policy-2"
+_MAGIC = b"towngate-policy-3"
 
 
 class SnapshotError(Exception):
@@ -25,7 +26,8 @@ class SnapshotError(Exception):
 class PolicySnapshot:
     """`sequence` counts publications; `admin_url` is where people ask ("https://host:port").
 
-    `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords.
+    `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords. `receipts` has who
+    accepted the policy's notice (None), or put it off until a time.
     """
 
     sequence: int
@@ -34,11 +36,23 @@ class PolicySnapshot:
     admin_url: str
     exemptions: tuple[Exemption, ...] = ()
     proxy_passwords: Mapping[str, str] = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
+    lockdowns: tuple[Lockdown, ...] = ()
+    devices_off: tuple[DeviceOff, ...] = ()
+    filter_off: FilterOff | None = None
+    receipts: Mapping[str, AwareDatetime | None] = field(default_factory=dict)
 
     def state(self) -> State:
         """Return what deciding needs beside the policy."""
         site = parse_web_address(self.admin_url)
-        return State(self.exemptions, (site.host, site.port))
+        return State(
+            self.exemptions,
+            (site.host, site.port),
+            lockdowns=self.lockdowns,
+            devices_off=self.devices_off,
+            filter_off=self.filter_off,
+            receipts=self.receipts if self.policy.notice is not None else None,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the snapshot as the bytes of a file."""

@@ -1,6 +1,6 @@
-"""What deciding needs beside the policy: the exemptions in force, and where the admin site is."""
+"""What deciding needs beside the policy: what people have decided that is in force now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,16 +29,75 @@ class Exemption:
         return self.granted_at <= at < self.expires_at
 
 
-class State:
-    """Exemptions, indexed by host, and the admin site's (host, port); immutable once built."""
+@dataclass(frozen=True, slots=True)
+class Lockdown:
+    """The web is limited to what still works, from `since` until IT ends it.
 
-    __slots__ = ("_by_host", "admin_site", "exemptions")
+    For one department, or for everyone when `department` is None. `because` is IT's own sentence,
+    which people read; `next_news_at` is when they will hear more, None when nobody said.
+    """
+
+    because: str
+    since: AwareDatetime
+    department: str | None = None
+    next_news_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOff:
+    """IT took the device at this IP address off the web."""
+
+    address: str
+    because: str
+    since: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOff:
+    """IT switched the filter off for everyone while since <= at < until (aware UTC)."""
+
+    because: str
+    since: AwareDatetime
+    until: AwareDatetime
+
+    def holds_at(self, at: datetime) -> bool:
+        """Whether it is in force at `at` (aware UTC)."""
+        return self.since <= at < self.until
+
+
+class State:
+    """What is in force beside the policy, ready for look-up; immutable once built.
+
+    `admin_site` is Towngate's own (host, port). `receipts` has the people who accepted the notice in
+    force (None), or may still put it off until a time; it is None itself where nobody is asked.
+    """
+
+    __slots__ = (
+        "_by_host",
+        "_devices_off",
+        "admin_site",
+        "exemptions",
+        "filter_off",
+        "lockdowns",
+        "receipts",
+    )
 
     def __init__(
-        self, exemptions: Iterable[Exemption] = (), admin_site: tuple[str, int] | None = None
+        self,
+        exemptions: Iterable[Exemption] = (),
+        admin_site: tuple[str, int] | None = None,
+        *,
+        lockdowns: Iterable[Lockdown] = (),
+        devices_off: Iterable[DeviceOff] = (),
+        filter_off: FilterOff | None = None,
+        receipts: Mapping[str, datetime | None] | None = None,
     ) -> None:
         self.exemptions = tuple(exemptions)
         self.admin_site = admin_site
+        self.lockdowns = tuple(lockdowns)
+        self.filter_off = filter_off
+        self.receipts = receipts
+        self._devices_off = {device.address: device for device in devices_off}
         self._by_host: dict[str, list[Exemption]] = {}
         for exemption in self.exemptions:
             self._by_host.setdefault(exemption.host, []).append(exemption)
@@ -51,7 +110,28 @@ class State:
             yield from self._by_host.get(host, ())
             host = host.partition(".")[2]
 
+    def lockdown_for(self, department: str | None) -> Lockdown | None:
+        """Return the lockdown that a client of this department is under: everyone's before its own."""
+        found = [lockdown for lockdown in self.lockdowns if lockdown.department in (None, department)]
+        return min(found, key=lambda lockdown: lockdown.department is not None, default=None)
+
+    def device_off_at(self, address: str) -> DeviceOff | None:
+        """Return why the device at this IP address is off the web, None when it is not."""
+        return self._devices_off.get(address)
+
+    def must_accept_notice(self, person: str, at: datetime) -> bool:
+        """Whether the person has to accept the notice in force before going on."""
+        if self.receipts is None:
+            return False
+        if person not in self.receipts:
+            return True
+        put_off_until = self.receipts[person]
+        return put_off_until is not None and at >= put_off_until
+
     def next_edge_after(self, at: datetime) -> datetime | None:
-        """Return the first instant after `at` when an exemption begins or ends; None if none does."""
-        edges = (edge for e in self.exemptions for edge in (e.granted_at, e.expires_at) if edge > at)
-        return min(edges, default=None)
+        """Return the first instant after `at` when something here begins or ends; None if nothing does."""
+        edges = [edge for e in self.exemptions for edge in (e.granted_at, e.expires_at)]
+        edges += [edge for edge in (self.receipts or {}).values() if edge is not None]
+        if self.filter_off is not None:
+            edges += (self.filter_off.since, self.filter_off.until)
+        return min((edge for edge in edges if edge > at), default=None)

@@ -6,6 +6,7 @@ Everything is immutable. Ids are the keys of the document.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
@@ -29,6 +30,31 @@ class UnknownAction(StrEnum):
     BLOCK = "block"
     SIGN_IN = "sign_in"
     """The browser is asked for the person's proxy password (407)."""
+
+
+class AfterApproval(StrEnum):
+    """When access opens, once the last approver has agreed."""
+
+    OPEN = "open"
+    """At once; IT may stop it."""
+    WAIT_FOR_IT = "wait_for_it"
+    """When IT, working from the help desk's ticket, opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What people accept by name before they use the web: the acceptable-use policy, and what is
+    monitored, where, why and under which law.
+
+    `version` is a digest of all that is read. `text` is plain; an empty line parts its paragraphs.
+    Until `required_from` (the town's date; None: from the start) it may be put off until tomorrow.
+    """
+
+    version: str
+    title: str
+    text: str
+    law: str = ""
+    required_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +117,8 @@ class Rule:
 class Policy:
     """A whole, valid policy. `version` is a digest of the document it was read from.
 
-    `essentials` are host names that are never blocked, subdomains included. `ports` are the only
+    `essentials` are host names that are never blocked, subdomains included; `works_in_lockdown`
+    others that a lockdown leaves to the rules. `ports` are the only
     ones that a client may reach. `internal_networks` are the private addresses that it may.
     `roles` gives the people of each role that is not a department's (it_security,
     town_administrator, help_desk, auditor).
@@ -105,9 +132,12 @@ class Policy:
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     essentials: frozenset[str] = frozenset()
+    works_in_lockdown: frozenset[str] = frozenset()
     ports: frozenset[int] = frozenset({80, 443})
     internal_networks: tuple[Network, ...] = ()
     unknown: UnknownAction = UnknownAction.BLOCK
     security_categories: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
     default: Verdict = Verdict.ALLOW
+    after_approval: AfterApproval = AfterApproval.OPEN
+    notice: Notice | None = None

@@ -34,7 +34,7 @@ class Visit:
     `scheme` is "https" or "http"; `host` a canonical host name or IP literal
     (`categories.host_name`); `path` None where it cannot be seen (a tunnel), without the query
     otherwise. `at` is aware UTC. `matches` are the categories of host and path, most specific
-    entry first.
+    entry first. `has_continued`: the client was warned of this site lately and chose to go on.
     """
 
     client: Client
@@ -44,3 +44,4 @@ class Visit:
     path: str | None
     at: datetime
     matches: tuple[CategoryMatch, ...] = ()
+    has_continued: bool = False

@@ -190,7 +190,9 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911 - 
             match = decision.match
             is_risk = match is not None and match.category in policy.security_categories
             return Variant.SECURITY if is_risk else Variant.POLICY
-        case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION:
+        case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
+            return Variant.POLICY
+        case Cause.DEVICE_OFF | Cause.LOCKDOWN | Cause.NOTICE:
             return Variant.POLICY
         case Cause.UNKNOWN_CLIENT:
             asks = policy.unknown is UnknownAction.SIGN_IN

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from categories.snapshot import CategorySnapshot
+from policy.correction import Corrections
 from policy.deciding import decide, may_dial
 from policy.decision import Decision
 from policy.identity import Identities
@@ -25,7 +26,7 @@ class Judgement:
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide. Immutable."""
 
-    __slots__ = ("_state", "ask_key", "categories", "identities", "policy", "snapshot")
+    __slots__ = ("_corrections", "_state", "ask_key", "categories", "identities", "policy", "snapshot")
 
     def __init__(self, snapshot: PolicySnapshot, categories: CategorySnapshot, ask_key: bytes) -> None:
         self.snapshot = snapshot
@@ -33,11 +34,12 @@ class Judge:
         self.categories = categories
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
+        self._corrections = Corrections(snapshot.corrections)
         self._state = snapshot.state()
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
-        matches = self.categories.lookup(host, path)
+        matches = self._corrections.apply(host, self.categories.lookup(host, path))
         visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches)
         return Judgement(
             visit,

@@ -17,8 +17,9 @@ from admin.commands.policy import published_policy
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy import notation
+from policy.correction import Corrections
 from policy.deciding import Step, decide, zone_of
-from policy.decision import Decision
+from policy.decision import Decision, Verdict
 from policy.document import load_document
 from policy.identity import Identities
 from policy.ip import parse_ip
@@ -30,6 +31,7 @@ from policy.visit import Client, Visit
 from policy.web_address import parse_web_address
 
 _console = Console(highlight=False, soft_wrap=True)
+_VERDICTS = {Verdict.ALLOW: "Allowed", Verdict.WARN: "Warned", Verdict.BLOCK: "Blocked"}
 
 
 @click.command(
@@ -46,7 +48,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     Uses the policy, exemptions and lists in force. Exit code 0 whatever the answer is.
     """
     folder = StateFolder(state)
-    policy, exemptions = _in_force(folder)
+    policy, exemptions, corrections = _in_force(folder)
     try:
         address = parse_web_address(url)
         at = notation.moment(when, zone_of(policy)) if when else datetime.now(UTC)
@@ -54,7 +56,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         raise CommandError(str(error)) from error
     client = _client(who, policy)
     with lists_of(folder) as (lists, name):
-        matches = lists.lookup(address.host, address.path)
+        matches = corrections.apply(address.host, lists.lookup(address.host, address.path))
         lists_version = lists.version
     visit = Visit(client, address.scheme, address.host, address.port, address.path, at, matches)
     steps: list[Step] = []
@@ -65,10 +67,10 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         _print(visit, decision, steps, policy, name)
 
 
-def _in_force(folder: StateFolder) -> tuple[Policy, State]:
+def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
     snapshot = published_policy(folder)
     if snapshot is not None:
-        return snapshot.policy, snapshot.state()
+        return snapshot.policy, snapshot.state(), Corrections(snapshot.corrections)
     try:
         text = folder.policy_document.read_text("utf-8")
         policy = load_document(text, taxonomy()).policy
@@ -84,7 +86,7 @@ def _in_force(folder: StateFolder) -> tuple[Policy, State]:
             f" `towngate policy check {folder.policy_document}`"
         ) from error
     click.echo(f"Nothing was published yet; this is by {folder.policy_document} alone.", err=True)
-    return policy, State()
+    return policy, State(), Corrections()
 
 
 def _client(who: str, policy: Policy) -> Client:
@@ -130,7 +132,7 @@ def _print(visit: Visit, decision: Decision, steps: list[Step], policy: Policy, 
     _console.print()
     cause = decision.cause.value.replace("_", " ")
     by = " ".join(part for part in (cause, decision.rule, decision.exemption) if part)
-    _console.print(Text(f"{'Allowed' if decision.is_allowed else 'Blocked'} by {by}", "bold"))
+    _console.print(Text(f"{_VERDICTS[decision.verdict]} by {by}", "bold"))
     if decision.because:
         _console.print(Text(f"because: {decision.because}"))
     if decision.approval:

@@ -284,7 +284,7 @@ async def test_after_a_restart_a_bad_document_leaves_the_published_policy_in_for
     assert published(state).sequence == 2
 
 
-@pytest.mark.parametrize("before", [None, b"towngate-policy-2 cut"])
+@pytest.mark.parametrize("before", [None, b"towngate-policy-3 cut"])
 async def test_without_any_good_policy_there_is_no_start(
     state: StateFolder, publisher: Publisher, before: bytes | None
 ) -> None:

@@ -13,7 +13,7 @@ from categories.taxonomy import taxonomy
 from policy.deciding import Step, decide, may_dial, next_edge_after
 from policy.decision import Cause, Decision, Verdict, stricter
 from policy.schedule import Schedule
-from policy.state import Exemption, State
+from policy.state import DeviceOff, Exemption, FilterOff, Lockdown, State
 from policy.town_policy import Approver, Policy, Rule, Town, UnknownAction
 from policy.visit import Client, Visit
 from tests.people import CLERK, CLERK_AT_WORK, HEAD, IT, SOMEONE_IN_PARKS, STRANGER
@@ -232,10 +232,14 @@ def trace_of(judged: Visit, state: State | None = None) -> list[Step]:
 def test_trace_shows_each_step_and_rule_with_its_reason() -> None:
     assert trace_of(visit("gambling")) == [
         Step("admin site", False, "not Towngate's own site"),
+        Step("device off", False, "the device has not been taken off"),
         Step("port", False, "the port is listed"),
         Step("essential", False, "not an essential site"),
         Step("private address", False, "a name, not an address"),
         Step("unknown client", False, "the client is known"),
+        Step("lockdown", False, "no lockdown"),
+        Step("filter off", False, "the filter is on"),
+        Step("notice", False, "no notice to accept first"),
         Step("security risk", False, "no known security risk"),
         Step("exemption", False, "no exemption of this person or department for the site"),
         Step("rule phishing", False, "the site is in none of its categories"),
@@ -292,6 +296,24 @@ def test_rule_for_any_site_is_said_not_to_name_a_risk() -> None:
     assert Step("rule open", False, "it does not name the security risk") in trace
 
 
+def test_who_was_warned_and_continued_goes_on() -> None:
+    policy = replace(POLICY, rules=(Rule("streaming", Verdict.WARN, frozenset({"press"})),))
+    warned = decide(visit("press"), policy, State())
+    assert (warned.verdict, warned.rule, warned.is_allowed) == (Verdict.WARN, "streaming", False)
+    went_on = decide(replace(visit("press"), has_continued=True), policy, State())
+    assert (went_on.verdict, went_on.rule) == (Verdict.ALLOW, "streaming")
+
+
+def test_default_may_be_to_warn() -> None:
+    policy = replace(POLICY, default=Verdict.WARN)
+    assert decide(visit(), policy, State()).verdict is Verdict.WARN
+    assert decide(replace(visit(), has_continued=True), policy, State()).is_allowed
+
+
+def test_having_continued_opens_nothing_that_is_blocked() -> None:
+    assert not decide(replace(visit("gambling"), has_continued=True), POLICY, State()).is_allowed
+
+
 # --- addresses ---
 
 
@@ -332,8 +354,11 @@ def test_next_edge_is_that_of_a_schedule_in_use_or_of_an_exemption() -> None:
     assert next_edge_after(TEN, unused, State([later])) == TEN + HOUR
 
 
-def test_stricter_of_two_decisions_is_the_one_that_blocks() -> None:
+def test_stricter_of_two_decisions_is_the_one_that_blocks_then_the_one_that_warns() -> None:
     allow, block = Decision(Verdict.ALLOW, Cause.DEFAULT), Decision(Verdict.BLOCK, Cause.PORT)
+    warn = Decision(Verdict.WARN, Cause.RULE, rule="streaming")
+    assert stricter(allow, warn) is stricter(warn, allow) is warn
+    assert stricter(block, warn) is stricter(warn, block) is block
     also = replace(block, cause=Cause.RULE)
     assert stricter(allow, block) is block
     assert stricter(block, allow) is block
@@ -373,6 +398,7 @@ visits = st.builds(
     path=st.none() | st.just("/a"),
     at=moments,
     matches=st.lists(st.sampled_from(CATEGORIES), max_size=3, unique=True).map(lambda names: listed(*names)),
+    has_continued=st.booleans(),
 )
 rules = st.builds(
     Rule,
@@ -404,7 +430,15 @@ exemptions = st.builds(
     st.none() | ids,
     st.frozensets(st.sampled_from(CATEGORIES), max_size=3),
 )
-states = st.builds(State, st.lists(exemptions, max_size=4), st.none() | st.just(("site.example", 8000)))
+states = st.builds(
+    State,
+    st.lists(exemptions, max_size=4),
+    st.none() | st.just(("site.example", 8000)),
+    lockdowns=st.lists(st.builds(Lockdown, st.just("A fault."), moments, st.none() | ids), max_size=2),
+    devices_off=st.lists(st.builds(DeviceOff, st.just("127.0.0.1"), st.just("Ill."), moments), max_size=1),
+    filter_off=st.none() | st.builds(lambda at: FilterOff("The lists are bad.", at, at + 10 * HOUR), moments),
+    receipts=st.none() | st.dictionaries(ids, st.none() | moments, max_size=3),
+)
 
 
 @given(visits, policies, states)
@@ -415,7 +449,7 @@ def test_every_visit_gets_a_decision_with_its_reason(judged: Visit, policy: Poli
     assert (decision.cause is Cause.RULE) == (decision.rule is not None)
     assert (decision.cause is Cause.EXEMPTION) == (decision.exemption is not None)
     assert [step.is_hit for step in trace].count(True) == 1
-    assert len(trace) == 8 + len(policy.rules)
+    assert len(trace) == 12 + len(policy.rules)
 
 
 @given(visits, policies, states)
@@ -424,7 +458,7 @@ def test_a_security_risk_is_opened_by_nothing_that_does_not_name_it(
 ) -> None:
     risks = {match.category for match in judged.matches} & policy.security_categories
     decision = decide(judged, policy, state)
-    if not risks or not decision.is_allowed or decision.cause is Cause.ESSENTIAL:
+    if not risks or not decision.is_allowed or decision.cause in (Cause.ESSENTIAL, Cause.FILTER_OFF):
         return
     if decision.cause is Cause.EXEMPTION:
         assert any(risks <= e.accepted_risks and e.holds_at(judged.at) for e in state.exemptions)

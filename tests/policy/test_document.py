@@ -249,7 +249,12 @@ def test_two_rules_of_one_line_and_id_are_told_apart() -> None:
         (TOWN + "? [a]\n: b", "line 2: a key must be a plain word"),
         (TOWN + "~: b", "line 2: a key must be a plain word"),
         (TOWN + "limits: []", f"line 2: limits: 'limits' {NOT_IN_THIS_VERSION}"),
-        (TOWN + "after_approval: open", f"line 2: after_approval: 'after_approval' {NOT_IN_THIS_VERSION}"),
+        (
+            TOWN + "after_approval: opne",
+            "line 2: after_approval: 'opne' is not a way to open access (nearest: 'open')",
+        ),
+        (TOWN + "lockdown: {}", "line 2: lockdown: 'still_works' is missing"),
+        (TOWN + "lockdown: [a]", "line 2: lockdown: keys and values are needed here"),
         (TOWN + "never_inspect: []", f"line 2: never_inspect: 'never_inspect' {NOT_IN_THIS_VERSION}"),
         (TOWN + "unknown: {}", "line 2: unknown: 'action' is missing"),
         (TOWN + "rules: {a: b}", "line 2: rules: a list is needed here: [one, another]"),
@@ -374,7 +379,7 @@ def test_problem_of_a_department(department: str, problem: str) -> None:
             "unknown: {action: signin}",
             "unknown.action: 'signin' is not an action (nearest: 'sign_in')",
         ),
-        ("default: {action: warn}", f"default.action: 'warn' {NOT_IN_THIS_VERSION}"),
+        ("default: {action: ask}", f"default.action: 'ask' {NOT_IN_THIS_VERSION}"),
         (
             'essentials: ["*.town.example"]',
             "essentials[0]: '*.town.example': subdomains are included; write 'town.example'",
@@ -408,7 +413,10 @@ def test_problem_of_another_section(section: str, problem: str) -> None:
         ("id: a", ": 'action' is missing"),
         ("id: a b, action: block", f".id: 'a b' {NOT_AN_ID}"),
         ("id: a, action: view_only", f".action: 'view_only' {NOT_IN_THIS_VERSION}"),
-        ("id: a, action: warn", f".action: 'warn' {NOT_IN_THIS_VERSION}"),
+        (
+            "id: a, action: warn, approval: [it_security]",
+            ".approval: the rule warns; there is nothing to approve",
+        ),
         ("id: a, action: block, inspect: urls", f".inspect: 'inspect' {NOT_IN_THIS_VERSION}"),
         ("id: a, action: block, file_types: []", f".file_types: 'file_types' {NOT_IN_THIS_VERSION}"),
         (
@@ -472,7 +480,7 @@ def test_problem_of_a_rule(rule: str, problem: str) -> None:
             ".at: '2026-03-08 02:30' does not exist in America/New_York: the clock skips it that day",
         ),
         ({"expect": "blocked"}, ".expect: 'blocked' is not a verdict (nearest: 'block')"),
-        ({"expect": "warn"}, f".expect: 'warn' {NOT_IN_THIS_VERSION}"),
+        ({"expect": "ask"}, f".expect: 'ask' {NOT_IN_THIS_VERSION}"),
         ({"rule": "game"}, ".rule: 'game' is not a rule (nearest: 'games')"),
     ],
 )

@@ -48,7 +48,7 @@ def test_every_key_is_explained_and_used_in_the_example(monkeypatch: pytest.Monk
 
 
 def test_steps_are_told_in_the_order_in_which_they_are_taken() -> None:
-    told = re.findall(r"^\d\. \*\*(.+?)\*\*", README, flags=re.MULTILINE)
+    told = re.findall(r"^\d+\. \*\*(.+?)\*\*", README, flags=re.MULTILINE)
     assert [name.lower() for name in told] == [*deciding._STEP_NAMES, "rule", "default"]
 
 

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy.correction import Correction
 from policy.decision import Verdict
 from policy.schedule import Schedule
 from policy.snapshot import PolicySnapshot, SnapshotError
-from policy.state import Exemption
+from policy.state import DeviceOff, Exemption, FilterOff, Lockdown
 from policy.town_policy import (
+    AfterApproval,
     Approver,
     Department,
     Device,
+    Notice,
     Person,
     Policy,
     Rule,
@@ -58,6 +61,9 @@ SNAPSHOT = PolicySnapshot(
             ),
         ),
         default=Verdict.BLOCK,
+        works_in_lockdown=frozenset({"vendor.example"}),
+        after_approval=AfterApproval.WAIT_FOR_IT,
+        notice=Notice("1", "Acceptable use", "Sites visited are recorded.", "A law", NOW.date()),
     ),
     admin_url="http://127.0.0.1:8000",
     exemptions=(
@@ -71,11 +77,26 @@ SNAPSHOT = PolicySnapshot(
         ),
     ),
     proxy_passwords={"clerk": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"},
+    corrections=(Correction("charity.example", ("press",)),),
+    lockdowns=(Lockdown("A worm.", NOW, "finance", NOW + timedelta(hours=1)),),
+    devices_off=(DeviceOff("10.10.20.15", "It sends mail.", NOW),),
+    filter_off=FilterOff("The lists are bad.", NOW, NOW + timedelta(minutes=10)),
+    receipts={"clerk": None, "head": NOW + timedelta(days=1)},
 )
 
 
 def test_snapshot_comes_back_whole() -> None:
     assert PolicySnapshot.from_bytes(SNAPSHOT.to_bytes()) == SNAPSHOT
+
+
+def test_state_asks_for_receipts_only_where_the_policy_has_a_notice() -> None:
+    state = SNAPSHOT.state()
+    assert state.must_accept_notice("it", NOW) and not state.must_accept_notice("clerk", NOW)
+    without = replace(SNAPSHOT, policy=replace(SNAPSHOT.policy, notice=None))
+    assert not without.state().must_accept_notice("it", NOW)
+    assert state.lockdown_for("finance") is not None
+    assert state.device_off_at("10.10.20.15") is not None
+    assert state.filter_off is not None
 
 
 def test_snapshot_read_back_decides_about_the_same_kinds_of_values() -> None:
@@ -101,14 +122,14 @@ def test_admin_site_is_written_as_a_visit_writes_it(admin_url: str, site: tuple[
 
 
 def test_snapshot_of_another_version_is_refused() -> None:
-    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-2 ", b"towngate-policy-9 ", 1)
+    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-3 ", b"towngate-policy-9 ", 1)
     with pytest.raises(
         SnapshotError, match="not a policy snapshot of this version: it begins with b'towngate-p"
     ):
         PolicySnapshot.from_bytes(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-2", b"<!DOCTYPE html>\n<html>"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-3", b"<!DOCTYPE html>\n<html>"])
 def test_what_is_no_snapshot_is_refused(data: bytes) -> None:
     with pytest.raises(SnapshotError):
         PolicySnapshot.from_bytes(data)
@@ -129,14 +150,14 @@ def test_snapshot_with_one_bit_flipped_is_refused(position: int, bit: int) -> No
 
 
 def with_body(body: bytes) -> bytes:
-    return b"towngate-policy-2 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return b"towngate-policy-3 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 @pytest.mark.parametrize(
     ("case", "was", "becomes", "where"),
     [
         ("a time without its zone", "2026-03-03T15:00:00Z", "2026-03-03T15:00:00", "exemptions.0.expires_at"),
-        ("a verdict of a later version", '"default":"block"', '"default":"warn"', "policy.default"),
+        ("a verdict of a later version", '"default":"block"', '"default":"view_only"', "policy.default"),
         ("a missing part", '"sequence":7,', "", "sequence"),
     ],
 )
