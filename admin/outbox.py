@@ -1,0 +1,227 @@
+"""The outbox: letters to people and to the help desk, put where what they tell of is decided.
+
+A letter is put in the transaction of its cause: either both are so or neither. Sending comes later
+in the background, as often as it takes; words are found only then. Putting the same letter twice puts
+it once.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from admin.clock import from_ms, to_ms
+from admin.database import Reader, Row, Transaction
+
+HELP_DESK = "help_desk"
+"""The recipient that is no person: the town's help desk, by mail and by the webhook where there is one."""
+
+
+class Channel(StrEnum):
+    """How a letter goes out."""
+
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class LetterKind(StrEnum):
+    """What a letter tells. Those about a request ("REQ-12") are told from the request itself."""
+
+    REQUEST_TO_DECIDE = "request_to_decide"
+    """To each who may answer the present step."""
+    REQUEST_APPROVED = "request_approved"
+    """To the asker: approved, IT has still to open it."""
+    REQUEST_ALLOWED = "request_allowed"
+    """To the asker: open."""
+    REQUEST_DENIED = "request_denied"
+    """To the asker."""
+    REQUEST_STOPPED = "request_stopped"
+    """To the asker and to those who approved."""
+    TICKET = "ticket"
+    """To the help desk: access is open, or to be opened by IT."""
+    TICKET_OPENED = "ticket_opened"
+    """To the help desk: IT opened it."""
+    TICKET_STOPPED = "ticket_stopped"
+    """To the help desk: what the ticket was about has ended early."""
+    EXEMPTION_PAUSED = "exemption_paused"
+    """To asker, approvers and IT: the site of the request is a security risk now."""
+    CATEGORY_REPORTED = "category_reported"
+    """To IT: someone says that a site's category is wrong."""
+    CATEGORY_ANSWERED = "category_answered"
+    """To the one who said so. `answer` is "corrected" or "kept"."""
+    ACCIDENT_REPORTED = "accident_reported"
+    """To the head and IT: someone came to a prohibited site by accident."""
+    ACCIDENT_ANSWERED = "accident_answered"
+    """To the one who said so. `answer` is "blocked" or "no_problem"."""
+    NOTICE_RECEIPT = "notice_receipt"
+    """To the one who accepted the notice: a copy of it."""
+
+
+_VALUES: Mapping[LetterKind, frozenset[str]] = {
+    LetterKind.REQUEST_TO_DECIDE: frozenset({"step"}),
+    LetterKind.EXEMPTION_PAUSED: frozenset({"category"}),
+    LetterKind.CATEGORY_REPORTED: frozenset({"host", "listed_as", "proposed", "note"}),
+    LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
+    LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
+    LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
+    LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
+}
+"""What a letter of each kind must be given, as text: categories by id, times in ISO 8601, "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`to` is a person's id or HELP_DESK; `about` is what it belongs to, like "REQ-12": thread and tag.
+
+    `again` tells it from an earlier one of the same kind to the same about the same.
+    """
+
+    kind: LetterKind
+    to: str
+    about: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PutLetter:
+    """A letter as the outbox keeps it. `message_id` names it in the world, the same at every try."""
+
+    id: int
+    channel: Channel
+    letter: Letter
+    message_id: str
+    put_at: datetime
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What is in the outbox of one channel. `oldest_at` is when the oldest that waits was put."""
+
+    waiting: int
+    failed: int
+    oldest_at: datetime | None
+    last_sent_at: datetime | None
+
+
+async def put(t: Transaction, letter: Letter, at: datetime) -> None:
+    """Put a letter, within the transaction of what it tells of; once, however often it is put.
+
+    Raises ValueError when it lacks what its kind tells.
+    """
+    lacking = _VALUES.get(letter.kind, frozenset()) - letter.values.keys()
+    if lacking:
+        raise ValueError(f"a letter {letter.kind.value} without {', '.join(sorted(lacking))}")
+    channels = tuple(Channel) if letter.to == HELP_DESK else (Channel.MAIL,)
+    for channel in channels:
+        await t.execute(
+            "INSERT INTO letter (key, channel, kind, recipient, about, details, message_id, put_at,"
+            " next_try_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            json.dumps([channel.value, letter.kind.value, letter.about, letter.to, letter.again]),
+            channel.value,
+            letter.kind.value,
+            letter.to,
+            letter.about,
+            json.dumps({"again": letter.again, "values": dict(letter.values)}, ensure_ascii=False),
+            secrets.token_hex(16),
+            to_ms(at),
+            to_ms(at),
+        )
+
+
+async def due(db: Reader, channel: Channel, at: datetime, limit: int = 50) -> list[PutLetter]:
+    """Return letters that are to be tried at `at`, oldest first."""
+    rows = await db.fetch_all(
+        "SELECT * FROM letter WHERE state = 'waiting' AND channel = ? AND next_try_at <= ?"
+        " ORDER BY id LIMIT ?",
+        channel.value,
+        to_ms(at),
+        limit,
+    )
+    return [_put_letter(row) for row in rows]
+
+
+async def earlier_in_thread(db: Reader, letter: PutLetter) -> list[str]:
+    """Return the message ids of what was sent to the same about the same before, oldest first."""
+    rows = await db.fetch_all(
+        "SELECT message_id FROM letter WHERE about = ? AND recipient = ? AND channel = ? AND id < ?"
+        " AND state = 'sent' ORDER BY id",
+        letter.letter.about,
+        letter.letter.to,
+        letter.channel.value,
+        letter.id,
+    )
+    return [row["message_id"] for row in rows]
+
+
+async def mark_sent(t: Transaction, letter: PutLetter, at: datetime) -> None:
+    """Note that the letter is with its server."""
+    await _end(t, letter, "sent", at, None)
+
+
+async def mark_failed(t: Transaction, letter: PutLetter, at: datetime, problem: str) -> None:
+    """Note that the letter was refused for good, or that nobody took it for too long."""
+    await _end(t, letter, "failed", at, problem)
+
+
+async def mark_dropped(t: Transaction, letter: PutLetter, at: datetime, why: str) -> None:
+    """Note that the letter has no one to go to, or tells what is no longer so."""
+    await _end(t, letter, "dropped", at, why)
+
+
+async def put_off(t: Transaction, letter: PutLetter, until: datetime, problem: str) -> None:
+    """Note a try that came to nothing, and when the next one is."""
+    await t.execute(
+        "UPDATE letter SET tries = tries + 1, next_try_at = ?, problem = ?"
+        " WHERE id = ? AND state = 'waiting'",
+        to_ms(until),
+        problem,
+        letter.id,
+    )
+
+
+async def depth(db: Reader, channel: Channel) -> Depth:
+    """Say what waits, what failed, and when one was sent last."""
+    row = await db.fetch_one(
+        "SELECT (SELECT count(*) FROM letter WHERE state = 'waiting' AND channel = ?1) AS waiting,"
+        " (SELECT min(put_at) FROM letter WHERE state = 'waiting' AND channel = ?1) AS oldest_at,"
+        " (SELECT count(*) FROM letter WHERE state = 'failed' AND channel = ?1) AS failed,"
+        " (SELECT max(done_at) FROM letter WHERE state = 'sent' AND channel = ?1) AS last_sent_at",
+        channel.value,
+    )
+    if row is None:
+        return Depth(0, 0, None, None)
+    return Depth(
+        waiting=row["waiting"],
+        failed=row["failed"],
+        oldest_at=from_ms(row["oldest_at"]) if row["oldest_at"] is not None else None,
+        last_sent_at=from_ms(row["last_sent_at"]) if row["last_sent_at"] is not None else None,
+    )
+
+
+async def _end(t: Transaction, letter: PutLetter, state: str, at: datetime, problem: str | None) -> None:
+    await t.execute(
+        "UPDATE letter SET state = ?, tries = tries + 1, done_at = ?, problem = ?"
+        " WHERE id = ? AND state = 'waiting'",
+        state,
+        to_ms(at),
+        problem,
+        letter.id,
+    )
+
+
+def _put_letter(row: Row) -> PutLetter:
+    details = json.loads(row["details"])
+    return PutLetter(
+        id=row["id"],
+        channel=Channel(row["channel"]),
+        letter=Letter(
+            LetterKind(row["kind"]), row["recipient"], row["about"], details["values"], details["again"]
+        ),
+        message_id=row["message_id"],
+        put_at=from_ms(row["put_at"]),
+        tries=row["tries"],
+    )
