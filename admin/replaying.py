@@ -25,12 +25,16 @@ _CAUSES_OF_THE_PROXY = frozenset(
 )
 
 
+_CAUSES_OF_AN_EMERGENCY = frozenset({Cause.LOCKDOWN, Cause.DEVICE_OFF, Cause.FILTER_OFF})
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """How the visit is decided now, step by step, and what has changed since it happened.
 
     `decision` is None, without steps, for a visit that the proxy itself refused. `changed` names
-    what is another now: "policy", "lists", "access that was granted".
+    what is another now: "policy", "lists", "access that was granted",
+    "emergency measures".
     """
 
     decision: Decision | None
@@ -72,6 +76,8 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         "policy": snapshot.policy.version != row.policy_version,
         "lists": lists_version != row.category_version,
         "access that was granted": decision.exemption != row.exemption,
+        "emergency measures": decision.cause is not row.cause
+        and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((decision.cause, row.cause)),
     }
     return Explanation(decision, tuple(steps), tuple(what for what, is_so in changes.items() if is_so))
 

@@ -160,7 +160,7 @@ def _device_off(visit: Visit, state: State) -> _Answer:
     off = state.device_off_at(visit.client.address)
     if off is None:
         return None, "the device has not been taken off"
-    return Decision(Verdict.BLOCK, Cause.DEVICE_OFF), f"IT took {off.address} off: {off.because}"
+    return Decision(Verdict.BLOCK, Cause.DEVICE_OFF), f"IT took this device off: {off.because}"
 
 
 def _port(visit: Visit, policy: Policy) -> _Answer:

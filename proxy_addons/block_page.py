@@ -28,6 +28,7 @@ from policy.visit import Visit
 _LONGEST_HOST = 200
 _FRAMES = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
 _LOOK_AHEAD = timedelta(days=7)
+_SHOWN_SITES = 8
 
 
 class Variant(StrEnum):
@@ -43,6 +44,8 @@ class Variant(StrEnum):
     MISMATCH = "mismatch"
     UNREADABLE = "unreadable"
     UNREACHABLE = "unreachable"
+    LOCKDOWN = "lockdown"
+    DEVICE_OFF = "device_off"
     TROUBLE = "trouble"
 
     @property
@@ -68,6 +71,21 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Emergency:
+    """What IT did, in its own words, since when (aware), and which sites go on meanwhile.
+
+    `more_works` counts those of them that are not named. `next_news_at` is None when nobody said, or
+    when it has passed.
+    """
+
+    since: datetime
+    because: str
+    still_works: tuple[str, ...] = ()
+    more_works: int = 0
+    next_news_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BlockPage:
     """Everything a page says, as plain values.
 
@@ -75,7 +93,8 @@ class BlockPage:
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
     allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
-    help desk's eyes.
+    help desk's eyes. `emergency` is None, too, where it has ended since.
+    `admin_url` is None while the admin site does not answer.
     """
 
     variant: Variant
@@ -94,6 +113,8 @@ class BlockPage:
     head: str = ""
     ask_url: str | None = None
     opening: Opening | None = None
+    emergency: Emergency | None = None
+    admin_url: str | None = None
     port: int | None = None
     ports: tuple[int, ...] = ()
     rule: str = ""
@@ -129,6 +150,7 @@ def page_for(
     decision: Decision,
     visit: Visit,
     policy: Policy,
+    state: State,
     taxonomy: Taxonomy,
     *,
     admin_url: str | None,
@@ -163,6 +185,8 @@ def page_for(
         head=_head(visit, policy),
         ask_url=f"{admin_url}/ask?token={token}" if can_ask else None,
         opening=opening,
+        emergency=_emergency(variant, visit, policy, state),
+        admin_url=admin_url,
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
         rule=decision.rule or "",
@@ -181,7 +205,7 @@ def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
     return None if rule is not None and not rule.categories else decision.match
 
 
-def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911 - one answer a cause
+def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, PLR0912 - one answer a cause
     cause = decision.cause
     match cause:
         case Cause.SECURITY_RISK:
@@ -192,8 +216,12 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911 - 
             return Variant.SECURITY if is_risk else Variant.POLICY
         case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
             return Variant.POLICY
-        case Cause.DEVICE_OFF | Cause.LOCKDOWN | Cause.NOTICE:
+        case Cause.NOTICE:
             return Variant.POLICY
+        case Cause.LOCKDOWN:
+            return Variant.LOCKDOWN
+        case Cause.DEVICE_OFF:
+            return Variant.DEVICE_OFF
         case Cause.UNKNOWN_CLIENT:
             asks = policy.unknown is UnknownAction.SIGN_IN
             return Variant.SIGN_IN if asks else Variant.UNKNOWN_CLIENT
@@ -222,6 +250,25 @@ def _approval(decision: Decision, visit: Visit, policy: Policy) -> tuple[str, ..
         for role in decision.approval
     )
     return tuple(dict.fromkeys(roles))
+
+
+def _emergency(variant: Variant, visit: Visit, policy: Policy, state: State) -> Emergency | None:
+    """Return what IT did that keeps this client from the web, None for other pages."""
+    if variant is Variant.DEVICE_OFF:
+        off = state.device_off_at(visit.client.address)
+        return Emergency(off.since, off.because) if off else None
+    lockdown = state.lockdown_for(visit.client.department) if variant is Variant.LOCKDOWN else None
+    if lockdown is None:
+        return None
+    works = sorted(policy.essentials | policy.works_in_lockdown)
+    news_at = lockdown.next_news_at
+    return Emergency(
+        lockdown.since,
+        lockdown.because,
+        still_works=tuple(works[:_SHOWN_SITES]),
+        more_works=len(works[_SHOWN_SITES:]),
+        next_news_at=news_at if news_at is not None and news_at > visit.at else None,
+    )
 
 
 def _head(visit: Visit, policy: Policy) -> str:

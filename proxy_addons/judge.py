@@ -26,7 +26,7 @@ class Judgement:
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide. Immutable."""
 
-    __slots__ = ("_corrections", "_state", "ask_key", "categories", "identities", "policy", "snapshot")
+    __slots__ = ("_corrections", "ask_key", "categories", "identities", "policy", "snapshot", "state")
 
     def __init__(self, snapshot: PolicySnapshot, categories: CategorySnapshot, ask_key: bytes) -> None:
         self.snapshot = snapshot
@@ -35,7 +35,7 @@ class Judge:
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
         self._corrections = Corrections(snapshot.corrections)
-        self._state = snapshot.state()
+        self.state = snapshot.state()
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
@@ -43,7 +43,7 @@ class Judge:
         visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches)
         return Judgement(
             visit,
-            decide(visit, self.policy, self._state),
+            decide(visit, self.policy, self.state),
             self.snapshot.sequence,
             self.policy.version,
             self.categories.version,
@@ -67,5 +67,5 @@ class Judge:
     @property
     def admin_site(self) -> tuple[str, int] | None:
         """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
-        site = self._state.admin_site
+        site = self.state.admin_site
         return (site[0].strip("[]"), site[1]) if site else None

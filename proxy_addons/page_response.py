@@ -29,6 +29,7 @@ def page(gate: Gate, visit: OpenVisit, *, can_ask: bool = False) -> http.Respons
         judgement.decision,
         judgement.visit,
         judge.policy,
+        judge.state,
         gate.taxonomy,
         admin_url=judge.snapshot.admin_url if can_ask else None,
         token=_ask_token(judge, judgement, visit.code) if can_ask else None,

@@ -122,7 +122,7 @@ def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[Vi
     except HostNameError:
         return where, f"{host(given['host'])!r} is not a site's name. Enter it like library.example"
     except ValueError:
-        return where, "A visit is allowed or blocked; nothing else can be looked for"
+        return where, "A visit is allowed, warned or blocked; nothing else can be looked for"
     return where, None
 
 

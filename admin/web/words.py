@@ -155,9 +155,37 @@ def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: P
         return Status("no", "Not connected")
     if verdict is Verdict.ALLOW:
         return Status("ok", "Allowed")
+    if verdict is Verdict.WARN:
+        return Status("warn", "Warned")
     if cause is Cause.SECURITY_RISK or category in policy.security_categories:
         return Status("danger", "Blocked for security")
     return Status("no", "Blocked")
+
+
+def rule_status(action: Verdict) -> Status:
+    """Return what a rule does, as everyone reads it."""
+    match action:
+        case Verdict.ALLOW:
+            return Status("ok", "Open")
+        case Verdict.WARN:
+            return Status("warn", "Warns first")
+        case Verdict.BLOCK:
+            return Status("no", "Not open")
+        case _:
+            assert_never(action)
+
+
+def decided(verdict: Verdict) -> str:
+    """Return what was decided, within a sentence: "it was allowed"."""
+    match verdict:
+        case Verdict.ALLOW:
+            return "allowed"
+        case Verdict.WARN:
+            return "held up by a warning"
+        case Verdict.BLOCK:
+            return "blocked"
+        case _:
+            assert_never(verdict)
 
 
 def _time(at: datetime, words: str) -> Markup:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from html.parser import HTMLParser
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Decision, Verdict
 from policy.schedule import Schedule
+from policy.state import DeviceOff, Lockdown, State
 from policy.town_policy import (
     Approver,
     Department,
@@ -27,6 +28,7 @@ from policy.visit import Client, Visit
 from proxy_addons.block_page import (
     PAGE_HEADERS,
     BlockPage,
+    Emergency,
     Variant,
     is_document,
     page_for,
@@ -100,12 +102,21 @@ def shown(
     policy: Policy = POLICY,
     at: datetime = FRIDAY_MORNING,
     *,
+    state: State | None = None,
     admin_url: str | None = "http://127.0.0.1:8000",
 ) -> tuple[int, bytes]:
     matches = (decision.match,) if decision.match else ()
     visit = Visit(client, "https", host, 443, None, at, matches)
     return page_for(
-        decision, visit, policy, taxonomy(), admin_url=admin_url, token="t0ken", code="K7M-4QP", at=at
+        decision,
+        visit,
+        policy,
+        state or State(),
+        taxonomy(),
+        admin_url=admin_url,
+        token="t0ken",
+        code="K7M-4QP",
+        at=at,
     )
 
 
@@ -267,6 +278,8 @@ def test_network_alone_is_seen_as_its_department() -> None:
         (Cause.MISMATCH, 403, "This connection names two sites"),
         (Cause.MALFORMED, 400, "This address could not be read"),
         (Cause.NOT_TLS, 400, "This address could not be read"),
+        (Cause.LOCKDOWN, 403, "The web is limited right now IT did this."),
+        (Cause.DEVICE_OFF, 403, "This device is off the web IT did this."),
         (Cause.DEFAULT, 403, "This site is blocked cardroom.example is not on a list"),
     ],
 )
@@ -276,6 +289,85 @@ def test_every_cause_has_its_page(cause: Cause, status: int, heading: str) -> No
     assert heading in english(html)
     assert "cardroom.example" in english(html)
     assert b"/ask?" not in html
+
+
+LIMITED = replace(
+    POLICY,
+    essentials=frozenset({"dispatch.example", "town.example"}),
+    works_in_lockdown=frozenset({"vendor.example"}),
+)
+WORM = Lockdown(
+    "A worm goes round.",
+    since=datetime(2026, 3, 6, 14, 40, tzinfo=UTC),
+    next_news_at=datetime(2026, 3, 6, 16, 0, tzinfo=UTC),
+)
+LOCKED_DOWN = Decision(Verdict.BLOCK, Cause.LOCKDOWN)
+TAKEN_OFF = Decision(Verdict.BLOCK, Cause.DEVICE_OFF)
+
+
+def test_lockdown_page_says_since_when_why_what_still_works_and_when_there_is_news() -> None:
+    status, html = shown(LOCKED_DOWN, policy=LIMITED, state=State(lockdowns=[WORM]))
+    assert status == 403
+    text = english(html)
+    for said in (
+        "The web is limited right now IT did this at 9:40 AM."
+        " These still work: dispatch.example, town.example, vendor.example. Next news by 11 AM.",
+        "Site cardroom.example",
+        "Why A worm goes round.",
+        "Also open The town's web access site",
+        "Emergency access Call 555-0100 and give the code.",
+        "Help desk 555-0100, code K7M-4QP",
+    ):
+        assert said in text, said
+    assert b'href="http://127.0.0.1:8000/"' in html
+    assert "Ask" not in text and b"/ask?" not in html and b'<main class="danger">' not in html
+
+
+def test_lockdown_page_says_the_same_in_spanish() -> None:
+    text = spanish(shown(LOCKED_DOWN, policy=LIMITED, state=State(lockdowns=[WORM]))[1])
+    for said in (
+        "La web está limitada por ahora A las 9:40 a. m. lo hizo el equipo de informática."
+        " Siguen funcionando: dispatch.example, town.example, vendor.example."
+        " A más tardar a las 11 a. m. habrá más noticias.",
+        "Por qué A worm goes round.",
+        "También abre El sitio de acceso a la web del municipio",
+        "Acceso de emergencia Llame al 555-0100 y dé el código.",
+    ):
+        assert said in text, said
+
+
+def test_lockdown_of_days_ago_is_said_with_its_day_and_without_news_that_are_over() -> None:
+    text = shown(LOCKED_DOWN, state=State(lockdowns=[WORM]), at=FRIDAY_MORNING + timedelta(days=2))[1]
+    assert "IT did this on Fri, March 6, 9:40 AM." in english(text)
+    assert "Next news" not in english(text) and "These still work" not in english(text)
+    assert "El vie 6 de marzo a las 9:40 a. m. lo hizo" in spanish(text)
+
+
+def test_lockdown_page_of_a_department_gives_that_departments_reason() -> None:
+    theirs = replace(WORM, because="Finance is being cleaned.", department="finance")
+    others = replace(WORM, because="Parks is being cleaned.", department="parks")
+    text = english(shown(LOCKED_DOWN, state=State(lockdowns=[others, theirs]))[1])
+    assert "Why Finance is being cleaned." in text
+
+
+def test_lockdown_page_names_eight_sites_and_counts_the_others() -> None:
+    many = replace(POLICY, essentials=frozenset(f"site{n}.example" for n in range(10)))
+    text = english(shown(LOCKED_DOWN, policy=many, state=State(lockdowns=[WORM]))[1])
+    assert "site7.example and 2 more." in text and "site8" not in text
+
+
+def test_page_for_a_device_that_was_taken_off_promises_no_other_site() -> None:
+    off = DeviceOff(people.CLERK_AT_WORK.address, "It sends mail by itself.", WORM.since)
+    text = english(shown(TAKEN_OFF, policy=LIMITED, state=State(devices_off=[off]))[1])
+    assert "This device is off the web IT did this at 9:40 AM." in text
+    assert "Why It sends mail by itself." in text
+    assert "These still work" not in text and "dispatch.example" not in text
+
+
+def test_reason_with_markup_is_text() -> None:
+    marked = replace(WORM, because="<b onclick=alert(1)>worm</b>")
+    _, html = shown(LOCKED_DOWN, state=State(lockdowns=[marked]))
+    assert b"<b onclick" not in html and b"&lt;b onclick=alert(1)&gt;worm" in html
 
 
 def test_unknown_client_who_may_sign_in_is_told_how() -> None:
@@ -311,6 +403,8 @@ def test_page_is_small_and_asks_for_nothing() -> None:
                 ask_url="https://gate.town.example:8443/ask?token=" + "x" * 700,
                 port=8443,
                 ports=(80, 443),
+                emergency=Emergency(FRIDAY_MORNING, "b" * 300, ("s" * 63 + ".example",) * 8, 12),
+                admin_url="https://gate.town.example:8443",
             )
             if variant is not Variant.LATER
             else PAGE
@@ -345,6 +439,7 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
         "security": shown(risk(), host="a" * 60 + ".phish" * 20 + ".example")[1],
         "later": shown(blocked("shopping", "shop.example"), host="shop.example")[1],
         "trouble": shown(Decision(Verdict.BLOCK, Cause.FAULT))[1],
+        "lockdown": shown(LOCKED_DOWN, policy=LIMITED, state=State(lockdowns=[WORM]))[1],
         "no-asking": shown(blocked(), admin_url=None)[1],
         "frame": render_short("Town of Exampleton", "iframe"),
         **{

@@ -157,6 +157,33 @@ async def test_why_says_what_the_proxy_itself_refused_and_compares_nothing(
     assert "Today the answer is another" not in page and "Each step in order" not in page
 
 
+@pytest.mark.parametrize(
+    ("cause", "verdict", "said"),
+    [
+        (Cause.LOCKDOWN, Verdict.BLOCK, "IT had limited the web."),
+        (Cause.DEVICE_OFF, Verdict.BLOCK, "IT took the device off the web."),
+        (Cause.FILTER_OFF, Verdict.ALLOW, "IT had switched the filter off."),
+    ],
+)
+async def test_why_of_an_emergency_says_it_and_that_it_is_over(
+    site: Site, cause: Cause, verdict: Verdict, said: str
+) -> None:
+    host = "library.example" if verdict is Verdict.BLOCK else "cardroom.example"
+    await site.log(visit(host=host, cause=cause, verdict=verdict, rule=None, category=None, entry=None))
+    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    assert said in page
+    assert "Today the answer is another" in page and "emergency measures changed since" in page
+
+
+async def test_warned_visit_is_found_and_said(site: Site) -> None:
+    await site.log(visit(verdict=Verdict.WARN), allowed("library.example"))
+    client = await site.signed_in(people.IT)
+    page = (await client.get("/visits?verdict=warn")).text
+    assert "library.example" not in page
+    assert "Warned" in page.partition("<tbody")[2]
+    assert "Why cardroom.example was held up by a warning" in (await client.get("/visits/1/why")).text
+
+
 async def test_why_of_a_visit_that_is_not_there_is_not_found(site: Site) -> None:
     assert (await (await site.signed_in(people.IT)).get("/visits/7/why")).status_code == 404
 

@@ -153,6 +153,11 @@ def test_access_stopped_by_it_is_marked_as_danger() -> None:
         (Verdict.BLOCK, Cause.RULE, "phishing", "Blocked for security"),
         (Verdict.BLOCK, Cause.SECURITY_RISK, None, "Blocked for security"),
         (Verdict.ALLOW, Cause.UNREACHABLE, None, "Not connected"),
+        (Verdict.WARN, Cause.RULE, "shopping", "Warned"),
+        (Verdict.ALLOW, Cause.FILTER_OFF, "phishing", "Allowed"),
+        (Verdict.BLOCK, Cause.LOCKDOWN, None, "Blocked"),
+        (Verdict.BLOCK, Cause.DEVICE_OFF, None, "Blocked"),
+        (Verdict.BLOCK, Cause.NOTICE, None, "Blocked"),
     ],
 )
 def test_visit_status_says_what_came_of_it(
