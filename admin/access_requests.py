@@ -13,7 +13,6 @@ from admin import access_request_lists, audit, exemptions
 from admin.access_request_lists import get
 from admin.asking import (
     ANSWER_WITHIN,
-    MAX_REASON_LENGTH,
     AccessRequest,
     AlreadyOpenError,
     Duration,
@@ -32,6 +31,7 @@ from admin.asking import (
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.written_text import tidy_text
 from policy.state import Exemption
 from policy.town_policy import Approver, Policy
 
@@ -52,7 +52,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     not decided yet.
     """
     site = site_of(new.host)
-    reason = _text("reason", new.reason, "Enter what you need it for")
+    reason = tidy_text("reason", new.reason, "Enter what you need it for")
     if not new.chain:
         raise InvalidRequestError("host", f"Nobody can allow {site}; the help desk can say more")
     if not all(deciders_of(policy, role, new.person, new.department) for role in new.chain):
@@ -166,7 +166,7 @@ async def deny(
 
     Raises as approve does, and InvalidRequestError for the reason.
     """
-    note = _text("reason", reason, "Enter why, so that the asker knows")
+    note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def disagree(t: Transaction, request: AccessRequest) -> None:
         await _move(t, request, State.DENIED, actor=actor, at=at, note=note)
@@ -195,7 +195,7 @@ async def stop(
     db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, reason: str
 ) -> AccessRequest:
     """End access that was granted, now; the asker reads `reason`. Raises as deny does."""
-    note = _text("reason", reason, "Enter why, so that the asker knows")
+    note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def end(t: Transaction, request: AccessRequest) -> None:
         await _move(t, request, State.STOPPED, actor=actor, at=at, note=note)
@@ -323,14 +323,3 @@ def _too_late(request: AccessRequest) -> TransitionError:
     if request.state is State.SUBMITTED:
         return TransitionError(request, f"{request.number} went on to its next approver")
     return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")
-
-
-def _text(field: str, text: str, when_empty: str) -> str:
-    """Return what a person wrote, tidied: browsers send CRLF, and nobody means control characters."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    tidy = "".join(c for c in lines if c == "\n" or c.isprintable()).strip()
-    if not tidy:
-        raise InvalidRequestError(field, when_empty)
-    if len(tidy) > MAX_REASON_LENGTH:
-        raise InvalidRequestError(field, f"Use {MAX_REASON_LENGTH} characters at most; this has {len(tidy)}")
-    return tidy

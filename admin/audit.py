@@ -40,6 +40,11 @@ class EventKind(StrEnum):
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event
     NAMES_SHOWN = "names.shown"
     POLICY_PUBLISHED = "policy.published"
+    SITE_CORRECTED = "site.corrected"
+    """The town lists the site itself; its former correction, if there was one, is undone."""
+    SITE_CORRECTION_UNDONE = "site.correction_undone"
+    SITE_CORRECTION_REFUSED = "site.correction_refused"
+    """Someone else had corrected the site since they looked."""
 
 
 @dataclass(frozen=True, slots=True)

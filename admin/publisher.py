@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, exemptions
+from admin import accounts, audit, corrections, exemptions
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -83,7 +83,7 @@ class Publisher:
         await self.publish_state()
 
     async def publish_state(self) -> bool:
-        """Publish the running policy, exemptions and proxy passwords as they are now.
+        """Publish the running policy and what the database says beside it, as they are now.
 
         When it returns True the file is on disk. False leaves the file before, says why in
         `failure`, and `watch` tries again.
@@ -129,6 +129,7 @@ class Publisher:
                 await audit.record(t, Event(EventKind.POLICY_PUBLISHED, "policy.yaml", policy.version, now))
             live = await exemptions.live(t, now)
             passwords = await accounts.proxy_passwords(t)
+            corrected = await corrections.live(t)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self._recorded_version = policy.version
@@ -139,6 +140,7 @@ class Publisher:
             admin_url=self._admin_url,
             exemptions=live,
             proxy_passwords=passwords,
+            corrections=corrected,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence

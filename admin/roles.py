@@ -37,6 +37,11 @@ def showing_names(policy: Policy) -> tuple[str, ...]:
     return tuple(role for role in _SHOW_NAMES if policy.roles.get(role))
 
 
+def reviews(policy: Policy, person: str) -> bool:
+    """Whether the person answers what is on IT's board: corrects categories, stops access."""
+    return _has_any(policy, person, "it_security")
+
+
 def sees_all_requests(policy: Policy, person: str) -> bool:
     """Whether the person may look at everybody's requests and open access."""
     return _has_any(policy, person, "it_security", "help_desk", "town_administrator", "auditor")

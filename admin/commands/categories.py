@@ -13,12 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from admin.command import CommandError
+from admin.commands.correct import correct
 from admin.commands.lists import lists_of
+from admin.commands.policy import published_policy
 from admin.state_folder import Side, StateFolder, StateFolderError
 from categories.host_name import canonical_host
 from categories.match import CategoryMatch
 from categories.sources import STARTER, Source, is_url
 from categories.taxonomy import TOWN_LIST, taxonomy
+from policy.correction import Corrections
 from policy.web_address import parse_web_address
 
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ _state_option = click.option(
 
 @click.group()
 def categories() -> None:
-    """Bring the category lists up to date, and look names up in them."""
+    """Bring the category lists up to date, correct them, and look names up."""
+
+
+categories.add_command(correct)
 
 
 class _SourceType(click.ParamType[Source]):
@@ -168,6 +174,7 @@ def _remarks(source: "SourceReport") -> Iterator[str]:
 def lookup(names: Sequence[str], state: Path, as_json: bool) -> None:
     """Say which categories names are listed in, by which entry of which list.
 
+    What the town corrected is by its own entry, of the source "town".
     A name is a host name, an IP address or a web address; - reads names from standard input, one a
     line. What is none of these is said so in its place, and the exit code is 1.
     """
@@ -177,10 +184,14 @@ def lookup(names: Sequence[str], state: Path, as_json: bool) -> None:
         texts = (text for line in lines if (text := line.strip()))
     write = _write_json if as_json else _write_sentence
     are_all_names = True
-    with lists_of(StateFolder(state)) as (snapshot, _):
+    folder = StateFolder(state)
+    published = published_policy(folder)
+    corrections = Corrections(published.corrections if published else ())
+    with lists_of(folder) as (snapshot, _):
         for text in texts:
             try:
-                write(text, snapshot.lookup(*_host_and_path(text)), snapshot.version, None)
+                host, path = _host_and_path(text)
+                write(text, corrections.apply(host, snapshot.lookup(host, path)), snapshot.version, None)
             except ValueError as error:
                 are_all_names = False
                 write(text, (), snapshot.version, str(error))

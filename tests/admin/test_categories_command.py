@@ -173,6 +173,6 @@ def test_state_folder_that_cannot_be_made_is_an_error(towngate: Towngate, state:
     assert "File exists" in result.output
 
 
-@pytest.mark.parametrize("command", ["update", "lookup"])
+@pytest.mark.parametrize("command", ["update", "lookup", "correct"])
 def test_help_has_an_example(towngate: Towngate, command: str) -> None:
     assert f"Example: towngate categories {command} " in " ".join(towngate(command, "--help").output.split())
