@@ -17,7 +17,8 @@ _BELOW = pytest.StashKey[list[str]]()
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
     plugin = session.config.pluginmanager.get_plugin("_cov")
-    if plugin is None or plugin.cov_controller is None:
+    # Of several processes, each knows only what it ran itself, and the one that started them knows all.
+    if plugin is None or plugin.cov_controller is None or hasattr(session.config, "workerinput"):
         return result
     measured = plugin.cov_controller.cov
     floor = measured.get_option("report:fail_under")

@@ -41,7 +41,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyprojecttoml(CONFIGURATION)
-    plugins = ("pytest_cov", "tests.missing_parts", "tests.coverage_floor", "tests.real_data")
+    plugins = ("xdist.plugin", "pytest_cov", "tests.missing_parts", "tests.coverage_floor", "tests.real_data")
     options = [option for plugin in plugins for option in ("-p", plugin)]
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
@@ -64,13 +64,14 @@ def test_missing_parts_are_skipped_by_name(pytester: pytest.Pytester, run: Run) 
     )
 
 
+@pytest.mark.parametrize("processes", [0, 2])
 def test_missing_parts_fail_in_ci(
-    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+    processes: int, pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", "true")
     pytester.makepyfile(NEEDS_WHAT_NO_ONE_HAS)
 
-    result = run()
+    result = run(f"--numprocesses={processes}")
 
     result.assert_outcomes(errors=1, failed=1, xfailed=1)
     result.stdout.fnmatch_lines(["*needs towngate-missing-program*", "In CI nothing is skipped*"])
@@ -87,12 +88,15 @@ def test_module_that_skips_itself_fails_in_ci(
     result.assert_outcomes(errors=1)
 
 
-def test_package_below_the_floor_fails_the_run_and_is_named(pytester: pytest.Pytester, run: Run) -> None:
+@pytest.mark.parametrize("processes", [0, 2])
+def test_package_below_the_floor_fails_the_run_and_is_named(
+    processes: int, pytester: pytest.Pytester, run: Run
+) -> None:
     pytester.mkpydir("good").joinpath("counting.py").write_text("number = 1\n" * 90)
     pytester.mkpydir("bad").joinpath("counting.py").write_text("def never():\n" + "    number = 1\n" * 9)
     pytester.makepyfile("def test_good():\n    import good.counting\n    import bad.counting\n")
 
-    measured = run("--cov=good", "--cov=bad", "--cov-report=")
+    measured = run("--cov=good", "--cov=bad", "--cov-report=", f"--numprocesses={processes}")
     unmeasured = run()
 
     assert measured.ret == pytest.ExitCode.TESTS_FAILED
