@@ -120,6 +120,14 @@ class EntriesFile:
         except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
             raise EntriesError(f"{path}: not a file of entries; fetch the source again") from error
 
+    def content_of(self, section: Section) -> tuple[int, int]:
+        """Return size and checksum of a section's keys: others than before when its keys are."""
+        try:
+            member = self._zip.getinfo(section.member)
+        except KeyError as error:
+            raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
+        return member.file_size, member.CRC
+
     def keys(self, section: Section) -> Iterator[str]:
         """Yield the keys of one section, as often as asked."""
         try:

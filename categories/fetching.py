@@ -6,12 +6,14 @@
    Certificates are still checked against the name.
 3. A redirect starts again at 1, a few times at most, and never from https to http.
 4. The body is written as it comes: up to a size, until an instant, and to its announced end.
+5. Who has an edition already says which one (RFC 9110 section 13): the server may answer that it is
+   still the newest.
 """
 
 import socket
 import ssl
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +22,14 @@ from typing import IO
 
 import httpx
 
+from categories.validators import Validators
+
+type OnProgress = Callable[[int, int | None], None]
+"""Told the bytes written so far, and how many there will be, None when the server does not say."""
+
 _PORTS = {"http": 80, "https": 443}
 _AGENT = "towngate"
+_LONGEST_VALIDATOR = 1024
 
 
 class FetchError(Exception):
@@ -61,11 +69,15 @@ def fetch(
     private_hosts: Collection[str] = (),
     limits: Limits | None = None,
     trust: ssl.SSLContext | None = None,
-) -> None:
-    """Write the body that `url` answers with to `target`.
+    have: Validators | None = None,
+    on_progress: OnProgress | None = None,
+) -> Validators | None:
+    """Write the body that `url` answers with to `target`; return what the server calls it.
 
-    `private_hosts` may have private addresses, and only they. `trust` is the system's unless given.
-    Raises FetchError with the reason, in words for whoever named the URL.
+    `have` is what it called the edition that is here already. None is returned, and nothing written,
+    when the server says that it is still that one. `private_hosts` may have private addresses, and
+    only they. `trust` is the system's unless given. Raises FetchError with the reason, in words for
+    whoever named the URL.
     """
     limits = limits or Limits()
     give_up_at = time.monotonic() + limits.duration.total_seconds()
@@ -76,14 +88,16 @@ def fetch(
     ) as client:
         for _ in range(limits.redirects + 1):
             here = _checked(url)
-            with _answer(client, here, private_hosts) as response:
+            with _answer(client, here, private_hosts, have) as response:
                 if response.has_redirect_location:
                     url = str(here.join(response.headers["location"]))
                     if here.scheme == "https" and not url.startswith("https:"):
                         raise FetchError(f"{here}: redirects from https to {url}; not followed")
                     continue
-                _write(response, here, target, limits, give_up_at)
-                return
+                if have and response.status_code == httpx.codes.NOT_MODIFIED:
+                    return None
+                _write(response, here, target, limits, give_up_at, on_progress)
+                return Validators(_validator(response, "etag"), _validator(response, "last-modified"))
     raise FetchError(f"{url}: over {limits.redirects} redirects; not followed further")
 
 
@@ -100,9 +114,12 @@ def _checked(url: str) -> httpx.URL:
 
 
 @contextmanager
-def _answer(client: httpx.Client, url: httpx.URL, private_hosts: Collection[str]) -> Iterator[httpx.Response]:
+def _answer(
+    client: httpx.Client, url: httpx.URL, private_hosts: Collection[str], have: Validators | None
+) -> Iterator[httpx.Response]:
     """Connect to the first address that answers, all of them judged beforehand."""
     addresses = _addresses(url, private_hosts)
+    conditions = {"If-None-Match": have and have.etag, "If-Modified-Since": have and have.last_modified}
     for address in addresses:
         request = client.build_request(
             "GET",
@@ -112,6 +129,7 @@ def _answer(client: httpx.Client, url: httpx.URL, private_hosts: Collection[str]
                 # A compressed body could be a thousand times its size.
                 "Accept-Encoding": "identity",
                 "User-Agent": _AGENT,
+                **{name: value for name, value in conditions.items() if value},
             },
             extensions={"sni_hostname": url.raw_host.decode("ascii").strip("[]")},
         )
@@ -150,22 +168,37 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+def _validator(response: httpx.Response, name: str) -> str | None:
+    # Sent back as it came: one that is absurdly long is not worth keeping.
+    value = response.headers.get(name)
+    return value if value and len(value) <= _LONGEST_VALIDATOR else None
+
+
 def _write(
-    response: httpx.Response, url: httpx.URL, target: IO[bytes], limits: Limits, give_up_at: float
+    response: httpx.Response,
+    url: httpx.URL,
+    target: IO[bytes],
+    limits: Limits,
+    give_up_at: float,
+    on_progress: OnProgress | None,
 ) -> None:
     if response.status_code != httpx.codes.OK:
         raise FetchError(f"{url}: the server answered {response.status_code}")
     if response.headers.get("content-encoding", "identity") != "identity":
         raise FetchError(f"{url}: the server compressed its answer unasked; not used")
-    left = limits.size_bytes
+    announced = response.headers.get("content-length")
+    of_bytes = int(announced) if announced else None
+    done = 0
     try:
         for block in response.iter_raw():
-            left -= len(block)
-            if left < 0:
+            done += len(block)
+            if done > limits.size_bytes:
                 raise FetchError(f"{url}: larger than {limits.size_bytes} bytes; not fetched further")
             if time.monotonic() > give_up_at:
                 raise FetchError(f"{url}: took longer than {limits.duration}; not fetched further")
             target.write(block)
+            if on_progress is not None:
+                on_progress(done, of_bytes)
     except httpx.HTTPError as error:
         raise FetchError(f"{url}: {_in_words(error)}") from error
 

@@ -1,7 +1,7 @@
 """Which snapshot is current: published with a rename, swapped in by those who look things up.
 
-The folder holds a subfolder per version and `current.json`, which names the current one and says
-when it was built.
+The folder holds a subfolder per version and `current.json`, which names the current one, says when
+it was built, and of what.
 """
 
 import json
@@ -9,10 +9,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from categories.compiling import compile_snapshot
+from categories.compiling import compile_snapshot, made_of
 from categories.entries import EntriesFile
 from categories.reading import read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError, verify
@@ -67,18 +68,33 @@ class CurrentSnapshot:
         return stat.st_ino, stat.st_mtime_ns
 
 
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """What `current.json` says. `made_of` (`compiling.made_of`) is empty where it was not said."""
+
+    version: str
+    built_at: datetime
+    made_of: str
+
+
 def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) -> CategorySnapshot:
     """Compile the sources' entries and make them the current snapshot; return it, open.
 
-    `built_at` is aware UTC. Nothing of `folder` that others read changes before the new snapshot is
+    Where the current one was made of the very same, it only gets the new date: compiling takes half
+    a minute. `built_at` is aware UTC. Nothing of `folder` that others read changes before the new snapshot is
     on disk and verified. The one that was current stays for those who are just opening it; older
     ones, and what an interrupted run left behind, are removed. One run at a time, which is for the
     caller to see to.
     """
+    sources = tuple(sources)
+    content = made_of(sources, taxonomy())
     try:
-        former = _read_pointer(folder)[0]
+        former = _read_pointer(folder)
     except CategorySnapshotError:
         former = None
+    if former is not None and former.made_of == content and _is_whole(folder / former.version):
+        _write_pointer(folder, _Pointer(former.version, built_at, content))
+        return CategorySnapshot.open(folder / former.version, built_at)
     unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
     try:
         version = compile_snapshot(sources, unfinished, taxonomy())
@@ -95,9 +111,10 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
             _sync(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    _write_pointer(folder, version, built_at)
+    _write_pointer(folder, _Pointer(version, built_at, content))
+    in_use = {version, former.version} if former else {version}
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in (version, former):
+        if path.is_dir() and path.name not in in_use:
             shutil.rmtree(path)
     return CategorySnapshot.open(target, built_at)
 
@@ -131,21 +148,22 @@ def _is_whole(target: Path) -> bool:
 
 def _open_current(folder: Path) -> CategorySnapshot:
     while True:
-        version, built_at = _read_pointer(folder)
+        current = _read_pointer(folder)
         try:
-            verify(folder / version)
-            return CategorySnapshot.open(folder / version, built_at)
+            verify(folder / current.version)
+            return CategorySnapshot.open(folder / current.version, current.built_at)
         except CategorySnapshotError:
             # Published and cleared away while we were looking? Then there is a newer one.
-            if _read_pointer(folder)[0] == version:
+            if _read_pointer(folder).version == current.version:
                 raise
 
 
-def _read_pointer(folder: Path) -> tuple[str, datetime]:
+def _read_pointer(folder: Path) -> _Pointer:
     path = folder / _POINTER
     try:
         values = json.loads(path.read_bytes())
-        return str(values["version"]), datetime.fromisoformat(values["built_at"])
+        built_at = datetime.fromisoformat(values["built_at"])
+        return _Pointer(str(values["version"]), built_at, str(values.get("made_of", "")))
     except OSError as error:
         raise CategorySnapshotError(
             f"{path}: {error.strerror}; 'towngate categories update' publishes a snapshot"
@@ -154,8 +172,8 @@ def _read_pointer(folder: Path) -> tuple[str, datetime]:
         raise CategorySnapshotError(f"{path}: does not say which snapshot is current") from error
 
 
-def _write_pointer(folder: Path, version: str, built_at: datetime) -> None:
-    values = {"version": version, "built_at": built_at.astimezone(UTC).isoformat()}
+def _write_pointer(folder: Path, pointer: _Pointer) -> None:
+    values = asdict(pointer) | {"built_at": pointer.built_at.astimezone(UTC).isoformat()}
     unfinished = folder / f"{_UNFINISHED}{_POINTER}"
     unfinished.write_text(json.dumps(values))
     unfinished.chmod(0o644)

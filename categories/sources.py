@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from categories.entries import EntriesError, EntriesFile, KeptSource
+from categories.source_checks import SourceCheck, read_check, write_check
 
 STARTER = "starter"
 """The name of the list that ships with Towngate."""
 
 _STARTER_FOLDER = Path(__file__).with_name("starter")
 _SUFFIX = ".entries"
+_CHECK_SUFFIX = ".check.json"
 UNFINISHED = ".unfinished"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
@@ -48,7 +50,11 @@ def starter_source() -> Source:
 
 
 class KeptSources:
-    """The folder in which the last good entries of every source are kept, a file each."""
+    """The folder in which the last good entries of every source are kept, a file each.
+
+    Beside it, what came of the last tries to bring it up to date; of a source that never succeeded
+    only that.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -83,11 +89,35 @@ class KeptSources:
     def remove(self, name: str) -> None:
         """Keep nothing of a source any more."""
         self._path_of(name).unlink(missing_ok=True)
+        self._check_path(name).unlink(missing_ok=True)
+
+    def tried(self) -> list[str]:
+        """Return the names of all sources that were ever tried, in force or not."""
+        checked = {path.name.removesuffix(_CHECK_SUFFIX) for path in self.folder.glob(f"*{_CHECK_SUFFIX}")}
+        return sorted(checked.union(self.names()))
+
+    def check(self, name: str) -> SourceCheck | None:
+        """Return how a source stands, None when it was never tried.
+
+        Where only its entries are there, kept by an earlier version, it stands as they were fetched.
+        """
+        noted = read_check(self._check_path(name))
+        kept = self.find(name) if noted is None else None
+        if kept is not None:
+            return SourceCheck(kept.location, kept.category, kept.fetched_at, kept.fetched_at)
+        return noted
+
+    def note(self, name: str, check: SourceCheck) -> None:
+        """Remember how a source stands."""
+        write_check(self._check_path(name), check)
 
     def clear_unfinished(self) -> None:
         """Remove what was refused, or left behind by an interrupted run."""
         for path in self.folder.glob(f"*{UNFINISHED}"):
             path.unlink()
+
+    def _check_path(self, name: str) -> Path:
+        return self.folder / f"{name}{_CHECK_SUFFIX}"
 
     def _path_of(self, name: str) -> Path:
         return self.folder / f"{name}{_SUFFIX}"

@@ -1,12 +1,13 @@
 """Updating: new editions of the sources are read, judged and kept, and a snapshot is made of them.
 
 A source that is refused keeps its last good entries in the new snapshot, and never stops the others.
+A server is asked for an edition only if it has another than the one in force.
 """
 
 import fcntl
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,10 +18,15 @@ from categories.fetching import FetchError, fetch, named_private_host
 from categories.gate import judge
 from categories.parsing import Problems
 from categories.publishing import CurrentSnapshot, publish
-from categories.reading import Edition, read_edition
+from categories.reading import read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
+from categories.source_checks import SourceCheck
 from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, is_url, starter_source
 from categories.taxonomy import taxonomy
+from categories.validators import Validators
+
+type Watch = Callable[[str, int, int | None], None]
+"""Told what is being done, and how far it is: bytes done, and of how many, None when that is unknown."""
 
 
 class UpdateError(Exception):
@@ -33,12 +39,14 @@ class SourceReport:
 
     `entries` is how many are now in force (one that is in two categories counts twice), `added` and
     `removed` how these differ from before. `refused` says why a new edition was not used; None when
-    it was. `category` is what all entries of a plain list are in.
+    it was. `is_unchanged` says that the server has no other than the one in force. `category` is
+    what all entries of a plain list are in.
     """
 
     name: str
     category: str | None = None
     refused: str | None = None
+    is_unchanged: bool = False
     problems: Problems = field(default_factory=Problems)
     unused: dict[str, str] = field(default_factory=dict)
     entries: int = 0
@@ -56,20 +64,28 @@ class UpdateReport:
 
 
 def update(
-    sources: Sequence[Source], kept_folder: Path, published: Path, at: datetime, remove: Collection[str] = ()
+    sources: Sequence[Source],
+    kept_folder: Path,
+    published: Path,
+    at: datetime,
+    remove: Collection[str] = (),
+    *,
+    configured: Sequence[Source] = (),
+    watch: Watch | None = None,
 ) -> UpdateReport:
     """Fetch the sources, keep what is good and publish a snapshot of all that is kept.
 
-    Without sources, those that are kept are fetched again. The entries of sources named in `remove`
-    are dropped. The starter list is there from the first update on, until it is removed. When every
-    source was refused nothing is published. `at` is aware UTC. Raises UpdateError when nothing could
-    be done.
+    Without sources, the configured ones and the others that are kept are fetched again. The entries
+    of sources named in `remove` are dropped. The starter list is there from the first update on,
+    until it is removed. When every source was refused nothing is published. `at` is aware UTC.
+    Raises UpdateError when nothing could be done.
     """
     try:
         kept_folder.mkdir(parents=True, exist_ok=True)
         published.mkdir(parents=True, exist_ok=True)
         with _alone(kept_folder):
-            return _update(sources, KeptSources(kept_folder), published, at, remove)
+            kept = KeptSources(kept_folder)
+            return _update(sources, kept, published, at, remove, configured, watch or _unwatched)
     except OSError as error:
         raise UpdateError(
             f"{error.filename or published}: {error.strerror}; what was published before stays in force"
@@ -79,29 +95,37 @@ def update(
 
 
 def _update(
-    sources: Sequence[Source], kept: KeptSources, published: Path, at: datetime, remove: Collection[str]
+    sources: Sequence[Source],
+    kept: KeptSources,
+    published: Path,
+    at: datetime,
+    remove: Collection[str],
+    configured: Sequence[Source],
+    watch: Watch,
 ) -> UpdateReport:
     kept.clear_unfinished()
     before = _current(published)
     names = kept.names()
-    unknown = sorted(set(remove).difference(names))
+    unknown = sorted(set(remove).difference(kept.tried()))
     if unknown:
         raise UpdateError(f"there is no source {unknown[0]!r} to remove; nothing was changed")
     twice = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
     if twice:
         raise UpdateError(f"source {twice[0]!r} is named twice; nothing was changed")
     if not sources and not remove:
-        sources = [_kept_source(name, kept) for name in names]
+        named = {source.name for source in configured}
+        sources = [*configured, *(_kept_source(name, kept) for name in names if name not in named)]
     if not names:
         sources = [starter_source(), *sources]
     for name in remove:
         kept.remove(name)
-    reports = [_renew(source, kept, at) for source in sources]
+    reports = [_renew(source, kept, at, watch) for source in sources]
     kept.clear_unfinished()
 
     if before is not None and not remove and all(report.refused for report in reports):
         after = before
     else:
+        watch("compiling", 0, None)
         with ExitStack() as files:
             entries = [files.enter_context(kept.open(name)) for name in kept.names()]
             after = publish(published, entries, at)
@@ -133,32 +157,66 @@ def _kept_source(name: str, kept: KeptSources) -> Source:
     if name == STARTER:
         return starter_source()
     with kept.open(name) as entries:
-        return Source(name, entries.source.location, entries.source.category)
+        location, category = entries.source.location, entries.source.category
+    noted = kept.check(name)
+    # As it was asked for, which may have left the category to the list.
+    return Source(name, location, noted.category if noted and noted.location == location else category)
 
 
-def _renew(source: Source, kept: KeptSources, at: datetime) -> SourceReport:
+def _renew(source: Source, kept: KeptSources, at: datetime, watch: Watch) -> SourceReport:
+    noted = kept.check(source.name)
+    former = kept.find(source.name)
+    if noted is None or (noted.location, noted.category) != (source.location, source.category):
+        check = SourceCheck(source.location, source.category, at, noted.good_at if noted else None)
+    else:
+        check = noted
+    have = check.validators if former is not None else Validators()
     try:
-        edition = _read(source, kept, at)
-        judge(edition, kept.find(source.name))
+        with _located(source, kept, have, watch) as (path, validators):
+            if validators is None:
+                kept.note(source.name, check.good(at, have))
+                return SourceReport(source.name, former.category if former else None, is_unchanged=True)
+            watch(f"{source.name}: reading", 0, None)
+            edition = read_edition(source, kept.unfinished_path(source.name), taxonomy(), at, path)
+            judge(edition, former)
     except SourceError as error:
+        kept.note(source.name, check.failed(at, str(error)))
         return SourceReport(source.name, refused=str(error))
     kept.keep(source.name)
+    kept.note(source.name, check.good(at, validators))
     category = edition.source.category
     return SourceReport(source.name, category, problems=edition.problems, unused=edition.unused)
 
 
-def _read(source: Source, kept: KeptSources, at: datetime) -> Edition:
-    target = kept.unfinished_path(source.name)
+@contextmanager
+def _located(
+    source: Source, kept: KeptSources, have: Validators, watch: Watch
+) -> Iterator[tuple[Path | None, Validators | None]]:
+    """Yield where a source's new edition was fetched to, None: it is at its own path; and its validators.
+
+    Validators of None say that there is no new edition.
+    """
     if not is_url(source.location):
-        return read_edition(source, target, taxonomy(), at)
+        yield None, Validators()
+        return
     with tempfile.NamedTemporaryFile(dir=kept.folder, suffix=UNFINISHED) as file:
         host = named_private_host(source.location)
         try:
-            fetch(source.location, file, private_hosts=() if host is None else (host,))
+            validators = fetch(
+                source.location,
+                file,
+                private_hosts=() if host is None else (host,),
+                have=have,
+                on_progress=lambda done, of: watch(f"{source.name}: fetching", done, of),
+            )
         except FetchError as error:
             raise SourceError(str(error)) from error
         file.flush()
-        return read_edition(source, target, taxonomy(), at, Path(file.name))
+        yield Path(file.name), validators
+
+
+def _unwatched(what: str, done_bytes: int, of_bytes: int | None) -> None:
+    """Nobody watches."""
 
 
 def _count_changes(

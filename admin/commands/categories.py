@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from admin.command import CommandError
@@ -25,7 +28,7 @@ from policy.correction import Corrections
 from policy.web_address import parse_web_address
 
 if TYPE_CHECKING:
-    from categories.updating import SourceReport, UpdateReport
+    from categories.updating import SourceReport, UpdateReport, Watch
 
 _SHOWN_PROBLEMS = 3
 _console = Console(highlight=False, soft_wrap=True)
@@ -99,7 +102,15 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
     folder = StateFolder(state)
     try:
         folder.create(Side.ADMIN)
-        report = update(sources, folder.category_sources, folder.categories, datetime.now(UTC), remove)
+        with _progress(is_shown=not as_json) as watch:
+            report = update(
+                sources,
+                folder.category_sources,
+                folder.categories,
+                datetime.now(UTC),
+                remove,
+                watch=watch,
+            )
     except (StateFolderError, UpdateError) as error:
         raise CommandError(str(error)) from error
     if as_json:
@@ -108,6 +119,36 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
         _print_update(report)
     if any(source.refused for source in report.sources):
         raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _progress(*, is_shown: bool) -> Iterator["Watch | None"]:
+    """Show on a terminal how far an update is, each step in a line of its own."""
+    if not (is_shown and _console.is_terminal):
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[size]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_console) as progress:
+        steps: dict[str, TaskID] = {}
+
+        def end_steps() -> None:
+            for step in steps.values():
+                progress.update(step, total=1, completed=1)
+
+        def watch(what: str, done_bytes: int, of_bytes: int | None) -> None:
+            if what not in steps:
+                end_steps()
+                steps[what] = progress.add_task(what, total=None, size="")
+            size = decimal(done_bytes) if done_bytes else ""
+            progress.update(steps[what], completed=done_bytes, total=of_bytes, size=size)
+
+        yield watch
+        end_steps()
 
 
 def _update_as_json(report: "UpdateReport") -> dict[str, object]:
@@ -122,6 +163,7 @@ def _update_as_json(report: "UpdateReport") -> dict[str, object]:
                 "added": source.added,
                 "removed": source.removed,
                 "refused": source.refused,
+                "unchanged": source.is_unchanged,
                 "not_understood": source.problems.count,
                 "first_not_understood": [asdict(problem) for problem in source.problems.first],
                 "unused_categories": source.unused,
@@ -139,7 +181,8 @@ def _print_update(report: "UpdateReport") -> None:
     table.add_column("")
     for source in report.sources:
         numbers = (f"{number:,}" for number in (source.entries, source.added, source.removed))
-        table.add_row(source.name, *numbers, "refused" if source.refused else "")
+        what = "refused" if source.refused else "as before" if source.is_unchanged else ""
+        table.add_row(source.name, *numbers, what)
     _console.print(table)
     for source in report.sources:
         for line in _remarks(source):

@@ -121,6 +121,7 @@ def test_update_gives_a_script_one_object(towngate: Towngate, tmp_path: Path) ->
         "added": 0,
         "removed": 0,
         "refused": None,
+        "unchanged": False,
         "not_understood": 1,
         "first_not_understood": None,
         "unused_categories": {

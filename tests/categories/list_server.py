@@ -10,7 +10,10 @@ type Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class ListServer(ThreadingHTTPServer):
-    """Answers each path as `answers` says and notes the Host header of each message."""
+    """Answers each path as `answers` says and notes of each message what it asked of whom.
+
+    `conditions` are its If-None-Match and If-Modified-Since.
+    """
 
     daemon_threads = True
 
@@ -18,6 +21,7 @@ class ListServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = answers
         self.hosts: list[str] = []
+        self.conditions: list[tuple[str | None, str | None]] = []
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self._scheme = "https" if tls else "http"
@@ -35,6 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.hosts.append(self.headers["Host"])
+        self.server.conditions.append((self.headers["If-None-Match"], self.headers["If-Modified-Since"]))
         self.server.answers[self.path](self)
 
     def log_message(self, *_: object) -> None:
@@ -50,6 +55,20 @@ def answer(data: bytes = b"", status: int = 200, **headers: str) -> Answer:
             handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(data)
+
+    return send
+
+
+def edition(data: bytes, etag: str = "", last_modified: str = "") -> Answer:
+    """Answer with this body, but 304 to who has it already."""
+
+    def send(handler: BaseHTTPRequestHandler) -> None:
+        has = handler.headers["If-None-Match"], handler.headers["If-Modified-Since"]
+        if has in ((etag or None, last_modified or None), (etag or None, None)) and any(has):
+            answer(status=304)(handler)
+            return
+        headers = {"ETag": etag, "Last_Modified": last_modified}
+        answer(data, **{name: value for name, value in headers.items() if value})(handler)
 
     return send
 

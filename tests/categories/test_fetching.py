@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from categories.fetching import FetchError, Limits, fetch, named_private_host
-from tests.categories.list_server import Answer, answer, serving
+from categories.validators import Validators
+from tests.categories.list_server import Answer, answer, edition, serving
 
 LOOPBACK = ("127.0.0.1",)
 
@@ -37,6 +38,50 @@ def test_body_is_fetched_whole() -> None:
     data = b"cardroom.example\n" * 100_000
     with serving({"/list": answer(data)}) as server:
         assert _fetch(server.url("/list")) == data
+
+
+@pytest.mark.parametrize(
+    "have",
+    [
+        Validators('"edition 7"'),
+        Validators(last_modified="Mon, 02 Mar 2026 03:00:00 GMT"),
+        Validators('W/"7"', "Mon, 02 Mar 2026 03:00:00 GMT"),
+    ],
+)
+def test_edition_that_is_here_already_is_not_sent_again(have: Validators) -> None:
+    page = edition(b"list", have.etag or "", have.last_modified or "")
+    with serving({"/": page, "/moved": answer(status=302, Location="/")}) as server:
+        target = io.BytesIO()
+        url = server.url("/moved")
+        assert fetch(url, target, private_hosts=LOOPBACK) == have
+        assert target.getvalue() == b"list"
+        assert fetch(url, target, private_hosts=LOOPBACK, have=have) is None
+        assert target.getvalue() == b"list"
+        assert server.conditions[-1] == (have.etag, have.last_modified)
+        other = Validators('"edition 6"')
+        assert fetch(url, target, private_hosts=LOOPBACK, have=other) == have
+
+
+def test_server_that_says_not_modified_unasked_is_refused() -> None:
+    with serving({"/": answer(status=304)}) as server:
+        with pytest.raises(FetchError, match="the server answered 304"):
+            _fetch(server.url("/"))
+        with pytest.raises(FetchError, match="the server answered 304"):
+            _fetch(server.url("/"), have=Validators())
+        assert server.conditions == [(None, None)] * 2
+
+
+def test_validator_of_absurd_length_is_not_kept() -> None:
+    with serving({"/": answer(b"list", ETag='"' + "7" * 5000 + '"')}) as server:
+        assert fetch(server.url("/"), io.BytesIO(), private_hosts=LOOPBACK) == Validators()
+
+
+def test_who_watches_is_told_how_far_it_is() -> None:
+    told: list[tuple[int, int | None]] = []
+    with serving({"/": answer(b"a" * 300_000)}) as server:
+        _fetch(server.url("/"), on_progress=lambda done, of: told.append((done, of)))
+    assert told[-1] == (300_000, 300_000)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
 def test_redirects_are_followed_a_few_times() -> None:

@@ -2,12 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from categories import publishing
 from categories.publishing import CurrentSnapshot, has_current, publish, publish_starter_if_empty
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
+from categories.taxonomy import taxonomy
 from tests.categories.lists import AT, publish_lists, write_layout
 
 
@@ -67,6 +70,24 @@ def test_current_version_and_the_one_before_are_kept(town: _Town) -> None:
     assert town.versions() == {before.version, now.version, "unfinished-x"}
     after = town.publish("d.example")
     assert town.versions() == {now.version, after.version}
+
+
+def test_same_entries_under_other_words_for_categories_are_compiled_anew(
+    town: _Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.publish("a.example")
+    ours = taxonomy()
+    french = dict(ours.lists["ut1"]) | {"gambling": "games"}
+    changed = replace(ours, lists={**ours.lists, "ut1": french})
+    monkeypatch.setattr(publishing, "taxonomy", lambda: changed)
+    assert [match.category for match in town.publish("a.example").lookup("a.example")] == ["games"]
+
+
+def test_same_entries_are_compiled_anew_when_the_snapshot_of_them_is_damaged(town: _Town) -> None:
+    first = town.publish("a.example")
+    (first.folder / "names.trie").write_bytes(b"damaged")
+    assert town.publish("a.example").lookup("a.example")
+    assert CurrentSnapshot(town.folder).snapshot.lookup("a.example")
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing", "pointer", "no such version"])

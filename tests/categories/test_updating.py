@@ -5,15 +5,16 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshot
-from categories.sources import Source
+from categories.sources import KeptSources, Source
 from categories.updating import SourceReport, UpdateError, UpdateReport, update
-from tests.categories.list_server import answer, serving
+from tests.categories.list_server import answer, edition, serving
 from tests.categories.lists import AT, write_layout
 from tests.real_data import TestData
 
@@ -164,7 +165,100 @@ def test_list_that_cannot_be_fetched_is_refused_with_the_reason(town: _Town) -> 
         assert "the server answered 503" in str(town.report(Source("games", server.url("/no"))).refused)
         cut = town.report(Source("gambling", server.url("/list"))).refused
     assert "without sending complete message body" in str(cut)
-    assert sorted(path.name for path in town.kept.iterdir()) == ["lock", "starter.entries"]
+    kept = {path.name for path in town.kept.iterdir() if not path.name.endswith(".check.json")}
+    assert kept == {"lock", "starter.entries"}
+
+
+def test_edition_that_the_server_says_is_still_the_newest_is_not_fetched_and_counts_as_fresh(
+    town: _Town,
+) -> None:
+    with serving({"/list": edition(b"a.example\n", etag='"one"')}) as server:
+        source = Source("gambling", server.url("/list"))
+        first = town.update(source)
+        later = update((), town.kept, town.published, AT + timedelta(days=3))
+        (report,) = (report for report in later.sources if report.name == "gambling")
+        assert (report.is_unchanged, report.refused, report.entries) == (True, None, 1)
+        assert later.version == first.version
+        check = KeptSources(town.kept).check("gambling")
+        assert check is not None
+        assert check.good_at == AT + timedelta(days=3)
+        server.answers = {"/list": edition(b"b.example\n", etag='"two"')}
+        town.update()
+        assert town.lists("b.example")
+        assert server.conditions == [(None, None), ('"one"', None), ('"one"', None)]
+
+
+def test_refused_edition_is_asked_for_again_in_whole(town: _Town) -> None:
+    with serving({"/list": edition(b"a.example\n", etag='"good"')}) as server:
+        source = Source("gambling", server.url("/list"))
+        town.update(source)
+        server.answers = {"/list": edition(b"<html>", etag='"bad"')}
+        assert town.report(source).refused
+        assert town.report(source).refused
+        assert server.conditions[1:] == [('"good"', None)] * 2
+
+
+def test_age_of_a_source_counts_from_its_last_good_update(town: _Town) -> None:
+    source = town.write("gambling", "a.example")
+    town.update(source)
+    Path(source.location).write_text("")
+    for days in (1, 2):
+        update([source], town.kept, town.published, AT + timedelta(days=days))
+    check = KeptSources(town.kept).check("gambling")
+    assert check is not None
+    assert (check.good_at, check.tried_at) == (AT, AT + timedelta(days=2))
+    assert (check.failures, check.refused) == (2, f"{source.location}: it is empty: no entries in it")
+    town.write("gambling", "b.example")
+    town.update(source)
+    check = KeptSources(town.kept).check("gambling")
+    assert check is not None
+    assert (check.good_at, check.failures, check.refused) == (AT, 0, None)
+
+
+@pytest.mark.parametrize("changed", ["location", "category", "entries"])
+def test_whole_list_is_fetched_when_what_is_here_is_not_what_the_server_means(
+    town: _Town, changed: str
+) -> None:
+    page = edition(b"a.example\n", etag='"one"')
+    with serving({"/list": page, "/other": page}) as server:
+        town.update(Source("list", server.url("/list"), "gambling"))
+        match changed:
+            case "location":
+                town.update(Source("list", server.url("/other"), "gambling"))
+            case "category":
+                town.update(Source("list", server.url("/list"), "games"))
+            case "entries":
+                (town.kept / "list.entries").write_bytes(b"damaged")
+                town.update(Source("list", server.url("/list"), "gambling"))
+        assert server.conditions == [(None, None)] * 2
+        assert town.lists("a.example")
+
+
+def test_configured_sources_are_fetched_beside_those_that_are_known(town: _Town) -> None:
+    town.update(town.write("games", "a.example"), town.write("gambling", "b.example"))
+    moved = Source("gambling", town.write("moved", "c.example").location)
+    report = update((), town.kept, town.published, AT, configured=[moved])
+    assert {source.name for source in report.sources} == {"games", "gambling", "starter"}
+    assert [town.lists(f"{name}.example") for name in "abc"] == [True, False, True]
+
+
+def test_source_that_never_succeeded_can_be_removed(town: _Town) -> None:
+    town.update(town.write("gambling"))
+    town.update(remove=["gambling"])
+    assert KeptSources(town.kept).tried() == ["starter"]
+
+
+def test_update_that_brings_nothing_new_compiles_nothing(town: _Town) -> None:
+    said: list[str] = []
+    source = town.write("gambling", "a.example")
+    town.update(source)
+    folder = town.published / town.snapshot.version
+    made = {path: path.stat().st_ino for path in folder.iterdir()}
+    later = AT + timedelta(days=1)
+    update([source], town.kept, town.published, later, watch=lambda *now: said.append(now[0]))
+    assert {path: path.stat().st_ino for path in folder.iterdir()} == made
+    assert town.snapshot.built_at == later
+    assert said == ["gambling: reading", "compiling"]
 
 
 def test_archive_cut_on_its_way_never_replaces_the_last_good_one(town: _Town) -> None:
