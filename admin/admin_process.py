@@ -32,6 +32,7 @@ from admin.database import Database, DatabaseError
 from admin.ingest import Ingest, IngestStatus
 from admin.publisher import Publisher
 from admin.sessions import NotAtTheDeviceError, Opened, Session
+from admin.settings_file import SettingsFile
 from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
@@ -55,6 +56,7 @@ class AdminProcess:
         publisher: Publisher,
         ingest: Ingest,
         background: Background,
+        settings: SettingsFile,
         *,
         secret: bytes,
         clock: Clock,
@@ -62,6 +64,7 @@ class AdminProcess:
         self.state = state
         self.db = db
         self.ask_key = ask_key.ensure(state.ask_token_key)
+        self.settings = settings
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -406,11 +409,13 @@ async def admin_process(
 ) -> AsyncIterator[AdminProcess]:
     """Open the database, publish what it says, start ingest and polling; stop them at the end.
 
-    Raises StateFolderError, KeyFileError, DatabaseError or NoPolicyError, with what to do, when it
-    cannot start.
+    Raises StateFolderError, SettingsError, KeyFileError, DatabaseError or NoPolicyError, with what to
+    do, when it cannot start.
     """
     await asyncio.to_thread(state.create, Side.ADMIN)
     with _only_one(state.admin / "admin.lock"):
+        settings = SettingsFile(state)
+        await settings.start()
         secret = await asyncio.to_thread(visits.who_secret, state.admin)
         async with Database.open(state.database) as db, Background() as background:
             publisher = Publisher(state, db, admin_url, taxonomy(), clock)
@@ -419,7 +424,10 @@ async def admin_process(
             except sqlite3.Error as error:
                 raise DatabaseError(f"{state.database}: {error}; mend it, then start again") from error
             ingest = Ingest(db, state.spool, clock)
-            admin = AdminProcess(state, db, publisher, ingest, background, secret=secret, clock=clock)
+            admin = AdminProcess(
+                state, db, publisher, ingest, background, settings, secret=secret, clock=clock
+            )
+            background.keep_running("settings", settings.watch)
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             yield admin

@@ -1,6 +1,7 @@
 """Where Towngate keeps what it must remember.
 
 policy.yaml   the town's policy, edited by IT
+settings.yaml how this installation sends mail and tickets, edited by IT
 proxy/        ca/ and metrics/: the proxy's user only; spool/: shared with admin by its group
 admin/        database and secrets: admin's user only
 published/    snapshots: admin writes, the proxy reads
@@ -38,6 +39,11 @@ class StateFolder:
     def policy_document(self) -> Path:
         """The policy as IT writes it (YAML)."""
         return self.root / "policy.yaml"
+
+    @property
+    def settings_document(self) -> Path:
+        """How this installation reaches others (YAML); it need not be there."""
+        return self.root / "settings.yaml"
 
     @property
     def proxy(self) -> Path:

@@ -91,7 +91,7 @@ class _Composer:
         next(self._events)  # the document's end
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise _refused_at(event, "a second document begins here; a policy is one document")
+            raise _refused_at(event, "a second document begins here; only one is read")
         return root
 
     def _node(self, event: yaml.Event, depth: int) -> Node:

@@ -17,6 +17,7 @@ from admin.commands.site_options import Site, site_options
 from admin.database import DatabaseError
 from admin.key_file import KeyFileError
 from admin.publisher import NoPolicyError
+from admin.settings_file import SettingsError
 from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.supervisor import Address, StartError
 from admin.web.application import create_application
@@ -49,7 +50,14 @@ def admin(
     listening = _socket(address, socket_fd)
     try:
         asyncio.run(_serve(StateFolder(state.resolve()), site, listening, ready_fd, lifeline_fd))
-    except (StateFolderError, KeyFileError, DatabaseError, NoPolicyError, StartError) as error:
+    except (
+        StateFolderError,
+        SettingsError,
+        KeyFileError,
+        DatabaseError,
+        NoPolicyError,
+        StartError,
+    ) as error:
         # Under a supervisor, it is the supervisor that says it.
         if ready_fd is not None:
             os.write(ready_fd, " ".join(f"{error}\n".splitlines()).encode() + b"\n")

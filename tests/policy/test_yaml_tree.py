@@ -76,7 +76,7 @@ def test_alias_stands_for_what_its_anchor_named() -> None:
     [
         ("", "line 1: the document is empty"),
         ("# only a note\n", "line 1: the document is empty"),
-        ("a: b\n---\nc: d", "line 2: a second document begins here; a policy is one document"),
+        ("a: b\n---\nc: d", "line 2: a second document begins here; only one is read"),
         ("a: *b", "line 1: the alias *b has no anchor above it"),
         ("a: &x [b, *x]", "line 1: the alias *x has no anchor above it"),
         (

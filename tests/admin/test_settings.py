@@ -1,0 +1,178 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from admin.settings import MailSettings, Network, Settings, StartTls, WebhookSettings, read_settings
+from admin.settings_file import SettingsError, SettingsFile
+from admin.state_folder import StateFolder
+from policy.problem import PolicyError
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DOCUMENT = """\
+mail:
+  server: smtp://mail.town.example
+  from: Towngate <towngate@town.example>
+  user: towngate
+  password_file: mail-password
+webhook:
+  url: https://desk.town.example/hooks/towngate
+  secret_file: webhook-secret
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mail-password").write_text("correct horse\n")
+    (tmp_path / "webhook-secret").write_text(f"{SECRET}\n")
+    (tmp_path / "empty").write_text("\n")
+    return tmp_path
+
+
+def mail(changed: str) -> str:
+    return f"mail: {{server: 'smtp://mail.town.example', from: 'towngate@town.example', {changed}}}"
+
+
+def server(address: str) -> str:
+    return f"mail: {{server: '{address}', from: 'towngate@town.example'}}"
+
+
+def webhook(url: str, more: str = "") -> str:
+    return f"webhook: {{url: '{url}', secret_file: webhook-secret{more}}}"
+
+
+def test_settings_are_read_with_the_secrets_they_name(folder: Path) -> None:
+    settings = read_settings(DOCUMENT, folder)
+    assert settings.mail is not None
+    assert settings.webhook is not None
+    assert (settings.mail.host, settings.mail.port, settings.mail.is_tls) == ("mail.town.example", 587, False)
+    assert (settings.mail.starttls, settings.mail.user) == (StartTls.REQUIRED, "towngate")
+    assert str(settings.mail.sender) == "Towngate <towngate@town.example>"
+    assert settings.mail.password == "correct horse"
+    assert settings.webhook.network is Network.PUBLIC
+    assert len(settings.webhook.secret) == 24
+    assert "horse" not in repr(settings)
+    assert repr(settings.webhook.secret) not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# mail:\n#   server: smtp://mail\n", "{}", "---\n"])
+def test_settings_may_say_nothing(text: str, folder: Path) -> None:
+    assert read_settings(text, folder) == Settings()
+
+
+def test_tls_from_the_first_byte_has_a_port_of_its_own(folder: Path) -> None:
+    settings = read_settings(server("smtps://mail.town.example"), folder)
+    assert isinstance(settings.mail, MailSettings)
+    assert (settings.mail.is_tls, settings.mail.port) == (True, 465)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/hook", "http://10.1.2.3/hook", "https://[::1]/hook"])
+def test_a_private_address_as_the_webhooks_host_is_meant(url: str, folder: Path) -> None:
+    settings = read_settings(webhook(url), folder)
+    assert isinstance(settings.webhook, WebhookSettings)
+    assert settings.webhook.network is Network.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- mail", "settings are needed here"),
+        ("mial: {}", "'mial' is not a key here (nearest: 'mail')"),
+        ("mail:", "'server' is missing"),
+        (mail("servr: x"), "mail.servr: 'servr' is not a key here (nearest: 'server')"),
+        (server("http://mail"), "mail.server: 'http://mail' cannot be used; write it like smtp://"),
+        (server("smtp://mail:99999"), "Port out of range"),
+        (server("smtp://mail:0"), "cannot be used"),
+        (server("smtp://"), "cannot be used"),
+        (server("smtp://mail/inbox"), "more than a mail server"),
+        (server("smtp://towngate:hunter2@mail"), "they belong into 'user' and 'password_file'"),
+        ("mail: {server: 'smtp://m', from: 'Towngate'}", "mail.from: 'Towngate' is not a sender"),
+        ("mail: {server: 'smtp://m', from: \"a@b.c\\nBcc: d@e.f\"}", "is not a sender"),
+        ("mail: {server: 'smtp://m', from: 'a b@town.example'}", "is not a sender"),
+        (mail("starttls: maybe"), "'maybe' is not a way to use TLS (there are: required, never)"),
+        (mail("user: towngate"), "mail: user and password_file are given both or neither"),
+        (mail("user: towngate, password_file: mail-password, starttls: never"), "sent in the clear"),
+        (mail("user: towngate, password_file: nowhere"), "nowhere': No such file or directory"),
+        (mail("user: towngate, password_file: empty"), "is empty or too long"),
+        (mail("user: towngate, password_file: ."), "Is a directory"),
+        (
+            "mail: {server: 'smtps://m', from: a@b.c, starttls: never}",
+            "smtps:// is TLS from the first byte; leave starttls out",
+        ),
+        (webhook("desk.town.example/hook"), "webhook.url: 'desk.town.example/hook' cannot be used"),
+        (webhook("https://u:p@desk.town.example/"), "holds a name or password"),
+        (webhook("http://desk.town.example/hook"), "write https://, or 'network: internal'"),
+        (webhook("https://desk.town.example/", ", network: intranet"), "'intranet' is not a network"),
+        ("webhook: {url: 'https://d.example/', secret_file: mail-password}", "holds no webhook secret"),
+    ],
+)
+def test_what_cannot_be_used_is_said_with_its_place(text: str, problem: str, folder: Path) -> None:
+    with pytest.raises(PolicyError) as refused:
+        read_settings(text, folder)
+    assert problem in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_every_problem_is_reported_at_once(folder: Path) -> None:
+    with pytest.raises(PolicyError) as refused:
+        read_settings("mail: {servr: x}\nwebhok: {}\n", folder)
+    assert len(refused.value.problems) == 4
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_settings_with_problems_change_nothing_but_what_is_said_of_them(folder: Path) -> None:
+    state = StateFolder(folder)
+    state.settings_document.write_text(DOCUMENT)
+    file = SettingsFile(state)
+    await file.start()
+    running = file.settings
+    watching = asyncio.create_task(file.watch())
+    try:
+        state.settings_document.write_text(DOCUMENT.replace("server", "servr"))
+        await until(lambda: bool(file.problems))
+        assert file.settings == running
+        assert file.problems[0].startswith("settings.yaml: line 2: mail: 'server' is missing")
+        state.settings_document.write_text(DOCUMENT.replace("mail.town", "post.town"))
+        await until(lambda: not file.problems)
+        assert file.settings.mail is not None
+        assert file.settings.mail.host == "post.town.example"
+    finally:
+        watching.cancel()
+
+
+async def test_another_secret_is_taken_up_and_a_lost_one_leaves_the_running_one(folder: Path) -> None:
+    state = StateFolder(folder)
+    state.settings_document.write_text(DOCUMENT)
+    file = SettingsFile(state)
+    await file.start()
+    watching = asyncio.create_task(file.watch())
+    try:
+        (folder / "mail-password").unlink()
+        await until(lambda: bool(file.problems))
+        assert file.settings.mail is not None
+        assert file.settings.mail.password == "correct horse"
+        (folder / "mail-password").write_text("battery staple")
+        await until(lambda: not file.problems)
+        assert file.settings.mail.password == "battery staple"
+    finally:
+        watching.cancel()
+
+
+async def test_an_unreadable_secret_stops_the_start(folder: Path) -> None:
+    state = StateFolder(folder)
+    state.settings_document.write_text(DOCUMENT)
+    (folder / "webhook-secret").unlink()
+    with pytest.raises(SettingsError, match=r"line 8: webhook.secret_file: .*No such file.*\n.*start again"):
+        await SettingsFile(state).start()
+
+
+async def test_no_settings_are_settings(tmp_path: Path) -> None:
+    file = SettingsFile(StateFolder(tmp_path))
+    await file.start()
+    assert file.settings == Settings()
