@@ -5,17 +5,15 @@ do, and publishes what the proxy must know before it returns.
 """
 
 import asyncio
-import fcntl
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, access_requests, accounts, ask_key, roles, sessions, visits
+from admin.admin_lock import holding_admin_lock
 from admin.asking import (
     AccessRequest,
     Duration,
@@ -29,11 +27,12 @@ from admin.asking import (
 from admin.background import Background
 from admin.clock import Clock, utc_now
 from admin.database import Database, DatabaseError
+from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
 from admin.publisher import Publisher
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
-from admin.state_folder import Side, StateFolder, StateFolderError
+from admin.state_folder import Side, StateFolder
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
 from policy import ask_token
@@ -70,6 +69,7 @@ class AdminProcess:
         self._background = background
         self._secret = secret
         self._clock = clock
+        self.emergency = Emergency(db, publisher, clock)
 
     # --- what is in force ---
 
@@ -413,7 +413,7 @@ async def admin_process(
     do, when it cannot start.
     """
     await asyncio.to_thread(state.create, Side.ADMIN)
-    with _only_one(state.admin / "admin.lock"):
+    async with holding_admin_lock(state):
         settings = SettingsFile(state)
         await settings.start()
         secret = await asyncio.to_thread(visits.who_secret, state.admin)
@@ -431,19 +431,3 @@ async def admin_process(
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             yield admin
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold the folder for this process; two that publish would take turns in undoing each other."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StateFolderError(
-                f"{path.parent}: another admin process uses this state folder; stop it, or choose another"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

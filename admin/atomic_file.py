@@ -2,12 +2,16 @@
 
 import os
 import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Write, fsync, rename. The file before stays until the new one is whole on disk.
 
+    The new file has the rights of the one that it replaces, and its owner where the process may give files
+    away (root does not lock the others out); `mode` is for one that is new.
     Raises OSError; then the file is the one before or, when only the folder could not be synced, the
     new one, never a part.
     """
@@ -15,7 +19,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask
+            _take_after(path, file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -29,3 +33,14 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _take_after(path: Path, descriptor: int, mode: int) -> None:
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, mode)  # whatever the umask
+        return
+    with suppress(PermissionError):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

@@ -45,6 +45,14 @@ class EventKind(StrEnum):
     SITE_CORRECTION_UNDONE = "site.correction_undone"
     SITE_CORRECTION_REFUSED = "site.correction_refused"
     """Someone else had corrected the site since they looked."""
+    LOCKDOWN_BEGUN = "lockdown.begun"
+    LOCKDOWN_ENDED = "lockdown.ended"
+    DEVICE_TAKEN_OFF = "device.taken_off"
+    DEVICE_LET_BACK = "device.let_back"
+    FILTER_SWITCHED_OFF = "filter.switched_off"
+    """For a while; that it comes on again by itself is no event."""
+    FILTER_SWITCHED_ON = "filter.switched_on"
+    EMERGENCY_REFUSED = "emergency.refused"
 
 
 @dataclass(frozen=True, slots=True)

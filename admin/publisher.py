@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, corrections, exemptions
+from admin import accounts, audit, corrections, exemptions, measures
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -41,7 +41,8 @@ class Publisher:
 
     `policy` is replaced whole when a new document is good. `problems` says what is wrong with the
     document as it is now, empty when it is the running policy. `failure` says why the newest state
-    could not be published, None when it was.
+    could not be published, None when it was. `published` is what the proxy can read, None before
+    anything was published.
     """
 
     policy: Policy
@@ -63,6 +64,16 @@ class Publisher:
         self._waits_for_lists = False
         self.problems: tuple[str, ...] = ()
         self.failure: str | None = None
+        self.published: PolicySnapshot | None = None
+
+    async def resume(self) -> None:
+        """Take up the policy that was published last, if one was."""
+        before = await asyncio.to_thread(_published, self._state.policy_snapshot)
+        if before is not None:
+            self.policy = before.policy
+            self.published = before
+            self._sequence = before.sequence
+            self._recorded_version = before.policy.version
 
     async def start(self) -> None:
         """Take up the policy and publish what the database says, so that a crash heals.
@@ -70,16 +81,12 @@ class Publisher:
         A document with problems leaves the policy that was published last in force. Raises
         NoPolicyError when there is none.
         """
-        before = await asyncio.to_thread(_published, self._state.policy_snapshot)
-        if before is not None:
-            self.policy = before.policy
-            self._sequence = before.sequence
+        await self.resume()
         read = await self._read_document()
         if read is not None:
             self.policy = read
-        elif before is None:
+        elif self.published is None:
             raise NoPolicyError("\n".join((*self.problems, "mend it, then start again")))
-        self._recorded_version = before.policy.version if before else None
         await self.publish_state()
 
     async def publish_state(self) -> bool:
@@ -130,6 +137,7 @@ class Publisher:
             live = await exemptions.live(t, now)
             passwords = await accounts.proxy_passwords(t)
             corrected = await corrections.live(t)
+            emergency = await measures.live(t, now)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self._recorded_version = policy.version
@@ -141,9 +149,13 @@ class Publisher:
             exemptions=live,
             proxy_passwords=passwords,
             corrections=corrected,
+            lockdowns=emergency.lockdowns,
+            devices_off=emergency.devices_off,
+            filter_off=emergency.filter_off,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence
+        self.published = snapshot
         self._published_change = row["change"]
 
     async def _read_document(self) -> Policy | None:

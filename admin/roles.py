@@ -17,6 +17,11 @@ def runs_towngate(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security")
 
 
+def acts_in_emergencies(policy: Policy, person: str) -> bool:
+    """Whether the person may limit the web, take devices off it and switch the filter off."""
+    return _has_any(policy, person, "it_security")
+
+
 def sees_visits(policy: Policy, person: str) -> bool:
     """Whether the person may look at the visit log, persons hidden."""
     return _has_any(policy, person, *_SEE_VISITS)
