@@ -10,6 +10,7 @@ import importlib.resources
 import os
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ type Row = sqlite3.Row
 
 # How long a statement waits for another process (the command line) that holds the file.
 _BUSY_SECONDS = 5
+_BUSY_PAUSE_SECONDS = 0.01
 _READERS = 3
 
 
@@ -96,8 +98,8 @@ class Database:
             try:
                 await asyncio.to_thread(_make_private, path)
                 writer = await _connect(path, stack)
-                # WAL lets readers go on while one writes; FULL keeps what was committed through a power cut.
-                await writer.execute_fetchall("PRAGMA journal_mode = WAL")
+                await _use_wal(writer)
+                # What was committed outlives a power cut.
                 await writer.execute_fetchall("PRAGMA synchronous = FULL")
                 await _migrate(writer, path)
                 readers = [await _connect(path, stack) for _ in range(_READERS)]
@@ -155,6 +157,23 @@ async def _connect(path: Path, stack: AsyncExitStack) -> aiosqlite.Connection:
     connection.row_factory = sqlite3.Row
     await connection.execute_fetchall("PRAGMA foreign_keys = ON")
     return connection
+
+
+async def _use_wal(writer: aiosqlite.Connection) -> None:
+    """Have readers go on while one writes.
+
+    SQLite does not wait for others here as it does elsewhere: of several processes that open a new
+    file at once, all but one are told at once that it is locked.
+    """
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            await writer.execute_fetchall("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+        await asyncio.sleep(_BUSY_PAUSE_SECONDS)
 
 
 async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:

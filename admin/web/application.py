@@ -29,7 +29,7 @@ _HEADERS = {
 }
 
 
-def create_application(admin: AdminProcess, admin_url: str) -> Starlette:
+def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     """Return the site for a running admin.
 
     `admin_url` ("https://host:port") is the one origin under which it is opened and its forms are
@@ -39,14 +39,14 @@ def create_application(admin: AdminProcess, admin_url: str) -> Starlette:
     application = Starlette(
         routes=_routes(),
         middleware=[
-            Middleware(_HeadersMiddleware),
             Middleware(SessionMiddleware, admin=admin, cookies=cookies, trouble=database_trouble),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     application.state.admin = admin
     application.state.cookies = cookies
-    return application
+    # Around Starlette as a whole: its own answer to an exception passes by every middleware.
+    return _HeadersMiddleware(application)
 
 
 def _routes() -> list[BaseRoute]:

@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -16,7 +17,7 @@ async def record_three(db: Database) -> None:
 
 def tamper(db: Database, sql: str) -> None:
     """Change the log with the rights of the database's owner."""
-    with sqlite3.connect(db.path) as connection:
+    with closing(sqlite3.connect(db.path)) as connection, connection:
         connection.execute("DROP TRIGGER event_is_never_changed")
         connection.execute("DROP TRIGGER event_is_never_deleted")
         connection.execute(sql)

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_whole_log_is_said_to_be_whole(state: StateFolder) -> None:
 
 
 def test_an_edited_event_is_named_and_the_exit_code_is_1(state: StateFolder) -> None:
-    with sqlite3.connect(state.database) as connection:
+    with closing(sqlite3.connect(state.database)) as connection, connection:
         connection.execute("DROP TRIGGER event_is_never_changed")
         connection.execute("UPDATE event SET actor = 'x' WHERE id = 2")
     connection.close()

@@ -1,12 +1,15 @@
 """What protects forms and sessions: own origin, the session's token, cookies, headers."""
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from typing import NoReturn
 
 import httpx
 import pytest
 from starlette.routing import Route
 
+from admin.admin_process import AdminProcess
 from admin.web.application import _routes, create_application
 from admin.web.session_cookie import Cookies
 from tests import people
@@ -83,6 +86,24 @@ async def test_session_cookie_is_kept_from_scripts_and_sent_with_links_from_mail
     answer = await post(site.client(), "/sign-in", name=people.CLERK, password=PASSWORD)
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("towngate_session="))
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Max-Age=43200" in cookie
+
+
+async def test_page_that_breaks_says_so_under_the_same_headers(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(self: AdminProcess) -> NoReturn:
+        raise ZeroDivisionError("a fault of our own")
+
+    monkeypatch.setattr(AdminProcess, "now", break_down)
+    transport = httpx.ASGITransport(create_application(site.admin, site.url), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=site.url) as client:
+        answer = await client.get("/policy")
+    assert answer.status_code == 500
+    assert (
+        "Something broke here. It is not your fault" in answer.text and "fault of our own" not in answer.text
+    )
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_cookies_are_secure_and_bound_to_the_host_under_https(site: Site) -> None:
@@ -182,7 +203,7 @@ async def test_locked_database_is_answered_with_try_again(site: Site) -> None:
     head = await site.signed_in(people.HEAD)
     site.clock.at += timedelta(minutes=2)  # that the session is used would be written down
     await site.admin.db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
-    with sqlite3.connect(site.admin.db.path, isolation_level=None) as other:
+    with closing(sqlite3.connect(site.admin.db.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         shown = await head.get("/requests")
         sent = await head.post("/sign-out")
