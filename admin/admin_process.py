@@ -29,6 +29,7 @@ from admin.clock import Clock, utc_now
 from admin.database import Database, DatabaseError
 from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
+from admin.list_updates import ListUpdates
 from admin.publisher import Publisher
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
@@ -64,6 +65,7 @@ class AdminProcess:
         self.db = db
         self.ask_key = ask_key.ensure(state.ask_token_key)
         self.settings = settings
+        self.lists = ListUpdates(state, lambda: settings.settings.lists, lambda: self.zone, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -104,6 +106,8 @@ class AdminProcess:
         found = []
         if self._publisher.failure is not None:
             found.append(f"What was decided has not reached the proxy: {self._publisher.failure}")
+        if self.lists.failure is not None:
+            found.append(f"The lists could not be updated: {self.lists.failure}")
         if self._ingest.status.failure is not None:
             found.append(f"Visits wait in the spool: {self._ingest.status.failure}")
         found += [f"The task {name} failed: {why}" for name, why in self._background.failures.items()]
@@ -428,6 +432,7 @@ async def admin_process(
                 state, db, publisher, ingest, background, settings, secret=secret, clock=clock
             )
             background.keep_running("settings", settings.watch)
+            background.keep_running("lists", admin.lists.run)
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             yield admin

@@ -15,6 +15,7 @@ from categories.publishing import publish_starter_if_empty
 DEMO_PEOPLE = ("clerk", "head", "parks-head", "helpdesk", "it", "administrator")
 
 _DEMO_POLICY = Path(__file__).with_name("demo_policy.yaml")
+_FIRST_SETTINGS = Path(__file__).with_name("first_settings.yaml")
 
 
 def make_ready(state: StateFolder) -> None:
@@ -27,17 +28,27 @@ def make_ready(state: StateFolder) -> None:
     publish_starter_if_empty(state.categories)
 
 
-async def first_start(state: StateFolder, policy_document: str, passwords: Mapping[str, str]) -> None:
-    """Begin a town: let these people (person ids) sign in, then write its policy.
+async def first_start(
+    state: StateFolder, policy_document: str, passwords: Mapping[str, str], settings_document: str = ""
+) -> None:
+    """Begin a town: let these people (person ids) sign in, then write its settings and its policy.
 
-    In this order, so that what is cut short is a first start again: policy.yaml says that it is not.
+    Settings that are there already stay. In this order, so that what is cut short is a first start
+    again: policy.yaml says that it is not.
     """
     make_ready(state)
     async with Database.open(state.database) as db:
         for person, password in passwords.items():
             now = datetime.now(UTC)
             await accounts.set_password(db, person, password, "admin", actor="first start", now=now)
+    if settings_document and not state.settings_document.exists():
+        write_atomically(state.settings_document, settings_document.encode())
     write_atomically(state.policy_document, policy_document.encode())
+
+
+def first_settings() -> str:
+    """Return the settings that a town begins with: UT1, every night."""
+    return _FIRST_SETTINGS.read_text()
 
 
 async def start_demo(state: StateFolder) -> dict[str, str]:
@@ -58,6 +69,7 @@ async def start_demo(state: StateFolder) -> dict[str, str]:
     state.create()
     passwords = {person: _password() for person in DEMO_PEOPLE}
     write_atomically(kept, json.dumps(passwords).encode(), mode=0o600)
+    # Without settings: the demo asks nobody else for anything.
     await first_start(state, demo_policy(), passwords)
     return passwords
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from admin.list_settings import ListSettings, read_lists
 from categories.fetching import named_private_host
 from policy import notation
 from policy.document_value import Findings, Value
@@ -25,7 +26,7 @@ _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _MAX_SECRET_BYTES = 4096
 # Standard Webhooks: 24 to 64 random bytes, in base64 behind this.
 _WEBHOOK_SECRET_FORM = re.compile(r"(?:whsec_)?([A-Za-z0-9+/]+={0,2})")
-_SECTIONS = ("mail", "webhook")
+_SECTIONS = ("mail", "webhook", "lists")
 
 
 class StartTls(StrEnum):
@@ -72,10 +73,14 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What settings.yaml says; a section that is left out is None. `secret_files` were read for it."""
+    """What settings.yaml says; mail and webhook are None where they are left out.
+
+    `secret_files` were read for it.
+    """
 
     mail: MailSettings | None = None
     webhook: WebhookSettings | None = None
+    lists: ListSettings = field(default_factory=ListSettings)
     secret_files: tuple[Path, ...] = ()
 
 
@@ -89,12 +94,13 @@ def read_settings(text: str, folder: Path) -> Settings:
     findings = Findings()
     root = Value(compose(text), "", findings, 1, 1)
     if not isinstance(root.node, Mapping) and not root.is_empty:
-        root.report("settings are needed here: mail, webhook")
+        root.report("settings are needed here: mail, webhook, lists")
     sections = root.fields(optional=_SECTIONS)
     secrets = _Secrets(folder)
     settings = Settings(
         mail=_mail(sections["mail"], secrets) if sections["mail"].is_given else None,
         webhook=_webhook(sections["webhook"], secrets) if sections["webhook"].is_given else None,
+        lists=read_lists(sections["lists"], folder),
         secret_files=tuple(secrets.files),
     )
     if findings.problems:

@@ -1,7 +1,10 @@
 """Sources: where the entries come from, and the folder that keeps the last good ones of each."""
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +61,17 @@ class KeptSources:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Hold the folder for an update until the end of the block; yield False when another one does."""
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def names(self) -> list[str]:
         """Return the names of all sources of which entries are kept."""

@@ -4,7 +4,6 @@ A source that is refused keeps its last good entries in the new snapshot, and ne
 A server is asked for an edition only if it has another than the one in force.
 """
 
-import fcntl
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -83,8 +82,10 @@ def update(
     try:
         kept_folder.mkdir(parents=True, exist_ok=True)
         published.mkdir(parents=True, exist_ok=True)
-        with _alone(kept_folder):
-            kept = KeptSources(kept_folder)
+        kept = KeptSources(kept_folder)
+        with kept.alone() as are_alone:
+            if not are_alone:
+                raise UpdateError("another update is running; try again when it has ended")
             return _update(sources, kept, published, at, remove, configured, watch or _unwatched)
     except OSError as error:
         raise UpdateError(
@@ -133,16 +134,6 @@ def _update(
     reports += [SourceReport(name) for name in (*kept.names(), *remove) if name not in reported]
     _count_changes(before, after, reports)
     return UpdateReport(after.version, before.version if before else None, tuple(reports))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UpdateError("another update is running; try again when it has ended") from error
-        yield
 
 
 def _current(published: Path) -> CategorySnapshot | None:

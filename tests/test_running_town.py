@@ -94,10 +94,14 @@ async def test_metrics_are_not_to_be_had_through_the_proxy_but_the_admin_site_is
 async def test_a_first_start_writes_a_policy_and_its_administrator_can_sign_in(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("correct horse battery\n")
+    # Settings that are there stay: a town's first ones would fetch UT1 from the internet.
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "settings.yaml").write_text("lists: {}\n")
     options = (*FIRST_START, "--network", "10.1.0.0/16", "--password-file", str(password))
     async with running_town(tmp_path / "state", *options) as town:
         policy = tmp_path / "state" / "policy.yaml"
         assert "Town of Test" in policy.read_text() and "#" in policy.read_text()
+        assert policy.with_name("settings.yaml").read_text() == "lists: {}\n"
         code, output, _ = await run_command(TOWNGATE, "policy", "check", str(policy))
         assert code == 0, output
         async with httpx.AsyncClient(base_url=f"http://{town.admin}", follow_redirects=True) as browser:

@@ -25,6 +25,7 @@ from categories.match import CategoryMatch
 from categories.sources import STARTER, Source, is_url
 from categories.taxonomy import TOWN_LIST, taxonomy
 from policy.correction import Corrections
+from policy.problem import PolicyError
 from policy.web_address import parse_web_address
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class _SourceType(click.ParamType[Source]):
 @_state_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path, as_json: bool) -> None:
-    """Fetch lists and put them into force; without --source, all that are known once more.
+    """Fetch lists and put them into force; without --source, those of settings.yaml and all others known.
 
     Lists that are not named stay in force as they are. A list that cannot be right (a web page, cut,
     empty, half its former size) is refused, its last good entries stay in force, and the exit code
@@ -102,6 +103,10 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
     folder = StateFolder(state)
     try:
         folder.create(Side.ADMIN)
+        configured = _configured(folder)
+        named_there = [source.name for source in configured if source.name in remove]
+        if named_there:
+            raise CommandError(f"{named_there[0]!r} is a source of settings.yaml; take it out there first")
         with _progress(is_shown=not as_json) as watch:
             report = update(
                 sources,
@@ -109,6 +114,7 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
                 folder.categories,
                 datetime.now(UTC),
                 remove,
+                configured=configured,
                 watch=watch,
             )
     except (StateFolderError, UpdateError) as error:
@@ -119,6 +125,22 @@ def update_command(sources: Sequence[Source], remove: Sequence[str], state: Path
         _print_update(report)
     if any(source.refused for source in report.sources):
         raise click.exceptions.Exit(1)
+
+
+def _configured(folder: StateFolder) -> tuple[Source, ...]:
+    """Return the sources of settings.yaml; with problems in it, none, which is said."""
+    # Fetching again: the settings of a webhook are judged as its addresses are.
+    from admin.settings import read_settings  # noqa: PLC0415
+
+    path = folder.settings_document
+    try:
+        return read_settings(path.read_text(encoding="utf-8"), folder.root).lists.sources
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        first = str(error).partition("\n")[0]
+        click.echo(f"{path.name}: {first}; only lists that are known already are updated", err=True)
+        return ()
 
 
 @contextmanager

@@ -75,7 +75,9 @@ def run(
             return
         if not folder.policy_document.exists():
             document, first_password = _asked(town_name, timezone, networks, administrator, password_file)
-            asyncio.run(first_start.first_start(folder, document, first_password))
+            asyncio.run(
+                first_start.first_start(folder, document, first_password, first_start.first_settings())
+            )
         else:
             first_start.make_ready(folder)
         asyncio.run(Supervisor(parts).run(lambda: _announce_town(parts, site.url)))

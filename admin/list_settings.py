@@ -1,0 +1,80 @@
+"""The section `lists` of settings.yaml: which category lists are fetched, and when.
+
+lists:
+  update: {at: "03:00"}            # by the town's clock; or {every: 12h}
+  sources:
+    ut1: {location: "https://lists.example/ut1.tar.gz"}
+    ads: {location: /srv/lists/hosts.txt, category: advertising}
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from categories.sources import STARTER, Source, is_url
+from categories.taxonomy import taxonomy
+from policy import notation
+from policy.document_value import Value
+
+_HOURS = re.compile(r"(\d{1,3})h")
+_LONGEST_HOURS = 7 * 24
+_AT = time(3)
+
+
+@dataclass(frozen=True, slots=True)
+class ListSettings:
+    """Which lists, fetched at `at` by the town's clock; or, where it is given, `every` so often."""
+
+    sources: tuple[Source, ...] = ()
+    at: time = _AT
+    every: timedelta | None = None
+
+    def next_after(self, last: datetime, zone: ZoneInfo) -> datetime:
+        """Return when what was fetched at `last` (aware) is to be fetched next, aware UTC."""
+        if self.every is not None:
+            return last + self.every
+        day = last.astimezone(zone).date()
+        while True:
+            at = datetime.combine(day, self.at, tzinfo=zone).astimezone(UTC)
+            if at > last:
+                return at
+            day += timedelta(days=1)
+
+
+def read_lists(value: Value, folder: Path) -> ListSettings:
+    """Read the section; paths are as seen from `folder`. What is wrong is reported."""
+    fields = value.fields(optional=("update", "sources"))
+    update = fields["update"].fields(optional=("at", "every"))
+    if update["at"].is_given and update["every"].is_given:
+        fields["update"].report("'at' and 'every' are two ways to say it; write one")
+    found = [_source(name, source, folder) for name, source in fields["sources"].entries()]
+    return ListSettings(
+        sources=tuple(source for source in found if source is not None),
+        at=update["at"].parsed(notation.clock_time) or _AT,
+        every=update["every"].parsed(_hours),
+    )
+
+
+def _source(name: Value, value: Value, folder: Path) -> Source | None:
+    fields = value.fields(required=("location",), optional=("category",))
+    location = fields["location"].text()
+    category = fields["category"].one_of(taxonomy().categories, "a category")
+    id_ = name.new_id()
+    if id_ == STARTER:
+        name.report(f"{STARTER!r} is the list that ships with Towngate; choose another name")
+        return None
+    where = location if is_url(location) else str(folder / location)
+    try:
+        return Source(id_, where, category) if location else None
+    except ValueError as error:
+        name.report(str(error))
+        return None
+
+
+def _hours(text: str) -> timedelta:
+    found = _HOURS.fullmatch(text)
+    if not found or not 1 <= int(found[1]) <= _LONGEST_HOURS:
+        raise ValueError(f"{text!r} is not a number of hours from 1h to {_LONGEST_HOURS}h; write it like 24h")
+    return timedelta(hours=int(found[1]))
