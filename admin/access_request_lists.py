@@ -80,6 +80,19 @@ async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest |
     return _access_request(row) if row else None
 
 
+async def standing(db: Reader, person: str, department: str | None, at: datetime) -> list[AccessRequest]:
+    """Return what a person need not ask for: open requests of theirs, access that is theirs at `at`."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE (state = 'submitted' AND access_request.person = ?1)"
+        " OR (exemption.stopped_at IS NULL AND exemption.expires_at > ?3"
+        " AND (exemption.person = ?1 OR exemption.department = ?2)) ORDER BY access_request.id",
+        person,
+        department,
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
+
+
 async def earlier_decisions(db: Reader, host: str, department: str | None) -> list[AccessRequest]:
     """Return a department's decided requests for the site, newest first, 20 at most."""
     rows = await db.fetch_all(
@@ -136,6 +149,7 @@ def _access_request(row: Row) -> AccessRequest:
         code=row["code"],
         policy_version=row["policy_version"],
         browser=row["browser"],
+        risks=tuple(json.loads(row["risks"])),
         chain=tuple(Approver(role) for role in json.loads(row["chain"])),
         step=row["step"],
         submitted_at=from_ms(row["submitted_at"]),

@@ -25,6 +25,7 @@ from admin.asking import (
     deciders,
     deciders_of,
     may_stop,
+    risks_of,
     site_of,
     took_part,
 )
@@ -65,8 +66,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             raise AlreadyOpenError(open_already)
         id_ = await t.insert(
             "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
-            " category, entry, source, code, policy_version, browser, chain, submitted_at, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             State.SUBMITTED.value,
             site,
             new.person,
@@ -81,6 +82,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             new.code,
             new.policy_version,
             new.browser,
+            json.dumps(new.risks),
             json.dumps([role.value for role in new.chain]),
             to_ms(at),
             to_ms(at + ANSWER_WITHIN),
@@ -94,6 +96,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "chain": [role.value for role in new.chain],
             "rule": new.rule,
             "category": new.category,
+            "risks": list(new.risks),
             "code": new.code,
             "policy_version": new.policy_version,
         }
@@ -253,17 +256,18 @@ async def _record_refusal(
 async def _accepted_risks(
     t: Transaction, policy: Policy, request: AccessRequest, actor: str
 ) -> frozenset[str]:
-    """Return the risk that IT security was asked about, if one of IT security gave that answer.
+    """Return the risks that IT security was asked about, if one of IT security gave that answer.
 
     Who stands in for IT security accepts no risk, and what becomes one later was never accepted.
     """
-    if request.category is None or request.category not in policy.security_categories:
+    asked_about = risks_of(policy, request)
+    if not asked_about:
         return frozenset()
     answers = [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
     answers.append((request.waits_for, actor))
     it_security = policy.roles.get(Approver.IT_SECURITY.value, ())
     is_accepted = any(role is Approver.IT_SECURITY and who in it_security for role, who in answers)
-    return frozenset({request.category}) if is_accepted else frozenset()
+    return asked_about if is_accepted else frozenset()
 
 
 async def _move(

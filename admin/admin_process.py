@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, access_requests, accounts, ask_key, roles, sessions, visits
 from admin.admin_lock import holding_admin_lock
+from admin.ask_links import AskLinks, sits_at
 from admin.asking import (
     AccessRequest,
     Duration,
@@ -34,11 +35,10 @@ from admin.publisher import Publisher
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
 from admin.state_folder import Side, StateFolder
+from admin.site_lists import SiteLists
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
-from policy import ask_token
 from policy.ask_token import AskToken
-from policy.deciding import asking_roles
 from policy.town_policy import Approver, Policy
 
 REACH_WITHIN = timedelta(days=30)
@@ -63,9 +63,12 @@ class AdminProcess:
     ) -> None:
         self.state = state
         self.db = db
-        self.ask_key = ask_key.ensure(state.ask_token_key)
         self.settings = settings
         self.lists = ListUpdates(state, lambda: settings.settings.lists, lambda: self.zone, clock)
+        self.site_lists = SiteLists(state.categories, db)
+        self.asks = AskLinks(
+            db, ask_key.ensure(state.ask_token_key), self.site_lists, lambda: publisher.policy, clock
+        )
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -135,33 +138,13 @@ class AdminProcess:
         session = await sessions.session_of(self.db, token, self.now())
         if session is None or (session.person is not None and session.person not in self.policy.people):
             return None
-        if session.device is None or self._sits_at(session.device, session.person):
+        if session.device is None or sits_at(self.policy, session.device, session.person):
             return session
         if not session.is_signed_in:
             return None
-        return session if self._sits_at(session.device, None) else replace(session, device=None)
-
-    async def follow_ask(self, token_text: str, current: Session | None) -> Opened:
-        """Follow an Ask link.
-
-        Raises AskTokenError, AskTokenExpiredError (policy.ask_token), LinkUsedError (sessions).
-        """
-        ask = ask_token.unseal(token_text, self.ask_key, self.now())
-        return await sessions.follow_link(self.db, self._as_known_now(ask), self.now(), current)
+        return session if sits_at(self.policy, session.device, None) else replace(session, device=None)
 
     # --- asking (errors: admin.asking) ---
-
-    async def followed_ask(self, session: Session, code: str) -> AskToken | None:
-        """Return what the Ask link with this code said, None unless it was followed here lately.
-
-        Its approvers are those of the running policy's rule, while there is one: it may have become
-        stricter since the link was made.
-        """
-        ask = await sessions.followed_ask(self.db, session, code, self.now())
-        rule = next((rule for rule in self.policy.rules if ask and rule.id == ask.rule), None)
-        if ask is None or rule is None:
-            return ask
-        return replace(ask, approval=tuple(role.value for role in rule.approval))
 
     async def ask_about(self, session: Session, visit_id: int) -> str:
         """Prepare asking for a visit of `stopped_here`, as its block page would; return its code.
@@ -171,22 +154,7 @@ class AdminProcess:
         row = next((row for row in await self.stopped_here(session) if row.id == visit_id), None)
         if row is None:
             raise UnknownRequestError("this visit was not stopped here in the last 15 minutes")
-        ask = AskToken(
-            host=row.host,
-            category=row.category,
-            entry=row.entry,
-            source=row.source,
-            rule=row.rule,
-            approval=asking_roles(row.cause, row.rule, self.policy),
-            person=session.person,
-            device=session.device,
-            department=row.who.department,
-            policy_version=row.policy_version,
-            code=row.code,
-            issued_at=self.now(),
-        )
-        await sessions.follow_ask(self.db, ask, self.now(), session)
-        return row.code
+        return await self.asks.remember(session, row)
 
     def approvers(self, session: Session, ask: AskToken) -> frozenset[str]:
         """Return the people who would answer first if this session's person sent this ask."""
@@ -203,7 +171,7 @@ class AdminProcess:
         Raises UnknownRequestError when it was not followed, NotAllowedError when nobody knows who
         asks, InvalidRequestError, AlreadyOpenError.
         """
-        ask = await self.followed_ask(session, code)
+        ask = await self.asks.followed(session, code)
         if ask is None:
             raise UnknownRequestError("this form belongs to no Ask link that was opened here")
         if session.person is None:
@@ -223,6 +191,7 @@ class AdminProcess:
             entry=ask.entry,
             source=ask.source,
             browser=session.browser,
+            risks=ask.risks,
         )
         return await access_requests.submit(self.db, self.policy, new, self.now())
 
@@ -297,6 +266,13 @@ class AdminProcess:
         person = session.person if session.is_signed_in else None
         return await access_request_lists.mine(self.db, person, session.browser)
 
+    async def standing(self, session: Session) -> list[AccessRequest]:
+        """Return open requests and access in force of the session's person."""
+        if session.person is None:
+            return []
+        department = self.policy.people[session.person].department
+        return await access_request_lists.standing(self.db, session.person, department, self.now())
+
     async def to_decide(self, session: Session) -> list[AccessRequest]:
         """Return what waits for this person, nearest deadline first; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
@@ -370,22 +346,6 @@ class AdminProcess:
         return await visits.stopped(self.db, person, device, since, self._codes())
 
     # --- inside ---
-
-    def _as_known_now(self, ask: AskToken) -> AskToken:
-        """Return an ask with what the running policy still says of its person and device.
-
-        A person at a device that is not theirs signed in to the proxy: known without the device,
-        unless the policy has changed since, which may have given the device to someone else.
-        """
-        person = ask.person if ask.person in self.policy.people else None
-        if ask.device is None or self._sits_at(ask.device, person):
-            return replace(ask, person=person)
-        is_signed_in_there = ask.policy_version == self.policy.version
-        return replace(ask, person=person if is_signed_in_there else None, device=None)
-
-    def _sits_at(self, device: str, person: str | None) -> bool:
-        """Whether the running policy has this device as this person's, None: as a shared one."""
-        return any(d.name == device and d.person == person for d in self.policy.devices.values())
 
     def _codes(self) -> WhoCodes:
         return WhoCodes(self._secret, self.zone)

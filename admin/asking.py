@@ -82,6 +82,7 @@ class NewAccessRequest:
     entry: str | None = None
     source: str | None = None
     browser: str | None = None
+    risks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class AccessRequest:
     """A person's ask, as it stands.
 
     `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
-    `step` counts the approvers of `chain` who agreed. `decided_by` made the last move, with `note`
+    `risks` are the security risks it was listed as when it was asked for. `step` counts the approvers
+    of `chain` who agreed. `decided_by` made the last move, with `note`
     as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
     """
 
@@ -108,6 +110,7 @@ class AccessRequest:
     code: str
     policy_version: str
     browser: str | None
+    risks: tuple[str, ...]
     chain: tuple[Approver, ...]
     step: int
     submitted_at: datetime
@@ -127,6 +130,10 @@ class AccessRequest:
     def waits_for(self) -> Approver | None:
         """The approver whose answer is awaited, None when none is."""
         return self.chain[self.step] if self.state is State.SUBMITTED else None
+
+    def covers(self, host: str) -> bool:
+        """Whether access to the site opens a canonical host: itself, or a subdomain of it."""
+        return host == self.host or host.endswith(f".{self.host}")
 
     def state_at(self, now: datetime) -> State:
         """Return the state, ENDED for access whose time is over."""
@@ -190,6 +197,11 @@ def site_of(host: str) -> str:
     if registrable_domain(site) is None:
         raise InvalidRequestError("host", f"{host} is not one site; the help desk can say what to ask for")
     return site
+
+
+def risks_of(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return the security risks that whoever allows the request accepts, or cannot accept."""
+    return frozenset({*request.risks, request.category or ""}) & policy.security_categories
 
 
 def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:

@@ -144,10 +144,23 @@ async def all_in_force(db: Reader) -> list[MadeCorrection]:
     return [_made(row) for row in rows]
 
 
+async def of_parents(db: Reader, host: str) -> tuple[Correction, ...]:
+    """Return the corrections in force of a canonical host and of its parents."""
+    sites = [host]
+    while parent := sites[-1].partition(".")[2]:
+        sites.append(parent)
+    rows = await db.fetch_all(
+        "SELECT site, categories FROM correction WHERE undone_at IS NULL"
+        " AND site IN (SELECT value FROM json_each(?))",
+        json.dumps(sites),
+    )
+    return tuple(_correction(row) for row in rows)
+
+
 async def live(db: Reader) -> tuple[Correction, ...]:
     """Return the corrections in force, as the proxy is told."""
     rows = await db.fetch_all("SELECT site, categories FROM correction WHERE undone_at IS NULL ORDER BY site")
-    return tuple(Correction(row["site"], tuple(json.loads(row["categories"]))) for row in rows)
+    return tuple(_correction(row) for row in rows)
 
 
 async def _attempt(
@@ -183,6 +196,10 @@ async def _get(db: Reader, id_: int) -> MadeCorrection:
     if row is None:
         raise LookupError(f"there is no correction {id_}")
     return _made(row)
+
+
+def _correction(row: Row) -> Correction:
+    return Correction(row["site"], tuple(json.loads(row["categories"])))
 
 
 def _made(row: Row) -> MadeCorrection:

@@ -129,7 +129,7 @@ async def follow_link(db: Database, ask: AskToken, now: datetime, current: Sessi
     return opened
 
 
-async def follow_ask(db: Database, ask: AskToken, now: datetime, session: Session) -> None:
+async def remember_ask(db: Database, ask: AskToken, now: datetime, session: Session) -> None:
     """Let a session send the form of an ask that was made here, not in a link."""
     async with db.transaction() as t:
         await _remember(t, session, ask, now)

@@ -1,12 +1,13 @@
 """The code behind a block page's Ask link: what was stopped and for whom, signed.
 
-It fills the form in and authorises nothing. HMAC-SHA256 over a JSON object, both base64url.
+It fills the form in and authorises nothing. HMAC-SHA256 over a compressed JSON object, both base64url.
 """
 
 import base64
 import hashlib
 import hmac
 import json
+import zlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +31,8 @@ class AskToken:
     """What the block page said. Ids as in the policy document; `host` canonical.
 
     `code` is the visit's short code, `issued_at` aware UTC (whole seconds once sealed), `approval`
-    the roles asked in turn. A long `entry` is cut when sealed.
+    the roles asked in turn, `risks` every security risk that the site is listed as. A long `entry` is
+    cut when sealed.
     """
 
     host: str
@@ -45,6 +47,7 @@ class AskToken:
     policy_version: str
     code: str
     issued_at: datetime
+    risks: tuple[str, ...] = ()
 
     def seal(self, key: bytes) -> str:
         """Return the token as text that fits into a URL."""
@@ -52,7 +55,8 @@ class AskToken:
             "entry": self.entry and self.entry[:_MAX_ENTRY_LENGTH],
             "issued_at": int(self.issued_at.timestamp()),
         }
-        body = json.dumps(values, separators=(",", ":")).encode()
+        # A block page holds several links, and is to stay small.
+        body = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), level=9)
         return f"{_b64(body)}.{_b64(_mac(body, key))}"
 
 
@@ -70,12 +74,12 @@ def unseal(text: str, key: bytes, now: datetime) -> AskToken:
         raise AskTokenError("this is not an ask code") from error
     if not hmac.compare_digest(mac, _mac(body, key)):
         raise AskTokenError("this ask code was altered, or made by another town's gate")
-    values = json.loads(body)
+    values = json.loads(zlib.decompress(body))
     issued_at = datetime.fromtimestamp(values.pop("issued_at"), UTC)
     if not -_CLOCK_DIFFERENCE <= now - issued_at < LIFETIME:
         raise AskTokenExpiredError("this ask code is over 15 minutes old")
-    approval = tuple(values.pop("approval"))
-    return AskToken(**values, approval=approval, issued_at=issued_at)
+    approval, risks = tuple(values.pop("approval")), tuple(values.pop("risks"))
+    return AskToken(**values, approval=approval, issued_at=issued_at, risks=risks)
 
 
 def _mac(body: bytes, key: bytes) -> bytes:

@@ -67,18 +67,20 @@ def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | No
     return min((edge for edge in edges if edge is not None), default=None)
 
 
-def asking_roles(cause: Cause, rule: str | None, policy: Policy) -> tuple[str, ...]:
+def asking_roles(cause: Cause, rule: str | None, policy: Policy, *, is_risk: bool) -> tuple[str, ...]:
     """Return the roles that can be asked, in turn, to allow what was blocked for this cause.
 
-    `rule` is the id of the rule that blocked, if one did. Empty when nobody can allow it.
+    `rule` is the id of the rule that blocked, if one did. `is_risk`: the site is listed as a security
+    risk, which nobody but IT security can open, whoever else the rule asks. Empty when nobody can.
     """
+    it_security = (Approver.IT_SECURITY.value,) if policy.roles.get(Approver.IT_SECURITY.value) else ()
     match cause:
         case Cause.RULE:
             found = next((other for other in policy.rules if other.id == rule), None)
-            return tuple(role.value for role in found.approval) if found else ()
+            roles = tuple(role.value for role in found.approval) if found else ()
+            return it_security if roles and is_risk else roles
         case Cause.SECURITY_RISK:
-            role = Approver.IT_SECURITY.value
-            return (role,) if policy.roles.get(role) else ()
+            return it_security
         case _:
             return ()
 
@@ -283,7 +285,7 @@ def _rule(
         rule=rule.id,
         match=match,
         because=rule.because,
-        approval=asking_roles(Cause.RULE, rule.id, policy),
+        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks)),
     )
     return decision, f"{_listed(match) if match else 'any site'}: {does}"
 
@@ -297,7 +299,7 @@ def _acting(action: Verdict, visit: Visit) -> tuple[Verdict, str]:
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> _Answer:
     if risks:
-        roles = asking_roles(Cause.SECURITY_RISK, None, policy)
+        roles = asking_roles(Cause.SECURITY_RISK, None, policy, is_risk=True)
         decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=roles)
         return decision, "no rule names this security risk: block"
     verdict, does = _acting(policy.default, visit)

@@ -75,7 +75,7 @@ def again_response(visit: Visit, http_request: http.Request) -> http.Response:
 
 def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
     visit, decision = judgement.visit, judgement.decision
-    match = decision.match
+    match, risks = decision.match, judge.policy.security_categories
     return AskToken(
         host=visit.host,
         category=match.category if match else None,
@@ -89,4 +89,5 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
         policy_version=judgement.policy_version,
         code=code,
         issued_at=datetime.now(UTC),
+        risks=tuple(dict.fromkeys(m.category for m in visit.matches if m.category in risks)),
     ).seal(judge.ask_key)

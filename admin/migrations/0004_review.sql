@@ -17,3 +17,6 @@ CREATE TRIGGER correction_made AFTER INSERT ON correction
 BEGIN UPDATE publication SET change = change + 1; END;
 CREATE TRIGGER correction_undone AFTER UPDATE ON correction
 BEGIN UPDATE publication SET change = change + 1; END;
+
+-- `risks`: every security risk (ids, JSON) that the site was listed as when it was asked for.
+ALTER TABLE access_request ADD COLUMN risks TEXT NOT NULL DEFAULT '[]';

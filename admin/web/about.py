@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.visits import NAMES_SHOWN_FOR
-from admin.web.page import admin_of, go_to, has_duty, page
+from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import known
 from admin.web.words import visit_status
 from policy.deciding import asking_roles
@@ -35,14 +35,21 @@ async def recorded_page(http_request: Request) -> Response:
 async def stopped_page(http_request: Request) -> Response:
     """List what was stopped for this person or device lately, each with a way to ask."""
     admin = admin_of(http_request)
-    rows = [
-        (
-            row,
-            visit_status(row.verdict, row.cause, row.category, admin.policy),
-            bool(asking_roles(row.cause, row.rule, admin.policy)),
+    session, policy = known(http_request), admin.policy
+    standing = await admin.standing(session)
+    rows = []
+    for row in await admin.stopped_here(session):
+        is_risk = row.category in policy.security_categories
+        request = next((request for request in standing if request.covers(row.host)), None)
+        rows.append(
+            (
+                row,
+                visit_status(row.verdict, row.cause, row.category, policy),
+                request,
+                status_of(http_request, request) if request else None,
+                bool(asking_roles(row.cause, row.rule, policy, is_risk=is_risk)),
+            )
         )
-        for row in await admin.stopped_here(known(http_request))
-    ]
     return await page(http_request, "stopped.html", rows=rows)
 
 

@@ -20,15 +20,14 @@ from admin.asking import (
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of
-from policy.ask_token import AskToken, unseal
+from policy.ask_token import AskToken
 
 
 async def follow(http_request: Request) -> Response:
     """Follow a block page's Ask link: the token leaves the address before the form is shown."""
     admin = admin_of(http_request)
     token = http_request.query_params.get("token", "")
-    code = unseal(token, admin.ask_key, admin.now()).code
-    opened = await admin.follow_ask(token, session_of(http_request))
+    opened, code = await admin.asks.follow(token, session_of(http_request))
     response = go_to(f"/ask/{quote(code)}")
     cookies: Cookies = http_request.app.state.cookies
     cookies.open(response, opened)
@@ -108,7 +107,7 @@ async def _ask_of(http_request: Request) -> AskToken:
     """
     session = known(http_request)
     person_of(session)
-    ask = await admin_of(http_request).followed_ask(session, http_request.path_params["code"])
+    ask = await admin_of(http_request).asks.followed(session, http_request.path_params["code"])
     if ask is None:
         raise UnknownRequestError("this browser has not opened that Ask link")
     return ask

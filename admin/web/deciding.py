@@ -17,6 +17,7 @@ from admin.asking import (
     State,
     deciders,
     may_stop,
+    risks_of,
     took_part,
 )
 from admin.web.page import admin_of, go_to, page, status_of
@@ -125,7 +126,7 @@ async def _decision(
         place=waiting.index(request.id) + 1 if request.id in waiting else 1,
         waiting=max(len(waiting), 1),
         rule=next((rule for rule in admin.policy.rules if rule.id == request.rule), None),
-        is_risk=request.category in admin.policy.security_categories,
+        risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),
         earlier=await admin.earlier_decisions(request),
         later_steps=request.chain[request.step + 1 :],

@@ -163,6 +163,14 @@ async def test_only_it_security_accepts_a_security_risk(
     assert exemption.accepted_risks == accepts, case
 
 
+async def test_it_security_accepts_every_risk_that_the_site_is_listed_as(db: Database) -> None:
+    both = ("malware", "phishing")
+    request = await submitted(db, chain=(Approver.IT_SECURITY,), category="phishing", risks=both)
+    await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
+    (exemption,) = await exemptions.live(db, LATER)
+    assert exemption.accepted_risks == {"malware", "phishing"}
+
+
 async def test_who_stands_in_for_it_security_accepts_no_risk(db: Database) -> None:
     without_it = replace(TOWN, roles={"town_administrator": (ADMINISTRATOR,)})
     request = await submitted(db, chain=(Approver.IT_SECURITY,), category="malware")

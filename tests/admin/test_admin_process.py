@@ -13,7 +13,7 @@ from admin.admin_process import AdminProcess, admin_process
 from admin.asking import Duration, ForWhom, NotAllowedError, State, UnknownRequestError
 from admin.audit import EventKind
 from admin.publisher import NoPolicyError
-from admin.sessions import NotAtTheDeviceError, Session
+from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.state_folder import StateFolder, StateFolderError
 from admin.visits import NamesHiddenError, VisitFilter
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError
@@ -73,7 +73,11 @@ def link(admin: AdminProcess, **changed: Any) -> str:
         "code": "K7M-4QP",
         "issued_at": admin.now(),
     }
-    return AskToken(**{**values, **changed}).seal(admin.ask_key)
+    return AskToken(**{**values, **changed}).seal(admin.state.ask_token_key.read_bytes())
+
+
+async def follow(admin: AdminProcess, text: str, current: Session | None = None) -> Opened:
+    return (await admin.asks.follow(text, current))[0]
 
 
 async def signed_in(admin: AdminProcess, person: str) -> Session:
@@ -83,7 +87,7 @@ async def signed_in(admin: AdminProcess, person: str) -> Session:
 
 async def asked(admin: AdminProcess, **changed: Any) -> tuple[Session, int]:
     """Return the session of the clerk's device and the request sent from it."""
-    session = (await admin.follow_ask(link(admin, **changed), None)).session
+    session = (await follow(admin, link(admin, **changed))).session
     code = changed.get("code", "K7M-4QP")
     request = await admin.submit(session, code, "For the grant file", Duration.WEEK, ForWhom.PERSON)
     return session, request.id
@@ -110,7 +114,7 @@ async def test_a_session_that_only_knows_the_device_never_decides_and_the_try_is
     admin: AdminProcess,
 ) -> None:
     _, id_ = await asked(admin)
-    heads_device = (await admin.follow_ask(link(admin, person=HEAD, code="ANO-THR"), None)).session
+    heads_device = (await follow(admin, link(admin, person=HEAD, code="ANO-THR"))).session
     for attempt in (
         admin.approve(heads_device, id_),
         admin.deny(heads_device, id_, "No"),
@@ -127,7 +131,7 @@ async def test_a_device_sees_and_withdraws_what_was_sent_from_its_browser_and_no
     admin: AdminProcess,
 ) -> None:
     session, id_ = await asked(admin)
-    elsewhere = (await admin.follow_ask(link(admin, code="ANO-THR"), None)).session
+    elsewhere = (await follow(admin, link(admin, code="ANO-THR"))).session
     assert await admin.mine(elsewhere) == []
     with pytest.raises(UnknownRequestError):
         await admin.request_for(elsewhere, id_)
@@ -144,24 +148,24 @@ async def test_a_form_needs_its_followed_link(admin: AdminProcess) -> None:
 
 async def test_a_form_may_be_sent_after_the_link_itself_is_too_old(admin: AdminProcess, clock: Clock) -> None:
     text = link(admin)
-    session = (await admin.follow_ask(text, None)).session
+    session = (await follow(admin, text)).session
     clock.at += timedelta(hours=1)
     request = await admin.submit(session, "K7M-4QP", "Lunch came first", Duration.HOUR, ForWhom.PERSON)
     assert request.submitted_at == clock.at
     with pytest.raises(AskTokenExpiredError):
-        await admin.follow_ask(text, None)
+        await follow(admin, text)
     with pytest.raises(AskTokenError):
-        await admin.follow_ask(text[:-2] + "xx", None)
+        await follow(admin, text[:-2] + "xx")
 
 
 async def test_a_device_that_becomes_someone_elses_ends_the_sessions_it_opened(
     admin: AdminProcess, state: StateFolder
 ) -> None:
     await accounts.set_password(admin.db, CLERK, PASSWORD, "admin", actor="test", now=admin.now())
-    clerk = await admin.follow_ask(link(admin), None)
+    clerk = await follow(admin, link(admin))
     earlier = link(admin, code="ANO-THR")
     known = await admin.sign_in(CLERK, PASSWORD)
-    at_work = await admin.sign_in(CLERK, PASSWORD, previous=(await admin.follow_ask(earlier, None)).session)
+    at_work = await admin.sign_in(CLERK, PASSWORD, previous=(await follow(admin, earlier)).session)
     unfollowed = link(admin, code="ELS-WHR")
     assert clerk.token is not None and known.token is not None and at_work.token is not None
     assert await admin.session_of(clerk.token) == clerk.session
@@ -175,14 +179,14 @@ async def test_a_device_that_becomes_someone_elses_ends_the_sessions_it_opened(
     assert await admin.session_of(clerk.token) is None
     still = await admin.session_of(at_work.token)
     assert still is not None and (still.person, still.device) == (CLERK, None)
-    late = (await admin.follow_ask(unfollowed, None)).session
+    late = (await follow(admin, unfollowed)).session
     assert (late.person, late.device) == (None, None), "a link from before opens nothing of the device"
 
 
 async def test_one_who_signed_in_to_the_proxy_elsewhere_is_known_without_that_device(
     admin: AdminProcess,
 ) -> None:
-    opened = await admin.follow_ask(link(admin, person=HEAD), None)
+    opened = await follow(admin, link(admin, person=HEAD))
     assert opened.token is not None
     session = await admin.session_of(opened.token)
     assert session is not None and (session.person, session.device) == (HEAD, None)
@@ -191,14 +195,14 @@ async def test_one_who_signed_in_to_the_proxy_elsewhere_is_known_without_that_de
 async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
     admin: AdminProcess, clock: Clock
 ) -> None:
-    session = (await admin.follow_ask(link(admin), None)).session
+    session = (await follow(admin, link(admin))).session
     assert await admin.stopped_here(session) == []
     clock.at += timedelta(minutes=15)
     with pytest.raises(NotAtTheDeviceError):
         await admin.stopped_here(session)
     with pytest.raises(NotAtTheDeviceError):
         await admin.ask_about(session, 1)
-    session = (await admin.follow_ask(link(admin, code="ANO-THR"), session)).session
+    session = (await follow(admin, link(admin, code="ANO-THR"), session)).session
     assert await admin.stopped_here(session) == []
     clock.at += timedelta(hours=1)
     assert await admin.stopped_here(await signed_in(admin, CLERK)) == []
@@ -207,24 +211,24 @@ async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
 async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
     admin: AdminProcess, state: StateFolder
 ) -> None:
-    session = (await admin.follow_ask(link(admin), None)).session
-    gone = (await admin.follow_ask(link(admin, code="ANO-THR", rule="gone"), session)).session
+    session = (await follow(admin, link(admin))).session
+    gone = (await follow(admin, link(admin, code="ANO-THR", rule="gone"), session)).session
     stricter = "approval: [department_head, it_security]"
     state.policy_document.write_text(DOCUMENT.replace("approval: [department_head]", stricter))
     async with asyncio.timeout(5):
         while len(admin.policy.rules[-1].approval) == 1:
             await asyncio.sleep(0.05)
-    ask = await admin.followed_ask(session, "K7M-4QP")
+    ask = await admin.asks.followed(session, "K7M-4QP")
     assert ask is not None and ask.approval == ("department_head", "it_security")
     request = await admin.submit(session, "K7M-4QP", "For the file", Duration.WEEK, ForWhom.PERSON)
     assert [role.value for role in request.chain] == ["department_head", "it_security"]
     # A rule that is gone asks as its link said.
-    ask = await admin.followed_ask(gone, "ANO-THR")
+    ask = await admin.asks.followed(gone, "ANO-THR")
     assert ask is not None and ask.approval == ("department_head",)
 
 
 async def test_at_a_shared_device_one_signs_in_to_ask(admin: AdminProcess) -> None:
-    device = (await admin.follow_ask(link(admin, person=None, device="LOBBY"), None)).session
+    device = (await follow(admin, link(admin, person=None, device="LOBBY"))).session
     with pytest.raises(NotAllowedError, match="Sign in to ask"):
         await admin.submit(device, "K7M-4QP", "Please", Duration.WEEK, ForWhom.PERSON)
     await accounts.set_password(admin.db, CLERK, PASSWORD, "admin", actor="test", now=admin.now())
@@ -300,7 +304,7 @@ async def test_what_was_stopped_here_can_be_asked_for(
         + visit_record(code="ELS-WHR", device="PARKS-PC-1", person=PARKS_HEAD).to_line()
         + visit_record(code="OLD-222", started_at=MONDAY - timedelta(minutes=16)).to_line()
     )
-    session = (await admin.follow_ask(link(admin), None)).session
+    session = (await follow(admin, link(admin))).session
     async with asyncio.timeout(5):
         while not (rows := await admin.stopped_here(session)):
             await asyncio.sleep(0.05)
@@ -381,9 +385,9 @@ async def test_the_next_start_finds_everything_again(state: StateFolder, clock: 
         head = await signed_in(admin, HEAD)
         _, id_ = await asked(admin)
         await admin.approve(head, id_)
-        key = admin.ask_key
+        key = state.ask_token_key.read_bytes()
     async with admin_process(state, URL, clock) as admin:
-        assert admin.ask_key == key
+        assert state.ask_token_key.read_bytes() == key
         assert (await admin.request_for(head, id_)).state is State.APPROVED
         assert len(published(state).exemptions) == 1
 

@@ -135,6 +135,24 @@ def test_rule_that_names_a_security_risk_may_open_it() -> None:
     assert decide(visit("malware"), policy, State()).cause is Cause.SECURITY_RISK
 
 
+@pytest.mark.parametrize(
+    ("approval", "roles", "expected"),
+    [
+        ((Approver.DEPARTMENT_HEAD,), {"it_security": (IT,)}, ("it_security",)),
+        ((Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY), {"it_security": (IT,)}, ("it_security",)),
+        ((Approver.DEPARTMENT_HEAD,), {}, ()),
+        ((), {"it_security": (IT,)}, ()),
+    ],
+)
+def test_nobody_but_it_security_is_asked_to_open_a_security_risk(
+    approval: tuple[Approver, ...], roles: dict[str, tuple[str, ...]], expected: tuple[str, ...]
+) -> None:
+    rule = Rule("no-games", Verdict.BLOCK, frozenset({"games", "malware"}), approval=approval)
+    policy = replace(POLICY, rules=(rule,), roles=roles)
+    assert decide(visit("games", "malware"), policy, State()).approval == expected
+    assert decide(visit("games"), policy, State()).approval == tuple(role.value for role in approval)
+
+
 def test_security_risk_no_rule_names_can_be_asked_of_it_security_if_there_is_one() -> None:
     assert decide(visit("malware"), POLICY, State()).approval == ("it_security",)
     assert decide(visit("malware"), replace(POLICY, roles={}), State()).approval == ()

@@ -91,7 +91,7 @@ class Site:
             "code": "K7M-4QP",
             "issued_at": self.clock.at,
         }
-        return AskToken(**(values | changed)).seal(self.admin.ask_key)  # type: ignore[arg-type]
+        return AskToken(**(values | changed)).seal(self.state.ask_token_key.read_bytes())  # type: ignore[arg-type]
 
     async def sent_request(self, person: str = people.CLERK, **changed: object) -> int:
         """Send a request as this person; return its number."""

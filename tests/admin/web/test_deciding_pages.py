@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+from admin import exemptions
+from admin.corrections import correct
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
 
@@ -168,6 +170,31 @@ async def test_security_risk_is_shown_as_one(site: Site) -> None:
     )
     page = (await (await site.signed_in(people.IT)).get("/decide/1")).text
     assert "A known security risk" in page and "No known risk" not in page
+    assert "you accept this risk for the town" in page
+
+
+async def test_head_is_not_offered_a_site_that_has_become_a_security_risk(site: Site) -> None:
+    await correct(
+        site.admin.db,
+        "cardroom.example",
+        ["phishing", "malware"],
+        why="A copy of the bank's page",
+        actor=people.IT,
+        at=site.clock.at,
+        seen=None,
+    )
+    number = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    assert (await head.get(f"/decide/{number}")).status_code == 404
+    it = await site.signed_in(people.IT)
+    page = (await it.get(f"/decide/{number}")).text
+    assert "you accept these risks for the town" in page and "Malware, Phishing" in page
+    answer = await post(
+        it, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00"
+    )
+    assert answer.status_code == 303
+    (exemption,) = await exemptions.live(site.admin.db, site.clock.at)
+    assert exemption.accepted_risks == {"phishing", "malware"}
 
 
 async def test_second_approver_is_named_and_asked_after_the_first(site: Site) -> None:

@@ -47,3 +47,16 @@ async def test_causes_are_sentences_and_cannot_be_asked_about(site: Site, cause:
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
     assert said in page
     assert "E_RAW" not in page and "/stopped/1/ask" not in page
+
+
+async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site: Site) -> None:
+    await site.log(visit(host="www.cardroom.example"), visit(host="other.example"))
+    number = await site.sent_request()
+    client = await site.signed_in(people.CLERK)
+    page = (await client.get("/stopped")).text
+    assert "REQ-1" in page and "Waiting for your department head" in page
+    assert "/stopped/1/ask" not in page and "/stopped/2/ask" in page
+    head = await site.signed_in(people.HEAD)
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    page = (await client.get("/stopped")).text
+    assert "Allowed until" in page and "/stopped/1/ask" not in page

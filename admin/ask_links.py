@@ -1,0 +1,106 @@
+"""The links of a block page: followed, they make the person known here and remember what was stopped."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from admin import sessions
+from admin.clock import Clock
+from admin.database import Database
+from admin.sessions import Opened, Session
+from admin.site_lists import SiteLists
+from admin.visits import VisitRow
+from categories.snapshot import CategorySnapshotError
+from policy import ask_token
+from policy.ask_token import AskToken
+from policy.deciding import asking_roles
+from policy.decision import Cause
+from policy.town_policy import Policy
+
+
+class AskLinks:
+    """Follows links, and says what those that were followed said. `policy` returns the running one."""
+
+    def __init__(
+        self, db: Database, key: bytes, lists: SiteLists, policy: Callable[[], Policy], clock: Clock
+    ) -> None:
+        self._db = db
+        self._key = key
+        self._lists = lists
+        self._policy = policy
+        self._clock = clock
+
+    async def follow(self, token_text: str, current: Session | None) -> tuple[Opened, str]:
+        """Follow a link; return the session that it leads to, and the visit's code.
+
+        Raises AskTokenError, AskTokenExpiredError (policy.ask_token), LinkUsedError (sessions).
+        """
+        now = self._clock()
+        ask = ask_token.unseal(token_text, self._key, now)
+        return await sessions.follow_link(self._db, self._as_known_now(ask), now, current), ask.code
+
+    async def followed(self, session: Session, code: str) -> AskToken | None:
+        """Return what the link with this code said, None unless it was followed here lately.
+
+        Its risks are those of the link and of the lists as they are now; its approvers those of the
+        running policy's rule, while there is one: either may have become stricter since.
+        """
+        ask = await sessions.followed_ask(self._db, session, code, self._clock())
+        if ask is None:
+            return None
+        risks = await self._risks(ask.host) | {*ask.risks}
+        policy = self._policy()
+        approval = ask.approval
+        if any(rule.id == ask.rule for rule in policy.rules):
+            approval = asking_roles(Cause.RULE, ask.rule, policy, is_risk=bool(risks))
+        elif approval and risks:
+            approval = asking_roles(Cause.SECURITY_RISK, None, policy, is_risk=True)
+        return replace(ask, approval=approval, risks=tuple(sorted(risks)))
+
+    async def remember(self, session: Session, row: VisitRow) -> str:
+        """Remember a visit that was stopped here as its block page's link would; return its code."""
+        risks = await self._risks(row.host)
+        ask = AskToken(
+            host=row.host,
+            category=row.category,
+            entry=row.entry,
+            source=row.source,
+            rule=row.rule,
+            approval=asking_roles(row.cause, row.rule, self._policy(), is_risk=bool(risks)),
+            person=session.person,
+            device=session.device,
+            department=row.who.department,
+            policy_version=row.policy_version,
+            code=row.code,
+            issued_at=self._clock(),
+            risks=tuple(sorted(risks)),
+        )
+        await sessions.remember_ask(self._db, ask, self._clock(), session)
+        return row.code
+
+    async def _risks(self, host: str) -> frozenset[str]:
+        """Return the security risks that a host is listed as now; none while no lists can be read.
+
+        Not to know of one opens nothing: the proxy keeps a risk shut that was not accepted.
+        """
+        try:
+            return await self._lists.risks(host, self._policy())
+        except CategorySnapshotError:
+            return frozenset()
+
+    def _as_known_now(self, ask: AskToken) -> AskToken:
+        """Return an ask with what the running policy still says of its person and device.
+
+        A person at a device that is not theirs signed in to the proxy: known without the device,
+        unless the policy has changed since, which may have given the device to someone else.
+        """
+        policy = self._policy()
+        person = ask.person if ask.person in policy.people else None
+        if ask.device is None or sits_at(policy, ask.device, person):
+            return replace(ask, person=person)
+        is_signed_in_there = ask.policy_version == policy.version
+        return replace(ask, person=person if is_signed_in_there else None, device=None)
+
+
+def sits_at(policy: Policy, device: str, person: str | None) -> bool:
+    """Whether the policy has this device as this person's, None: as a shared one."""
+    return any(d.name == device and d.person == person for d in policy.devices.values())

@@ -1,0 +1,47 @@
+"""What a site is listed as now: by the published lists and the town's corrections, as the proxy has it."""
+
+import asyncio
+from pathlib import Path
+
+from admin import corrections
+from admin.database import Reader
+from categories.match import CategoryMatch
+from categories.publishing import CurrentSnapshot
+from categories.snapshot import CategorySnapshot
+from policy.correction import Corrections
+from policy.town_policy import Policy
+
+
+class SiteLists:
+    """Looks hosts up; opens new lists as they are published."""
+
+    def __init__(self, folder: Path, db: Reader) -> None:
+        self._folder = folder
+        self._db = db
+        self._current: CurrentSnapshot | None = None
+        self._opening = asyncio.Lock()
+
+    async def listed(self, host: str) -> tuple[CategoryMatch, ...]:
+        """Return what a canonical host is listed as; entries of URLs are not looked at.
+
+        Raises CategorySnapshotError when no lists can be read.
+        """
+        lists = await self._lists()
+        corrected = await corrections.of_parents(self._db, host)
+        return Corrections(corrected).apply(host, lists.lookup(host))
+
+    async def risks(self, host: str, policy: Policy) -> frozenset[str]:
+        """Return every security risk that the host is listed as. Raises as `listed` does."""
+        return frozenset(m.category for m in await self.listed(host)) & policy.security_categories
+
+    async def version(self) -> str:
+        """Return the version of the lists in use. Raises as `listed` does."""
+        return (await self._lists()).version
+
+    async def _lists(self) -> CategorySnapshot:
+        async with self._opening:
+            if self._current is None:
+                self._current = await asyncio.to_thread(CurrentSnapshot, self._folder)
+            elif self._current.changed():
+                await asyncio.to_thread(self._current.load)
+            return self._current.snapshot
