@@ -34,8 +34,8 @@ from admin.list_updates import ListUpdates
 from admin.publisher import Publisher
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
-from admin.state_folder import Side, StateFolder
 from admin.site_lists import SiteLists
+from admin.state_folder import Side, StateFolder
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
 from policy.ask_token import AskToken
