@@ -16,6 +16,9 @@ _SUBCOMMANDS = {
     "policy": "admin.commands.policy:policy",
     "explain": "admin.commands.explain:explain",
     "visits": "admin.commands.visits:visits",
+    "lockdown": "admin.commands.emergency:lockdown",
+    "device": "admin.commands.emergency:device",
+    "filter": "admin.commands.emergency:filter_",
     "audit": "admin.commands.audit:audit",
     "password": "admin.commands.password:password",
 }

@@ -88,10 +88,14 @@ class InForce:
 
 
 class AlreadySoError(Exception):
-    """What was to be done is so already; nothing changed. `measure` is how it stands, if it ever was."""
+    """What was to be done is so already; nothing changed.
 
-    def __init__(self, measure: Measure | None, message: str) -> None:
+    `measure` is how it stands, None where nothing was ever done about `subject`.
+    """
+
+    def __init__(self, subject: str, measure: Measure | None, message: str) -> None:
         super().__init__(message)
+        self.subject = subject
         self.measure = measure
 
 
@@ -179,19 +183,27 @@ async def begin(db: Database, new: NewMeasure, *, actor: str, at: datetime) -> M
             name = _name(new.kind, new.subject)
             await audit.record(t, Event(_BEGUN[new.kind], actor, name, at, details))
             return await get(t, id_)
-        refused = AlreadySoError(present, "it is in force already")
+        refused = AlreadySoError(new.subject, present, "it is in force already")
         await _record_refusal(t, new.kind, new.subject, actor, at, move="begin", why=str(refused))
     raise refused
 
 
 async def end(
-    db: Database, kind: MeasureKind, subject: str, *, actor: str, at: datetime, seen: int | None = None
+    db: Database,
+    kind: MeasureKind,
+    subject: str,
+    *,
+    actor: str,
+    at: datetime,
+    seen: int | None = None,
+    because: str = "",
 ) -> Measure:
-    """End the measure of this kind and subject that is in force.
+    """End the measure of this kind and subject that is in force; `because` is for the audit log.
 
     `seen` is the one that the person was shown: none that began later is ended in its place. Raises
     AlreadySoError when none is in force, or another.
     """
+    details: dict[str, Detail] = {"because": _reason(because)} if because else {}
     async with db.transaction() as t:
         present = await _present(t, kind, subject)
         is_in_force = present is not None and present.is_in_force_at(at)
@@ -202,7 +214,7 @@ async def end(
                 actor,
                 present.id,
             )
-            await audit.record(t, Event(_ENDED[kind], actor, _name(kind, subject), at))
+            await audit.record(t, Event(_ENDED[kind], actor, _name(kind, subject), at, details))
             return await get(t, present.id)
         last = await t.fetch_one(
             "SELECT * FROM emergency_measure WHERE kind = ? AND subject = ? AND (? IS NULL OR id = ?)"
@@ -212,7 +224,7 @@ async def end(
             seen,
             seen,
         )
-        refused = AlreadySoError(_measure(last) if last else None, "it is not in force")
+        refused = AlreadySoError(subject, _measure(last) if last else None, "it is not in force")
         await _record_refusal(t, kind, subject, actor, at, move="end", why=str(refused))
     raise refused
 

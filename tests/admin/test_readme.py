@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from admin import access_requests
+from admin import access_requests, measures
 from admin.audit import EventKind
 from admin.database import Database
+from admin.measures import MeasureKind
 
 README = Path(access_requests.__file__).with_name("README.md").read_text(encoding="utf-8")
 
@@ -22,6 +23,13 @@ def test_every_move_is_described_with_its_event() -> None:
     assert described.pop(("", "submitted")) == EventKind.REQUEST_SUBMITTED
     assert described == {
         (before.value, after.value): event.value for (before, after), event in access_requests._MOVES.items()
+    }
+
+
+def test_every_emergency_measure_is_described_with_its_events() -> None:
+    described = {kind.strip("`"): events for kind, _, _, events in rows("Emergencies")}
+    assert described == {
+        kind.value: f"{measures._BEGUN[kind].value}, {measures._ENDED[kind].value}" for kind in MeasureKind
     }
 
 

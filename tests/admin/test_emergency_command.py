@@ -1,0 +1,265 @@
+"""`towngate lockdown`, `device` and `filter` while no admin runs: what they say, do and publish."""
+
+import asyncio
+import fcntl
+import getpass
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from admin import audit
+from admin.audit import EventKind
+from admin.clock import utc_now
+from admin.command import cli
+from admin.database import Database
+from admin.state_folder import StateFolder
+from policy.snapshot import PolicySnapshot
+from tests.published_town import PublishedTown
+
+WORM = "A worm goes round."
+BY = f"{getpass.getuser()} at the command line"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFolder:
+    """Return a state folder as admin left it: a published policy and a database; nothing runs."""
+    state = PublishedTown(tmp_path / "state").state
+
+    async def make_database() -> None:
+        async with Database.open(state.database):
+            pass
+
+    asyncio.run(make_database())
+    return state
+
+
+@pytest.fixture
+def towngate(state: StateFolder) -> Callable[..., Result]:
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(cli, [*words, "--state", str(state.root)])
+
+    return call
+
+
+def published(state: StateFolder) -> PolicySnapshot:
+    return PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes())
+
+
+def said(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return result.output.replace("\u00a0", " ").splitlines()
+
+
+@contextmanager
+def an_admin_that_publishes_nothing(state: StateFolder) -> Iterator[None]:
+    descriptor = os.open(state.admin / "admin.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_lockdown_is_published_without_admin_and_says_so(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    before = published(state)
+    on, told = said(towngate("lockdown", "on", "--because", WORM))
+    assert on.startswith("The web is limited for everyone, since ")
+    assert on.endswith(f", by {BY}: {WORM}")
+    assert told == (
+        "Admin does not run, so it was published without it. In force in every running proxy within a second."
+    )
+    (lockdown,) = published(state).lockdowns
+    assert (lockdown.because, lockdown.department) == (WORM, None)
+    assert published(state).policy == before.policy
+    assert published(state).admin_url == before.admin_url
+    assert published(state).sequence > before.sequence
+    off, _ = said(towngate("lockdown", "off"))
+    assert off.startswith("The web is not limited for everyone. Since ") and off.endswith(f", by {BY}.")
+    assert published(state).lockdowns == ()
+
+
+def test_lockdown_of_a_department_names_it_and_the_next_news(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    words = ("lockdown", "on", "--department", "parks", "--because", WORM, "--next-news", "11:00")
+    on = said(towngate(*words))[0]
+    assert on.startswith("The web is limited for Parks, since ") and "Next news by " in on
+    assert "11 AM." in on
+    (lockdown,) = published(state).lockdowns
+    assert lockdown.department == "parks" and lockdown.next_news_at is not None
+    assert said(towngate("lockdown")) == [on]
+
+
+def test_device_is_taken_off_by_its_name_and_let_back_by_its_address(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    off = said(towngate("device", "off", "fin-pc-15", "--because", "It sends mail by itself."))[0]
+    assert off.startswith("FIN-PC-15 (127.0.0.1) is off the web, since ")
+    assert [device.address for device in published(state).devices_off] == ["127.0.0.1"]
+    assert said(towngate("device", "status")) == [off]
+    back = said(towngate("device", "on", "127.0.0.1", "--because", "It is clean."))[0]
+    assert back.startswith("FIN-PC-15 (127.0.0.1) is not off the web. Since ")
+    assert published(state).devices_off == ()
+
+
+def test_filter_is_off_for_as_long_as_said(state: StateFolder, towngate: Callable[..., Result]) -> None:
+    off = said(towngate("filter", "off", "--for", "10m", "--because", "The lists are bad."))[0]
+    assert off.startswith("The filter is off until ")
+    found = published(state).filter_off
+    assert found is not None and found.until - found.since == timedelta(minutes=10)
+    assert said(towngate("filter", "on"))[0].startswith("The filter is on. Since ")
+    assert published(state).filter_off is None
+
+
+@pytest.mark.parametrize(
+    ("words", "stands"),
+    [
+        (["lockdown"], "The web is not limited for everyone."),
+        (["lockdown", "status"], "The web is not limited for everyone."),
+        (["device"], "No device is off the web."),
+        (["filter"], "The filter is on."),
+    ],
+)
+def test_without_a_verb_it_says_how_it_stands_and_changes_nothing(
+    state: StateFolder, towngate: Callable[..., Result], words: list[str], stands: str
+) -> None:
+    before = state.policy_snapshot.read_bytes()
+    assert said(towngate(*words)) == [stands]
+    assert state.policy_snapshot.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lockdown", "off", "--department", "parks"], "The web is not limited for Parks."),
+        (["device", "on", "10.9.9.9"], "10.9.9.9 is not off the web."),
+        (["filter", "on"], "The filter is on."),
+    ],
+)
+def test_ending_what_is_not_in_force_is_told_and_no_error(
+    towngate: Callable[..., Result], words: list[str], told: str
+) -> None:
+    assert said(towngate(*words))[0] == f"Nothing changed. {told}"
+
+
+def test_beginning_twice_is_told_and_keeps_the_first(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    first = said(towngate("lockdown", "on", "--because", WORM))[0]
+    again = towngate("lockdown", "on", "--because", "Another reason.")
+    assert said(again)[0] == f"Nothing changed. {first}"
+    assert [lockdown.because for lockdown in published(state).lockdowns] == [WORM]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lockdown", "on"], "--because: Enter why; people read it; nothing changed"),
+        (["lockdown", "on", "--because", " "], "--because: Enter why"),
+        (
+            ["lockdown", "on", "--department", "prks", "--because", WORM],
+            "--department: 'prks' is not a department of the policy (nearest: 'parks'); nothing changed",
+        ),
+        (["lockdown", "on", "--because", WORM, "--next-news", "noon"], "--next-news: 'noon' is not a time"),
+        (["device", "off", "--because", WORM], "ADDRESS: '' is neither an IP address"),
+        (["device", "off", "10.0.0.300", "--because", WORM], "ADDRESS: '10.0.0.300' is neither"),
+        (["filter", "off", "--because", WORM], "--for: '' is not how long; write it like 10m or 2h"),
+        (["filter", "off", "--for", "5h", "--because", WORM], "--for: The filter is off for 1m to 4h"),
+        (["filter", "of"], "'of' is not one of 'on', 'off', 'status'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_changes_nothing(
+    state: StateFolder, towngate: Callable[..., Result], words: list[str], message: str
+) -> None:
+    before = state.policy_snapshot.read_bytes()
+    result = towngate(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert state.policy_snapshot.read_bytes() == before
+
+
+def test_scripts_get_json(towngate: Callable[..., Result]) -> None:
+    on = json.loads(towngate("lockdown", "on", "--because", WORM, "--json").output)
+    assert (on["changed"], on["published"], on["problem"]) == (True, True, None)
+    (measure,) = on["in_force"]
+    assert (measure["kind"], measure["subject"], measure["because"]) == ("lockdown", "", WORM)
+    assert utc_now() - datetime.fromisoformat(measure["began_at"]) < timedelta(minutes=1)
+    assert json.loads(towngate("lockdown", "on", "--because", WORM, "--json").output)["changed"] is False
+    assert json.loads(towngate("lockdown", "--json").output) == {"in_force": [measure]}
+    assert json.loads(towngate("device", "--json").output) == {"in_force": []}
+
+
+def test_what_was_done_is_on_record_with_who_and_why(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    towngate("lockdown", "on", "--because", WORM)
+    towngate("lockdown", "off", "--because", "It is over.")
+
+    async def events() -> list[tuple[EventKind, str, object]]:
+        async with Database.open(state.database) as db:
+            return [(e.kind, e.actor, e.details["because"]) for e in await audit.events_of(db, "lockdown")]
+
+    assert asyncio.run(events()) == [
+        (EventKind.LOCKDOWN_BEGUN, BY, WORM),
+        (EventKind.LOCKDOWN_ENDED, BY, "It is over."),
+    ]
+
+
+def test_admin_that_runs_and_does_not_publish_is_told_of(
+    state: StateFolder, towngate: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.commands.emergency._PATIENCE_SECONDS", 0.2)
+    with an_admin_that_publishes_nothing(state):
+        told = said(towngate("lockdown", "on", "--because", WORM))[1]
+    assert told.startswith("Recorded, but not in force: admin runs, and has not published it")
+    assert published(state).lockdowns == ()
+    # The next command finds no admin, and heals it.
+    assert said(towngate("lockdown", "on", "--because", WORM))[0].startswith("Nothing changed. The web is")
+    assert len(published(state).lockdowns) == 1
+
+
+def test_what_cannot_be_published_is_recorded_and_says_why(
+    state: StateFolder, towngate: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("admin.publisher.write_atomically", full)
+    result = towngate("lockdown", "on", "--because", WORM, "--json")
+    assert json.loads(result.output)["published"] is False
+    told = said(towngate("lockdown", "on", "--because", WORM))[1]
+    assert "Recorded, but not in force" in told and "No space left on device" in told
+
+
+def test_state_folder_without_a_town_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["lockdown", "on", "--because", WORM, "--state", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"no policy was published in {tmp_path}; start 'towngate run', or give --state" in result.output
+
+
+def test_a_town_whose_admin_never_ran_is_said(tmp_path: Path) -> None:
+    state = PublishedTown(tmp_path / "state").state
+    result = CliRunner().invoke(cli, ["filter", "--state", str(state.root)])
+    assert result.exit_code == 2
+    assert "there is no database yet" in result.output
+
+
+def test_commands_of_the_readme_work_as_they_stand(towngate: Callable[..., Result]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = re.findall(
+        r"^    towngate ((?:lockdown|device|filter) [^#\n]*?) *(?:#.*)?$", readme, re.MULTILINE
+    )
+    assert len(commands) == 3
+    for command in commands:
+        assert "Nothing changed" not in said(towngate(*shlex.split(command)))[0]
