@@ -12,6 +12,7 @@ from admin.asking import (
     State,
     UnknownRequestError,
     deciders,
+    may_open,
     site_of,
 )
 from admin.audit import EventKind
@@ -28,6 +29,7 @@ _TIME_LINE = frozenset(
         EventKind.REQUEST_SUBMITTED,
         EventKind.REQUEST_ENDORSED,
         EventKind.REQUEST_APPROVED,
+        EventKind.REQUEST_OPENED,
         EventKind.REQUEST_DENIED,
         EventKind.REQUEST_WITHDRAWN,
         EventKind.REQUEST_STOPPED,
@@ -54,9 +56,17 @@ async def mine(db: Reader, person: str | None, browser: str | None) -> list[Acce
 
 
 async def to_decide(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
-    """Return the requests that wait for this person, nearest deadline first."""
+    """Return the requests that wait for this person's answer, nearest deadline first."""
     rows = await db.fetch_all(f"{_SELECT} WHERE state = 'submitted' ORDER BY due_at, access_request.id")
     return [request for request in map(_access_request, rows) if person in deciders(policy, request)]
+
+
+async def to_open(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
+    """Return what was approved and this person may open, what waits longest first."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE state = 'awaits_opening' ORDER BY decided_at, access_request.id"
+    )
+    return [request for request in map(_access_request, rows) if may_open(policy, request, person)]
 
 
 async def open_request_for(db: Reader, host: str, department: str | None) -> AccessRequest | None:
@@ -71,9 +81,10 @@ async def open_request_for(db: Reader, host: str, department: str | None) -> Acc
 
 
 async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest | None:
-    """Return the person's own undecided request for the site, None when there is none."""
+    """Return the person's own request for the site that is not decided or opened yet, None without."""
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ? AND access_request.person = ? AND state = 'submitted'",
+        f"{_SELECT} WHERE access_request.host = ? AND access_request.person = ?"
+        " AND state IN ('submitted', 'awaits_opening')",
         site,
         person,
     )
@@ -97,7 +108,8 @@ async def earlier_decisions(db: Reader, host: str, department: str | None) -> li
     """Return a department's decided requests for the site, newest first, 20 at most."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state IN ('approved', 'denied', 'stopped') ORDER BY access_request.id DESC LIMIT 20",
+        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
+        " ORDER BY access_request.id DESC LIMIT 20",
         site_of(host),
         department,
     )
@@ -159,4 +171,5 @@ def _access_request(row: Row) -> AccessRequest:
         note=row["note"],
         exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
+        approved_until=from_ms(row["approved_until"]) if row["approved_until"] is not None else None,
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
-from admin import access_request_lists, audit, exemptions
+from admin import access_request_lists, audit, exemptions, request_letters
 from admin.access_request_lists import get
 from admin.asking import (
     ANSWER_WITHIN,
@@ -24,7 +24,9 @@ from admin.asking import (
     TransitionError,
     deciders,
     deciders_of,
+    may_open,
     may_stop,
+    opens_until,
     risks_of,
     site_of,
     took_part,
@@ -34,7 +36,7 @@ from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.written_text import tidy_text
 from policy.state import Exemption
-from policy.town_policy import Approver, Policy
+from policy.town_policy import AfterApproval, Approver, Policy
 
 # Every move there is, and the event that tells of it.
 _MOVES: Mapping[tuple[State, State], EventKind] = {
@@ -42,6 +44,9 @@ _MOVES: Mapping[tuple[State, State], EventKind] = {
     (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_APPROVED,
     (State.SUBMITTED, State.DENIED): EventKind.REQUEST_DENIED,
     (State.SUBMITTED, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
+    (State.SUBMITTED, State.AWAITS_OPENING): EventKind.REQUEST_APPROVED,
+    (State.AWAITS_OPENING, State.APPROVED): EventKind.REQUEST_OPENED,
+    (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
 }
 
@@ -101,6 +106,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "policy_version": new.policy_version,
         }
         await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, new.person, request.number, at, details))
+        await request_letters.put(t, policy, request, at)
     return request
 
 
@@ -114,7 +120,7 @@ async def approve(
     seen_step: int | None = None,
     expires_at: datetime | None = None,
 ) -> AccessRequest:
-    """Agree for the present step; the last one opens access until `expires_at`.
+    """Agree for the present step; the last one opens access until `expires_at`, or leaves that to IT.
 
     `seen_step` is the step that the person was shown: an answer sent twice never answers two
     steps. `expires_at` (default: as asked) is after `at` and not later than the longest duration.
@@ -132,27 +138,47 @@ async def approve(
             await _move(t, request, State.SUBMITTED, actor=actor, at=at)
             return
         ends_at = expires_at or request.duration.end(at, zone)
-        accepted_risks = await _accepted_risks(t, policy, request, actor)
-        exemption = Exemption(
-            id="",
-            host=request.host,
-            granted_at=at,
-            expires_at=ends_at,
-            person=request.person if request.for_whom is ForWhom.PERSON else None,
-            department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
-            accepted_risks=accepted_risks,
-        )
+        answers = [*await _answers(t, request), (request.waits_for, actor)]
+        accepted_risks = _accepted_risks(policy, request, answers)
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),
             "accepted_risks": sorted(accepted_risks),
         }
+        if policy.after_approval is AfterApproval.WAIT_FOR_IT:
+            await _move(
+                t, request, State.AWAITS_OPENING, actor=actor, at=at, details=details, approved_until=ends_at
+            )
+            return
         await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
+        exemption = _exemption(request, accepted_risks, at, ends_at)
         await exemptions.grant(t, request.id, exemption, approved_by=actor)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         return _may_not_decide(policy, request, actor, seen_step)
 
-    return await _attempt(db, id_, actor, at, "approve", refusal, agree)
+    return await _attempt(db, policy, id_, actor, at, "approve", refusal, agree)
+
+
+async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
+    """Open what was approved, as asking.opens_until says how long. Raises as withdraw does."""
+
+    async def grant(t: Transaction, request: AccessRequest) -> None:
+        ends_at = opens_until(request.approved_until or at, at)
+        accepted_risks = _accepted_risks(policy, request, await _answers(t, request))
+        details: dict[str, Detail] = {
+            "expires_at": ends_at.isoformat(),
+            "accepted_risks": sorted(accepted_risks),
+        }
+        await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
+        exemption = _exemption(request, accepted_risks, at, ends_at)
+        await exemptions.grant(t, request.id, exemption, approved_by=request.decided_by or actor)
+
+    def refusal(request: AccessRequest) -> _Refusal | None:
+        if not may_open(policy, request, actor):
+            return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
+        return None if request.state is State.AWAITS_OPENING else _too_late(request)
+
+    return await _attempt(db, policy, id_, actor, at, "open", refusal, grant)
 
 
 async def deny(
@@ -177,10 +203,10 @@ async def deny(
     def refusal(request: AccessRequest) -> _Refusal | None:
         return _may_not_decide(policy, request, actor, seen_step)
 
-    return await _attempt(db, id_, actor, at, "deny", refusal, disagree)
+    return await _attempt(db, policy, id_, actor, at, "deny", refusal, disagree)
 
 
-async def withdraw(db: Database, id_: int, *, actor: str, at: datetime) -> AccessRequest:
+async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
     """Take one's own request back before it is decided. Raises as approve does."""
 
     async def take_back(t: Transaction, request: AccessRequest) -> None:
@@ -191,13 +217,13 @@ async def withdraw(db: Database, id_: int, *, actor: str, at: datetime) -> Acces
             return NotAllowedError(f"{request.number} is another person's request")
         return None if request.state is State.SUBMITTED else _too_late(request)
 
-    return await _attempt(db, id_, actor, at, "withdraw", refusal, take_back)
+    return await _attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
 
 
 async def stop(
     db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, reason: str
 ) -> AccessRequest:
-    """End access that was granted, now; the asker reads `reason`. Raises as deny does."""
+    """End access that was granted or approved, now; the asker reads `reason`. Raises as deny does."""
     note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def end(t: Transaction, request: AccessRequest) -> None:
@@ -207,9 +233,10 @@ async def stop(
     def refusal(request: AccessRequest) -> _Refusal | None:
         if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
-        return None if request.state_at(at) is State.APPROVED else _too_late(request)
+        is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING)
+        return None if is_live else _too_late(request)
 
-    return await _attempt(db, id_, actor, at, "stop", refusal, end)
+    return await _attempt(db, policy, id_, actor, at, "stop", refusal, end)
 
 
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
@@ -228,6 +255,7 @@ type _Refusal = NotAllowedError | TransitionError
 
 async def _attempt(
     db: Database,
+    policy: Policy,
     id_: int,
     actor: str,
     at: datetime,
@@ -235,13 +263,15 @@ async def _attempt(
     refusal: Callable[[AccessRequest], _Refusal | None],
     change: Callable[[Transaction, AccessRequest], Awaitable[None]],
 ) -> AccessRequest:
-    """Make a move, or record that it was refused and raise why; in one transaction either way."""
+    """Make a move and put its letters, or record that it was refused and raise why; in one transaction."""
     async with db.transaction() as t:
         request = await get(t, id_)
         refused = refusal(request)
         if refused is None:
             await change(t, request)
-            return await get(t, id_)
+            moved = await get(t, id_)
+            await request_letters.put(t, policy, moved, at)
+            return moved
         await _record_refusal(t, request, refused, actor=actor, at=at, what=what)
     raise refused
 
@@ -253,9 +283,15 @@ async def _record_refusal(
     await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
 
 
-async def _accepted_risks(
-    t: Transaction, policy: Policy, request: AccessRequest, actor: str
-) -> frozenset[str]:
+type _Answers = list[tuple[Approver | None, str]]
+
+
+async def _answers(t: Transaction, request: AccessRequest) -> _Answers:
+    """Return who answered so far, and for which role."""
+    return [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
+
+
+def _accepted_risks(policy: Policy, request: AccessRequest, answers: _Answers) -> frozenset[str]:
     """Return the risks that IT security was asked about, if one of IT security gave that answer.
 
     Who stands in for IT security accepts no risk, and what becomes one later was never accepted.
@@ -263,11 +299,23 @@ async def _accepted_risks(
     asked_about = risks_of(policy, request)
     if not asked_about:
         return frozenset()
-    answers = [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
-    answers.append((request.waits_for, actor))
     it_security = policy.roles.get(Approver.IT_SECURITY.value, ())
     is_accepted = any(role is Approver.IT_SECURITY and who in it_security for role, who in answers)
     return asked_about if is_accepted else frozenset()
+
+
+def _exemption(
+    request: AccessRequest, accepted_risks: frozenset[str], at: datetime, ends_at: datetime
+) -> Exemption:
+    return Exemption(
+        id="",
+        host=request.host,
+        granted_at=at,
+        expires_at=ends_at,
+        person=request.person if request.for_whom is ForWhom.PERSON else None,
+        department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
+        accepted_risks=accepted_risks,
+    )
 
 
 async def _move(
@@ -279,19 +327,21 @@ async def _move(
     at: datetime,
     note: str | None = None,
     details: Mapping[str, Detail] | None = None,
+    approved_until: datetime | None = None,
 ) -> None:
     """Compare with the state that was read, set the new one, record the event."""
     kind = _MOVES[request.state, after]
     answers = request.waits_for if after is not State.WITHDRAWN else None
     moved = await t.execute(
         "UPDATE access_request SET state = ?, step = step + ?, due_at = ?, decided_at = ?, decided_by = ?,"
-        " note = ? WHERE id = ? AND state = ? AND step = ?",
+        " note = ?, approved_until = coalesce(?, approved_until) WHERE id = ? AND state = ? AND step = ?",
         after.value,
         after is State.SUBMITTED,
         to_ms(at + ANSWER_WITHIN),
         to_ms(at),
         actor,
         note,
+        to_ms(approved_until) if approved_until is not None else None,
         request.id,
         request.state.value,
         request.step,

@@ -233,7 +233,7 @@ class AdminProcess:
             actor = await self._actor(session, id_)
         else:
             actor = request.person
-        return await access_requests.withdraw(self.db, id_, actor=actor, at=self.now())
+        return await access_requests.withdraw(self.db, self.policy, id_, actor=actor, at=self.now())
 
     async def stop(self, session: Session, id_: int, reason: str) -> AccessRequest:
         """As access_requests.stop; published when it returns."""
@@ -241,6 +241,13 @@ class AdminProcess:
         request = await access_requests.stop(
             self.db, self.policy, id_, actor=actor, at=self.now(), reason=reason
         )
+        await self._publisher.publish_state()
+        return request
+
+    async def open_access(self, session: Session, id_: int) -> AccessRequest:
+        """As access_requests.open_access; published when it returns."""
+        actor = await self._actor(session, id_)
+        request = await access_requests.open_access(self.db, self.policy, id_, actor=actor, at=self.now())
         await self._publisher.publish_state()
         return request
 
@@ -278,6 +285,12 @@ class AdminProcess:
         if session.person is None or not session.is_signed_in:
             return []
         return await access_request_lists.to_decide(self.db, self.policy, session.person)
+
+    async def to_open(self, session: Session) -> list[AccessRequest]:
+        """Return what was approved and this person may open; nothing unless signed in."""
+        if session.person is None or not session.is_signed_in:
+            return []
+        return await access_request_lists.to_open(self.db, self.policy, session.person)
 
     async def granted(self, session: Session) -> list[AccessRequest]:
         """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""

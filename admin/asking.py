@@ -1,10 +1,12 @@
 """What an access request is, and who may decide it. Pure: the table and its moves are `access_requests`.
 
     submitted -> approved -> (ended by time) | stopped
+              -> awaits_opening -> approved | stopped
               -> denied | withdrawn
 
 A request goes through its chain of approvers in turn; each approval but the last is a move from
-submitted to submitted, one step on.
+submitted to submitted, one step on. Where the policy waits for IT, the last one leaves it to IT to
+open what was approved.
 """
 
 from dataclasses import dataclass
@@ -18,12 +20,16 @@ from policy.town_policy import Approver, Policy
 MAX_REASON_LENGTH = 500
 # By when an approver should have answered: the order of the inbox. Nothing happens by itself.
 ANSWER_WITHIN = timedelta(days=1)
+# However late IT opens what was approved.
+OPEN_AT_LEAST = timedelta(hours=1)
 
 
 class State(StrEnum):
     """Where a request stands. ENDED is never stored: it is APPROVED past its expiry."""
 
     SUBMITTED = "submitted"
+    AWAITS_OPENING = "awaits_opening"
+    """Approved, waiting for IT to open it."""
     APPROVED = "approved"
     DENIED = "denied"
     WITHDRAWN = "withdrawn"
@@ -93,6 +99,7 @@ class AccessRequest:
     `risks` are the security risks it was listed as when it was asked for. `step` counts the approvers
     of `chain` who agreed. `decided_by` made the last move, with `note`
     as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
+    `approved_until` is what the last approver said where IT opens access, None elsewhere.
     """
 
     id: int
@@ -120,6 +127,7 @@ class AccessRequest:
     note: str | None
     exemption: str | None
     expires_at: datetime | None
+    approved_until: datetime | None
 
     @property
     def number(self) -> str:
@@ -245,5 +253,17 @@ def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may end access that was granted: IT security, or an approver of the chain."""
+    """Whether the person may end access that was approved: IT security, or an approver of the chain."""
     return person in policy.roles.get("it_security", ()) or person in took_part(policy, request)
+
+
+def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
+    """Whether the person may open what was approved: IT; a security risk only IT security."""
+    if person in policy.roles.get("it_security", ()):
+        return True
+    return not risks_of(policy, request) and person in policy.roles.get("help_desk", ())
+
+
+def opens_until(approved_until: datetime, at: datetime) -> datetime:
+    """Return when access ends that is opened at an instant: as approved, but an hour later at least."""
+    return max(approved_until, at + OPEN_AT_LEAST)

@@ -180,10 +180,12 @@ async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
     """Apply the migrations that the file does not have yet, each in one transaction.
 
     `PRAGMA user_version` is the number of the last one applied. It is read under the write lock:
-    two processes may open a new file at once.
+    two processes may open a new file at once. A table that others refer to can be made anew: foreign
+    keys are off meanwhile, and checked before each commit.
     """
     migrations = sorted(_migrations().items())
     newest = migrations[-1][0]
+    await writer.execute_fetchall("PRAGMA foreign_keys = OFF")
     for number, script in migrations:
         await writer.execute_fetchall("BEGIN IMMEDIATE")
         try:
@@ -195,12 +197,15 @@ async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
                 )
             if version < number:
                 await (await writer.executescript(script)).close()
+                if list(await writer.execute_fetchall("PRAGMA foreign_key_check")):
+                    raise sqlite3.IntegrityError(f"migration {number} would leave rows that refer to nothing")
                 await writer.execute_fetchall(f"PRAGMA user_version = {number}")
             await writer.execute_fetchall("COMMIT")
         except BaseException:
             with suppress(sqlite3.OperationalError):
                 await writer.execute_fetchall("ROLLBACK")
             raise
+    await writer.execute_fetchall("PRAGMA foreign_keys = ON")
 
 
 def _migrations() -> dict[int, str]:

@@ -66,6 +66,7 @@ def _routes() -> list[BaseRoute]:
         _get("/decide/{id:int}", deciding.decision_page),
         _post("/decide/{id:int}", deciding.decide),
         _get("/decide/{id:int}/done", deciding.decided_page),
+        _post("/decide/{id:int}/open", deciding.open_access),
         _post("/decide/{id:int}/stop", deciding.stop),
         _get("/exemptions", exemptions.exemptions_page),
         _get("/visits", visit_log.visits_page),

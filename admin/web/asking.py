@@ -17,10 +17,12 @@ from admin.asking import (
     State,
     UnknownRequestError,
     deciders,
+    may_open,
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of
 from policy.ask_token import AskToken
+from policy.town_policy import AfterApproval
 
 
 async def follow(http_request: Request) -> Response:
@@ -61,8 +63,16 @@ async def ask(http_request: Request, form: FormData) -> Response:
 
 async def sent_page(http_request: Request) -> Response:
     """Say what happens next."""
+    admin = admin_of(http_request)
     request = await _request_of(http_request)
-    return await page(http_request, "sent.html", request=request)
+    asker = admin.policy.people.get(request.person)
+    return await page(
+        http_request,
+        "sent.html",
+        request=request,
+        has_mail=admin.settings.settings.mail is not None and asker is not None and bool(asker.mail),
+        waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
+    )
 
 
 async def requests_page(http_request: Request) -> Response:
@@ -89,6 +99,9 @@ async def request_page(http_request: Request) -> Response:
         moves=await admin.time_line(request),
         is_asker=is_asker,
         can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
+        can_open=session.is_signed_in
+        and state is State.AWAITS_OPENING
+        and may_open(admin.policy, request, person_of(session)),
         can_withdraw=is_asker and state is State.SUBMITTED,
     )
 

@@ -16,21 +16,30 @@ from admin.asking import (
     NotAllowedError,
     State,
     deciders,
+    may_open,
     may_stop,
+    opens_until,
     risks_of,
     took_part,
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import field, person_of, signed_in
+from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
 DENIAL_REASONS = ("Not needed for work", "Use another site")
 
 
 async def inbox(http_request: Request) -> Response:
-    """List what waits for this person, nearest deadline first."""
-    requests = await admin_of(http_request).to_decide(signed_in(http_request))
-    return await page(http_request, "decide_list.html", requests=requests)
+    """List what waits for this person: to decide, nearest deadline first, and to open."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    return await page(
+        http_request,
+        "decide_list.html",
+        requests=await admin.to_decide(session),
+        to_open=await admin.to_open(session),
+    )
 
 
 async def decision_page(http_request: Request) -> Response:
@@ -69,6 +78,13 @@ async def decided_page(http_request: Request) -> Response:
     return await _decided(http_request, request)
 
 
+async def open_access(http_request: Request, _form: FormData) -> Response:
+    """Open what was approved and waits for IT."""
+    request_id = http_request.path_params["id"]
+    await admin_of(http_request).open_access(signed_in(http_request), request_id)
+    return go_to(f"/decide/{request_id}/done")
+
+
 async def stop(http_request: Request, form: FormData) -> Response:
     """End access that was granted."""
     admin = admin_of(http_request)
@@ -91,6 +107,7 @@ async def _decided(
     admin = admin_of(http_request)
     session = signed_in(http_request)
     person = person_of(session)
+    awaits_opening = request.approved_until if request.state is State.AWAITS_OPENING else None
     return await page(
         http_request,
         "decided.html",
@@ -100,6 +117,9 @@ async def _decided(
         status=status_of(http_request, request),
         has_answered=person in took_part(admin.policy, request),
         waiting=await admin.to_decide(session),
+        opens_until=opens_until(awaits_opening, admin.now()) if awaits_opening else None,
+        can_open=may_open(admin.policy, request, person),
+        is_risk=bool(risks_of(admin.policy, request)),
         can_stop=may_stop(admin.policy, request, person),
         stops="stop" in http_request.query_params,
         error=error,
@@ -129,6 +149,7 @@ async def _decision(
         risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),
         earlier=await admin.earlier_decisions(request),
+        waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
         ends={duration: duration.end(now, admin.zone) for duration in Duration},
         denial_reasons=DENIAL_REASONS,

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from admin.asking import AccessRequest, deciders_of
 from policy.town_policy import Approver, Policy
 
+# What someone with a role is to a request; the first that fits.
+_PARTS = {
+    "it_security": "IT",
+    "town_administrator": "the town administrator",
+    "help_desk": "the help desk",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class People:
@@ -21,10 +28,6 @@ class People:
         """Return a department's name."""
         record = self.policy.departments.get(department or "")
         return record.name if record else (department or "no department")
-
-    def is_in(self, role: Approver, person: str) -> bool:
-        """Whether the person holds a role that is not a department's."""
-        return person in self.policy.roles.get(role.value, ())
 
     def answers(self, role: Approver, asker: str, department: str | None, viewer: str | None) -> str:
         """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
@@ -49,7 +52,7 @@ class People:
     def part_of(self, person: str | None, request: AccessRequest, viewer: str | None) -> str:
         """Return what a person is to a request, within a sentence.
 
-        "you", "your department head", "IT", "the town administrator"; to others than the asker
+        "you", "your department head", "IT", "the help desk"; to others than the asker
         "the" in place of "your".
         """
         if person is not None and person == viewer:
@@ -60,8 +63,5 @@ class People:
             return f"{whose} department head"
         if department is not None and person in department.delegates:
             return f"{whose} department head's delegate"
-        if person is not None and self.is_in(Approver.IT_SECURITY, person):
-            return "IT"
-        if person is not None and self.is_in(Approver.TOWN_ADMINISTRATOR, person):
-            return "the town administrator"
-        return self.name(person)
+        roles = (role for role in _PARTS if person in self.policy.roles.get(role, ()))
+        return _PARTS.get(next(roles, ""), self.name(person))

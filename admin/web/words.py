@@ -125,8 +125,11 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
     """
     state = request.state_at(times.now)
     match state:
-        case State.SUBMITTED:
-            return Status("wait", f"Waiting for {waits_for}")
+        case State.SUBMITTED | State.AWAITS_OPENING:
+            is_open = state is State.SUBMITTED
+            return Status(
+                "wait", f"Waiting for {waits_for}" if is_open else "Approved, waiting for IT to open it"
+            )
         case State.APPROVED:
             return _in_force(request, times)
         case State.DENIED:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions
+from admin import access_request_lists, access_requests, audit, exemptions, outbox
 from admin.asking import (
+    AccessRequest,
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
@@ -17,9 +18,10 @@ from admin.asking import (
 )
 from admin.audit import EventKind
 from admin.database import Database
+from admin.outbox import HELP_DESK, Channel
 from policy.state import Exemption
-from policy.town_policy import Approver
-from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
+from policy.town_policy import AfterApproval, Approver
+from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, ask, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 LATER = MONDAY + timedelta(minutes=14)
@@ -84,7 +86,7 @@ async def test_asking_twice_leads_to_the_request_that_is_open(db: Database) -> N
     with pytest.raises(AlreadyOpenError, match=r"REQ-1 for cardroom\.example is still open") as refused:
         await submitted(db, host="www.cardroom.example")
     assert refused.value.request == first
-    await access_requests.withdraw(db, first.id, actor=CLERK, at=LATER)
+    await access_requests.withdraw(db, TOWN, first.id, actor=CLERK, at=LATER)
     assert (await submitted(db)).number == "REQ-2"
 
 
@@ -250,7 +252,7 @@ async def test_what_is_decided_stays_decided(db: Database, first: str, second: s
             case "deny":
                 await access_requests.deny(db, TOWN, request.id, actor=DELEGATE, at=LATER, reason="No")
             case "withdraw":
-                await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+                await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
 
     await make(first)
     after_first = await access_request_lists.get(db, request.id)
@@ -337,8 +339,8 @@ async def test_access_that_ended_by_time_is_not_stopped_again(db: Database) -> N
 async def test_only_the_asker_withdraws(db: Database, actor: str) -> None:
     request = await submitted(db)
     with pytest.raises(NotAllowedError, match="another person's"):
-        await access_requests.withdraw(db, request.id, actor=actor, at=LATER)
-    withdrawn = await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+        await access_requests.withdraw(db, TOWN, request.id, actor=actor, at=LATER)
+    withdrawn = await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
     assert withdrawn.state is State.WITHDRAWN
 
 
@@ -367,7 +369,7 @@ async def test_an_open_request_is_found_by_its_department_only(db: Database) -> 
     found = access_request_lists.open_request_for
     assert await found(db, "www.cardroom.example", "finance") == request
     assert await found(db, "cardroom.example", "parks") is None
-    await access_requests.withdraw(db, request.id, actor=CLERK, at=LATER)
+    await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
     assert await found(db, "cardroom.example", "finance") is None
 
 
@@ -390,3 +392,164 @@ async def test_open_access_is_listed_by_its_end_until_that_instant(db: Database)
     await access_requests.approve(db, TOWN, hour.id, actor=HEAD, at=LATER, expires_at=ends_at)
     assert [r.id for r in await access_request_lists.granted(db, LATER)] == [hour.id, week.id]
     assert [r.id for r in await access_request_lists.granted(db, ends_at)] == [week.id]
+
+
+# --- opening, where the policy waits for IT ---
+
+WAITING_TOWN = replace(
+    TOWN,
+    after_approval=AfterApproval.WAIT_FOR_IT,
+    roles={**TOWN.roles, "help_desk": ("helpdesk",)},
+)
+
+
+async def approved_in_a_waiting_town(db: Database, **changed: Any) -> AccessRequest:
+    request = await submitted(db, **changed)
+    for step, role in enumerate(request.chain):
+        actor = IT if role is Approver.IT_SECURITY else HEAD
+        request = await access_requests.approve(
+            db, WAITING_TOWN, request.id, actor=actor, at=LATER, seen_step=step
+        )
+    return request
+
+
+async def test_where_the_policy_waits_the_last_approval_opens_nothing(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    assert (request.state, request.approved_until) == (State.AWAITS_OPENING, WEEK_LATER)
+    assert request.waits_for is None
+    assert await exemptions.live(db, LATER) == ()
+    assert await events(db, "REQ-1") == [
+        (EventKind.REQUEST_SUBMITTED, CLERK),
+        (EventKind.REQUEST_APPROVED, HEAD),
+    ]
+
+
+async def test_access_is_open_from_when_it_opens_it_until_when_the_approver_said(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    at = LATER + timedelta(days=2)
+    opened = await access_requests.open_access(db, WAITING_TOWN, request.id, actor="helpdesk", at=at)
+    assert (opened.state, opened.expires_at) == (State.APPROVED, WEEK_LATER)
+    (exemption,) = await exemptions.live(db, at)
+    assert (exemption.granted_at, exemption.expires_at) == (at, WEEK_LATER)
+    row = await db.fetch_one("SELECT approved_by FROM exemption")
+    assert row is not None
+    assert row["approved_by"] == HEAD
+    assert (await events(db, "REQ-1"))[-1] == (EventKind.REQUEST_OPENED, "helpdesk")
+
+
+async def test_access_opened_after_its_time_is_open_for_an_hour(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    at = WEEK_LATER + timedelta(days=1)
+    opened = await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=at)
+    assert opened.expires_at == at + timedelta(hours=1)
+
+
+async def test_the_help_desk_opens_no_security_risk_and_it_security_does(db: Database) -> None:
+    request = await approved_in_a_waiting_town(
+        db, category="malware", chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+    )
+    with pytest.raises(NotAllowedError, match="for IT to open"):
+        await access_requests.open_access(db, WAITING_TOWN, request.id, actor="helpdesk", at=LATER)
+    assert (await events(db, "REQ-1"))[-1] == (EventKind.REQUEST_MOVE_REFUSED, "helpdesk")
+    await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    (exemption,) = await exemptions.live(db, LATER)
+    assert exemption.accepted_risks == {"malware"}
+
+
+@pytest.mark.parametrize("actor", [CLERK, HEAD, DELEGATE, PARKS_HEAD, AUDITOR, ADMINISTRATOR])
+async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -> None:
+    request = await approved_in_a_waiting_town(db)
+    with pytest.raises(NotAllowedError):
+        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=actor, at=LATER)
+    assert (await access_request_lists.get(db, request.id)).state is State.AWAITS_OPENING
+    assert await access_request_lists.to_open(db, WAITING_TOWN, actor) == []
+
+
+async def test_what_was_approved_is_opened_once(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+
+    async def open_it(actor: str) -> str:
+        try:
+            await access_requests.open_access(db, WAITING_TOWN, request.id, actor=actor, at=LATER)
+        except TransitionError:
+            return "too late"
+        return "opened"
+
+    assert sorted(await asyncio.gather(open_it("helpdesk"), open_it(IT))) == ["opened", "too late"]
+    assert len(await exemptions.live(db, LATER)) == 1
+
+
+async def test_what_waits_for_it_can_be_stopped_and_is_never_opened_then(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    stopped = await access_requests.stop(
+        db, WAITING_TOWN, request.id, actor=IT, at=LATER, reason="Known for malware."
+    )
+    assert stopped.state is State.STOPPED
+    with pytest.raises(TransitionError, match="it is stopped"):
+        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    assert await exemptions.live(db, LATER) == ()
+
+
+async def test_who_waits_for_it_cannot_ask_for_the_same_again(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    with pytest.raises(AlreadyOpenError) as already:
+        await submitted(db)
+    assert already.value.request.id == request.id
+
+
+# --- letters ---
+
+
+async def letters(db: Database) -> list[tuple[str, str]]:
+    return [
+        (put.letter.kind.value, put.letter.to)
+        for put in await outbox.due(db, Channel.MAIL, LATER + timedelta(days=30))
+    ]
+
+
+async def test_each_who_may_answer_gets_a_letter_for_each_step(db: Database) -> None:
+    request = await submitted(db, chain=TWO_STEPS)
+    assert await letters(db) == [("request_to_decide", DELEGATE), ("request_to_decide", HEAD)]
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert (await letters(db))[2:] == [("request_to_decide", IT), ("request_to_decide", SECOND_IT)]
+
+
+async def test_the_last_approval_tells_the_asker_and_logs_a_ticket(db: Database) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert (await letters(db))[2:] == [("request_allowed", CLERK), ("ticket", HELP_DESK)]
+    (hook,) = await outbox.due(db, Channel.WEBHOOK, LATER)
+    assert hook.letter.about == "REQ-1"
+
+
+async def test_a_denial_tells_the_asker_alone(db: Database) -> None:
+    request = await submitted(db)
+    await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=LATER, reason="Use another site")
+    assert (await letters(db))[2:] == [("request_denied", CLERK)]
+
+
+async def test_a_stop_tells_asker_approvers_and_help_desk_but_not_who_did_it(db: Database) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.stop(db, TOWN, request.id, actor=IT, at=LATER, reason="Known for malware.")
+    assert (await letters(db))[4:] == [
+        ("request_stopped", CLERK),
+        ("request_stopped", DELEGATE),
+        ("request_stopped", HEAD),
+        ("ticket_stopped", HELP_DESK),
+    ]
+
+
+async def test_where_the_policy_waits_the_asker_hears_of_approval_and_of_opening(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db)
+    assert (await letters(db))[2:] == [("request_approved", CLERK), ("ticket", HELP_DESK)]
+    await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    assert (await letters(db))[4:] == [("request_allowed", CLERK), ("ticket_opened", HELP_DESK)]
+
+
+async def test_a_refused_move_puts_no_letter(db: Database) -> None:
+    request = await submitted(db)
+    before = await letters(db)
+    with pytest.raises(NotAllowedError):
+        await access_requests.approve(db, TOWN, request.id, actor=PARKS_HEAD, at=LATER)
+    assert await letters(db) == before

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.database import Database, DatabaseError
+from admin.database import Database, DatabaseError, _migrations
 
 COUNT = "SELECT count(*) AS n FROM account"
 ADD = "INSERT INTO account (person, kind, password_hash, changed_at) VALUES (?, 'admin', 'x', 0)"
@@ -143,3 +143,68 @@ async def test_a_database_that_must_exist_is_not_made(tmp_path: Path) -> None:
         async with Database.open(tmp_path / "town.db", must_exist=True):
             pass
     assert not (tmp_path / "town.db").exists()
+
+
+OLD_REQUEST = (
+    "INSERT INTO access_request (state, host, person, for_whom, reason, duration, code, policy_version,"
+    " chain, submitted_at, due_at)"
+    " VALUES (?, 'cardroom.example', 'clerk', 'person', 'x', 'week', 'K7M-4QP', '1', '[]', 1, 2)"
+)
+
+
+def made_by_version(path: Path, version: int) -> sqlite3.Connection:
+    """Return a database as an older Towngate left it, open."""
+    connection = sqlite3.connect(path, autocommit=True)
+    for number, script in sorted(_migrations().items()):
+        if number <= version:
+            connection.executescript(script)
+    connection.execute(f"PRAGMA user_version = {version}")
+    return connection
+
+
+async def test_requests_and_exemptions_of_an_older_version_are_kept_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "town.db"
+    old = made_by_version(path, 2)
+    for id_, state in ((3, "submitted"), (7, "approved"), (9, "denied")):
+        old.execute(OLD_REQUEST.replace(" (", " (id, ", 1).replace("(?", "(?, ?", 1), (id_, state))
+    old.execute(
+        "INSERT INTO exemption VALUES (1, 7, 'cardroom.example', 'clerk', NULL, '[]', 1, 9, 'it', 2, 'it')"
+    )
+    requests = old.execute("SELECT * FROM access_request").fetchall()
+    exemptions = old.execute("SELECT * FROM exemption").fetchall()
+    old.close()
+    async with Database.open(path) as db, db.transaction() as t:
+        assert [
+            tuple(row)[: len(requests[0])] for row in await t.fetch_all("SELECT * FROM access_request")
+        ] == requests
+        assert [tuple(row) for row in await t.fetch_all("SELECT * FROM exemption")] == exemptions
+        # Numbers go on, an exemption still needs its request, and the indexes are there.
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            await t.execute(
+                "INSERT INTO exemption SELECT 2, 8, host, person, NULL, '[]', 1, 9, 'it', 2, 'it'"
+                " FROM exemption"
+            )
+        id_ = await t.insert(OLD_REQUEST, "submitted")
+        assert id_ == 10
+        indexes = await t.fetch_all(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'access_request'"
+        )
+        assert {row["name"] for row in indexes} >= {
+            "access_request_open",
+            "access_request_to_open",
+            "access_request_by_browser",
+        }
+
+
+async def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "town.db"
+    old = made_by_version(path, 2)
+    old.execute(
+        "INSERT INTO exemption VALUES (1, 7, 'cardroom.example', 'clerk', NULL, '[]', 1, 9, 'it', 2, 'it')"
+    )
+    old.close()
+    with pytest.raises(DatabaseError, match="refer to nothing"):
+        async with Database.open(path):
+            pass
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)

@@ -38,6 +38,7 @@ REQUEST = AccessRequest(
     note=None,
     exemption=None,
     expires_at=None,
+    approved_until=None,
 )
 
 
