@@ -18,8 +18,7 @@ from zoneinfo import ZoneInfo
 from admin.clock import Clock
 from admin.list_settings import ListSettings
 from admin.state_folder import StateFolder
-from categories.publishing import CurrentSnapshot
-from categories.snapshot import CategorySnapshotError
+from categories.snapshot import CategorySnapshot
 from categories.source_checks import SourceCheck
 from categories.sources import STARTER, KeptSources
 from categories.taxonomy import taxonomy
@@ -52,8 +51,9 @@ class Freshness(StrEnum):
 class SourceStanding:
     """A source as people see it. Times are aware UTC.
 
-    `categories` are ids with their entries in force, most first; `is_shipped` says that it is the
-    list that comes with Towngate and never ages.
+    `old_since` is when it became old, None while it is not. `categories` are ids with their entries
+    in force, most first; `is_shipped` says that it is the list that comes with Towngate and never
+    ages.
     """
 
     name: str
@@ -62,6 +62,7 @@ class SourceStanding:
     categories: tuple[tuple[str, int], ...]
     good_at: datetime | None
     tried_at: datetime | None
+    old_since: datetime | None
     refused: str | None
     is_shipped: bool
 
@@ -121,12 +122,9 @@ class ListUpdates:
             return max(min(due), self._failed_at + _pause(self._failures))
         return min(due)
 
-    def standing(self) -> tuple[SourceStanding, ...]:
-        """Say how every list stands, those with trouble first."""
-        try:
-            counts = CurrentSnapshot(self._state.categories).snapshot.counts
-        except CategorySnapshotError:
-            counts = {}
+    def standing(self, lists: CategorySnapshot | None) -> tuple[SourceStanding, ...]:
+        """Say how every list stands, those with trouble first; `lists` are those in force."""
+        counts = lists.counts if lists is not None else {}
         names = {source for _, source in counts}.union(
             self._kept.tried(), (source.name for source in self._settings().sources)
         )
@@ -167,7 +165,8 @@ class ListUpdates:
             ),
             good_at=good_at,
             tried_at=check.tried_at if check else None,
-            refused=check.refused if check else None,
+            old_since=good_at + OLD_AFTER if good_at and freshness is Freshness.OLD else None,
+            refused=check.refused.removeprefix(f"{check.location}: ") if check and check.refused else None,
             is_shipped=is_shipped,
         )
 

@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
-from admin.web import about, asking, deciding, exemptions, signing_in, today, visit_log
+from admin.web import about, asking, categories, deciding, exemptions, signing_in, today, visit_log
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
 from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
@@ -74,6 +74,7 @@ def _routes() -> list[BaseRoute]:
         _post("/visits/names", visit_log.show_names),
         _get("/visits/{id:int}/why", visit_log.why_page),
         _get("/today", today.today_page),
+        _get("/categories", categories.categories_page),
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),
         _post("/stopped/{id:int}/ask", about.ask_about_stopped),

@@ -134,7 +134,7 @@ async def _links(http_request: Request) -> list[Link]:
 def _duty_links(http_request: Request) -> list[Link]:
     links = []
     if has_duty(http_request, roles.sees_visits):
-        links += [Link("/today", "Today"), Link("/visits", "Visits")]
+        links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/categories", "Categories")]
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
     return links

@@ -9,10 +9,9 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import NotAllowedError
 from admin.overview import overview
+from admin.web.categories import lists_in_force
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
-from categories.publishing import CurrentSnapshot
-from categories.snapshot import CategorySnapshot, CategorySnapshotError
 
 
 async def today_page(http_request: Request) -> Response:
@@ -23,7 +22,7 @@ async def today_page(http_request: Request) -> Response:
         raise NotAllowedError("the overview is for those who see visits")
     now = admin.now()
     midnight = datetime.combine(now.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
-    lists = await asyncio.to_thread(_lists, http_request)
+    lists = await asyncio.to_thread(lists_in_force, http_request)
     return await page(
         http_request,
         "today.html",
@@ -32,7 +31,7 @@ async def today_page(http_request: Request) -> Response:
         problems=admin.policy_problems,
         numbers=await overview(admin.db, midnight, now),
         lists=lists,
-        lists_are_old=lists is not None and (now - lists.built_at).days >= 3,
+        sources=await asyncio.to_thread(admin.lists.standing, lists),
     )
 
 
@@ -41,10 +40,3 @@ def _troubles(http_request: Request) -> tuple[str, ...]:
     if troubles and not has_duty(http_request, roles.runs_towngate):
         return ("Part of Towngate is not well. IT sees what.",)
     return troubles
-
-
-def _lists(http_request: Request) -> CategorySnapshot | None:
-    try:
-        return CurrentSnapshot(admin_of(http_request).state.categories).snapshot
-    except CategorySnapshotError:
-        return None

@@ -12,7 +12,7 @@ import pytest
 from admin.list_settings import ListSettings
 from admin.list_updates import Freshness, ListUpdates, SourceStanding
 from admin.state_folder import StateFolder
-from categories.publishing import CurrentSnapshot
+from categories.publishing import CurrentSnapshot, has_current
 from categories.source_checks import SourceCheck
 from categories.sources import KeptSources, Source
 from categories.updating import update
@@ -50,7 +50,11 @@ class _Town:
         self.kept.note(name, check)
 
     def standing(self, name: str) -> SourceStanding:
-        return next(one for one in self.updates.standing() if one.name == name)
+        return next(one for one in self.all_standing() if one.name == name)
+
+    def all_standing(self) -> tuple[SourceStanding, ...]:
+        published = has_current(self.state.categories)
+        return self.updates.standing(CurrentSnapshot(self.state.categories).snapshot if published else None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -143,7 +147,7 @@ async def test_refused_list_leaves_the_last_good_one_in_force_and_is_tried_again
     town.at = refused.tried_at
     standing = town.standing("gambling")
     assert standing.freshness is Freshness.REFUSED
-    assert "it looks like a web page, not a list" in str(standing.refused)
+    assert standing.refused == "it looks like a web page, not a list"
     assert town.updates.due_at() == refused.tried_at + timedelta(minutes=15)
 
 
@@ -199,8 +203,9 @@ def test_standing_says_what_is_in_force_and_how_old_it_is(town: _Town, tmp_path:
     ):
         town.at = NOON + after
         assert town.standing("games").freshness is freshness
+    assert town.standing("games").old_since == NOON + timedelta(days=3)
     games, starter = town.standing("games"), town.standing("starter")
     assert (games.entries, games.categories, games.good_at) == (2, (("games", 2),), NOON)
     assert (starter.freshness, starter.is_shipped) == (Freshness.FRESH, True)
-    assert [one.name for one in town.updates.standing()] == ["never", "games", "starter"]
+    assert [one.name for one in town.all_standing()] == ["never", "games", "starter"]
     assert town.standing("never").good_at is None

@@ -175,8 +175,12 @@ class _Server(uvicorn.Server):
 
 
 @pytest.fixture
-async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
     """Return the site of the tests' town, running; everyone has the same password."""
+    # Lists are as a test leaves them: no update by itself.
+    monkeypatch.setattr("admin.list_updates._LOOK_SECONDS", 3600.0)
     state = StateFolder(tmp_path_factory.mktemp("state"))
     state.create()
     publish_starter_if_empty(state.categories)

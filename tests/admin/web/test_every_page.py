@@ -12,6 +12,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 from policy.decision import Cause, Lane, Verdict
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
+from tests.admin.web.test_list_pages import with_list
 from tests.browsing import StartBrowser, violations
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -248,6 +249,10 @@ async def test_overview_pages_are_clean(site: Site, look: Look) -> None:
     await site.until(lambda: bool(site.admin.policy_problems))
     await look.at("policy-problems", "/policy")
     await look.at("today-problems", "/today")
+    await look.at("categories", "/categories?site=www.cardroom.example")
+    with_list(site, days_old=3, refused="it looks like a web page, not a list")
+    await look.at("categories-refused", "/categories?site=card%20room")
+    await look.at("today-old-list", "/today")
 
 
 async def _log_a_day(site: Site) -> None:
