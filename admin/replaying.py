@@ -16,7 +16,7 @@ from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
 from policy.correction import Corrections
 from policy.deciding import Step, decide
-from policy.decision import Cause, Decision
+from policy.decision import Cause, Decision, Verdict
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 
@@ -69,6 +69,8 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         path=_seen_path(row),
         at=row.started_at,
         matches=matches,
+        # Of a rule that warns, this was one who had continued.
+        has_continued=row.verdict is Verdict.ALLOW,
     )
     steps: list[Step] = []
     decision = decide(visit, snapshot.policy, snapshot.state(), steps)

@@ -2,7 +2,7 @@
 
 policy.yaml   the town's policy, edited by IT
 settings.yaml how this installation sends mail and tickets, edited by IT
-proxy/        ca/ and metrics/: the proxy's user only; spool/: shared with admin by its group
+proxy/        ca/, metrics/ and continued/: the proxy's user only; spool/: shared with admin by its group
 admin/        database and secrets: admin's user only
 published/    snapshots: admin writes, the proxy reads
 

@@ -18,12 +18,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy.deciding import decide, next_edge_after, zone_of
-from policy.decision import Cause, Decision
+from policy.decision import Cause, Decision, Verdict
 from policy.schedule import Schedule
 from policy.state import State
 from policy.town_policy import Approver, Policy, UnknownAction
 from policy.town_time import ENGLISH, SPANISH
 from policy.visit import Visit
+from proxy_addons.continuations import REMEMBERED
 
 _LONGEST_HOST = 200
 _FRAMES = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
@@ -35,6 +36,7 @@ class Variant(StrEnum):
     """Which page it is."""
 
     POLICY = "policy"
+    WARN = "warn"
     SECURITY = "security"
     LATER = "later"
     UNKNOWN_CLIENT = "unknown_client"
@@ -91,7 +93,8 @@ class BlockPage:
 
     `at` is aware; `zone` is the town's. `category` is its id in the taxonomy, `label` and `sites`
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
-    allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available.
+    allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available;
+    `continue_url` is where a warning's form goes, on the host itself.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer.
@@ -112,6 +115,7 @@ class BlockPage:
     approval: tuple[str, ...] = ()
     head: str = ""
     ask_url: str | None = None
+    continue_url: str | None = None
     opening: Opening | None = None
     emergency: Emergency | None = None
     admin_url: str | None = None
@@ -120,6 +124,11 @@ class BlockPage:
     rule: str = ""
     listed: str = ""
     seen_as: str = ""
+
+    @property
+    def remembered_hours(self) -> int:
+        """For how many hours a warning is not shown again."""
+        return REMEMBERED // timedelta(hours=1)
 
     @property
     def shown_host(self) -> str:
@@ -157,6 +166,7 @@ def page_for(
     token: str | None,
     code: str,
     at: datetime,
+    continue_url: str | None = None,
 ) -> tuple[int, bytes]:
     """Return the status and the page for a visit that was not allowed.
 
@@ -164,7 +174,7 @@ def page_for(
     """
     match = _said_match(decision, policy)
     category = taxonomy.categories.get(match.category) if match else None
-    variant = _variant(decision, policy)
+    variant = Variant.WARN if decision.verdict is Verdict.WARN else _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
     approval = _approval(decision, visit, policy)
     can_ask = admin_url is not None and token is not None and approval
@@ -184,6 +194,7 @@ def page_for(
         approval=approval,
         head=_head(visit, policy),
         ask_url=f"{admin_url}/ask?token={token}" if can_ask else None,
+        continue_url=continue_url,
         opening=opening,
         emergency=_emergency(variant, visit, policy, state),
         admin_url=admin_url,
@@ -332,3 +343,12 @@ PAGE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
 }
 """The headers every page is sent with: never kept, and nothing loaded from anywhere."""
+
+WARNING_HEADERS: Mapping[str, str] = {
+    **PAGE_HEADERS,
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        f"style-src {_STYLES}"
+    ),
+}
+"""The headers of a warning: its one form goes to the host itself, and no page holds it in a frame."""

@@ -28,4 +28,7 @@ SNAPSHOT_PUBLISHED = Gauge(
 SNAPSHOT_REFUSED = Counter(
     "egress_snapshot_refused", "New snapshots that could not be used; the old ones stay", ["kind"]
 )
+CONTINUATIONS_REFUSED = Counter(
+    "egress_continuations_refused", "Lines of the file of who continued past a warning that are none"
+)
 EXEMPTIONS = Gauge("egress_exemptions", "Exemptions in force", multiprocess_mode="livemax")

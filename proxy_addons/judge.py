@@ -1,15 +1,16 @@
 """Everything a worker decides with, as one value that is replaced whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
 from policy.deciding import decide, may_dial
-from policy.decision import Decision
+from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
+from proxy_addons.continuations import Continuations
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,42 @@ class Judgement:
     policy_version: str
     category_version: str
 
+    @property
+    def warned_site(self) -> str:
+        """What a warning is of, and is remembered for: all that the list entry covers, or the host."""
+        return self.decision.match.entry if self.decision.match else self.visit.host
+
 
 class Judge:
-    """A policy snapshot and a category snapshot, ready to decide. Immutable."""
+    """A policy snapshot and a category snapshot, ready to decide. Immutable.
 
-    __slots__ = ("_corrections", "ask_key", "categories", "identities", "policy", "snapshot", "state")
+    `continuations` is asked only when a visit would be warned of.
+    """
 
-    def __init__(self, snapshot: PolicySnapshot, categories: CategorySnapshot, ask_key: bytes) -> None:
+    __slots__ = (
+        "_continuations",
+        "_corrections",
+        "ask_key",
+        "categories",
+        "identities",
+        "policy",
+        "snapshot",
+        "state",
+    )
+
+    def __init__(
+        self,
+        snapshot: PolicySnapshot,
+        categories: CategorySnapshot,
+        ask_key: bytes,
+        continuations: Continuations,
+    ) -> None:
         self.snapshot = snapshot
         self.policy = snapshot.policy
         self.categories = categories
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
+        self._continuations = continuations
         self._corrections = Corrections(snapshot.corrections)
         self.state = snapshot.state()
 
@@ -41,13 +66,12 @@ class Judge:
         """Decide about a visit that is being made now. `host` is canonical."""
         matches = self._corrections.apply(host, self.categories.lookup(host, path))
         visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches)
-        return Judgement(
-            visit,
-            decide(visit, self.policy, self.state),
-            self.snapshot.sequence,
-            self.policy.version,
-            self.categories.version,
-        )
+        judgement = self._judgement(visit)
+        if judgement.decision.verdict is Verdict.WARN and self._continuations.has(
+            client, judgement.warned_site, visit.at
+        ):
+            return self._judgement(replace(visit, has_continued=True))
+        return judgement
 
     def judge_again(self, judgement: Judgement) -> Judgement:
         """Decide about the same visit as if it were made now.
@@ -65,7 +89,21 @@ class Judge:
         return may_dial(address, self.policy)
 
     @property
+    def warns(self) -> bool:
+        """Whether any visit can be warned of."""
+        return Verdict.WARN in (self.policy.default, *(rule.action for rule in self.policy.rules))
+
+    @property
     def admin_site(self) -> tuple[str, int] | None:
         """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
         site = self.state.admin_site
         return (site[0].strip("[]"), site[1]) if site else None
+
+    def _judgement(self, visit: Visit) -> Judgement:
+        return Judgement(
+            visit,
+            decide(visit, self.policy, self.state),
+            self.snapshot.sequence,
+            self.policy.version,
+            self.categories.version,
+        )

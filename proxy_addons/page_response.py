@@ -1,15 +1,20 @@
 """A judgement as the http_response a client gets in place of the site."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from mitmproxy import http
 
 from policy.ask_token import AskToken
+from policy.decision import Verdict
 from policy.visit import Visit
-from proxy_addons.block_page import PAGE_HEADERS, is_document, page_for, render_short
-from proxy_addons.gate import Gate
+from proxy_addons import continue_token
+from proxy_addons.block_page import PAGE_HEADERS, WARNING_HEADERS, is_document, page_for, render_short
+from proxy_addons.gate import Gate, visible_path
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.visit_log import OpenVisit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
@@ -17,14 +22,18 @@ async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request
     destination = http_request.headers.get("Sec-Fetch-Dest")
     if not is_document(destination):
         town = gate.judge.policy.town.name
-        return _closing(403, render_short(town, destination or ""))
+        return _closing(403, render_short(town, destination or ""), PAGE_HEADERS)
     can_ask = await gate.admin_probe.answers(gate.judge.admin_site)
-    return page(gate, visit, can_ask=can_ask)
+    return page(gate, visit, visible_path(http_request), can_ask=can_ask)
 
 
-def page(gate: Gate, visit: OpenVisit, *, can_ask: bool = False) -> http.Response:
-    """Return the page; with a way to ask, if the admin site answers."""
+def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False) -> http.Response:
+    """Return the page; with a way to ask, if the admin site answers.
+
+    A warning is one to click through, to `path`.
+    """
     judge, judgement = gate.judge, visit.judgement
+    is_warning = judgement.decision.verdict is Verdict.WARN
     status, body = page_for(
         judgement.decision,
         judgement.visit,
@@ -35,14 +44,15 @@ def page(gate: Gate, visit: OpenVisit, *, can_ask: bool = False) -> http.Respons
         token=_ask_token(judge, judgement, visit.code) if can_ask else None,
         code=visit.code,
         at=visit.started_at,
+        continue_url=_continue_url(judge, judgement.visit, path) if is_warning else None,
     )
-    return _closing(status, body)
+    return _closing(status, body, WARNING_HEADERS if is_warning else PAGE_HEADERS)
 
 
-def _closing(status: int, body: bytes) -> http.Response:
+def _closing(status: int, body: bytes, headers: Mapping[str, str]) -> http.Response:
     # The connection ends with the page: on the next try the site may be allowed, and then it has
     # to be tunnelled from its first byte.
-    return http.Response.make(status, body, {**PAGE_HEADERS, "Connection": "close"})
+    return http.Response.make(status, body, {**headers, "Connection": "close"})
 
 
 def bare_response(status: int, text: str) -> http.Response:
@@ -59,14 +69,17 @@ def bare_response(status: int, text: str) -> http.Response:
     )
 
 
-def again_response(visit: Visit, http_request: http.Request) -> http.Response:
-    """Return what makes a browser come back on a new connection, now that the site is allowed."""
-    site = visit.host if visit.port == 443 else f"{visit.host}:{visit.port}"
+def again_response(visit: Visit, path: str, status: int = 307) -> http.Response:
+    """Return what makes a browser come back on a new connection, now that the site is allowed.
+
+    With status 303 it asks for `path` instead of what it asked for.
+    """
+    site = visit.host if visit.port == _DEFAULT_PORTS[visit.scheme] else f"{visit.host}:{visit.port}"
     return http.Response.make(
-        307,
+        status,
         b"",
         {
-            "Location": f"https://{site}{http_request.path}",
+            "Location": f"{visit.scheme}://{site}{path}",
             "Cache-Control": "no-store",
             "Connection": "close",
         },
@@ -91,3 +104,8 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
         issued_at=datetime.now(UTC),
         risks=tuple(dict.fromkeys(m.category for m in visit.matches if m.category in risks)),
     ).seal(judge.ask_key)
+
+
+def _continue_url(judge: Judge, visit: Visit, path: str) -> str:
+    token = continue_token.seal(path, judge.ask_key, visit.client, visit.host, datetime.now(UTC))
+    return f"{continue_token.CONTINUE_PATH}?token={token}"

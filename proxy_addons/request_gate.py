@@ -1,12 +1,14 @@
 """Requests that the proxy can read: plain HTTP, and those behind a page under the town's CA."""
 
 import functools
+from datetime import UTC, datetime
 
 from mitmproxy import http
 
 from categories.host_name import HostNameError
-from policy.decision import Cause, Lane
+from policy.decision import Cause, Lane, Verdict
 from policy.visit import Client
+from proxy_addons import continue_token
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.gate import (
@@ -19,6 +21,7 @@ from proxy_addons.gate import (
     visible_path,
 )
 from proxy_addons.hop_by_hop import drop_hop_by_hop
+from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
 from proxy_addons.page_response import again_response, bare_response, page, page_response
 from proxy_addons.visit_log import OpenVisit
@@ -110,10 +113,15 @@ class RequestGate:
             asked = visit.judgement.visit
             # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
             visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
+            onward = self._path_onward(flow.request, asked.client, asked.host)
+            if onward is not None and self._continues(visit.judgement):
+                gate.log.discard(visit)
+                flow.response = again_response(asked, onward, 303)
+                return
             if visit.judgement.decision.is_allowed:
                 # Allowed since the connection was opened: it starts anew, as a tunnel.
                 gate.log.discard(visit)
-                flow.response = again_response(asked, flow.request)
+                flow.response = again_response(asked, flow.request.path)
                 return
         await self._answer_with_page(flow, visit, connect.dial_error)
 
@@ -125,7 +133,11 @@ class RequestGate:
         # RFC 9112 section 3.2: the target of a request replaces its Host, and goes on in origin-form.
         request.host, request.authority = dial_name(host), ""
         request.headers["Host"] = host if port == _HTTP_PORT else f"{host}:{port}"
-        judgement = gate.decide(gate.judge, who, "http", host, port, visible_path(request))
+        onward = self._path_onward(request, who, host)
+        judgement = gate.decide(gate.judge, who, "http", host, port, onward or visible_path(request))
+        if onward is not None and self._continues(judgement):
+            flow.response = again_response(judgement.visit, onward, 303)
+            return
         is_allowed = judgement.decision.is_allowed
         close = functools.partial(close_connection, flow.client_conn.id)
         visit = known.visit = gate.log.begin(judgement, Lane.PLAIN if is_allowed else Lane.BLOCK, close)
@@ -138,6 +150,31 @@ class RequestGate:
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
         visit.bytes_up += _request_head_bytes(request)
         request.stream = visit.count_up
+
+    def _path_onward(self, request: http.Request, client: Client, host: str) -> str | None:
+        """Return where to go on to, when this is the form of a warning that this client was shown.
+
+        What only looks like it is judged, and goes on, like any other request.
+        """
+        if request.method != "POST" or visible_path(request) != continue_token.CONTINUE_PATH:
+            return None
+        try:
+            token = request.query.get("token", "")
+            return continue_token.unseal(token, self.gate.judge.ask_key, client, host, datetime.now(UTC))
+        except continue_token.ContinueTokenError:
+            return None
+
+    def _continues(self, judgement: Judgement) -> bool:
+        """Whether the client may go on now; who is still warned continues. Raises OSError."""
+        match judgement.decision.verdict:
+            case Verdict.ALLOW:
+                return True
+            case Verdict.WARN:
+                visit = judgement.visit
+                self.gate.watch.continuations.add(visit.client, judgement.warned_site, visit.at)
+                return True
+            case Verdict.BLOCK:
+                return False
 
     async def _answer_with_page(
         self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None

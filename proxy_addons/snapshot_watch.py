@@ -13,6 +13,7 @@ from policy import state_names
 from policy.deciding import next_edge_after
 from policy.snapshot import PolicySnapshot, SnapshotError
 from proxy_addons import egress_metrics
+from proxy_addons.continuations import Continuations
 from proxy_addons.judge import Judge
 
 logger = logging.getLogger(__name__)
@@ -42,13 +43,15 @@ class SnapshotWatch:
                 f"{state}: no usable policy and categories have been published ({error}); "
                 "start `towngate admin` with this state folder first"
             ) from error
+        self.continuations = Continuations(state / state_names.CONTINUED, self._ask_key)
         self.judge = self._new_judge(snapshot)
         for kind in ("policy", "categories"):
             # There from the start: an increase from nothing is none.
             egress_metrics.SNAPSHOT_REFUSED.labels(kind)
 
     async def follow(self, on_change: Callable[[Judge], None]) -> None:
-        """Watch for new snapshots, and for the instants when the policy itself changes its answers.
+        """Watch for new snapshots, and for the instants when the policy itself changes its answers:
+        those of schedules and exemptions, and when who continued past a warning is to be warned again.
 
         `on_change` is called with the judge in force after each, from the event loop; five times a
         second is often enough for "within one second", and one stat call each.
@@ -61,7 +64,8 @@ class SnapshotWatch:
             changed = await self._reload_categories() or changed
             # Taken before anything is judged again: an edge that passes meanwhile is still to come.
             now = datetime.now(UTC)
-            if changed or (edge is not None and now >= edge):
+            ended = self.judge.warns and self.continuations.have_ended(now)
+            if changed or ended or (edge is not None and now >= edge):
                 self._count_exemptions()
                 on_change(self.judge)
                 edge = self._next_edge(now)
@@ -92,7 +96,7 @@ class SnapshotWatch:
         return True
 
     def _new_judge(self, snapshot: PolicySnapshot) -> Judge:
-        judge = Judge(snapshot, self._categories.snapshot, self._ask_key)
+        judge = Judge(snapshot, self._categories.snapshot, self._ask_key, self.continuations)
         published = egress_metrics.SNAPSHOT_PUBLISHED
         published.labels("policy").set(snapshot.published_at.timestamp())
         published.labels("categories").set(judge.categories.built_at.timestamp())

@@ -28,19 +28,34 @@ PARKS_DESK = "127.0.0.2"
 PARKS_NETWORK = "127.0.0.3"
 NOWHERE = "127.0.0.9"
 
-TOWN = DOCUMENT.replace(
-    "devices:\n", f"devices:\n  {PARKS_DESK}: {{name: PRK-PC-02, person: parks-head}}\n"
-).replace("[10.10.40.0/24]", f"[10.10.40.0/24, {PARKS_NETWORK}/32]")
-"""`tests.towns.DOCUMENT` with a second workstation and a network on loopback."""
+TOWN = (
+    DOCUMENT.replace("devices:\n", f"devices:\n  {PARKS_DESK}: {{name: PRK-PC-02, person: parks-head}}\n")
+    .replace("[10.10.40.0/24]", f"[10.10.40.0/24, {PARKS_NETWORK}/32]")
+    .replace(
+        "rules:\n",
+        "rules:\n  - {id: think-first, categories: [streaming], action: warn,"
+        " because: 'Acceptable Use Policy, Personal Use 2'}\n",
+    )
+)
+"""`tests.towns.DOCUMENT` with a second workstation, a network on loopback, and a warning."""
 
-SITES = ("library.example", "news.example", "shop.example", "cardroom.example", "phish.example")
+SITES = (
+    *("library.example", "news.example", "shop.example", "video.example"),
+    *("cardroom.example", "phish.example"),
+)
 PATIENCE_SECONDS = 15.0
 
 
 class ProxiedTown:
-    """A proxy with everything around it. What is asked of the visit log counts from `begin` on."""
+    """A proxy with everything around it. What is asked of the visit log counts from `begin` on.
 
-    def __init__(self, web: DemoWeb, published: PublishedTown, proxy: RunningProxy) -> None:
+    `document` is the policy that every test begins with.
+    """
+
+    def __init__(
+        self, web: DemoWeb, published: PublishedTown, proxy: RunningProxy, document: str = TOWN
+    ) -> None:
+        self._document = document
         self.web = web
         self.published = published
         self.proxy = proxy
@@ -54,7 +69,7 @@ class ProxiedTown:
     def begin(self) -> None:
         """Start a test: no visits so far, and the policy and categories of every test."""
         if self._policy_is_changed:
-            self.publish_policy()
+            self.publish_policy(self._document)
             self._policy_is_changed = False
         if self._categories_are_changed:
             self.publish_categories(CATEGORIES)

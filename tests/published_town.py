@@ -23,6 +23,7 @@ CATEGORIES: Mapping[str, Iterable[str]] = {
     "phishing": ["phish.example"],
     "shopping": ["shop.example"],
     "press": ["news.example"],
+    "streaming": ["video.example"],
 }
 
 

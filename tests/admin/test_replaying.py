@@ -82,3 +82,17 @@ async def test_unknown_clients_address_is_in_no_step(db: Database, town: Publish
     _, why = await explained(db, town, visit_record(address="192.0.2.77", rule=None, **changed))
     assert why.decision is not None and why.decision.cause is Cause.UNKNOWN_CLIENT
     assert "192.0.2.77" not in " ".join(step.why for step in why.steps)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.WARN, Verdict.ALLOW])
+async def test_warning_and_the_visit_of_who_continued_both_come_to_the_same_again(
+    db: Database, town: PublishedTown, verdict: Verdict
+) -> None:
+    document = DOCUMENT.replace(
+        "rules:\n", "rules:\n  - {id: think-first, categories: [gambling], action: warn}\n", 1
+    )
+    town.publish_policy(document)
+    record = visit_record(verdict=verdict, rule="think-first", policy_version=policy_of(document).version)
+    row, why = await explained(db, town, record)
+    assert why.agrees_with(row)
+    assert why.decision is not None and why.decision.verdict is verdict

@@ -244,6 +244,31 @@ def test_without_the_admin_site_the_page_gives_phone_and_code() -> None:
     assert b"/ask?" not in html
 
 
+def test_warning_says_why_and_has_one_form_for_both_languages() -> None:
+    warned = replace(blocked("shopping", "shop.example"), verdict=Verdict.WARN, approval=())
+    visit = Visit(people.CLERK_AT_WORK, "https", "shop.example", 443, None, FRIDAY_MORNING)
+    status, html = page_for(
+        warned,
+        visit,
+        POLICY,
+        State(),
+        taxonomy(),
+        admin_url=None,
+        token=None,
+        code="K7M-4QP",
+        at=FRIDAY_MORNING,
+        continue_url="/go?token=a",
+    )
+    assert status == 403
+    assert (
+        "Before you go on shop.example is listed as Shopping. "
+        "If you go on, you are not asked again for 8 hours. Visits are recorded. "
+        "Policy Acceptable Use Policy, Prohibited Uses 18 Continue to shop.example Leave"
+    ) in english(html)
+    assert "Continuar a shop.example Salir" in spanish(html)
+    assert html.count(b"<form ") == 1 and html.count(b'form="continue"') == 2
+
+
 def test_nobody_to_ask_means_no_button_and_no_apology() -> None:
     _, html = shown(replace(blocked(), approval=()), admin_url=None)
     assert "Ask" not in english(html) and "Help desk 555-0100" in english(html)
@@ -412,6 +437,20 @@ def test_page_is_small_and_asks_for_nothing() -> None:
         html = render(page)
         assert len(html) <= 8192, f"{variant}: {len(html)} bytes"
         assert not re.search(rb"<script|<img|<link|<iframe|<form|url\(|@import|src=", html)
+    warning = render(
+        replace(
+            PAGE,
+            variant=Variant.WARN,
+            host=host,
+            category="gambling",
+            label="Gambling",
+            because="Acceptable Use Policy, Prohibited Uses 18",
+            rule="not-town-business",
+            listed=f"UT1: {host}, gambling",
+            continue_url="/.well-known/towngate/continue?token=" + "x" * 700,
+        )
+    )
+    assert len(warning) <= 8192
     assert "default-src 'none'" in PAGE_HEADERS["Content-Security-Policy"]
     assert PAGE_HEADERS["Cache-Control"] == "no-store"
 

@@ -1,6 +1,7 @@
 """The same visits through a worker and through a stock mitmdump: the same answers, the same records."""
 
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
 from tests.client_hellos import client_hello, in_two_records
-from tests.proxied_town import CLERKS_DESK, NOWHERE, TOWN, TOWN_ISSUER, ProxiedTown
+from tests.proxied_town import CLERKS_DESK, NOWHERE, PARKS_DESK, PARKS_NETWORK, TOWN, TOWN_ISSUER, ProxiedTown
 from tests.proxy_client import RefusedConnectError, exchange, read_to_end, send_in_parts
 from tests.published_town import PublishedTown
 from tests.running_proxy import running_mitmdump
@@ -219,3 +220,17 @@ def test_no_addon_file_shadows_a_module() -> None:
     }
 
     assert not ours & (sys.stdlib_module_names | others)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_warning_is_clicked_through_everywhere_alike(scheme: str, either_town: ProxiedTown) -> None:
+    client = either_town.client.at(PARKS_DESK if scheme == "https" else PARKS_NETWORK)
+
+    page = client.get(f"{scheme}://video.example/")
+    assert "Before you go on" in page.text
+    form = re.search(r'action="([^"]+)"', page.text)
+    assert form is not None
+    assert client.request("POST", f"{scheme}://video.example{form[1]}").status == 303
+
+    assert client.get(f"{scheme}://video.example/").status == 200
+    assert [visit.verdict for visit in either_town.visits(2)] == [Verdict.WARN, Verdict.ALLOW]
