@@ -50,17 +50,12 @@ class Emergency:
 
     async def latest(self, session: Session) -> list[Measure]:
         """Return the newest measures, in force or over. Raises NotAllowedError but for IT security."""
-        self._check(session)
+        self.check(session)
         return await measures.latest(self._db, _SHOWN)
-
-    async def in_force(self, session: Session) -> list[Measure]:
-        """Return what is in force, oldest first. Raises as `latest` does."""
-        self._check(session)
-        return await measures.all_in_force(self._db, self._clock())
 
     async def get(self, session: Session, id_: int) -> Measure:
         """Return one measure. Raises LookupError, and as `latest` does."""
-        self._check(session)
+        self.check(session)
         return await measures.get(self._db, id_)
 
     async def begin(self, session: Session, new: NewMeasure) -> Measure:
@@ -81,7 +76,8 @@ class Emergency:
         await self._publisher.publish_state()
         return ended
 
-    def _check(self, session: Session) -> str:
+    def check(self, session: Session) -> str:
+        """Return who may act. Raises NotAllowedError but for IT security."""
         person = session.person
         if person is None or not session.is_signed_in or not roles.acts_in_emergencies(self.policy, person):
             raise NotAllowedError("Emergencies: only IT security acts, and sees what was done.")
@@ -90,7 +86,7 @@ class Emergency:
     async def _actor(self, session: Session, kind: MeasureKind, subject: str) -> str:
         """Return who acts; one who may not is recorded."""
         try:
-            return self._check(session)
+            return self.check(session)
         except NotAllowedError as error:
             who = session.person or "someone at a shared device"
             await measures.refuse(self._db, kind, subject, actor=who, at=self._clock(), why=str(error))

@@ -12,7 +12,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
-from admin.web import about, asking, categories, deciding, exemptions, signing_in, today, visit_log
+from admin.measures import MeasureKind
+from admin.web import about, asking, categories, deciding, emergency, exemptions, signing_in, today, visit_log
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
 from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
@@ -26,6 +27,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_EMERGENCY_FORMS = {
+    "lockdown": MeasureKind.LOCKDOWN,
+    "device": MeasureKind.DEVICE_OFF,
+    "filter": MeasureKind.FILTER_OFF,
 }
 
 
@@ -75,6 +82,17 @@ def _routes() -> list[BaseRoute]:
         _get("/visits/{id:int}/why", visit_log.why_page),
         _get("/today", today.today_page),
         _get("/categories", categories.categories_page),
+        _get("/emergency", emergency.emergency_page),
+        *(
+            route
+            for name, kind in _EMERGENCY_FORMS.items()
+            for route in (
+                _get(f"/emergency/{name}", emergency.form_page(kind)),
+                _post(f"/emergency/{name}", emergency.begin(kind)),
+            )
+        ),
+        _get("/emergency/{id:int}", emergency.measure_page),
+        _post("/emergency/{id:int}/end", emergency.end),
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),
         _post("/stopped/{id:int}/ask", about.ask_about_stopped),

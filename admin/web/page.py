@@ -79,6 +79,8 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
         csrf_token=csrf_token(http_request),
         links=await _links(http_request),
         duty_links=_duty_links(http_request),
+        lockdowns=admin.emergency.lockdowns,
+        filter_off=admin.emergency.filter_off,
     )
     response = HTMLResponse(html, status)
     cookies: Cookies = http_request.app.state.cookies
@@ -137,6 +139,8 @@ def _duty_links(http_request: Request) -> list[Link]:
         links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/categories", "Categories")]
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
+    if has_duty(http_request, roles.acts_in_emergencies):
+        links.append(Link("/emergency", "Emergency"))
     return links
 
 

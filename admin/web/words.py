@@ -69,6 +69,10 @@ class Times:
         words = f"{('today', 'tomorrow')[days]}, {ENGLISH.clock(at.astimezone(self.zone))}"
         return _time(at, words.replace(" ", NO_BREAK))
 
+    def since(self, at: datetime) -> Markup:
+        """Return the hour of a time of today, the whole moment of another day."""
+        return self.clock(at) if self.is_same_day(at, self.now) else self.moment(at)
+
     def is_same_day(self, first: datetime, second: datetime) -> bool:
         """Whether both instants are of one day in the town."""
         return self._local_date(first) == self._local_date(second)

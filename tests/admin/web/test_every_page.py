@@ -255,6 +255,33 @@ async def test_overview_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("today-old-list", "/today")
 
 
+async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("emergency-empty", "/emergency")
+    for what in ("lockdown", "device", "filter"):
+        await look.at(f"emergency-{what}", f"/emergency/{what}")
+    lockdown = {"department": "", "because": "A worm goes round. We clean one office after the other."}
+    device = {"device": "FIN-PC-15", "because": "It sends mail by itself."}
+    await look.answered(
+        "emergency-error", await post(it, "/emergency/lockdown", **{**lockdown, "because": ""})
+    )
+    await look.answered("emergency-sure", await post(it, "/emergency/lockdown", **lockdown))
+    await look.answered("emergency-sure-device", await post(it, "/emergency/device", **device))
+    await post(it, "/emergency/device", **device, sure="yes")
+    await post(it, "/emergency/1/end", "/emergency/1")
+    await look.at("emergency-over", "/emergency/1")
+    await post(it, "/emergency/lockdown", **lockdown, next_news="11:00", sure="yes")
+    await look.at("emergency-lockdown-on", "/emergency/2")
+    await look.answered("emergency-too-late", await post(it, "/emergency/lockdown", **lockdown, sure="yes"))
+    long = "x" * 250 + " and more"
+    await post(it, "/emergency/filter", lasts="30m", because=long, sure="yes")
+    await post(it, "/emergency/device", device="2001:db8::1234:5678:9abc:def0", because=long, sure="yes")
+    await look.at("emergency", "/emergency")
+    await look.use(site.client())
+    await look.at("sign-in-in-an-emergency", "/sign-in")
+
+
 async def _log_a_day(site: Site) -> None:
     at = FRIDAY_MORNING
     await site.log(
