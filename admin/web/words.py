@@ -57,6 +57,12 @@ class Times:
         """Return the hour alone: "10:14 AM"."""
         return _time(at, ENGLISH.clock(at.astimezone(self.zone)))
 
+    def to_the_second(self, at: datetime) -> Markup:
+        """Return when something came into force: "10:14:07 AM"."""
+        local = at.astimezone(self.zone)
+        hour, half = ENGLISH.clock(local.replace(minute=0)).split(NO_BREAK)
+        return _time(at, f"{hour}:{local:%M:%S}{NO_BREAK}{half}")
+
     def exact_clock(self, at: datetime) -> Markup:
         """Return the hour for logs: "10:14:07"."""
         return _time(at, f"{at.astimezone(self.zone):%H:%M:%S}")

@@ -62,7 +62,7 @@ async def test_it_is_asked_once_more_then_in_force_then_ended(
     in_force = (*snapshot.lockdowns, *snapshot.devices_off, snapshot.filter_off)
     assert [found.because for found in in_force if found] == [FORMS[what]["because"]]
     page = await it.get(address)
-    assert told in words(page) and "Done. In force everywhere since 10:14:07." in words(page)
+    assert told in words(page) and "Done. In force everywhere since 10:14:07 AM." in words(page)
     assert "by IT" in words(page)
     ended = await post(it, f"{address}/end", address)
     assert ended.headers["location"] == address
@@ -76,7 +76,7 @@ async def test_it_is_asked_once_more_then_in_force_then_ended(
 async def test_page_that_asks_once_more_says_what_comes_of_it(site: Site) -> None:
     it = await site.signed_in(people.IT)
     lockdown = words(await post(it, "/emergency/lockdown", **LOCKDOWN))
-    assert "Still works This site alone Next news by today, 11 AM Ends when IT ends it" in lockdown
+    assert "Still works This site alone Next news by 11 AM Ends when IT ends it" in lockdown
     device = words(await post(it, "/emergency/device", **DEVICE))
     assert "Address 127.0.0.1 Used by Clerk, Finance" in device
     network = words(await post(it, "/emergency/device", device="10.10.40.9", because="Why"))
