@@ -32,6 +32,8 @@ from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
 from admin.publisher import Publisher
+from admin.reports import Reports
+from admin.review import Review
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
@@ -75,6 +77,8 @@ class AdminProcess:
         self._secret = secret
         self._clock = clock
         self.emergency = Emergency(db, publisher, clock)
+        self.reports = Reports(db, self.asks, publisher, clock)
+        self.review = Review(db, publisher, self.site_lists, clock)
 
     # --- what is in force ---
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from admin import sessions
+from admin.asking import AccessRequest
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Opened, Session
@@ -75,7 +76,27 @@ class AskLinks:
             risks=tuple(sorted(risks)),
         )
         await sessions.remember_ask(self._db, ask, self._clock(), session)
-        return row.code
+        return ask.code
+
+    async def remember_request(self, session: Session, request: AccessRequest) -> str:
+        """Remember what a request's own link said, for whoever looks at the request; return its code."""
+        ask = AskToken(
+            host=request.host,
+            category=request.category,
+            entry=request.entry,
+            source=request.source,
+            rule=request.rule,
+            approval=tuple(role.value for role in request.chain),
+            person=session.person,
+            device=session.device,
+            department=request.department,
+            policy_version=request.policy_version,
+            code=request.code,
+            issued_at=self._clock(),
+            risks=request.risks,
+        )
+        await sessions.remember_ask(self._db, ask, self._clock(), session)
+        return ask.code
 
     async def _risks(self, host: str) -> frozenset[str]:
         """Return the security risks that a host is listed as now; none while no lists can be read.

@@ -42,6 +42,10 @@ class EventKind(StrEnum):
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event
     NAMES_SHOWN = "names.shown"
     POLICY_PUBLISHED = "policy.published"
+    REPORT_SENT = "report.sent"
+    """Someone said that a site's category is wrong, or that they came by accident."""
+    REPORT_ANSWERED = "report.answered"
+    REPORT_MOVE_REFUSED = "report.move_refused"
     SITE_CORRECTED = "site.corrected"
     """The town lists the site itself; its former correction, if there was one, is undone."""
     SITE_CORRECTION_UNDONE = "site.correction_undone"

@@ -22,6 +22,12 @@ from policy.visit_record import CODE_ALPHABET
 
 NAMES_SHOWN_FOR = timedelta(minutes=30)
 
+# A report may be there before its visit.
+_SELECT = """
+    SELECT visit.*, EXISTS (
+        SELECT 1 FROM site_report WHERE site_report.kind = 'accident' AND site_report.code = visit.code
+    ) AS is_reported FROM visit
+"""
 _CODE_LENGTH = 3
 _MOST_AT_ONCE = 1000
 
@@ -61,7 +67,10 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class VisitRow:
-    """One visit of the log. `id` grows in the order visits arrived, not in which they started."""
+    """One visit of the log. `id` grows in the order visits arrived, not in which they started.
+
+    `is_reported`: whoever made it said that they came there by accident.
+    """
 
     id: int
     who: Who
@@ -85,6 +94,7 @@ class VisitRow:
     policy_sequence: int
     policy_version: str
     category_version: str
+    is_reported: bool
 
     @property
     def lasted(self) -> timedelta:
@@ -170,7 +180,7 @@ async def query(
         condition += " AND (started_at, id) < (?, ?)"
         params += [to_ms(before.started_at), before.id]
     rows = await db.fetch_all(
-        f"SELECT * FROM visit WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT ?",  # noqa: S608 - own words
+        f"{_SELECT} WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT ?",
         *params,
         limit,
     )
@@ -187,7 +197,7 @@ async def arrived_after(
     condition, params = _condition(where, names_shown=names_shown)
     newest = await last_id(db)
     rows = await db.fetch_all(
-        f"SELECT * FROM visit WHERE {condition} AND id > ? AND id <= ? ORDER BY id LIMIT ?",  # noqa: S608 - own words
+        f"{_SELECT} WHERE {condition} AND id > ? AND id <= ? ORDER BY id LIMIT ?",
         *params,
         id_,
         newest,
@@ -205,7 +215,7 @@ async def last_id(db: Reader) -> int:
 
 async def get(db: Reader, id_: int, codes: WhoCodes, *, names_shown: bool) -> VisitRow:
     """Return one visit. Raises LookupError."""
-    row = await db.fetch_one("SELECT * FROM visit WHERE id = ?", id_)
+    row = await db.fetch_one(f"{_SELECT} WHERE id = ?", id_)
     if row is None:
         raise LookupError(f"there is no visit {id_} in the log")
     return _visit_row(row, codes, names_shown=names_shown)
@@ -216,7 +226,7 @@ async def stopped(
 ) -> list[VisitRow]:
     """Return what was blocked for a person, or at a device, since an instant; newest first, 100 at most."""
     rows = await db.fetch_all(
-        "SELECT * FROM visit WHERE started_at >= ? AND verdict = ? AND (person = ? OR device = ?)"
+        f"{_SELECT} WHERE started_at >= ? AND verdict = ? AND (person = ? OR device = ?)"
         " ORDER BY started_at DESC, id DESC LIMIT 100",
         to_ms(since),
         Verdict.BLOCK.value,
@@ -334,4 +344,5 @@ def _visit_row(row: Row, codes: WhoCodes, *, names_shown: bool) -> VisitRow:
         policy_sequence=row["policy_sequence"],
         policy_version=row["policy_version"],
         category_version=row["category_version"],
+        is_reported=bool(row["is_reported"]),
     )

@@ -1,6 +1,6 @@
 """The code behind a block page's Ask link: what was stopped and for whom, signed.
 
-It fills the form in and authorises nothing. HMAC-SHA256 over a compressed JSON object, both base64url.
+It fills the form in and authorises nothing. HMAC-SHA256 over a compressed JSON list, both base64url.
 """
 
 import base64
@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 LIFETIME = timedelta(minutes=15)
@@ -56,7 +56,7 @@ class AskToken:
             "issued_at": int(self.issued_at.timestamp()),
         }
         # A block page holds several links, and is to stay small.
-        body = zlib.compress(json.dumps(values, separators=(",", ":")).encode(), level=9)
+        body = zlib.compress(json.dumps([*values.values()], separators=(",", ":")).encode(), level=9)
         return f"{_b64(body)}.{_b64(_mac(body, key))}"
 
 
@@ -74,7 +74,8 @@ def unseal(text: str, key: bytes, now: datetime) -> AskToken:
         raise AskTokenError("this is not an ask code") from error
     if not hmac.compare_digest(mac, _mac(body, key)):
         raise AskTokenError("this ask code was altered, or made by another town's gate")
-    values = json.loads(zlib.decompress(body))
+    names = (field.name for field in fields(AskToken))
+    values = dict(zip(names, json.loads(zlib.decompress(body)), strict=True))
     issued_at = datetime.fromtimestamp(values.pop("issued_at"), UTC)
     if not -_CLOCK_DIFFERENCE <= now - issued_at < LIFETIME:
         raise AskTokenExpiredError("this ask code is over 15 minutes old")

@@ -27,6 +27,7 @@ from policy.visit import Visit
 from proxy_addons.continuations import REMEMBERED
 
 _LONGEST_HOST = 200
+_LARGEST_PAGE = 8192
 _FRAMES = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
 _LOOK_AHEAD = timedelta(days=7)
 _SHOWN_SITES = 8
@@ -93,7 +94,8 @@ class BlockPage:
 
     `at` is aware; `zone` is the town's. `category` is its id in the taxonomy, `label` and `sites`
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
-    allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available;
+    allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available, the
+    two after it where there is nothing to say of the site;
     `continue_url` is where a warning's form goes, on the host itself.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
@@ -115,6 +117,8 @@ class BlockPage:
     approval: tuple[str, ...] = ()
     head: str = ""
     ask_url: str | None = None
+    wrong_category_url: str | None = None
+    accident_url: str | None = None
     continue_url: str | None = None
     opening: Opening | None = None
     emergency: Emergency | None = None
@@ -178,8 +182,9 @@ def page_for(
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
     approval = _approval(decision, visit, policy)
     can_ask = admin_url is not None and token is not None and approval
+    variant = variant if opening is None else Variant.LATER
     page = BlockPage(
-        variant=variant if opening is None else Variant.LATER,
+        variant=variant,
         town=policy.town.name,
         host=visit.host,
         code=code,
@@ -194,6 +199,7 @@ def page_for(
         approval=approval,
         head=_head(visit, policy),
         ask_url=f"{admin_url}/ask?token={token}" if can_ask else None,
+        **_reporting_urls(variant, match, admin_url, token),
         continue_url=continue_url,
         opening=opening,
         emergency=_emergency(variant, visit, policy, state),
@@ -204,7 +210,27 @@ def page_for(
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
         seen_as=_seen_as(visit, policy),
     )
-    return page.variant.status, render(page)
+    html = render(page)
+    if len(html) > _LARGEST_PAGE:
+        # A host of hundreds of letters is in each link. "Did something not open?" has them, too.
+        html = render(replace(page, wrong_category_url=None, accident_url=None))
+    return page.variant.status, html
+
+
+def _reporting_urls(
+    variant: Variant, match: CategoryMatch | None, admin_url: str | None, token: str | None
+) -> dict[str, str]:
+    """Return the links by which a person says that the list is wrong, or that it was an accident."""
+    if match is None or admin_url is None or token is None:
+        return {}
+    wrong_category = {"wrong_category_url": f"{admin_url}/wrong-category?token={token}"}
+    match variant:
+        case Variant.POLICY:
+            return wrong_category | {"accident_url": f"{admin_url}/accident?token={token}"}
+        case Variant.SECURITY:
+            return wrong_category
+        case _:
+            return {}
 
 
 def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:

@@ -55,5 +55,19 @@ async def stopped_page(http_request: Request) -> Response:
 
 async def ask_about_stopped(http_request: Request, _form: FormData) -> Response:
     """Ask for one of them, as its block page would have let."""
+    return await _follow_stopped(http_request, "/ask")
+
+
+async def stopped_wrongly(http_request: Request, _form: FormData) -> Response:
+    """Say that one of them is listed wrongly, as its block page would have let."""
+    return await _follow_stopped(http_request, "/wrong-category")
+
+
+async def stopped_by_accident(http_request: Request, _form: FormData) -> Response:
+    """Say that one of them was an accident, as its block page would have let."""
+    return await _follow_stopped(http_request, "/accident")
+
+
+async def _follow_stopped(http_request: Request, place: str) -> Response:
     code = await admin_of(http_request).ask_about(known(http_request), http_request.path_params["id"])
-    return go_to(f"/ask/{quote(code)}")
+    return go_to(f"{place}/{quote(code)}")

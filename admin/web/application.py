@@ -13,7 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
 from admin.measures import MeasureKind
-from admin.web import about, asking, categories, deciding, emergency, exemptions, signing_in, today, visit_log
+from admin.web import (
+    about,
+    asking,
+    categories,
+    corrections,
+    deciding,
+    emergency,
+    exemptions,
+    reporting,
+    review,
+    signing_in,
+    today,
+    visit_log,
+)
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
 from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
@@ -96,6 +109,21 @@ def _routes() -> list[BaseRoute]:
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),
         _post("/stopped/{id:int}/ask", about.ask_about_stopped),
+        _post("/stopped/{id:int}/wrong-category", about.stopped_wrongly),
+        _post("/stopped/{id:int}/accident", about.stopped_by_accident),
+        _get("/wrong-category", reporting.follow_wrong_category),
+        _get("/wrong-category/{code}", reporting.wrong_category_page),
+        _post("/wrong-category/{code}", reporting.wrong_category),
+        _get("/accident", reporting.follow_accident),
+        _get("/accident/{code}", reporting.accident_page),
+        _post("/accident/{code}", reporting.accident),
+        _get("/reports/{id:int}", reporting.report_page),
+        _post("/requests/{id:int}/wrong-category", reporting.report_request),
+        _get("/review", review.board),
+        _post("/review/reports/{id:int}", review.answer),
+        _get("/corrections", corrections.corrections_page),
+        _post("/corrections", corrections.correct),
+        _post("/corrections/undo", corrections.undo),
         _get("/recorded", about.recorded_page),
         _get("/healthz", health),
         Mount("/static", StaticFiles(directory=STATIC_FOLDER)),

@@ -21,16 +21,22 @@ from admin.asking import (
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of
+from admin.web.words import report_status
 from policy.ask_token import AskToken
 from policy.town_policy import AfterApproval
 
 
 async def follow(http_request: Request) -> Response:
-    """Follow a block page's Ask link: the token leaves the address before the form is shown."""
+    """Follow a block page's Ask link."""
+    return await follow_to(http_request, "/ask")
+
+
+async def follow_to(http_request: Request, place: str) -> Response:
+    """Follow a block page's link: the token leaves the address before the form at `place` is shown."""
     admin = admin_of(http_request)
     token = http_request.query_params.get("token", "")
     opened, code = await admin.asks.follow(token, session_of(http_request))
-    response = go_to(f"/ask/{quote(code)}")
+    response = go_to(f"{place}/{quote(code)}")
     cookies: Cookies = http_request.app.state.cookies
     cookies.open(response, opened)
     return response
@@ -78,9 +84,10 @@ async def sent_page(http_request: Request) -> Response:
 async def requests_page(http_request: Request) -> Response:
     """List a person's requests."""
     session = known(http_request)
-    requests = await admin_of(http_request).mine(session)
-    rows = [(request, status_of(http_request, request)) for request in requests]
-    return await page(http_request, "requests.html", rows=rows)
+    admin = admin_of(http_request)
+    rows = [(request, status_of(http_request, request)) for request in await admin.mine(session)]
+    reports = [(report, report_status(report)) for report in await admin.reports.mine(session)]
+    return await page(http_request, "requests.html", rows=rows, reports=reports)
 
 
 async def request_page(http_request: Request) -> Response:

@@ -23,7 +23,7 @@ from admin.asking import (
     took_part,
 )
 from admin.web.page import admin_of, go_to, page, status_of
-from admin.web.session_cookie import field, person_of, signed_in
+from admin.web.session_cookie import field, form_number, person_of, signed_in
 from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
@@ -57,9 +57,11 @@ async def decide(http_request: Request, form: FormData) -> Response:
     request_id = http_request.path_params["id"]
     try:
         if field(form, "answer") == "allow":
-            await admin.approve(session, request_id, seen_step=_step(form), expires_at=_expiry(form))
+            await admin.approve(
+                session, request_id, seen_step=form_number(form, "step"), expires_at=_expiry(form)
+            )
         else:
-            await admin.deny(session, request_id, _denial(form), seen_step=_step(form))
+            await admin.deny(session, request_id, _denial(form), seen_step=form_number(form, "step"))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
     except ValueError:
@@ -155,12 +157,6 @@ async def _decision(
         denial_reasons=DENIAL_REASONS,
         error=error,
     )
-
-
-def _step(form: FormData) -> int | None:
-    """Return the step of the chain that was on the screen: it may have been answered since."""
-    text = field(form, "step")
-    return int(text) if text.isdecimal() and len(text) < 4 else None
 
 
 def _expiry(form: FormData) -> datetime:

@@ -12,10 +12,13 @@ from starlette.responses import Response
 
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
+from admin.corrections import CorrectedMeanwhileError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
+from admin.site_reports import AnsweredMeanwhileError
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
+from admin.web.words import report_status
 from policy.ask_token import AskTokenError, AskTokenExpiredError
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,19 @@ async def no_longer_so(http_request: Request, error: Exception) -> Response:
             request.decided_by, request, session.person if session else None
         ),
     )
+
+
+async def answered_meanwhile(http_request: Request, error: Exception) -> Response:
+    """Say which of IT was first; nothing changed."""
+    if isinstance(error, AnsweredMeanwhileError):
+        report = error.report
+        return await page(
+            http_request, "answered_meanwhile.html", 409, report=report, status=report_status(report)
+        )
+    if isinstance(error, CorrectedMeanwhileError):
+        site, present = error.site, error.present
+        return await page(http_request, "corrected_meanwhile.html", 409, site=site, present=present)
+    raise error
 
 
 async def old_link(http_request: Request, error: Exception) -> Response:
@@ -139,6 +155,8 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     ForgedFormError: forged_form,
     TransitionError: no_longer_so,
     AskTokenError: old_link,
+    AnsweredMeanwhileError: answered_meanwhile,
+    CorrectedMeanwhileError: answered_meanwhile,
     LinkUsedError: used_link,
     NotAtTheDeviceError: not_at_the_device,
     UnknownRequestError: not_found,

@@ -11,6 +11,7 @@ from admin import roles
 from admin.admin_process import AdminProcess
 from admin.asking import AccessRequest, Duration, ForWhom, State
 from admin.roles import Permission
+from admin.site_reports import Answer, ReportKind
 from admin.web import words
 from admin.web.people import People
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
@@ -40,6 +41,8 @@ _ENVIRONMENT.globals.update(
     Duration=Duration,
     Verdict=Verdict,
     Approver=Approver,
+    ReportKind=ReportKind,
+    Answer=Answer,
 )
 _ENVIRONMENT.filters["host"] = words.host
 
@@ -78,9 +81,9 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
         session=session,
         csrf_token=csrf_token(http_request),
         links=await _links(http_request),
-        duty_links=_duty_links(http_request),
         lockdowns=admin.emergency.lockdowns,
         filter_off=admin.emergency.filter_off,
+        duty_links=await _duty_links(http_request),
     )
     response = HTMLResponse(html, status)
     cookies: Cookies = http_request.app.state.cookies
@@ -133,14 +136,19 @@ async def _links(http_request: Request) -> list[Link]:
     return links
 
 
-def _duty_links(http_request: Request) -> list[Link]:
+async def _duty_links(http_request: Request) -> list[Link]:
     links = []
+    if has_duty(http_request, roles.reviews):
+        waiting = await admin_of(http_request).review.waiting()
+        links.append(Link("/review", f"To review ({waiting})" if waiting else "To review"))
     if has_duty(http_request, roles.sees_visits):
         links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/categories", "Categories")]
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
     if has_duty(http_request, roles.acts_in_emergencies):
         links.append(Link("/emergency", "Emergency"))
+    if has_duty(http_request, roles.reviews):
+        links.append(Link("/corrections", "Corrections"))
     return links
 
 

@@ -165,6 +165,12 @@ def with_form(view: FormView) -> View:
     return checked
 
 
+def form_number(form: FormData, name: str) -> int | None:
+    """Return a field's number, None when it holds none."""
+    text = field(form, name)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 def field(form: FormData, name: str) -> str:
     """Return a field's text without outer spaces; empty when it was not sent."""
     value = form.get(name, "")

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from admin.asking import AccessRequest, State
+from admin.site_reports import Answer, ReportKind, SiteReport
+from categories.taxonomy import taxonomy
 from policy.decision import Cause, Verdict
 from policy.schedule import Schedule
 from policy.town_policy import Policy
@@ -160,6 +162,26 @@ def _in_force(request: AccessRequest, times: Times) -> Status:
     if was_long and ends_at - times.now < timedelta(days=1):
         return Status("warn", Markup("Ends {}").format(times.near(ends_at)))
     return Status("ok", Markup("Allowed until {}").format(times.moment(ends_at)))
+
+
+def report_status(report: SiteReport) -> Status:
+    """Return where a report of a site stands."""
+    match report.answer:
+        case None if report.kind is ReportKind.ACCIDENT:
+            return Status("wait", "Reported")
+        case None:
+            return Status("wait", "Waiting for IT")
+        case Answer.CORRECTED:
+            category = taxonomy().categories.get(report.answered_category or "")
+            return Status("ok", f"Corrected: {category.label if category else 'not listed'}")
+        case Answer.KEPT:
+            return Status("no", "Listed rightly")
+        case Answer.BLOCKED:
+            return Status("ok", "Reported, and blocked for everyone")
+        case Answer.NO_PROBLEM:
+            return Status("ok", "Reported, no problem")
+        case _:
+            assert_never(report.answer)
 
 
 def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: Policy) -> Status:

@@ -1,5 +1,6 @@
 """The page in place of a site: its words, its size, and what it never says."""
 
+import random
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
+from policy.ask_token import AskToken
 from policy.decision import Cause, Decision, Verdict
 from policy.schedule import Schedule
 from policy.state import DeviceOff, Lockdown, State
@@ -61,6 +63,7 @@ POLICY = Policy(
     security_categories=frozenset({"phishing"}),
     rules=(LUNCH, NOT_TOWN_BUSINESS),
 )
+LONG_CLAUSE = "Acceptable Use Policy, Prohibited Uses 5 and 18: no employee may use the web for gain. " * 3
 PAGE = BlockPage(
     Variant.POLICY, "Town of Exampleton", "cardroom.example", "K7M-4QP", FRIDAY_MORNING, NEW_YORK
 )
@@ -401,6 +404,67 @@ def test_unknown_client_who_may_sign_in_is_told_how() -> None:
     assert "Sign in to use the web" in text
 
 
+@pytest.mark.parametrize(
+    ("case", "decision", "offered"),
+    [
+        ("policy", blocked(), {"wrong-category", "accident"}),
+        ("nobody can be asked", replace(blocked(), approval=()), {"wrong-category", "accident"}),
+        ("security", risk(), {"wrong-category"}),
+        ("opens later", blocked("shopping", "shop.example"), set()),
+        ("listed as nothing", Decision(Verdict.BLOCK, Cause.DEFAULT), set()),
+        ("trouble", Decision(Verdict.BLOCK, Cause.FAULT), set()),
+    ],
+)
+def test_page_lets_a_person_say_that_the_list_is_wrong_or_that_it_was_an_accident(
+    case: str, decision: Decision, offered: set[str]
+) -> None:
+    html = shown(decision, host=decision.match.entry if decision.match else "library.example")[1]
+    links = set(re.findall(rb'href="http://127.0.0.1:8000/(wrong-category|accident)\?token=t0ken"', html))
+    assert {link.decode() for link in links} == offered, case
+    words = ("This is the wrong category", "I came here by accident", "La categoría no es correcta")
+    assert [said in english(html) for said in words[:2]] == [
+        "wrong-category" in offered,
+        "accident" in offered,
+    ]
+    assert (words[2] in spanish(html)) == ("wrong-category" in offered)
+    assert b"/wrong-category" not in shown(decision, admin_url=None)[1]
+
+
+def test_links_of_a_usual_host_fit_and_those_of_an_endless_one_are_left_out() -> None:
+    letters = random.Random(7)
+    endless = "".join(letters.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(245)) + ".example"
+    decision = replace(blocked(), because=LONG_CLAUSE)
+    for host, links in (("play.cardroom-of-the-county.example", 6), (endless, 2)):
+        visit = Visit(people.CLERK_AT_WORK, "https", host, 443, None, FRIDAY_MORNING)
+        token = AskToken(
+            host=host,
+            category="gambling",
+            entry=host,
+            source="ut1",
+            rule="not-town-business",
+            approval=("department_head", "it_security"),
+            person="clara.reyes",
+            device="FIN-PC-15",
+            department="finance",
+            policy_version="944654b3872e",
+            code="K7M-4QP",
+            issued_at=FRIDAY_MORNING,
+        ).seal(b"k" * 32)
+        _, html = page_for(
+            replace(decision, match=CategoryMatch("gambling", host, "ut1")),
+            visit,
+            POLICY,
+            State(),
+            taxonomy(),
+            admin_url="https://webaccess.town.example:8443",
+            token=token,
+            code="K7M-4QP",
+            at=FRIDAY_MORNING,
+        )
+        assert len(html) <= 8192
+        assert html.count(token.encode()) == links
+
+
 def test_markup_is_text_and_a_long_host_is_cut() -> None:
     markup = "<script>alert(1)</script>"
     _, html = shown(blocked(entry=markup), host=markup + "a" * 10_000)
@@ -425,7 +489,7 @@ def test_page_is_small_and_asks_for_nothing() -> None:
                 head="Henry Okafor",
                 rule="not-town-business",
                 listed=f"UT1: {host}, gambling",
-                ask_url="https://gate.town.example:8443/ask?token=" + "x" * 700,
+                ask_url="https://gate.town.example:8443/ask?token=" + "x" * 600,
                 port=8443,
                 ports=(80, 443),
                 emergency=Emergency(FRIDAY_MORNING, "b" * 300, ("s" * 63 + ".example",) * 8, 12),

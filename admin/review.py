@@ -1,0 +1,202 @@
+"""IT's board: what people said of sites, and what the town lists a site as.
+
+Every move checks that its actor reviews (`roles.reviews`), and is published when it returns. A move that
+is refused is recorded, with its actor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from admin import audit, corrections, roles, site_reports
+from admin.asking import InvalidRequestError, NotAllowedError, site_of
+from admin.audit import Event, EventKind
+from admin.clock import Clock
+from admin.corrections import CorrectedMeanwhileError, MadeCorrection
+from admin.database import Database, Transaction
+from admin.publisher import Publisher
+from admin.sessions import Session
+from admin.site_lists import SiteLists
+from admin.site_reports import Answer, AnsweredMeanwhileError, ReportKind, SiteReport
+from admin.written_text import tidy_text
+from categories.match import CategoryMatch
+from policy.decision import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a site is listed as now, and the correction of it that is in force, None when there is none."""
+
+    site: str
+    matches: tuple[CategoryMatch, ...]
+    correction: MadeCorrection | None
+
+    @property
+    def seen(self) -> int | None:
+        """What a form carries, so that it corrects nothing that its sender has not seen."""
+        return self.correction.id if self.correction else None
+
+
+class Review:
+    """What IT answers."""
+
+    def __init__(self, db: Database, publisher: Publisher, lists: SiteLists, clock: Clock) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._lists = lists
+        self._clock = clock
+
+    # --- what a site is ---
+
+    async def listing(self, session: Session, host: str) -> Listing:
+        """Return what a canonical host's site is listed as.
+
+        Raises NotAllowedError, InvalidRequestError for what is not one site, CategorySnapshotError
+        when no lists can be read.
+        """
+        self._check(session)
+        site = site_of(host)
+        return Listing(site, await self._lists.listed(site), await corrections.in_force(self._db, site))
+
+    async def corrections(self, session: Session) -> list[MadeCorrection]:
+        """Return the corrections in force, newest first. Raises NotAllowedError."""
+        self._check(session)
+        return await corrections.all_in_force(self._db)
+
+    async def history(self, session: Session, site: str) -> list[MadeCorrection]:
+        """Return all corrections of exactly this site, newest first. Raises NotAllowedError."""
+        self._check(session)
+        return await corrections.history(self._db, site)
+
+    async def correct(
+        self, session: Session, site: str, categories: Sequence[str], why: str, seen: int | None
+    ) -> MadeCorrection:
+        """As corrections.correct; NotAllowedError too, recorded."""
+        actor = await self._actor(session, site, EventKind.SITE_CORRECTION_REFUSED)
+        at = self._clock()
+        made = await corrections.correct(self._db, site, categories, why=why, actor=actor, at=at, seen=seen)
+        await self._publisher.publish_state()
+        return made
+
+    async def undo(self, session: Session, site: str, why: str, seen: int | None) -> MadeCorrection:
+        """As corrections.undo; NotAllowedError too, recorded."""
+        actor = await self._actor(session, site, EventKind.SITE_CORRECTION_REFUSED)
+        ended = await corrections.undo(self._db, site, why=why, actor=actor, at=self._clock(), seen=seen)
+        await self._publisher.publish_state()
+        return ended
+
+    # --- what people said ---
+
+    async def unanswered(self, session: Session, kind: ReportKind) -> list[list[SiteReport]]:
+        """Return the open reports of a kind, those about one site together. Raises NotAllowedError."""
+        self._check(session)
+        return await site_reports.unanswered(self._db, kind)
+
+    async def waiting(self) -> int:
+        """Return how many cards of the board wait for an answer."""
+        return await site_reports.count_sites(self._db)
+
+    async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
+        """Leave the site of a report, and of others like it, listed as it is; `note` says why.
+
+        Raises LookupError, NotAllowedError, AnsweredMeanwhileError, InvalidRequestError.
+        """
+        tidy = tidy_text("note", note, "Enter why. Those who asked read it")
+        return await self._answer(session, id_, Answer.KEPT, tidy)
+
+    async def no_problem(self, session: Session, id_: int) -> list[SiteReport]:
+        """Leave a site that someone came to by accident as it is. Raises as keep does."""
+        return await self._answer(session, id_, Answer.NO_PROBLEM, "")
+
+    async def correct_reported(
+        self, session: Session, id_: int, category: str | None, seen: int | None
+    ) -> list[SiteReport]:
+        """List the site of a report as a category, None: as nothing, for everyone.
+
+        Raises as keep does, and CorrectedMeanwhileError.
+        """
+        return await self._answer(session, id_, Answer.CORRECTED, "", category, seen)
+
+    async def block_reported(
+        self, session: Session, id_: int, category: str, seen: int | None
+    ) -> list[SiteReport]:
+        """List the site of an accident as one of `blocking_categories`. Raises as correct_reported does."""
+        if category not in self.blocking_categories():
+            raise InvalidRequestError("category", "Choose a category that the policy blocks")
+        return await self._answer(session, id_, Answer.BLOCKED, "", category, seen)
+
+    def blocking_categories(self) -> frozenset[str]:
+        """Return the categories that the policy blocks, for everyone whom no rule exempts from it."""
+        policy = self._publisher.policy
+        blocking = (
+            rule.categories
+            for rule in policy.rules
+            if rule.action is Verdict.BLOCK and not rule.departments and not rule.people and rule.when is None
+        )
+        return policy.security_categories.union(*blocking)
+
+    # --- inside ---
+
+    async def _answer(
+        self,
+        session: Session,
+        id_: int,
+        answer: Answer,
+        note: str,
+        category: str | None = None,
+        seen: int | None = None,
+    ) -> list[SiteReport]:
+        """Answer a report and those like it, or record that it was refused and raise why."""
+        report = await site_reports.get(self._db, id_)
+        actor = await self._actor(session, report.number, EventKind.REPORT_MOVE_REFUSED)
+        corrects = answer in (Answer.CORRECTED, Answer.BLOCKED)
+        at = self._clock()
+        async with self._db.transaction() as t:
+            refused = await self._refusal(t, id_, seen if corrects else None, corrects=corrects)
+            if refused is None:
+                if corrects:
+                    await self._correct_for(t, report, category, actor)
+                answered = await site_reports.answer(
+                    t, report, answer, category=category, note=note, actor=actor, at=at
+                )
+            else:
+                await site_reports.refuse(t, report, actor=actor, at=at, why=str(refused))
+        if refused is not None:
+            raise refused
+        if corrects:
+            await self._publisher.publish_state()
+        return answered
+
+    async def _refusal(
+        self, t: Transaction, id_: int, seen: int | None, *, corrects: bool
+    ) -> AnsweredMeanwhileError | CorrectedMeanwhileError | None:
+        report = await site_reports.get(t, id_)
+        if report.answer is not None:
+            return AnsweredMeanwhileError(report)
+        present = await corrections.in_force(t, report.site) if corrects else None
+        if (present.id if present else None) != seen:
+            return CorrectedMeanwhileError(report.site, present)
+        return None
+
+    async def _correct_for(
+        self, t: Transaction, report: SiteReport, category: str | None, actor: str
+    ) -> None:
+        is_accident = report.kind is ReportKind.ACCIDENT
+        why = f"{report.number}: {'come to by accident' if is_accident else 'said to be listed wrongly'}"
+        new = corrections.checked(report.site, [category] if category else [], why)
+        await corrections.replace(t, new, actor=actor, at=self._clock(), why=why)
+
+    def _check(self, session: Session) -> str:
+        person = session.person
+        if person is None or not session.is_signed_in or not roles.reviews(self._publisher.policy, person):
+            raise NotAllowedError("The board is IT's.")
+        return person
+
+    async def _actor(self, session: Session, subject: str, refused: EventKind) -> str:
+        """Return who acts; a move of one who may not is recorded."""
+        try:
+            return self._check(session)
+        except NotAllowedError as error:
+            actor = session.person or site_reports.SOMEONE
+            async with self._db.transaction() as t:
+                await audit.record(t, Event(refused, actor, subject, self._clock(), {"why": str(error)}))
+            raise

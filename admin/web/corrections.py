@@ -1,0 +1,89 @@
+"""Corrections: what the town lists a site as, in place of every list."""
+
+from urllib.parse import quote
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
+from admin.review import Listing
+from admin.web.page import admin_of, go_to, page
+from admin.web.session_cookie import field, form_number, signed_in
+from categories.host_name import HostNameError, canonical_host
+from categories.snapshot import CategorySnapshotError
+from policy.web_address import parse_web_address
+
+_MOST_CATEGORIES = 3
+
+
+async def corrections_page(http_request: Request) -> Response:
+    """List the corrections in force; with a site, show what it is listed as and a form to correct it."""
+    return await _page(http_request, http_request.query_params.get("site", "").strip())
+
+
+async def correct(http_request: Request, form: FormData) -> Response:
+    """List a site as the chosen categories, or as nothing."""
+    site = field(form, "site")
+    chosen = [
+        name for value in form.getlist("category") if isinstance(value, str) and (name := value.strip())
+    ]
+    try:
+        if not chosen:
+            raise InvalidRequestError("category", "Choose what it is")
+        made = await admin_of(http_request).review.correct(
+            signed_in(http_request),
+            _host(site),
+            [] if chosen == ["nothing"] else chosen,
+            field(form, "why"),
+            form_number(form, "seen"),
+        )
+    except InvalidRequestError as error:
+        return await _page(http_request, site, error)
+    return go_to(f"/corrections?site={quote(made.site)}")
+
+
+async def undo(http_request: Request, form: FormData) -> Response:
+    """Let the lists say again what a site is."""
+    site = field(form, "site")
+    try:
+        await admin_of(http_request).review.undo(
+            signed_in(http_request), site, field(form, "undo_why"), form_number(form, "seen")
+        )
+    except InvalidRequestError as error:
+        return await _page(http_request, site, InvalidRequestError("undo_why", str(error)))
+    return go_to(f"/corrections?site={quote(site)}")
+
+
+async def _page(http_request: Request, text: str, error: InvalidRequestError | None = None) -> Response:
+    review, session = admin_of(http_request).review, signed_in(http_request)
+    in_force = await review.corrections(session)
+    listing: Listing | None = None
+    is_readable = True
+    if text:
+        try:
+            listing = await review.listing(session, _host(text))
+        except InvalidRequestError as refused:
+            error = refused
+        except CategorySnapshotError:
+            is_readable = False
+    return await page(
+        http_request,
+        "corrections.html",
+        422 if error else 200,
+        listing=listing,
+        is_readable=is_readable,
+        history=await review.history(session, listing.site) if listing else [],
+        in_force=in_force,
+        most_categories=_MOST_CATEGORIES,
+        max_reason_length=MAX_REASON_LENGTH,
+        error=error,
+    )
+
+
+def _host(text: str) -> str:
+    """Return the canonical host of what was typed or pasted."""
+    try:
+        return parse_web_address(text).host if "/" in text else canonical_host(text)
+    except (HostNameError, ValueError) as error:
+        raise InvalidRequestError("site", "Enter a site, like example.com") from error

@@ -1,0 +1,76 @@
+"""The board: what IT looks at again. Every answer is a POST that ends on the board."""
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import InvalidRequestError
+from admin.review import Listing
+from admin.site_reports import ReportKind, SiteReport
+from admin.web.page import admin_of, go_to, page
+from admin.web.session_cookie import field, form_number, signed_in
+from categories.snapshot import CategorySnapshotError
+
+# In the address after an answer, so that a reload says it again and answers nothing.
+_DONE = "done"
+
+
+async def board(http_request: Request) -> Response:
+    """Show what waits for IT, the oldest first."""
+    return await _board(http_request)
+
+
+async def answer(http_request: Request, form: FormData) -> Response:
+    """Answer the reports of one card."""
+    review, session = admin_of(http_request).review, signed_in(http_request)
+    id_ = http_request.path_params["id"]
+    category, seen = field(form, "category"), form_number(form, "seen")
+    try:
+        match field(form, "answer"):
+            case "correct" if category:
+                nothing = category == "nothing"
+                await review.correct_reported(session, id_, None if nothing else category, seen)
+            case "keep":
+                await review.keep(session, id_, field(form, "note"))
+            case "block":
+                await review.block_reported(session, id_, category, seen)
+            case "no_problem":
+                await review.no_problem(session, id_)
+            case _:
+                raise InvalidRequestError("category", "Choose what it is")
+    except InvalidRequestError as error:
+        return await _board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
+    return go_to(f"/review?{_DONE}={id_}")
+
+
+async def _board(http_request: Request, error: InvalidRequestError | None = None) -> Response:
+    admin, session = admin_of(http_request), signed_in(http_request)
+    wrong = await admin.review.unanswered(session, ReportKind.WRONG_CATEGORY)
+    accidents = await admin.review.unanswered(session, ReportKind.ACCIDENT)
+    return await page(
+        http_request,
+        "review.html",
+        422 if error else 200,
+        wrong=[(reports, await _listing(http_request, reports[0])) for reports in wrong],
+        accidents=[(reports, await _listing(http_request, reports[0])) for reports in accidents],
+        blocking=admin.review.blocking_categories(),
+        done=await _done(http_request),
+        error=error,
+    )
+
+
+async def _done(http_request: Request) -> SiteReport | None:
+    """Return the report that was just answered."""
+    id_ = http_request.query_params.get(_DONE, "")
+    if not id_.isdecimal() or len(id_) > 9:
+        return None
+    report = await admin_of(http_request).reports.get(signed_in(http_request), int(id_))
+    return report if report.answer else None
+
+
+async def _listing(http_request: Request, report: SiteReport) -> Listing | None:
+    """Return what the site of a card is listed as now; None where that cannot be said or changed."""
+    try:
+        return await admin_of(http_request).review.listing(signed_in(http_request), report.site)
+    except (CategorySnapshotError, InvalidRequestError):
+        return None

@@ -1,0 +1,131 @@
+"""What people say of a site: kept once, answered once, and told to those whom it concerns."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from admin import audit, site_reports
+from admin.asking import InvalidRequestError
+from admin.audit import EventKind
+from admin.database import Database
+from admin.site_reports import Answer, ReportKind, SiteReport
+from policy.ask_token import AskToken
+from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN
+from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
+
+LATER = MONDAY + timedelta(hours=1)
+ASK = AskToken(
+    host="www.cardroom.example",
+    category="gambling",
+    entry="cardroom.example",
+    source="starter",
+    rule="not-town-business",
+    approval=("department_head",),
+    person=CLERK,
+    device="FIN-PC-15",
+    department="finance",
+    policy_version="one",
+    code="K7M-4QP",
+    issued_at=MONDAY,
+)
+
+
+async def sent(
+    db: Database, kind: ReportKind = ReportKind.WRONG_CATEGORY, proposed: str | None = None, **changed: Any
+) -> SiteReport:
+    ask = replace(ASK, **changed)
+    return await site_reports.send(
+        db, TOWN, ask, kind, browser="a browser", at=MONDAY, proposed=proposed, remark="A museum"
+    )
+
+
+async def answered(db: Database, report: SiteReport, answer: Answer = Answer.KEPT) -> list[SiteReport]:
+    async with db.transaction() as t:
+        return await site_reports.answer(
+            t, report, answer, category=None, note="They play for money", actor=IT, at=LATER
+        )
+
+
+async def letters(db: Database) -> list[tuple[str, str, str]]:
+    rows = await db.fetch_all("SELECT kind, recipient, about FROM letter ORDER BY id")
+    return [(row["kind"], row["recipient"], row["about"]) for row in rows]
+
+
+async def test_report_is_of_the_site_and_goes_to_it(db: Database) -> None:
+    report = await sent(db, proposed="reference")
+    assert (report.site, report.category, report.proposed) == ("cardroom.example", "gambling", "reference")
+    assert await letters(db) == [
+        ("category_reported", IT, "REP-1"),
+        ("category_reported", SECOND_IT, "REP-1"),
+    ]
+    (event,) = await audit.events_of(db, "REP-1")
+    assert (event.kind, event.actor) == (EventKind.REPORT_SENT, CLERK)
+
+
+async def test_accident_is_told_to_the_head_and_it(db: Database) -> None:
+    await sent(db, ReportKind.ACCIDENT)
+    assert {recipient for _, recipient, _ in await letters(db)} == {HEAD, IT, SECOND_IT}
+
+
+@pytest.mark.parametrize(
+    ("case", "person", "department", "told"),
+    [
+        ("a head's own", HEAD, "finance", {ADMINISTRATOR, IT, SECOND_IT}),
+        ("one of no department", IT, None, {ADMINISTRATOR, SECOND_IT}),
+        ("someone at a shared device", None, "finance", {HEAD, IT, SECOND_IT}),
+    ],
+)
+async def test_whom_an_accident_is_told_to(
+    db: Database, case: str, person: str | None, department: str | None, told: set[str]
+) -> None:
+    await sent(db, ReportKind.ACCIDENT, person=person, department=department)
+    assert {recipient for _, recipient, _ in await letters(db)} == told, case
+
+
+async def test_the_same_said_twice_is_one_report_and_one_mail(db: Database) -> None:
+    first = await sent(db)
+    assert await sent(db) == first
+    assert await sent(db, code="H7M-4QP", host="cardroom.example") == first
+    assert len(await letters(db)) == 2
+
+
+async def test_each_accident_marks_its_visit_and_only_the_first_is_mailed(db: Database) -> None:
+    first = await sent(db, ReportKind.ACCIDENT)
+    second = await sent(db, ReportKind.ACCIDENT, code="H7M-4QP")
+    assert (first.code, second.code) == ("K7M-4QP", "H7M-4QP")
+    assert len(await letters(db)) == 3
+
+
+async def test_one_site_reported_by_several_is_one_card_and_answered_at_once(db: Database) -> None:
+    first = await sent(db)
+    other = await sent(db, person=PARKS_CLERK, department="parks", code="H7M-4QP")
+    elsewhere = await sent(db, host="other.example", code="J7M-4QP")
+    assert await site_reports.unanswered(db, ReportKind.WRONG_CATEGORY) == [[first, other], [elsewhere]]
+    assert await site_reports.count_sites(db) == 2
+    done = await answered(db, first)
+    assert [(report.id, report.answer) for report in done] == [(1, Answer.KEPT), (2, Answer.KEPT)]
+    assert (await letters(db))[-2:] == [
+        ("category_answered", CLERK, "REP-1"),
+        ("category_answered", PARKS_CLERK, "REP-2"),
+    ]
+    assert await site_reports.unanswered(db, ReportKind.WRONG_CATEGORY) == [[elsewhere]]
+
+
+async def test_what_was_answered_can_be_said_again(db: Database) -> None:
+    await answered(db, await sent(db))
+    again = await sent(db, code="H7M-4QP")
+    assert (again.id, again.answer) == (2, None)
+
+
+async def test_my_reports_are_mine_and_those_of_this_browser(db: Database) -> None:
+    report = await sent(db)
+    assert await site_reports.mine(db, CLERK, "another browser") == [report]
+    assert await site_reports.mine(db, None, "a browser") == [report]
+    assert await site_reports.mine(db, HEAD, "another browser") == []
+
+
+async def test_proposed_category_must_be_one(db: Database) -> None:
+    with pytest.raises(InvalidRequestError, match="Choose a category"):
+        await sent(db, proposed="security_risk")
