@@ -32,3 +32,9 @@ CONTINUATIONS_REFUSED = Counter(
     "egress_continuations_refused", "Lines of the file of who continued past a warning that are none"
 )
 EXEMPTIONS = Gauge("egress_exemptions", "Exemptions in force", multiprocess_mode="livemax")
+EMERGENCY_MEASURES = Gauge(
+    "egress_emergency_measures",
+    "Lockdowns, devices off the web, and the filter being off, in force",
+    ["kind"],
+    multiprocess_mode="livemax",
+)

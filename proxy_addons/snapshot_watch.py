@@ -56,7 +56,7 @@ class SnapshotWatch:
         `on_change` is called with the judge in force after each, from the event loop; five times a
         second is often enough for "within one second", and one stat call each.
         """
-        self._count_exemptions()
+        self._count_in_force()
         edge = self._next_edge(datetime.now(UTC))
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -66,7 +66,7 @@ class SnapshotWatch:
             now = datetime.now(UTC)
             ended = self.judge.warns and self.continuations.have_ended(now)
             if changed or ended or (edge is not None and now >= edge):
-                self._count_exemptions()
+                self._count_in_force()
                 on_change(self.judge)
                 edge = self._next_edge(now)
 
@@ -105,9 +105,16 @@ class SnapshotWatch:
     def _next_edge(self, now: datetime) -> datetime | None:
         return next_edge_after(now, self.judge.policy, self.judge.snapshot.state())
 
-    def _count_exemptions(self) -> None:
-        now = datetime.now(UTC)
-        egress_metrics.EXEMPTIONS.set(sum(e.holds_at(now) for e in self.judge.snapshot.exemptions))
+    def _count_in_force(self) -> None:
+        now, snapshot = datetime.now(UTC), self.judge.snapshot
+        egress_metrics.EXEMPTIONS.set(sum(e.holds_at(now) for e in snapshot.exemptions))
+        off = snapshot.filter_off
+        for kind, count in (
+            ("lockdown", len(snapshot.lockdowns)),
+            ("device_off", len(snapshot.devices_off)),
+            ("filter_off", int(off is not None and off.holds_at(now))),
+        ):
+            egress_metrics.EMERGENCY_MEASURES.labels(kind).set(count)
 
     def _refuse(self, kind: str, error: object) -> None:
         egress_metrics.SNAPSHOT_REFUSED.labels(kind).inc()

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from admin.demo_web import DemoWeb, demo_web
+from admin.measures import InForce
 from policy.state import Exemption
 from policy.town_policy import Policy
 from policy.visit_record import VisitRecord
@@ -83,11 +84,12 @@ class ProxiedTown:
         exemptions: Iterable[Exemption] = (),
         proxy_passwords: Mapping[str, str] | None = None,
         *,
+        emergency: InForce | None = None,
         wait: bool = True,
     ) -> None:
         """Publish a policy, and wait until it is in force."""
         self._policy_is_changed = True
-        self.published.publish_policy(policy, exemptions, proxy_passwords)
+        self.published.publish_policy(policy, exemptions, proxy_passwords, emergency=emergency)
         if wait:
             self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
 

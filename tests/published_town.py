@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from admin.atomic_file import write_atomically
+from admin.measures import InForce
 from admin.state_folder import StateFolder
 from categories.entries import EntriesFile, EntriesWriter, KeptSource
 from categories.entry_key import host_key, url_key
@@ -51,8 +52,11 @@ class PublishedTown:
         policy: str | Policy = DOCUMENT,
         exemptions: Iterable[Exemption] = (),
         proxy_passwords: Mapping[str, str] | None = None,
+        *,
+        emergency: InForce | None = None,
     ) -> None:
         """Publish a policy snapshot; `policy` may be a document."""
+        emergency = emergency or InForce()
         self.sequence += 1
         snapshot = PolicySnapshot(
             self.sequence,
@@ -61,6 +65,9 @@ class PublishedTown:
             self.admin_url,
             tuple(exemptions),
             proxy_passwords or {},
+            lockdowns=emergency.lockdowns,
+            devices_off=emergency.devices_off,
+            filter_off=emergency.filter_off,
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
 

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from admin.measures import InForce
 from policy.decision import Cause, Lane, Verdict
 from policy.schedule import Schedule
+from policy.state import DeviceOff, FilterOff, Lockdown
 from tests.client_hellos import client_hello
 from tests.proxied_town import (
     CLERKS_DESK,
@@ -196,6 +198,59 @@ def test_open_tunnel_is_closed_at_the_edge_of_a_schedule(town: ProxiedTown) -> N
 
     assert_at_once(seconds_until_closed)
     assert town.client.get(f"https://{HOST}/").status == 403
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("what", ["lockdown", "device_off"])
+def test_open_visit_is_closed_by_a_lockdown_and_when_its_device_is_taken_off(
+    what: str, scheme: str, town: ProxiedTown
+) -> None:
+    now = datetime.now(UTC)
+    measure = {
+        "lockdown": InForce(lockdowns=(Lockdown("A worm.", now, "finance"),)),
+        "device_off": InForce(devices_off=(DeviceOff(CLERKS_DESK, "A worm.", now),)),
+    }[what]
+
+    def seconds_until_closed() -> float:
+        town.publish_policy()
+        town.begin()
+        visit = LongVisit(town, scheme)
+        other = LongVisit(town, scheme, address=PARKS_DESK)
+        published_at = time.monotonic()
+        town.publish_policy(TOWN, emergency=measure, wait=False)
+        waited = visit.seconds_until_closed(since=published_at)
+        assert town.visit().refusal == f"closed: no longer allowed ({what})"
+        assert other.is_open
+        other.close()
+        return waited
+
+    assert_at_once(seconds_until_closed)
+    assert town.metric("egress_emergency_measures", kind=what) == 1
+    answer = town.client.get(f"{scheme}://{HOST}/")
+    assert answer.status == 403
+    heading = {"lockdown": "The web is limited right now", "device_off": "This device is off the web"}[what]
+    assert heading in answer.text and "A worm." in answer.text
+
+
+def test_filter_that_is_off_opens_what_is_blocked_until_it_comes_on_by_itself(town: ProxiedTown) -> None:
+    town.publish_categories(GAMBLING)
+
+    def seconds_until_closed() -> float:
+        town.begin()
+        town.publish_categories(GAMBLING)
+        now = datetime.now(UTC)
+        off = FilterOff("The lists are bad.", now, now + timedelta(seconds=3))
+        town.publish_policy(TOWN, emergency=InForce(filter_off=off))
+        assert town.metric("egress_emergency_measures", kind="filter_off") == 1
+        waited = LongVisit(town, "https").seconds_until_closed(since=monotonic_at(off.until))
+        assert waited >= 0
+        record = town.visit()
+        assert (record.verdict, record.cause) == (Verdict.ALLOW, Cause.FILTER_OFF)
+        return waited
+
+    assert_at_once(seconds_until_closed)
+    assert town.client.get(f"https://{HOST}/").status == 403
+    assert town.metric("egress_emergency_measures", kind="filter_off") == 0
 
 
 def test_tunnel_that_was_allowed_while_it_was_dialled_is_closed_all_the_same(town: ProxiedTown) -> None:
