@@ -57,6 +57,8 @@ class LetterKind(StrEnum):
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
+    TEST = "test"
+    """To who tries the settings out. Never put: carried at once."""
 
 
 _VALUES: Mapping[LetterKind, frozenset[str]] = {

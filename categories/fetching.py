@@ -1,4 +1,4 @@
-"""The one way anything is fetched: every address judged before it is dialled, everything limited.
+"""The one way anything is fetched or posted: every address judged before it is dialled, everything limited.
 
 1. The host is resolved; each of its addresses must be public, or the host one of those that may be
    private.
@@ -8,12 +8,14 @@
 4. The body is written as it comes: up to a size, until an instant, and to its announced end.
 5. Who has an edition already says which one (RFC 9110 section 13): the server may answer that it is
    still the newest.
+
+What is posted is posted to the very URL: a redirect is an answer like others, and not followed.
 """
 
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +35,7 @@ _LONGEST_VALIDATOR = 1024
 
 
 class FetchError(Exception):
-    """Nothing was fetched; what was written so far is of no use."""
+    """Nothing was fetched or posted, or nobody knows; what was written so far is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,12 @@ def fetch(
     ) as client:
         for _ in range(limits.redirects + 1):
             here = _checked(url)
-            with _answer(client, here, private_hosts, have) as response:
+            conditions = {
+                "If-None-Match": have and have.etag,
+                "If-Modified-Since": have and have.last_modified,
+            }
+            headers = {name: value for name, value in conditions.items() if value}
+            with _answer(client, "GET", here, private_hosts, headers) as response:
                 if response.has_redirect_location:
                     url = str(here.join(response.headers["location"]))
                     if here.scheme == "https" and not url.startswith("https:"):
@@ -99,6 +106,28 @@ def fetch(
                 _write(response, here, target, limits, give_up_at, on_progress)
                 return Validators(_validator(response, "etag"), _validator(response, "last-modified"))
     raise FetchError(f"{url}: over {limits.redirects} redirects; not followed further")
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    private_hosts: Collection[str] = (),
+    silence: timedelta = timedelta(seconds=30),
+    trust: ssl.SSLContext | None = None,
+) -> int:
+    """Post a body; return the status that is answered, whose own body nobody reads.
+
+    `private_hosts`, `silence` and `trust` as for fetch. Raises FetchError.
+    """
+    with (
+        httpx.Client(
+            verify=trust or ssl.create_default_context(), trust_env=False, timeout=silence.total_seconds()
+        ) as client,
+        _answer(client, "POST", _checked(url), private_hosts, headers, body) as response,
+    ):
+        return response.status_code
 
 
 def _checked(url: str) -> httpx.URL:
@@ -115,22 +144,27 @@ def _checked(url: str) -> httpx.URL:
 
 @contextmanager
 def _answer(
-    client: httpx.Client, url: httpx.URL, private_hosts: Collection[str], have: Validators | None
+    client: httpx.Client,
+    method: str,
+    url: httpx.URL,
+    private_hosts: Collection[str],
+    headers: Mapping[str, str],
+    body: bytes | None = None,
 ) -> Iterator[httpx.Response]:
     """Connect to the first address that answers, all of them judged beforehand."""
     addresses = _addresses(url, private_hosts)
-    conditions = {"If-None-Match": have and have.etag, "If-Modified-Since": have and have.last_modified}
     for address in addresses:
         request = client.build_request(
-            "GET",
+            method,
             url.copy_with(host=address),
             headers={
                 "Host": url.netloc.decode("ascii"),
                 # A compressed body could be a thousand times its size.
                 "Accept-Encoding": "identity",
                 "User-Agent": _AGENT,
-                **{name: value for name, value in conditions.items() if value},
+                **headers,
             },
+            content=body,
             extensions={"sni_hostname": url.raw_host.decode("ascii").strip("[]")},
         )
         try:

@@ -415,6 +415,15 @@ def _notice_receipt(put: PutLetter, town: Town) -> Words:
     )
 
 
+def _test(_put: PutLetter, town: Town) -> Words:
+    return Words(
+        subject=f"A test from {town.policy.town.name}",
+        heading="Mail works",
+        paragraphs=("Somebody in IT pressed Test on the Settings page. You need to do nothing.",),
+        link=Link("See the settings", "/settings"),
+    )
+
+
 # --- small words ---
 
 
@@ -456,4 +465,5 @@ _OTHERS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.ACCIDENT_REPORTED: _accident_reported,
     LetterKind.ACCIDENT_ANSWERED: _accident_answered,
     LetterKind.NOTICE_RECEIPT: _notice_receipt,
+    LetterKind.TEST: _test,
 }
