@@ -27,6 +27,7 @@ from admin.asking import (
 )
 from admin.background import Background
 from admin.clock import Clock, utc_now
+from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
@@ -59,6 +60,7 @@ class AdminProcess:
         ingest: Ingest,
         background: Background,
         settings: SettingsFile,
+        correspondence: Correspondence,
         *,
         secret: bytes,
         clock: Clock,
@@ -66,6 +68,7 @@ class AdminProcess:
         self.state = state
         self.db = db
         self.settings = settings
+        self.correspondence = correspondence
         self.lists = ListUpdates(state, lambda: settings.settings.lists, lambda: self.zone, clock)
         self.site_lists = SiteLists(state.categories, db)
         self.asks = AskLinks(
@@ -405,9 +408,11 @@ async def admin_process(
             except sqlite3.Error as error:
                 raise DatabaseError(f"{state.database}: {error}; mend it, then start again") from error
             ingest = Ingest(db, state.spool, clock)
+            correspondence = Correspondence(db, settings, lambda: publisher.policy, admin_url, clock)
             admin = AdminProcess(
-                state, db, publisher, ingest, background, settings, secret=secret, clock=clock
+                state, db, publisher, ingest, background, settings, correspondence, secret=secret, clock=clock
             )
+            correspondence.start(background)
             background.keep_running("settings", settings.watch)
             background.keep_running("lists", admin.lists.run)
             background.keep_running("publishing", publisher.watch)

@@ -9,11 +9,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row, Transaction
+
+_FAILED_WITHIN = timedelta(days=7)
 
 HELP_DESK = "help_desk"
 """The recipient that is no person: the town's help desk, by mail and by the webhook where there is one."""
@@ -100,8 +102,24 @@ class PutLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedLetter:
+    """A letter that was not delivered, and why."""
+
+    id: int
+    channel: Channel
+    kind: LetterKind
+    to: str
+    about: str
+    failed_at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
-    """What is in the outbox of one channel. `oldest_at` is when the oldest that waits was put."""
+    """What is in the outbox of one channel. `oldest_at` is when the oldest that waits was put.
+
+    `failed` are those of the last 7 days.
+    """
 
     waiting: int
     failed: int
@@ -185,14 +203,46 @@ async def put_off(t: Transaction, letter: PutLetter, until: datetime, problem: s
     )
 
 
-async def depth(db: Reader, channel: Channel) -> Depth:
+async def failed(db: Reader, at: datetime) -> list[FailedLetter]:
+    """Return what failed within 7 days, newest first, 50 at most."""
+    rows = await db.fetch_all(
+        "SELECT * FROM letter WHERE state = 'failed' AND done_at >= ?"
+        " ORDER BY done_at DESC, id DESC LIMIT 50",
+        to_ms(at - _FAILED_WITHIN),
+    )
+    return [
+        FailedLetter(
+            row["id"],
+            Channel(row["channel"]),
+            LetterKind(row["kind"]),
+            row["recipient"],
+            row["about"],
+            from_ms(row["done_at"]),
+            row["problem"] or "",
+        )
+        for row in rows
+    ]
+
+
+async def put_again(t: Transaction, id_: int, at: datetime) -> None:
+    """Let a letter that failed wait again, under its old name; nothing for any other."""
+    await t.execute(
+        "UPDATE letter SET state = 'waiting', tries = 0, put_at = ?1, next_try_at = ?1, done_at = NULL"
+        " WHERE id = ?2 AND state = 'failed'",
+        to_ms(at),
+        id_,
+    )
+
+
+async def depth(db: Reader, channel: Channel, at: datetime) -> Depth:
     """Say what waits, what failed, and when one was sent last."""
     row = await db.fetch_one(
         "SELECT (SELECT count(*) FROM letter WHERE state = 'waiting' AND channel = ?1) AS waiting,"
         " (SELECT min(put_at) FROM letter WHERE state = 'waiting' AND channel = ?1) AS oldest_at,"
-        " (SELECT count(*) FROM letter WHERE state = 'failed' AND channel = ?1) AS failed,"
+        " (SELECT count(*) FROM letter WHERE state = 'failed' AND channel = ?1 AND done_at >= ?2) AS failed,"
         " (SELECT max(done_at) FROM letter WHERE state = 'sent' AND channel = ?1) AS last_sent_at",
         channel.value,
+        to_ms(at - _FAILED_WITHIN),
     )
     if row is None:
         return Depth(0, 0, None, None)

@@ -55,6 +55,7 @@ class MailSettings:
     sender: Address
     user: str | None
     password: str | None = field(repr=False)
+    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class WebhookSettings:
     url: str
     network: Network
     secret: bytes = field(repr=False)
+    secret_file: Path | None = None
 
     @property
     def host(self) -> str:
@@ -114,7 +116,7 @@ def _mail(value: Value, secrets: "_Secrets") -> MailSettings | None:
     sender = fields["from"].parsed(_sender)
     starttls = fields["starttls"].member(StartTls, "a way to use TLS") or StartTls.REQUIRED
     user = fields["user"].text() or None
-    password = fields["password_file"].parsed(secrets.password)
+    password, password_file = fields["password_file"].parsed(secrets.password) or (None, None)
     if fields["user"].is_given is not fields["password_file"].is_given:
         value.report("user and password_file are given both or neither")
     if server is None or sender is None:
@@ -133,6 +135,7 @@ def _mail(value: Value, secrets: "_Secrets") -> MailSettings | None:
         sender=sender,
         user=user,
         password=password,
+        password_file=password_file,
     )
 
 
@@ -140,14 +143,14 @@ def _webhook(value: Value, secrets: "_Secrets") -> WebhookSettings | None:
     fields = value.fields(required=("url", "secret_file"), optional=("network",))
     network = fields["network"].member(Network, "a network") or Network.PUBLIC
     url = fields["url"].parsed(_web_url)
-    secret = fields["secret_file"].parsed(secrets.webhook_secret)
-    if url is None or secret is None:
+    found = fields["secret_file"].parsed(secrets.webhook_secret)
+    if url is None or found is None:
         return None
     if named_private_host(url) is not None:
         network = Network.INTERNAL
     if url.startswith("http:") and network is Network.PUBLIC:
         fields["url"].report("tickets hold names and reasons; write https://, or 'network: internal'")
-    return WebhookSettings(url, network, secret)
+    return WebhookSettings(url, network, *found)
 
 
 class _Secrets:
@@ -157,14 +160,15 @@ class _Secrets:
         self._folder = folder
         self.files: list[Path] = []
 
-    def password(self, name: str) -> str:
-        text = self._read(name)
+    def password(self, name: str) -> tuple[str, Path]:
+        text, path = self._read(name)
         if not text.isprintable():
             raise ValueError(f"{name!r} holds more than one line; a password is one")
-        return text
+        return text, path
 
-    def webhook_secret(self, name: str) -> bytes:
-        found = _WEBHOOK_SECRET_FORM.fullmatch(self._read(name))
+    def webhook_secret(self, name: str) -> tuple[bytes, Path]:
+        text, path = self._read(name)
+        found = _WEBHOOK_SECRET_FORM.fullmatch(text)
         try:
             secret = base64.b64decode(found[1], validate=True) if found else b""
         except binascii.Error:
@@ -174,9 +178,9 @@ class _Secrets:
                 f"{name!r} holds no webhook secret: 24 to 64 random bytes in base64, with or without whsec_"
                 " before it; 'openssl rand -base64 32' makes one"
             )
-        return secret
+        return secret, path
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str) -> tuple[str, Path]:
         path = self._folder / name
         self.files.append(path)
         try:
@@ -189,7 +193,7 @@ class _Secrets:
             ) from error
         if not text or len(text) > _MAX_SECRET_BYTES:
             raise ValueError(f"{str(path)!r} is empty or too long for a secret")
-        return text
+        return text, path
 
 
 def _mail_server(text: str) -> SplitResult:

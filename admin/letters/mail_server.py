@@ -7,6 +7,7 @@ and comes twice only if the server took it and could not say so.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -46,7 +47,7 @@ async def hand_over(
     sender, to = settings.sender.addr_spec, message["To"].addresses[0].addr_spec
     server = await _connected(settings, patience, trust or ssl.create_default_context())
     try:
-        await _mail_from(server, sender, settings)
+        await _mail_from(server, sender)
         await _hand_over(server, to, message.as_bytes(), patience)
         # It is taken: how the server says good-bye changes nothing.
         with suppress(aiosmtplib.SMTPException, OSError):
@@ -65,7 +66,6 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
         local_hostname=socket.gethostname(),
         timeout=patience.answer,
     )
-    where = f"{settings.host}:{settings.port}"
     try:
         async with asyncio.timeout(patience.connect):
             await server.connect()
@@ -73,22 +73,22 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
             await server.login(settings.user, settings.password or "")
     except TimeoutError as error:
         server.close()
-        raise CarrierError(f"{where}: no answer in {patience.connect:g} s") from error
+        raise CarrierError(f"no answer in {patience.connect:g} s") from error
     except aiosmtplib.SMTPAuthenticationError as error:
         server.close()
-        raise CarrierError(f"{where}: does not take the user and password: {_said(error)}") from error
+        raise CarrierError(f"the server does not take the user and password: {_said(error)}") from error
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         server.close()
-        raise CarrierError(f"{where}: {_said(error)}") from error
+        raise CarrierError(f"cannot connect to {settings.host}:{settings.port}: {_said(error)}") from error
     return server
 
 
-async def _mail_from(server: aiosmtplib.SMTP, sender: str, settings: MailSettings) -> None:
+async def _mail_from(server: aiosmtplib.SMTP, sender: str) -> None:
     """Say who sends. What the server has against that, it has against every letter."""
     try:
         await server.mail(sender)
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise CarrierError(f"{settings.host}:{settings.port}: from {sender}: {_said(error)}") from error
+        raise CarrierError(f"the server takes nothing from {sender}: {_said(error)}") from error
 
 
 async def _hand_over(server: aiosmtplib.SMTP, to: str, message: bytes, patience: Patience) -> None:
@@ -105,6 +105,9 @@ async def _hand_over(server: aiosmtplib.SMTP, to: str, message: bytes, patience:
 
 
 def _said(error: Exception) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
+        return os.strerror(cause.errno)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return " ".join(f"{error.code} {error.message}".split())[:200]
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -76,7 +76,7 @@ async def sent_page(http_request: Request) -> Response:
         http_request,
         "sent.html",
         request=request,
-        has_mail=admin.settings.settings.mail is not None and asker is not None and bool(asker.mail),
+        has_mail=admin.correspondence.has_mail and asker is not None and bool(asker.mail),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
     )
 

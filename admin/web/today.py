@@ -26,7 +26,7 @@ async def today_page(http_request: Request) -> Response:
     return await page(
         http_request,
         "today.html",
-        troubles=_troubles(http_request),
+        troubles=await _troubles(http_request),
         behind=admin.visits_behind,
         problems=admin.policy_problems,
         numbers=await overview(admin.db, midnight, now),
@@ -35,8 +35,9 @@ async def today_page(http_request: Request) -> Response:
     )
 
 
-def _troubles(http_request: Request) -> tuple[str, ...]:
-    troubles = admin_of(http_request).troubles()
+async def _troubles(http_request: Request) -> tuple[str, ...]:
+    admin = admin_of(http_request)
+    troubles = admin.troubles() + await admin.correspondence.troubles()
     if troubles and not has_duty(http_request, roles.runs_towngate):
         return ("Part of Towngate is not well. IT sees what.",)
     return troubles

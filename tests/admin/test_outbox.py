@@ -66,7 +66,7 @@ async def test_what_was_put_off_waits_for_its_time_and_what_is_done_never_comes_
         await outbox.mark_failed(t, third, LATER, "550 no such mailbox")
         await outbox.put_off(t, first, LATER, "after it was sent")
     assert await due(db) == []
-    assert await outbox.depth(db, Channel.MAIL) == Depth(1, 1, MONDAY, LATER)
+    assert await outbox.depth(db, Channel.MAIL, LATER) == Depth(1, 1, MONDAY, LATER)
     (again,) = await outbox.due(db, Channel.MAIL, LATER + timedelta(seconds=1))
     assert (again.id, again.message_id, again.tries) == (second.id, second.message_id, 1)
 

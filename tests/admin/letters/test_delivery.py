@@ -71,7 +71,7 @@ class Sending:
                 await outbox.put(t, letter, self.clock.at)
 
     async def waiting(self) -> int:
-        return (await outbox.depth(self.db, Channel.MAIL)).waiting
+        return (await outbox.depth(self.db, Channel.MAIL, self.clock.at)).waiting
 
     async def problem(self) -> str:
         row = await self.db.fetch_one("SELECT problem FROM letter ORDER BY id DESC LIMIT 1")
@@ -101,7 +101,7 @@ async def test_a_letter_is_sent_once_and_marked(sending: Sending) -> None:
     await sending.delivery.send_due()
     assert sending.office.subjects == ["Your copy: one"]
     assert sending.office.recipients == ["clerk@town.example"]
-    depth = await outbox.depth(sending.db, Channel.MAIL)
+    depth = await outbox.depth(sending.db, Channel.MAIL, sending.clock.at)
     assert (depth.waiting, depth.failed, depth.last_sent_at) == (0, 0, MONDAY)
 
 
@@ -186,7 +186,7 @@ async def test_a_mailbox_that_is_not_there_fails_at_once_and_says_so(sending: Se
     sending.office.days.append(Day.NO_SUCH_MAILBOX)
     await sending.put(receipt("one"))
     await sending.delivery.send_due()
-    depth = await outbox.depth(sending.db, Channel.MAIL)
+    depth = await outbox.depth(sending.db, Channel.MAIL, sending.clock.at)
     assert (depth.waiting, depth.failed) == (0, 1)
     assert await sending.problem() == "clerk@town.example: 550 5.1.1 no such mailbox"
 

@@ -100,7 +100,7 @@ class Posting:
         return await access_requests.approve(self.db, town, request.id, actor=HEAD, at=self.clock.at)
 
     async def waiting(self) -> int:
-        return (await outbox.depth(self.db, Channel.WEBHOOK)).waiting
+        return (await outbox.depth(self.db, Channel.WEBHOOK, self.clock.at)).waiting
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ async def test_a_receiver_that_is_gone_gets_it_never_again(posting: Posting) -> 
     posting.receiver.statuses.append(410)
     await posting.approved()
     await posting.delivery.send_due()
-    depth = await outbox.depth(posting.db, Channel.WEBHOOK)
+    depth = await outbox.depth(posting.db, Channel.WEBHOOK, posting.clock.at)
     assert (depth.waiting, depth.failed) == (0, 1)
 
 

@@ -1,0 +1,139 @@
+"""All that goes out to people and to the help desk: how it stands, trying it, sending again."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from admin import outbox, roles
+from admin.asking import NotAllowedError
+from admin.background import Background
+from admin.clock import Clock
+from admin.database import Database
+from admin.letters.carrier import Carrier, CarrierError, NobodyError, PutOffError, RefusedError
+from admin.letters.delivery import Delivery
+from admin.letters.mail_carrier import MailCarrier
+from admin.letters.webhook import WebhookCarrier
+from admin.outbox import HELP_DESK, Channel, Depth, FailedLetter, Letter, LetterKind, PutLetter
+from admin.sessions import Session
+from admin.settings_file import SettingsFile
+from policy.town_policy import Policy
+
+_TEST_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What came of the last test of a channel. `problem` is None when it went well."""
+
+    at: datetime
+    to: str
+    problem: str | None
+
+
+class Correspondence:
+    """The two channels of the outbox, by the settings and the policy in force."""
+
+    def __init__(
+        self, db: Database, settings: SettingsFile, policy: Callable[[], Policy], admin_url: str, clock: Clock
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._policy = policy
+        self._clock = clock
+        self._carriers: dict[Channel, Carrier] = {
+            Channel.MAIL: MailCarrier(db, lambda: settings.settings.mail, policy, admin_url, clock),
+            Channel.WEBHOOK: WebhookCarrier(db, lambda: settings.settings.webhook, policy, admin_url, clock),
+        }
+        self._deliveries = {
+            channel: Delivery(channel, carrier, db, clock) for channel, carrier in self._carriers.items()
+        }
+        self._tested: dict[Channel, Tested] = {}
+
+    def start(self, background: Background) -> None:
+        """Send, a task a channel, so that neither waits for the other."""
+        for channel, delivery in self._deliveries.items():
+            background.keep_running(channel.value, delivery.run)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether there is a mail server."""
+        return self._settings.settings.mail is not None
+
+    def problem(self, channel: Channel) -> str | None:
+        """Return why a channel takes nothing, None while it does or is not set."""
+        return self._deliveries[channel].problem
+
+    def tested(self, channel: Channel) -> Tested | None:
+        """Return what came of the last test since the start."""
+        return self._tested.get(channel)
+
+    async def depth(self, channel: Channel) -> Depth:
+        """As outbox.depth, now."""
+        return await outbox.depth(self._db, channel, self._clock())
+
+    async def troubles(self) -> tuple[str, ...]:
+        """Say what is not well, in sentences; empty when all is."""
+        found = list(self._settings.problems)
+        for channel, name in ((Channel.MAIL, "Mail"), (Channel.WEBHOOK, "The webhook")):
+            depth, problem = await self.depth(channel), self.problem(channel)
+            if problem is not None:
+                found.append(f"{name}: {problem}. {waiting(depth, channel)}")
+            if depth.failed:
+                found.append(f"{name}: {depth.failed} not delivered in 7 days. Settings says which.")
+        return tuple(found)
+
+    async def failed(self, session: Session) -> list[FailedLetter]:
+        """Return what was not delivered, newest first. Raises NotAllowedError but for IT security."""
+        self._check(session)
+        return await outbox.failed(self._db, self._clock())
+
+    async def send_again(self, session: Session, id_: int) -> None:
+        """Let a letter that failed wait for its turn again. Raises NotAllowedError as failed does."""
+        self._check(session)
+        async with self._db.transaction() as t:
+            await outbox.put_again(t, id_, self._clock())
+
+    async def test(self, session: Session, channel: Channel) -> None:
+        """Send a test the way that letters go: mail to whoever asks, or to the webhook; see `tested`.
+
+        Raises NotAllowedError but for IT security.
+        """
+        person = self._check(session)
+        at = self._clock()
+        to = person if channel is Channel.MAIL else HELP_DESK
+        letter = PutLetter(0, channel, Letter(LetterKind.TEST, to, "TEST"), secrets.token_hex(16), at, 0)
+        problem = None
+        try:
+            async with asyncio.timeout(_TEST_SECONDS):
+                await self._carriers[channel].carry(letter)
+        except TimeoutError:
+            problem = f"no answer in {_TEST_SECONDS} s"
+        except (CarrierError, PutOffError, RefusedError, NobodyError) as error:
+            problem = str(error)
+        else:
+            self._deliveries[channel].try_now()
+        self._tested[channel] = Tested(at, self._place(channel, person), problem)
+
+    def _place(self, channel: Channel, person: str) -> str:
+        webhook = self._settings.settings.webhook
+        if channel is Channel.WEBHOOK:
+            return webhook.host if webhook else ""
+        return self._policy().people[person].mail
+
+    def _check(self, session: Session) -> str:
+        person = session.person
+        if person is None or not session.is_signed_in or not roles.runs_towngate(self._policy(), person):
+            raise NotAllowedError("Settings: only IT security sees and tries them.")
+        return person
+
+
+def waiting(depth: Depth, channel: Channel) -> str:
+    """Say how many wait: "12 mails wait; none are lost." """
+    one, many = ("mail", "mails") if channel is Channel.MAIL else ("ticket", "tickets")
+    if depth.waiting == 0:
+        return f"No {one} waits."
+    if depth.waiting == 1:
+        return f"1 {one} waits; it is not lost."
+    return f"{depth.waiting:,} {many} wait; none are lost."
