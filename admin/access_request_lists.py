@@ -1,6 +1,8 @@
 """Access requests as people look for them: one, mine, to decide, in force, and a time line."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from admin import audit, exemptions
@@ -35,6 +37,31 @@ _TIME_LINE = frozenset(
         EventKind.REQUEST_STOPPED,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All requests by where they stand, and when the oldest that waits for an answer was sent."""
+
+    by_state: Mapping[State, int]
+    oldest_submitted_at: datetime | None
+
+
+async def counts(db: Reader, now: datetime) -> Counts:
+    """Count the requests as of `now` (aware)."""
+    rows = await db.fetch_all(
+        "SELECT CASE WHEN state = 'approved' AND NOT EXISTS ("
+        "  SELECT 1 FROM exemption WHERE access_request = access_request.id"
+        "  AND stopped_at IS NULL AND expires_at > ?) THEN 'ended' ELSE state END AS standing,"
+        " count(*) AS requests, min(submitted_at) AS oldest FROM access_request GROUP BY standing",
+        to_ms(now),
+    )
+    found = {State(row["standing"]): row for row in rows}
+    waiting = found.get(State.SUBMITTED)
+    return Counts(
+        {state: found[state]["requests"] if state in found else 0 for state in State},
+        from_ms(waiting["oldest"]) if waiting else None,
+    )
 
 
 async def get(db: Reader, id_: int) -> AccessRequest:

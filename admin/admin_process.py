@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, access_requests, accounts, ask_key, roles, sessions, visits
 from admin.admin_lock import holding_admin_lock
+from admin.admin_metrics import AdminMetrics
 from admin.ask_links import AskLinks, sits_at
 from admin.asking import (
     AccessRequest,
@@ -415,6 +416,8 @@ async def admin_process(
             correspondence.start(background)
             background.keep_running("settings", settings.watch)
             background.keep_running("lists", admin.lists.run)
+            metrics = AdminMetrics(state, db, admin.lists, admin.site_lists, ingest, clock)
+            background.keep_running("metrics", metrics.run)
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             yield admin

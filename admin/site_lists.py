@@ -7,7 +7,7 @@ from admin import corrections
 from admin.database import Reader
 from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
-from categories.snapshot import CategorySnapshot
+from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from policy.correction import Corrections
 from policy.town_policy import Policy
 
@@ -37,6 +37,13 @@ class SiteLists:
     async def version(self) -> str:
         """Return the version of the lists in use. Raises as `listed` does."""
         return (await self._lists()).version
+
+    async def in_force(self) -> CategorySnapshot | None:
+        """Return the published lists, None when none can be read."""
+        try:
+            return await self._lists()
+        except CategorySnapshotError:
+            return None
 
     async def _lists(self) -> CategorySnapshot:
         async with self._opening:

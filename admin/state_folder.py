@@ -91,6 +91,11 @@ class StateFolder:
         return self.root / state_names.POLICY_SNAPSHOT
 
     @property
+    def admin_metrics(self) -> Path:
+        """What admin tells Prometheus, as text."""
+        return self.published / "admin.prom"
+
+    @property
     def ask_token_key(self) -> Path:
         """The key that signs ask tokens: 32 random bytes."""
         return self.root / state_names.ASK_TOKEN_KEY

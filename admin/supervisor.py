@@ -75,7 +75,7 @@ class Supervisor:
         self._keepers: list[asyncio.Task[None]] = []
         self._children: list[_Child] = []
         self._admin_child: _Child | None = None
-        self._metrics = MetricsListener(parts.state.metrics)
+        self._metrics = MetricsListener(parts.state.metrics, parts.state.admin_metrics)
         self._stopping = asyncio.Event()
         # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
         self._lifeline, self._our_end = os.pipe()

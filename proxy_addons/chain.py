@@ -13,7 +13,7 @@ from mitmproxy.addonmanager import Loader
 from categories.taxonomy import taxonomy
 from policy import state_names
 from policy.decision import Cause
-from proxy_addons import certificate_authority, mitmproxy_changes, resolver
+from proxy_addons import certificate_authority, egress_metrics, mitmproxy_changes, resolver
 from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.dial_gate import DialGate
 from proxy_addons.fail_closed import closed_on_failure
@@ -56,10 +56,12 @@ class Towngate:
         """
         watch = SnapshotWatch(state)
         hosts = resolver.read_hosts_file(hosts_file) if hosts_file else {}
-        certificate_authority.ensure(state / state_names.CA, watch.judge.policy.town.name)
+        ca = certificate_authority.ensure(state / state_names.CA, watch.judge.policy.town.name)
+        egress_metrics.CA_EXPIRES.set(ca.not_valid_after_utc.timestamp())
         resolver.use(resolver.Resolver(lambda: watch.judge, hosts))
         mitmproxy_changes.apply(self._on_malformed)
         self.gate.open(watch, VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy))
+        egress_metrics.WORKERS.set(1)
 
     def running(self) -> None:
         """Start watching snapshots and writing visits."""

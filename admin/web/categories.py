@@ -13,8 +13,6 @@ from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
 from admin.web.words import Status, Times
 from categories.match import CategoryMatch
-from categories.publishing import CurrentSnapshot
-from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from policy.correction import Corrections
 from policy.web_address import parse_web_address
 
@@ -25,7 +23,7 @@ async def categories_page(http_request: Request) -> Response:
     signed_in(http_request)
     if not has_duty(http_request, roles.sees_visits):
         raise NotAllowedError("the lists are for those who see visits")
-    lists = await asyncio.to_thread(lists_in_force, http_request)
+    lists = await admin.site_lists.in_force()
     # The query of an address is nobody's to see, and says nothing.
     asked = http_request.query_params.get("site", "").strip().partition("?")[0]
     host, path, error = _parsed(asked)
@@ -49,14 +47,6 @@ async def categories_page(http_request: Request) -> Response:
         can_correct=has_duty(http_request, roles.reviews),
         sees_why=has_duty(http_request, roles.runs_towngate),
     )
-
-
-def lists_in_force(http_request: Request) -> CategorySnapshot | None:
-    """Return the published lists, None where none can be read. Blocks while they are opened."""
-    try:
-        return CurrentSnapshot(admin_of(http_request).state.categories).snapshot
-    except CategorySnapshotError:
-        return None
 
 
 def source_status(source: SourceStanding, times: Times) -> Status:

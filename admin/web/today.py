@@ -9,7 +9,6 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import NotAllowedError
 from admin.overview import overview
-from admin.web.categories import lists_in_force
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
 
@@ -22,7 +21,7 @@ async def today_page(http_request: Request) -> Response:
         raise NotAllowedError("the overview is for those who see visits")
     now = admin.now()
     midnight = datetime.combine(now.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
-    lists = await asyncio.to_thread(lists_in_force, http_request)
+    lists = await admin.site_lists.in_force()
     return await page(
         http_request,
         "today.html",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from admin import admin_metrics
 from proxy_addons import egress_metrics
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -24,15 +25,17 @@ def alerts() -> list[Alert]:
 
 
 def metric_names() -> set[str]:
-    """Return the name of every series that a worker exposes."""
+    """Return the name of every series that a worker or admin exposes."""
     wrappers = [value for value in vars(egress_metrics).values() if isinstance(value, MetricWrapperBase)]
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
-    return {
+    of_workers = {
         metric.name + suffix
         for wrapper in wrappers
         for metric in wrapper.collect()
         for suffix in suffixes[metric.type]
     }
+    of_admin = {value[0] for name, value in vars(admin_metrics).items() if name.isupper() and name[0] != "_"}
+    return of_workers | of_admin
 
 
 @pytest.mark.needs("promtool")
@@ -63,7 +66,18 @@ def test_alert_says_what_is_the_matter_what_happens_now_and_what_to_do(rule: Ale
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
 def test_alert_watches_metrics_that_are_there(rule: Alert) -> None:
-    assert set(re.findall(r"\begress_\w+", rule["expr"])) <= metric_names()
+    assert set(re.findall(r"\b(?:egress|towngate)_\w+", rule["expr"])) <= metric_names()
+
+
+def test_every_metric_is_described() -> None:
+    described = set()
+    for package in ("proxy_addons", "admin"):
+        readme = (FOLDER.parents[1] / package / "README.md").read_text()
+        table = readme.partition("## Metrics\n")[2].partition("\n## ")[0]
+        described |= set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    # A histogram by its own name.
+    told = {re.sub(r"(_seconds)_(?:bucket|sum|count)$", r"\1", name) for name in metric_names()}
+    assert described == told
 
 
 def _run(*words: str | Path) -> str:

@@ -1,5 +1,6 @@
 """What a worker tells Prometheus from its first moment on, before anything has happened."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,3 +45,11 @@ def test_sign_ins_are_counted_from_zero(result: str, fresh_worker: CollectorRegi
 
 def test_exemptions_that_were_there_before_a_worker_are_counted(fresh_worker: CollectorRegistry) -> None:
     eventually(lambda: fresh_worker.get_sample_value("egress_exemptions") == 2)
+
+
+def test_worker_counts_itself_and_tells_when_the_ca_ends(fresh_worker: CollectorRegistry) -> None:
+    assert fresh_worker.get_sample_value("egress_workers") == 1
+    ends_at = fresh_worker.get_sample_value("egress_ca_expires_timestamp_seconds")
+    assert ends_at is not None
+    years = (ends_at - time.time()) / (365 * 86400)
+    assert 4.9 < years < 5.1
