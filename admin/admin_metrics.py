@@ -114,7 +114,7 @@ class AdminMetrics:
         letters = GaugeMetricFamily(*LETTERS, labels=["channel", "state"])
         oldest = _labelled(OLDEST_LETTER, "channel")
         for channel in Channel:
-            depth = await outbox.depth(self._db, channel)
+            depth = await outbox.depth(self._db, channel, self._clock())
             letters.add_metric([channel.value, "waiting"], depth.waiting)
             letters.add_metric([channel.value, "failed"], depth.failed)
             age = (self._clock() - depth.oldest_at).total_seconds() if depth.oldest_at else 0
