@@ -86,6 +86,22 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def children(town: RunningTown, module: str) -> list[int]:
+    """Return the pids of the town's processes whose command names a module."""
+    assert town.process is not None
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = re.search(r"^PPid:\t(\d+)$", (folder / "status").read_text(), re.MULTILINE)
+                command = (folder / "cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if parent and int(parent[1]) == town.process.pid and module in command:
+                found.append(int(folder.name))
+    return sorted(found)
+
+
 @asynccontextmanager
 async def _running(
     words: tuple[str, ...], state: Path, environment: dict[str, str]

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from tests.running_town import RunningTown, free_ports, run_command, running_part, running_town
+from tests.running_town import RunningTown, children, free_ports, run_command, running_part, running_town
 
 TOWNGATE = str(Path(sys.executable).with_name("towngate"))
 README = Path(__file__).parents[1] / "README.md"
@@ -56,20 +56,20 @@ async def test_the_three_lines_to_try_in_the_readme_work_in_the_demo_town(demo_t
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_worker_that_is_killed_is_replaced_and_the_other_serves_on(demo_town: RunningTown) -> None:
-    workers = _children(demo_town, "proxy_addons")
+    workers = children(demo_town, "proxy_addons")
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     for _ in range(20):
         assert await _status(demo_town, "http://library.example/") == 200
     async with asyncio.timeout(20):
-        while len(_children(demo_town, "proxy_addons")) < 2:
+        while len(children(demo_town, "proxy_addons")) < 2:
             await asyncio.sleep(0.1)
-    assert workers[0] not in _children(demo_town, "proxy_addons")
+    assert workers[0] not in children(demo_town, "proxy_addons")
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_with_admin_killed_browsing_blocking_and_metrics_go_on(demo_town: RunningTown) -> None:
-    (admin,) = _children(demo_town, "admin.command")
+    (admin,) = children(demo_town, "admin.command")
     os.kill(admin, signal.SIGSTOP)
     try:
         assert await _status(demo_town, "http://library.example/") == 200
@@ -136,14 +136,14 @@ async def test_visits_made_while_admin_is_down_arrive_later_and_once(tmp_path: P
 
 async def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path) -> None:
     async with running_town(tmp_path / "state", "--demo") as town:
-        children = _children(town, "")
+        pids = children(town, "")
         assert town.process is not None
         began = time.monotonic()
         town.process.send_signal(signal.SIGTERM)
         assert await town.process.wait() == 0
         assert time.monotonic() - began < 10
-        assert len(children) == 3
-        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        assert len(pids) == 3
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.parametrize("option", ["--proxy", "--admin", "--metrics"])
@@ -276,12 +276,12 @@ async def test_an_admin_url_that_no_link_can_be_made_of_is_refused(url: str, tmp
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 async def test_nothing_outlives_the_supervisor(number: signal.Signals, tmp_path: Path) -> None:
     async with running_town(tmp_path / "state", "--demo") as town:
-        children = _children(town, "")
-        assert len(children) == 3 and town.process is not None
+        pids = children(town, "")
+        assert len(pids) == 3 and town.process is not None
         town.process.send_signal(number)
         await town.process.wait()
         async with asyncio.timeout(10):
-            while any(_is_running(pid) for pid in children):
+            while any(_is_running(pid) for pid in pids):
                 await asyncio.sleep(0.1)
 
 
@@ -308,19 +308,3 @@ def _is_running(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
-
-
-def _children(town: RunningTown, module: str) -> list[int]:
-    """Return the pids of the town's processes whose command names a module."""
-    assert town.process is not None
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parent = re.search(r"^PPid:\t(\d+)$", (folder / "status").read_text(), re.MULTILINE)
-                command = (folder / "cmdline").read_bytes().decode()
-            except OSError:
-                continue
-            if parent and int(parent[1]) == town.process.pid and module in command:
-                found.append(int(folder.name))
-    return sorted(found)
