@@ -33,6 +33,7 @@ from admin.database import Database, DatabaseError
 from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
+from admin.notice_signing import NoticeSigning
 from admin.publisher import Publisher
 from admin.reports import Reports
 from admin.review import Review
@@ -83,6 +84,7 @@ class AdminProcess:
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.review = Review(db, publisher, self.site_lists, clock)
+        self.notice = NoticeSigning(db, publisher, clock)
 
     # --- what is in force ---
 

@@ -59,6 +59,11 @@ class EventKind(StrEnum):
     """For a while; that it comes on again by itself is no event."""
     FILTER_SWITCHED_ON = "filter.switched_on"
     EMERGENCY_REFUSED = "emergency.refused"
+    NOTICE_ACCEPTED = "notice.accepted"
+    NOTICE_PUT_OFF = "notice.put_off"
+    NOTICE_MOVE_REFUSED = "notice.move_refused"
+    NOTICE_EXPORTED = "notice.exported"
+    """Who accepted which version was written out, with names."""
 
 
 @dataclass(frozen=True, slots=True)

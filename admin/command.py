@@ -19,6 +19,7 @@ _SUBCOMMANDS = {
     "lockdown": "admin.commands.emergency:lockdown",
     "device": "admin.commands.emergency:device",
     "filter": "admin.commands.emergency:filter_",
+    "notice": "admin.commands.notice:notice",
     "audit": "admin.commands.audit:audit",
     "password": "admin.commands.password:password",
 }

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, corrections, exemptions, measures
+from admin import accounts, audit, corrections, exemptions, measures, notices
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -138,6 +138,9 @@ class Publisher:
             passwords = await accounts.proxy_passwords(t)
             corrected = await corrections.live(t)
             emergency = await measures.live(t, now)
+            if policy.notice is not None:
+                await notices.keep(t, policy.notice, now)
+            receipts = await notices.live(t, policy)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self._recorded_version = policy.version
@@ -152,6 +155,7 @@ class Publisher:
             lockdowns=emergency.lockdowns,
             devices_off=emergency.devices_off,
             filter_off=emergency.filter_off,
+            receipts=receipts,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence

@@ -38,6 +38,7 @@ class Variant(StrEnum):
 
     POLICY = "policy"
     WARN = "warn"
+    NOTICE = "notice"
     SECURITY = "security"
     LATER = "later"
     UNKNOWN_CLIENT = "unknown_client"
@@ -130,6 +131,11 @@ class BlockPage:
     seen_as: str = ""
 
     @property
+    def wants_asking(self) -> bool:
+        """Whether the page is one that leads on to the admin site, while that answers."""
+        return bool(self.approval) or self.variant is Variant.NOTICE
+
+    @property
     def remembered_hours(self) -> int:
         """For how many hours a warning is not shown again."""
         return REMEMBERED // timedelta(hours=1)
@@ -181,7 +187,6 @@ def page_for(
     variant = Variant.WARN if decision.verdict is Verdict.WARN else _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
     approval = _approval(decision, visit, policy)
-    can_ask = admin_url is not None and token is not None and approval
     variant = variant if opening is None else Variant.LATER
     page = BlockPage(
         variant=variant,
@@ -195,10 +200,10 @@ def page_for(
         category=match.category if match else "",
         label=category.label if category else "",
         sites=category.sites if category else "",
-        because=decision.because or "",
+        because=_because(variant, decision, policy),
         approval=approval,
         head=_head(visit, policy),
-        ask_url=f"{admin_url}/ask?token={token}" if can_ask else None,
+        ask_url=_ask_url(variant, approval, admin_url, token),
         **_reporting_urls(variant, match, admin_url, token),
         continue_url=continue_url,
         opening=opening,
@@ -233,6 +238,23 @@ def _reporting_urls(
             return {}
 
 
+def _ask_url(
+    variant: Variant, approval: tuple[str, ...], admin_url: str | None, token: str | None
+) -> str | None:
+    """Return where the page's button leads; None where nothing can be asked, or not now."""
+    if admin_url is None or token is None:
+        return None
+    if variant is Variant.NOTICE:
+        return f"{admin_url}/notice?token={token}"
+    return f"{admin_url}/ask?token={token}" if approval else None
+
+
+def _because(variant: Variant, decision: Decision, policy: Policy) -> str:
+    if variant is Variant.NOTICE and policy.notice is not None:
+        return policy.notice.title
+    return decision.because or ""
+
+
 def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
     """Return the list entry that the page gives as the reason.
 
@@ -254,7 +276,7 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
         case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
             return Variant.POLICY
         case Cause.NOTICE:
-            return Variant.POLICY
+            return Variant.NOTICE
         case Cause.LOCKDOWN:
             return Variant.LOCKDOWN
         case Cause.DEVICE_OFF:

@@ -9,15 +9,23 @@ from starlette.responses import Response
 from admin import roles
 from admin.visits import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
-from admin.web.session_cookie import known
+from admin.web.session_cookie import known, session_of
 from admin.web.words import visit_status
 from policy.deciding import asking_roles
 
 
 async def policy_page(http_request: Request) -> Response:
     """Show the running policy's rules; to those who see visits also why a newer document is not in force."""
-    problems = admin_of(http_request).policy_problems if has_duty(http_request, roles.sees_visits) else ()
-    return await page(http_request, "policy.html", problems=problems)
+    admin = admin_of(http_request)
+    person = admin.notice.signer(session_of(http_request))
+    is_asked = admin.policy.notice is not None and person is not None
+    return await page(
+        http_request,
+        "policy.html",
+        problems=admin.policy_problems if has_duty(http_request, roles.sees_visits) else (),
+        receipt=(await admin.notice.standing(person)).receipt if is_asked and person is not None else None,
+        is_signer_known=person is not None,
+    )
 
 
 async def recorded_page(http_request: Request) -> Response:

@@ -21,6 +21,7 @@ from admin.web import (
     deciding,
     emergency,
     exemptions,
+    notice,
     reporting,
     review,
     signing_in,
@@ -125,6 +126,9 @@ def _routes() -> list[BaseRoute]:
         _post("/corrections", corrections.correct),
         _post("/corrections/undo", corrections.undo),
         _get("/recorded", about.recorded_page),
+        _get("/notice", notice.notice_page),
+        _post("/notice", notice.sign),
+        _post("/notice/later", notice.put_off),
         _get("/healthz", health),
         Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
     ]

@@ -20,6 +20,7 @@ from policy.town_policy import (
     Approver,
     Department,
     Device,
+    Notice,
     Person,
     Policy,
     Rule,
@@ -245,6 +246,22 @@ def test_without_the_admin_site_the_page_gives_phone_and_code() -> None:
     _, html = shown(blocked(), admin_url=None)
     assert "Asking is not available right now. Call 555-0100 and give the code." in english(html)
     assert b"/ask?" not in html
+
+
+def test_notice_is_read_and_accepted_at_the_admin_site() -> None:
+    policy = replace(POLICY, notice=Notice("1", "Acceptable use of computers", "Sites are recorded."))
+    status, html = shown(Decision(Verdict.BLOCK, Cause.NOTICE), host="library.example", policy=policy)
+    assert status == 403
+    assert (
+        "Before you use the web Before library.example opens, read and accept the town's policy. "
+        "You do this once, and again when it changes. Policy Acceptable use of computers Read and accept"
+    ) in english(html)
+    assert "Antes de usar la web" in spanish(html) and "Leer y aceptar" in spanish(html)
+    assert b'href="http://127.0.0.1:8000/notice?token=t0ken"' in html
+
+    _, html = shown(Decision(Verdict.BLOCK, Cause.NOTICE), policy=policy, admin_url=None)
+    assert "It cannot be accepted right now. Call 555-0100 and give the code." in english(html)
+    assert "Por ahora no es posible aceptarla." in spanish(html)
 
 
 def test_warning_says_why_and_has_one_form_for_both_languages() -> None:

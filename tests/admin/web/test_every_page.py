@@ -13,6 +13,7 @@ from policy.decision import Cause, Lane, Verdict
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_list_pages import with_list
+from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.browsing import StartBrowser, violations
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -280,6 +281,28 @@ async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("emergency", "/emergency")
     await look.use(site.client())
     await look.at("sign-in-in-an-emergency", "/sign-in")
+
+
+async def test_pages_of_the_notice_are_clean(site: Site, look: Look) -> None:
+    await look.at("notice-none", "/notice")
+    version = await with_notice(site, NOTICE + LATER)
+    await look.at("notice-sign-in-first", "/notice")
+    await look.at("recorded-with-notice", "/recorded")
+    clerk = await stopped(site)
+    await look.use(clerk)
+    await look.at("notice", "/notice?from=K7M-4QP")
+    await look.answered("notice-unchecked", await post(clerk, "/notice", version=version, code="K7M-4QP"))
+    await look.answered(
+        "notice-put-off", await post(clerk, "/notice/later", "/notice", version=version, code="K7M-4QP")
+    )
+    await post(clerk, "/notice", version=version, code="K7M-4QP", agree="yes")
+    await look.at("notice-signed", "/notice?from=K7M-4QP")
+    await look.at("policy-with-notice", "/policy")
+    await with_notice(site, NOTICE.replace("and when.", "and for how long.") + LATER)
+    await look.answered("notice-another", await post(clerk, "/notice", version=version, agree="yes"))
+    await look.at("notice-changed", "/notice?from=K7M-4QP")
+    await look.page.get_by_text("I have read").click()
+    look.wrong += await violations(look.page)
 
 
 async def _log_a_day(site: Site) -> None:
