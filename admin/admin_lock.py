@@ -27,6 +27,10 @@ async def holding_admin_lock(
     """
     descriptor = os.open(state.admin / "admin.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        if os.geteuid() == 0:
+            # Root must not leave a lock that admin's own user cannot open.
+            owner = state.admin.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         deadline = asyncio.get_running_loop().time() + patience_seconds
         while not _took_lock(descriptor):
             if asyncio.get_running_loop().time() >= deadline:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import logging
 import secrets
 import time
 from collections import deque
@@ -18,11 +19,14 @@ from policy.visit import Client
 from proxy_addons import egress_metrics
 from proxy_addons.judge import Judge
 
+logger = logging.getLogger(__name__)
+
 _REMEMBER_SECONDS = 300.0
 _REMEMBER_WRONG_SECONDS = 30.0
 _MAX_REMEMBERED = 10_000
 _MAX_WRONG = 10
 _WRONG_WITHIN_SECONDS = 60.0
+_SAY_WRONG_EVERY_SECONDS = 60.0
 # The hash of a password that was thrown away: what a name nobody has is compared with, so that
 # how long an answer takes does not tell names apart.
 _NOBODYS_HASH = (
@@ -39,7 +43,8 @@ class ClientIdentity:
 
     A password is checked in a thread, two at a time, because argon2id takes tens of milliseconds
     by design; the answer is remembered for minutes under a keyed digest, never as the password.
-    After ten wrong ones from an address within a minute, no further one from there is checked.
+    After ten wrong ones from an address within a minute, no further one from there is checked. Wrong
+    ones are logged with their address, once a minute: the name may be a password in the wrong field.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -49,6 +54,7 @@ class ClientIdentity:
         self._remembered: dict[bytes, tuple[float, bool]] = {}
         self._checks: dict[bytes, asyncio.Task[bool]] = {}
         self._wrong: dict[str, deque[float]] = {}
+        self._wrong_said_at: dict[str, float] = {}
 
     async def identify(self, address: str, headers: http.Headers, in_force: Callable[[], Judge]) -> Client:
         """Return who makes a request, and take the password out of its headers.
@@ -82,6 +88,7 @@ class ClientIdentity:
         if check is None:
             if self._tries_too_often(address):
                 egress_metrics.SIGN_INS.labels("too_many").inc()
+                self._say_wrong(address)
                 return False
             # A browser opens many connections at once: they share one check.
             check = self._checks[key] = asyncio.create_task(self._check(key, address, stored, password))
@@ -106,11 +113,21 @@ class ClientIdentity:
         egress_metrics.SIGN_INS.labels("right" if is_right else "wrong").inc()
         if not is_right:
             self._wrong.setdefault(address, deque()).append(time.monotonic())
+            self._say_wrong(address)
         seconds = _REMEMBER_SECONDS if is_right else _REMEMBER_WRONG_SECONDS
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = (time.monotonic() + seconds, is_right)
         return is_right
+
+    def _say_wrong(self, address: str) -> None:
+        now = time.monotonic()
+        if now - self._wrong_said_at.get(address, -_SAY_WRONG_EVERY_SECONDS) < _SAY_WRONG_EVERY_SECONDS:
+            return
+        if len(self._wrong_said_at) >= _MAX_REMEMBERED:
+            self._wrong_said_at.clear()
+        self._wrong_said_at[address] = now
+        logger.warning("proxy password wrong: address=%s in_a_minute=%d", address, len(self._wrong[address]))
 
     def _verify(self, stored: str, password: str) -> bool:
         try:

@@ -242,6 +242,16 @@ def test_what_cannot_be_published_is_recorded_and_says_why(
     assert "Recorded, but not in force" in told and "No space left on device" in told
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act for another user")
+def test_root_leaves_every_file_to_the_users_it_belongs_to(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    for path in (state.root, *state.root.rglob("*")):
+        os.chown(path, 65534, 65534)
+    said(towngate("lockdown", "on", "--because", WORM))
+    assert [path for path in state.root.rglob("*") if path.stat().st_uid != 65534] == []
+
+
 def test_state_folder_without_a_town_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["lockdown", "on", "--because", WORM, "--state", str(tmp_path)])
     assert result.exit_code == 2

@@ -254,6 +254,27 @@ async def test_after_ten_wrong_passwords_from_an_address_only_what_is_known_is_l
     assert elsewhere.person == "clerk"
 
 
+async def test_wrong_passwords_are_logged_with_their_address_alone_once_a_minute(
+    judge: Judge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = ClientIdentity(WatchedHasher())
+
+    async def guess(address: str, number: int) -> None:
+        with pytest.raises(SignInRequiredError):
+            await identity.identify(address, proxy_authorization("head", f"guess{number}"), lambda: judge)
+
+    for number in range(12):
+        await guess(NOWHERE, number)
+    await guess(PARKS_NETWORK, 20)
+    monkeypatch.setattr("proxy_addons.client_identity._SAY_WRONG_EVERY_SECONDS", 0.0)
+    await guess(NOWHERE, 12)
+    assert caplog.messages == [
+        f"proxy password wrong: address={NOWHERE} in_a_minute=1",
+        f"proxy password wrong: address={PARKS_NETWORK} in_a_minute=1",
+        f"proxy password wrong: address={NOWHERE} in_a_minute=10",
+    ]
+
+
 async def test_known_password_does_not_wait_behind_the_checks_of_others(judge: Judge) -> None:
     hasher = WatchedHasher(hold="a guess")
     identity = ClientIdentity(hasher)

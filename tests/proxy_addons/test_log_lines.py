@@ -15,7 +15,6 @@ SECRETS = (
     "secret-path",
     "secret-cookie",
     "secret-body",
-    "127.0.0.9",
 )
 
 
@@ -40,3 +39,9 @@ def test_log_names_no_person_and_nothing_that_was_asked_for(town: ProxiedTown) -
     logged = town.proxy.logged()[logged_before:]
     assert not [secret for secret in SECRETS if secret in logged]
     assert "Traceback" not in logged
+    # Who guesses passwords is to be found.
+    about_clients = {line.partition(" in_a_minute=")[0] for line in logged.splitlines() if NOWHERE in line}
+    assert [line.partition("proxy password wrong: ")[2] for line in about_clients] in (
+        [],
+        [f"address={NOWHERE}"],
+    )
