@@ -356,11 +356,11 @@ def test_lockdown_page_says_since_when_why_what_still_works_and_when_there_is_ne
     text = english(html)
     for said in (
         "The web is limited right now IT did this at 9:40 AM."
-        " These still work: dispatch.example, town.example, vendor.example. Next news by 11 AM.",
+        " These still work: dispatch.example, town.example, vendor.example. Next news by 11 AM."
+        " For emergency access, call 555-0100 and give the code.",
         "Site cardroom.example",
         "Why A worm goes round.",
-        "Also open The town's web access site",
-        "Emergency access Call 555-0100 and give the code.",
+        "Still open The town's web access site",
         "Help desk 555-0100, code K7M-4QP",
     ):
         assert said in text, said
@@ -373,10 +373,10 @@ def test_lockdown_page_says_the_same_in_spanish() -> None:
     for said in (
         "La web está limitada por ahora A las 9:40 a. m. lo hizo el equipo de informática."
         " Siguen funcionando: dispatch.example, town.example, vendor.example."
-        " A más tardar a las 11 a. m. habrá más noticias.",
+        " A más tardar a las 11 a. m. habrá más noticias."
+        " Para un acceso de emergencia, llame al 555-0100 y dé el código.",
         "Por qué A worm goes round.",
-        "También abre El sitio de acceso a la web del municipio",
-        "Acceso de emergencia Llame al 555-0100 y dé el código.",
+        "Sigue abierto El sitio de acceso a la web del municipio",
     ):
         assert said in text, said
 
