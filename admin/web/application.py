@@ -24,6 +24,7 @@ from admin.web import (
     notice,
     reporting,
     review,
+    settings,
     signing_in,
     today,
     visit_log,
@@ -129,6 +130,9 @@ def _routes() -> list[BaseRoute]:
         _get("/notice", notice.notice_page),
         _post("/notice", notice.sign),
         _post("/notice/later", notice.put_off),
+        _get("/settings", settings.settings_page),
+        _post("/settings/test/{channel}", settings.test),
+        _post("/settings/letters/{id:int}/again", settings.send_again),
         _get("/healthz", health),
         Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
     ]

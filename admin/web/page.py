@@ -147,6 +147,8 @@ async def _duty_links(http_request: Request) -> list[Link]:
         links.append(Link("/exemptions", "Exemptions"))
     if has_duty(http_request, roles.acts_in_emergencies):
         links.append(Link("/emergency", "Emergency"))
+    if has_duty(http_request, roles.runs_towngate):
+        links.append(Link("/settings", "Settings"))
     if has_duty(http_request, roles.reviews):
         links.append(Link("/corrections", "Corrections"))
     return links

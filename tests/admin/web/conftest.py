@@ -11,8 +11,10 @@ import httpx
 import pytest
 import uvicorn
 
+from admin import outbox
 from admin.accounts import set_password
 from admin.admin_process import AdminProcess, admin_process
+from admin.outbox import Letter
 from admin.state_folder import StateFolder
 from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
@@ -105,6 +107,12 @@ class Site:
         )
         assert answer.status_code == 303, answer.text
         return int(answer.headers["location"].split("/")[2])
+
+    async def put(self, *letters: Letter) -> None:
+        """Put letters into the outbox."""
+        async with self.admin.db.transaction() as t:
+            for letter in letters:
+                await outbox.put(t, letter, self.clock.at)
 
     async def log(self, *records: VisitRecord) -> None:
         """Bring visits into the log as the proxy does, and wait until they are there."""

@@ -1,0 +1,86 @@
+"""Settings: whether mail and the webhook work, a test of each by the way that letters go. For IT security.
+
+They are changed in settings.yaml; secrets are never shown.
+"""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.clock import from_ms
+from admin.correspondence import waiting
+from admin.outbox import Channel, Depth
+from admin.web.page import admin_of, go_to, page
+from admin.web.session_cookie import signed_in
+from admin.web.words import Status
+
+
+async def settings_page(http_request: Request) -> Response:
+    """Show how each channel stands, what came of its last test, and what was not delivered."""
+    admin = admin_of(http_request)
+    correspondence = admin.correspondence
+    failed = await correspondence.failed(signed_in(http_request))
+    settings = admin.settings.settings
+    mail, webhook = settings.mail, settings.webhook
+    depths = {channel: await correspondence.depth(channel) for channel in Channel}
+    return await page(
+        http_request,
+        "settings.html",
+        problems=admin.settings.problems,
+        document=admin.state.settings_document,
+        mail=mail,
+        webhook=webhook,
+        Channel=Channel,
+        depths=depths,
+        waiting={channel: waiting(depths[channel], channel) for channel in Channel},
+        status={
+            Channel.MAIL: _status(
+                mail is not None, correspondence.problem(Channel.MAIL), depths[Channel.MAIL]
+            ),
+            Channel.WEBHOOK: _status(
+                webhook is not None, correspondence.problem(Channel.WEBHOOK), depths[Channel.WEBHOOK]
+            ),
+        },
+        tested={channel: correspondence.tested(channel) for channel in Channel},
+        password_changed_at=await _changed_at(mail.password_file if mail else None),
+        secret_changed_at=await _changed_at(webhook.secret_file if webhook else None),
+        failed=failed,
+    )
+
+
+async def test(http_request: Request, _form: FormData) -> Response:
+    """Try a channel out; the page says what came of it."""
+    try:
+        channel = Channel(http_request.path_params["channel"])
+    except ValueError as error:
+        raise HTTPException(404) from error
+    await admin_of(http_request).correspondence.test(signed_in(http_request), channel)
+    return go_to(f"/settings#{channel.value}")
+
+
+async def send_again(http_request: Request, _form: FormData) -> Response:
+    """Let a letter that was not delivered wait for its turn again."""
+    correspondence = admin_of(http_request).correspondence
+    await correspondence.send_again(signed_in(http_request), http_request.path_params["id"])
+    return go_to("/settings")
+
+
+def _status(is_set: bool, problem: str | None, depth: Depth) -> Status:
+    if not is_set:
+        return Status("off", "Not set")
+    if problem is not None:
+        return Status("warn", "Does not work")
+    return Status("ok", "Works" if depth.last_sent_at else "Nothing sent yet")
+
+
+async def _changed_at(path: Path | None) -> datetime | None:
+    try:
+        found = await asyncio.to_thread(path.stat) if path is not None else None
+    except OSError:
+        return None
+    return from_ms(found.st_mtime_ns // 1_000_000) if found else None

@@ -1,0 +1,284 @@
+"""What mails say: subjects that name no site, one link that shows, threads; nothing adds a header."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from html.parser import HTMLParser
+
+import pytest
+
+from admin import access_requests, outbox
+from admin.asking import AccessRequest
+from admin.database import Database
+from admin.letters.composing import compose
+from admin.letters.wording import Words
+from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
+from policy.town_policy import AfterApproval, Approver
+from tests.admin.letters.test_delivery import MAIL_TOWN, Sending
+from tests.admin.small_town import AUDITOR, CLERK, HEAD, IT, MONDAY, submitted
+from tests.post_office import post_office
+
+ADMIN_URL = "https://gate.town.example"
+WAITING_TOWN = replace(MAIL_TOWN, after_approval=AfterApproval.WAIT_FOR_IT)
+LATER = MONDAY + timedelta(minutes=14)
+
+
+@pytest.fixture
+async def sending(db: Database) -> AsyncIterator[Sending]:
+    async with post_office() as office:
+        sending = Sending(db, office)
+        sending.clock.at = LATER
+        yield sending
+
+
+async def arrived(sending: Sending) -> dict[str, list[EmailMessage]]:
+    """Send what waits; return what has come by its recipient's name before the @."""
+    await sending.delivery.send_due()
+    assert await sending.waiting() == 0
+    found: dict[str, list[EmailMessage]] = {}
+    for message in sending.office.messages:
+        found.setdefault(message["To"].addresses[0].username, []).append(message)
+    return found
+
+
+async def approved(sending: Sending, request: AccessRequest) -> AccessRequest:
+    return await access_requests.approve(sending.db, sending.policy, request.id, actor=HEAD, at=LATER)
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def html_of(message: EmailMessage) -> str:
+    body = message.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+
+def tags_of(message: EmailMessage) -> _Tags:
+    tags = _Tags()
+    tags.feed(html_of(message))
+    return tags
+
+
+async def test_a_head_is_told_what_a_decision_needs_and_by_when(sending: Sending) -> None:
+    await submitted(sending.db)
+    (mail,) = (await arrived(sending))[HEAD]
+    assert mail["Subject"] == "[REQ-1] Finance: a web request, by Tue, March 3, 10 AM"
+    text = text_of(mail).replace("\n", " ")
+    for said in (
+        "Allow cardroom.example for Clerk?",
+        "> I need their charity report for the grant file.",
+        "For:          this person, to Mon, March 9",
+        "Listed as:    Gambling (starter)",
+        "Security:     No known risk",
+        "Reach:        none in 30 days",
+        "Earlier:      never asked",
+        f"{ADMIN_URL}/decide/1",
+        "Nothing is decided by this mail.",
+    ):
+        assert said in text, said
+        assert said.lstrip("> ").partition(":  ")[2].strip() in html_of(mail).replace("\u00a0", " ")
+
+
+async def test_the_asker_and_the_help_desk_hear_of_the_decision(sending: Sending) -> None:
+    await approved(sending, await submitted(sending.db))
+    found = await arrived(sending)
+    assert [m["Subject"] for m in found[CLERK]] == ["[REQ-1] Allowed until Mon, March 9, 10:14 AM"]
+    assert [m["Subject"] for m in found["helpdesk"]] == [
+        "[REQ-1] Access allowed: cardroom.example until 2026-03-09 10:14"
+    ]
+    assert "Load cardroom.example again" in text_of(found[CLERK][0])
+
+
+async def test_a_denial_says_why_and_who_to_talk_to(sending: Sending) -> None:
+    request = await submitted(sending.db)
+    await access_requests.deny(
+        sending.db, MAIL_TOWN, request.id, actor=HEAD, at=LATER, reason="Not needed for work"
+    )
+    (mail,) = (await arrived(sending))[CLERK]
+    assert mail["Subject"] == "[REQ-1] Not approved"
+    assert "> Not needed for work" in text_of(mail)
+    assert "ask your department head or the help desk" in text_of(mail)
+
+
+async def test_a_stop_is_told_to_asker_head_and_help_desk_in_one_thread(sending: Sending) -> None:
+    request = await approved(sending, await submitted(sending.db))
+    await sending.delivery.send_due()
+    await access_requests.stop(
+        sending.db, MAIL_TOWN, request.id, actor=IT, at=LATER, reason="Known for malware."
+    )
+    found = await arrived(sending)
+    assert found[HEAD][-1]["Subject"] == "[REQ-1] Stopped by IT"
+    allowed, stopped = found[CLERK]
+    assert stopped["Subject"] == "[REQ-1] Stopped by IT"
+    assert stopped["In-Reply-To"] == allowed["Message-ID"]
+    assert stopped["References"] == allowed["Message-ID"]
+    ticket, follow_up = found["helpdesk"]
+    assert follow_up["Subject"] == "[REQ-1] Access stopped: cardroom.example"
+    assert follow_up["References"] == ticket["Message-ID"]
+    assert "Known for malware." in text_of(follow_up)
+
+
+async def test_where_the_policy_waits_the_ticket_leads_to_where_it_is_opened(sending: Sending) -> None:
+    sending.policy = WAITING_TOWN
+    request = await approved(sending, await submitted(sending.db))
+    await sending.delivery.send_due()
+    await access_requests.open_access(sending.db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    found = await arrived(sending)
+    assert [m["Subject"] for m in found[CLERK]] == [
+        "[REQ-1] Approved, waiting for IT to open it",
+        "[REQ-1] Allowed until Mon, March 9, 10:14 AM",
+    ]
+    assert [m["Subject"] for m in found["helpdesk"]] == [
+        "[REQ-1] To open: cardroom.example until 2026-03-09 10:14",
+        "[REQ-1] Access allowed: cardroom.example until 2026-03-09 10:14",
+    ]
+    assert f"{ADMIN_URL}/decide/1/done" in text_of(found["helpdesk"][0])
+
+
+async def test_a_security_risk_is_said_to_be_one(sending: Sending) -> None:
+    await submitted(sending.db, category="malware", chain=(Approver.IT_SECURITY,))
+    (mail,) = (await arrived(sending))[IT]
+    assert "Security:     A known security risk: Malware" in text_of(mail)
+
+
+def others() -> list[Letter]:
+    """Return one letter of each kind that is not put by a request's moves."""
+    at = MONDAY.isoformat()
+    site = {"host": "cardroom.example"}
+    return [
+        Letter(LetterKind.EXEMPTION_PAUSED, CLERK, "REQ-1", {"category": "malware"}),
+        Letter(
+            LetterKind.CATEGORY_REPORTED,
+            IT,
+            "WC-1",
+            {**site, "listed_as": "gambling", "proposed": "charity", "note": "A charity."},
+        ),
+        Letter(
+            LetterKind.CATEGORY_ANSWERED,
+            CLERK,
+            "WC-1",
+            {**site, "answer": "corrected", "category": "charity", "note": ""},
+        ),
+        Letter(
+            LetterKind.ACCIDENT_REPORTED,
+            HEAD,
+            "ACC-1",
+            {**site, "category": "gambling", "department": "finance", "at": at, "path": "/review"},
+        ),
+        Letter(LetterKind.ACCIDENT_ANSWERED, CLERK, "ACC-1", {**site, "answer": "blocked"}),
+        Letter(
+            LetterKind.NOTICE_RECEIPT,
+            CLERK,
+            "NOTICE-1",
+            {"title": "Acceptable use", "text": "Be kind.", "law": "", "version": "1", "accepted_at": at},
+        ),
+    ]
+
+
+async def every_mail(sending: Sending) -> list[EmailMessage]:
+    """Return a mail of every kind there is, but the test's."""
+    sending.policy = WAITING_TOWN
+    first = await approved(sending, await submitted(sending.db))
+    await sending.delivery.send_due()
+    await access_requests.open_access(sending.db, WAITING_TOWN, first.id, actor=IT, at=LATER)
+    await sending.delivery.send_due()
+    await access_requests.stop(sending.db, WAITING_TOWN, first.id, actor=IT, at=LATER, reason="Unsafe.")
+    sending.policy = MAIL_TOWN
+    second = await submitted(sending.db, host="poker.example")
+    await sending.delivery.send_due()
+    await access_requests.deny(sending.db, MAIL_TOWN, second.id, actor=HEAD, at=LATER, reason="No.")
+    await sending.put(*others())
+    await arrived(sending)
+    rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")
+    assert {row["kind"] for row in rows} == {kind.value for kind in LetterKind} - {"test"}
+    return sending.office.messages
+
+
+async def test_no_subject_names_a_site_but_the_help_desks(sending: Sending) -> None:
+    for mail in await every_mail(sending):
+        is_help_desk = mail["To"].addresses[0].username == "helpdesk"
+        assert (".example" in mail["Subject"]) is is_help_desk, mail["Subject"]
+
+
+async def test_every_mail_leads_to_one_place_at_most_and_loads_nothing(sending: Sending) -> None:
+    for mail in await every_mail(sending):
+        tags = tags_of(mail)
+        ours = [link for link in tags.links if not link.startswith(("mailto:", "tel:"))]
+        assert len(ours) <= 1
+        assert all(link.startswith(f"{ADMIN_URL}/") for link in ours)
+        assert not tags.tags & {"form", "img", "script", "link", "iframe", "input", "button"}
+        assert text_of(mail).count("https://") == len(ours)
+
+
+async def test_every_mail_says_that_a_machine_sent_it_and_passes_every_server(sending: Sending) -> None:
+    for mail in await every_mail(sending):
+        assert mail["Auto-Submitted"] == "auto-generated"
+        assert str(mail["From"]) == "Towngate <towngate@town.example>"
+        is_help_desk = mail["To"].addresses[0].username == "helpdesk"
+        assert mail["Reply-To"] == (None if is_help_desk else "helpdesk@town.example")
+        sent = mail.as_bytes()
+        assert sent.isascii()
+        assert max(len(line) for line in sent.splitlines()) <= 998
+        assert mail.get_content_type() == "multipart/alternative"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Line one.\nBcc: everyone@elsewhere.example\n\n.\nDATA",
+        "<script>alert(1)</script><img src=x onerror=alert(1)>",
+        "{{ 7 * 7 }} {% for x in () %}",
+        "Größe 大きさ " + "x" * 480,
+    ],
+)
+async def test_what_an_asker_writes_stays_what_it_is(sending: Sending, reason: str) -> None:
+    await submitted(sending.db, reason=reason)
+    (mail,) = (await arrived(sending))[HEAD]
+    assert mail["Bcc"] is None
+    quoted = [line.removeprefix("> ") for line in text_of(mail).splitlines() if line.startswith(">")]
+    assert quoted == reason.split("\n")
+    assert not tags_of(mail).tags & {"script", "img"}
+    assert sending.office.recipients == ["finance-delegate@town.example", "head@town.example"]
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r"])
+def test_no_value_can_add_a_header(line_end: str) -> None:
+    put = PutLetter(1, Channel.MAIL, Letter(LetterKind.TEST, CLERK, "TEST"), "abc", MONDAY, 0)
+    sender = Address("Towngate", "towngate", "town.example")
+    words = Words(subject=f"Hello{line_end}Bcc: everyone@elsewhere.example", heading="Hello")
+    with pytest.raises(ValueError, match="linefeed or carriage return"):
+        compose(put, words, sender=sender, to=sender, earlier=(), admin_url=ADMIN_URL, town=MAIL_TOWN.town)
+
+
+async def test_a_person_whose_name_holds_header_signs_gets_mail_under_that_name(sending: Sending) -> None:
+    people = {**MAIL_TOWN.people, AUDITOR: replace(MAIL_TOWN.people[AUDITOR], name='O"Hara, <Ann>; ü')}
+    sending.policy = replace(MAIL_TOWN, people=people)
+    await sending.put(
+        Letter(LetterKind.ACCIDENT_ANSWERED, AUDITOR, "ACC-1", {"host": "a.example", "answer": "blocked"})
+    )
+    (mail,) = (await arrived(sending))[AUDITOR]
+    assert mail["To"].addresses[0].display_name == 'O"Hara, <Ann>; ü'
+    assert sending.office.recipients == ["auditor@town.example"]
+
+
+async def test_a_letter_of_every_kind_has_words(sending: Sending) -> None:
+    assert len(await every_mail(sending)) > len(LetterKind)
+    assert (await outbox.depth(sending.db, Channel.MAIL, MONDAY)).failed == 0
+    assert HELP_DESK not in MAIL_TOWN.people

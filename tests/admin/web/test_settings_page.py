@@ -1,0 +1,112 @@
+"""Settings: a test of mail by the way that mail goes, what waits, and what was not delivered."""
+
+import asyncio
+import socket
+from datetime import timedelta
+
+import pytest
+
+from admin import outbox
+from admin.outbox import Channel, Letter, LetterKind
+from tests import people
+from tests.admin.web.conftest import Site, post
+from tests.admin.web.mailed_site import with_mail
+from tests.post_office import Day, post_office
+
+FOR_CLERK = Letter(
+    LetterKind.ACCIDENT_ANSWERED, people.CLERK, "ACC-1", {"host": "a.example", "answer": "blocked"}
+)
+
+
+async def settings(site: Site) -> str:
+    page = await (await site.signed_in(people.IT)).get("/settings")
+    return page.text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("person", [people.CLERK, people.HEAD, people.HELP_DESK, people.ADMINISTRATOR])
+async def test_only_it_security_sees_or_tries_them(site: Site, person: str) -> None:
+    client = await site.signed_in(person)
+    assert (await client.get("/settings")).status_code == 403
+    for path in ("/settings/test/mail", "/settings/letters/1/again"):
+        assert (await post(client, path, "/requests")).status_code == 403
+    assert 'href="/settings"' not in (await client.get("/requests")).text
+
+
+async def test_without_a_server_mail_waits_and_the_page_says_so(site: Site) -> None:
+    await site.put(FOR_CLERK)
+    page = await settings(site)
+    assert "Nobody gets mail until a server is set. 1 mail waits; it is not lost." in page
+    asker = await site.asking()
+    await post(asker, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
+    assert "You get a mail" not in (await asker.get("/requests/1/sent")).text
+
+
+async def test_a_test_goes_to_whoever_asks_for_it(site: Site) -> None:
+    async with post_office() as office:
+        await with_mail(site, office)
+        it = await site.signed_in(people.IT)
+        answer = await post(it, "/settings/test/mail", "/settings")
+        assert answer.headers["location"] == "/settings#mail"
+        assert office.subjects == ["A test from Town of Exampleton"]
+        assert office.recipients == ["it@town.example"]
+        page = await settings(site)
+        assert "Sent to it@town.example. Look in your inbox." in page
+
+
+async def test_a_server_that_does_not_answer_is_said_with_what_waits(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.correspondence._TEST_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        await with_mail(site, silent.getsockname()[1])
+        await site.put(FOR_CLERK)
+        await post(await site.signed_in(people.IT), "/settings/test/mail", "/settings")
+        page = await settings(site)
+    assert "No answer in 0.3 s. 1 mail waits; it is not lost." in page
+
+
+async def test_what_was_not_delivered_is_shown_and_can_be_sent_again(site: Site) -> None:
+    async with post_office() as office:
+        office.days.append(Day.NO_SUCH_MAILBOX)
+        await with_mail(site, office)
+        await site.put(FOR_CLERK)
+        it = await site.signed_in(people.IT)
+
+        async def until(state: str) -> None:
+            async with asyncio.timeout(20):
+                while await site.admin.db.fetch_one("SELECT 1 FROM letter WHERE state = ?", state) is None:
+                    await asyncio.sleep(0.05)
+
+        await until("failed")
+        page = await settings(site)
+        assert "ACC-1, to Clerk" in page
+        assert "550 5.1.1 no such mailbox" in page
+        assert "Mail: 1 not delivered in 7 days." in (await it.get("/today")).text
+        await post(it, "/settings/letters/1/again", "/settings")
+        await until("sent")
+        assert office.recipients == ["clerk@town.example"]
+
+
+async def test_problems_of_the_document_are_shown_here_and_on_today(site: Site) -> None:
+    site.state.settings_document.write_text("mail: {servr: x}\n")
+    await site.until(lambda: bool(site.admin.settings.problems))
+    assert "3 problems in settings.yaml. The running settings stay." in await settings(site)
+    today = (await (await site.signed_in(people.IT)).get("/today")).text
+    assert "settings.yaml: line 1" in today
+    others = (await (await site.signed_in(people.HELP_DESK)).get("/today")).text
+    assert "servr" not in others
+
+
+async def test_a_channel_that_is_none_is_not_found(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    assert (await post(it, "/settings/test/pigeon", "/settings")).status_code == 404
+
+
+async def test_depth_counts_what_failed_for_a_week(site: Site) -> None:
+    await site.put(FOR_CLERK)
+    async with site.admin.db.transaction() as t:
+        (letter,) = await outbox.due(t, Channel.MAIL, site.clock.at)
+        await outbox.mark_failed(t, letter, site.clock.at, "550")
+    assert (await site.admin.correspondence.depth(Channel.MAIL)).failed == 1
+    site.clock.at += timedelta(days=7, seconds=1)
+    assert (await site.admin.correspondence.depth(Channel.MAIL)).failed == 0
