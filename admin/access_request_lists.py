@@ -12,6 +12,7 @@ from admin.asking import (
     ForWhom,
     Move,
     State,
+    Turn,
     UnknownRequestError,
     deciders,
     may_open,
@@ -23,8 +24,15 @@ from admin.database import Reader, Row
 from policy.town_policy import Approver, Policy
 
 _SELECT = """
-    SELECT access_request.*, exemption.id AS exemption, exemption.expires_at
-    FROM access_request LEFT JOIN exemption ON exemption.access_request = access_request.id
+    SELECT access_request.*, exemption.id AS exemption, exemption.expires_at, exemption.paused_for,
+        exemption.reviewed_by, (
+            SELECT json_group_array(host) FROM (
+                SELECT host FROM access_request_host WHERE access_request = access_request.id
+                ORDER BY added_at, host
+            )
+        ) AS hosts
+    FROM access_request LEFT JOIN exemption
+        ON exemption.access_request = access_request.id AND exemption.host = access_request.host
 """
 _TIME_LINE = frozenset(
     {
@@ -37,6 +45,12 @@ _TIME_LINE = frozenset(
         EventKind.REQUEST_STOPPED,
     }
 )
+_TURNS: Mapping[EventKind, Turn] = {
+    EventKind.EXEMPTION_PAUSED: Turn.PAUSED,
+    EventKind.EXEMPTION_RESUMED: Turn.RESUMED,
+    EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
+    EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +167,30 @@ async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
     return [_access_request(row) for row in rows]
 
 
+async def unreviewed(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return those of `granted` that IT has not looked at."""
+    return [request for request in await granted(db, at) if request.reviewed_by is None]
+
+
 async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
     """Return what happened to a request, oldest first; refused moves are not part of it."""
     moves = []
     for event in await audit.events_of(db, request.number):
+        details = event.details
         if event.kind in _TIME_LINE:
-            role, note = event.details.get("role"), event.details.get("note")
+            role, note = details.get("role"), details.get("note")
             moves.append(
                 Move(
                     at=event.at,
                     actor=event.actor,
-                    after=State(str(event.details["after"])),
+                    after=State(str(details["after"])),
                     role=Approver(role) if isinstance(role, str) else None,
                     note=note if isinstance(note, str) else None,
                 )
             )
+        elif event.kind in _TURNS:
+            host = str(details.get("host", request.host))
+            moves.append(Move(event.at, event.actor, _TURNS[event.kind], role=None, note=None, host=host))
     return moves
 
 
@@ -198,5 +221,8 @@ def _access_request(row: Row) -> AccessRequest:
         note=row["note"],
         exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
+        hosts=tuple(json.loads(row["hosts"])),
+        paused_for=tuple(json.loads(row["paused_for"] or "[]")),
+        reviewed_by=row["reviewed_by"],
         approved_until=from_ms(row["approved_until"]) if row["approved_until"] is not None else None,
     )

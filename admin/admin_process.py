@@ -34,6 +34,7 @@ from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
 from admin.notice_signing import NoticeSigning
+from admin.pausing import Pausing
 from admin.publisher import Publisher
 from admin.reports import Reports
 from admin.review import Review
@@ -83,6 +84,7 @@ class AdminProcess:
         self._clock = clock
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
+        self.pausing = Pausing(db, publisher, self.site_lists, clock)
         self.review = Review(db, publisher, self.site_lists, clock)
         self.notice = NoticeSigning(db, publisher, clock)
 
@@ -422,4 +424,5 @@ async def admin_process(
             background.keep_running("metrics", metrics.run)
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
+            background.keep_running("pausing", admin.pausing.watch)
             yield admin

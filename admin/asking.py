@@ -100,6 +100,9 @@ class AccessRequest:
     of `chain` who agreed. `decided_by` made the last move, with `note`
     as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
     `approved_until` is what the last approver said where IT opens access, None elsewhere.
+    `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the security
+    risks that the site is listed as now and that nobody accepted: while there are any, access does not
+    count. `reviewed_by` is who of IT left access open, None while nobody looked.
     """
 
     id: int
@@ -128,6 +131,9 @@ class AccessRequest:
     exemption: str | None
     expires_at: datetime | None
     approved_until: datetime | None
+    hosts: tuple[str, ...]
+    paused_for: tuple[str, ...]
+    reviewed_by: str | None
 
     @property
     def number(self) -> str:
@@ -149,15 +155,28 @@ class AccessRequest:
         return State.ENDED if self.state is State.APPROVED and is_over else self.state
 
 
+class Turn(StrEnum):
+    """What happens to a request and leaves its state as it is."""
+
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    LEFT_OPEN = "left_open"
+    HOST_ADDED = "host_added"
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One line of a request's time line. `role` is the approver's part in the chain, if any."""
+    """One line of a request's time line. `role` is the approver's part in the chain, if any.
+
+    `host` is the one that was added, paused or resumed.
+    """
 
     at: datetime
     actor: str
-    after: State
+    after: State | Turn
     role: Approver | None
     note: str | None
+    host: str | None = None
 
 
 class InvalidRequestError(ValueError):

@@ -37,7 +37,8 @@ async def overview(db: Reader, since: datetime, now: datetime) -> Overview:
     hours = await _hours(db, since, now)
     standing = await db.fetch_one(
         "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted') AS undecided,"
-        " (SELECT count(*) FROM exemption WHERE stopped_at IS NULL AND expires_at > ?) AS in_force",
+        " (SELECT count(DISTINCT access_request) FROM exemption"
+        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force",
         to_ms(now),
     )
     categories = await db.fetch_all(

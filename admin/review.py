@@ -1,4 +1,4 @@
-"""IT's board: what people said of sites, and what the town lists a site as.
+"""IT's board: what was opened lately, what people said of sites, and what the town lists a site as.
 
 Every move checks that its actor reviews (`roles.reviews`), and is published when it returns. A move that
 is refused is recorded, with its actor.
@@ -7,9 +7,15 @@ is refused is recorded, with its actor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from admin import audit, corrections, roles, site_reports
-from admin.asking import InvalidRequestError, NotAllowedError, site_of
-from admin.audit import Event, EventKind
+from admin import access_request_lists, audit, corrections, exemptions, roles, site_reports
+from admin.asking import (
+    AccessRequest,
+    InvalidRequestError,
+    NotAllowedError,
+    TransitionError,
+    site_of,
+)
+from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock
 from admin.corrections import CorrectedMeanwhileError, MadeCorrection
 from admin.database import Database, Transaction
@@ -84,6 +90,31 @@ class Review:
         await self._publisher.publish_state()
         return ended
 
+    # --- what was opened lately ---
+
+    async def opened_lately(self, session: Session) -> list[AccessRequest]:
+        """Return access in force that IT has not looked at, what ends first at the start."""
+        self._check(session)
+        return await access_request_lists.unreviewed(self._db, self._clock())
+
+    async def leave_open(self, session: Session, id_: int) -> AccessRequest:
+        """Note that access was looked at and stays open.
+
+        Raises UnknownRequestError, NotAllowedError, TransitionError when it is over or was looked at.
+        """
+        at = self._clock()
+        request = await access_request_lists.get(self._db, id_)
+        actor = await self._actor(session, request.number, EventKind.REQUEST_MOVE_REFUSED)
+        async with self._db.transaction() as t:
+            is_first = await exemptions.leave_open(t, id_, actor, at)
+            kind = EventKind.EXEMPTION_LEFT_OPEN if is_first else EventKind.REQUEST_MOVE_REFUSED
+            details: dict[str, Detail] = {} if is_first else {"move": "leave open", "why": "no longer so"}
+            await audit.record(t, Event(kind, actor, request.number, at, details))
+            request = await access_request_lists.get(t, id_)
+        if not is_first:
+            raise TransitionError(request, f"{request.number} is over, or somebody looked at it first")
+        return request
+
     # --- what people said ---
 
     async def unanswered(self, session: Session, kind: ReportKind) -> list[list[SiteReport]]:
@@ -93,7 +124,8 @@ class Review:
 
     async def waiting(self) -> int:
         """Return how many cards of the board wait for an answer."""
-        return await site_reports.count_sites(self._db)
+        opened = await access_request_lists.unreviewed(self._db, self._clock())
+        return len(opened) + await site_reports.count_sites(self._db)
 
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.

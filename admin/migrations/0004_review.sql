@@ -47,3 +47,50 @@ CREATE UNIQUE INDEX site_report_once ON site_report (kind, code, coalesce(person
 CREATE INDEX site_report_open ON site_report (kind, site) WHERE answer IS NULL;
 CREATE INDEX site_report_by_person ON site_report (person, id) WHERE person IS NOT NULL;
 CREATE INDEX site_report_by_browser ON site_report (browser, id);
+
+-- What a page needs beside its site: further hosts of a request, each with an exemption of its own.
+CREATE TABLE access_request_host (
+    access_request INTEGER NOT NULL REFERENCES access_request (id),
+    host TEXT NOT NULL,
+    added_by TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (access_request, host)
+) STRICT, WITHOUT ROWID;
+
+-- An exemption a host of its request. `reviewed_at`: when IT left it open. `paused_for`: the security risks
+-- (ids, JSON) that it was not granted for, while its host is listed as them; the proxy looks at the lists
+-- itself, so that this one is not published. SQLite cannot drop a UNIQUE: the table is made anew.
+CREATE TABLE new_exemption (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    access_request INTEGER NOT NULL REFERENCES access_request (id),
+    host TEXT NOT NULL,
+    person TEXT,
+    department TEXT,
+    accepted_risks TEXT NOT NULL,
+    granted_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    approved_by TEXT NOT NULL,
+    stopped_at INTEGER,
+    stopped_by TEXT,
+    reviewed_at INTEGER,
+    reviewed_by TEXT,
+    paused_for TEXT,
+    UNIQUE (access_request, host),
+    CHECK ((person IS NULL) <> (department IS NULL)),
+    CHECK (granted_at < expires_at)
+) STRICT;
+INSERT INTO new_exemption (
+    id, access_request, host, person, department, accepted_risks, granted_at, expires_at, approved_by,
+    stopped_at, stopped_by
+)
+SELECT
+    id, access_request, host, person, department, accepted_risks, granted_at, expires_at, approved_by,
+    stopped_at, stopped_by
+FROM exemption ORDER BY id;
+DROP TABLE exemption;
+ALTER TABLE new_exemption RENAME TO exemption;
+CREATE INDEX exemption_live ON exemption (expires_at) WHERE stopped_at IS NULL;
+CREATE TRIGGER exemption_made AFTER INSERT ON exemption
+BEGIN UPDATE publication SET change = change + 1; END;
+CREATE TRIGGER exemption_changed AFTER UPDATE OF stopped_at, expires_at, accepted_risks ON exemption
+BEGIN UPDATE publication SET change = change + 1; END;

@@ -123,6 +123,8 @@ def _routes() -> list[BaseRoute]:
         _post("/requests/{id:int}/wrong-category", reporting.report_request),
         _get("/review", review.board),
         _post("/review/reports/{id:int}", review.answer),
+        _post("/review/requests/{id:int}/leave-open", review.leave_open),
+        _post("/review/requests/{id:int}/stop", review.stop),
         _get("/corrections", corrections.corrections_page),
         _post("/corrections", corrections.correct),
         _post("/corrections/undo", corrections.undo),

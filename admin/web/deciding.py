@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import roles
 from admin.asking import (
     AccessRequest,
     Duration,
@@ -22,7 +23,7 @@ from admin.asking import (
     risks_of,
     took_part,
 )
-from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import field, form_number, person_of, signed_in
 from policy.town_policy import AfterApproval
 
@@ -148,6 +149,7 @@ async def _decision(
         place=waiting.index(request.id) + 1 if request.id in waiting else 1,
         waiting=max(len(waiting), 1),
         rule=next((rule for rule in admin.policy.rules if rule.id == request.rule), None),
+        accepts_risks=has_duty(http_request, roles.reviews),
         risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),
         earlier=await admin.earlier_decisions(request),

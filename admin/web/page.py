@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from admin import roles
 from admin.admin_process import AdminProcess
-from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.asking import AccessRequest, Duration, ForWhom, State, Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
 from admin.web import words
@@ -41,6 +41,7 @@ _ENVIRONMENT.globals.update(
     Duration=Duration,
     Verdict=Verdict,
     Approver=Approver,
+    Turn=Turn,
     ReportKind=ReportKind,
     Answer=Answer,
 )

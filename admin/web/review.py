@@ -4,15 +4,16 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.asking import InvalidRequestError
+from admin.asking import AccessRequest, InvalidRequestError, State
 from admin.review import Listing
 from admin.site_reports import ReportKind, SiteReport
-from admin.web.page import admin_of, go_to, page
+from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import field, form_number, signed_in
 from categories.snapshot import CategorySnapshotError
 
 # In the address after an answer, so that a reload says it again and answers nothing.
 _DONE = "done"
+_STOPPED = "stopped"
 
 
 async def board(http_request: Request) -> Response:
@@ -43,29 +44,62 @@ async def answer(http_request: Request, form: FormData) -> Response:
     return go_to(f"/review?{_DONE}={id_}")
 
 
+async def leave_open(http_request: Request, _form: FormData) -> Response:
+    """Leave access open that was looked at."""
+    await admin_of(http_request).review.leave_open(signed_in(http_request), http_request.path_params["id"])
+    return go_to("/review")
+
+
+async def stop(http_request: Request, form: FormData) -> Response:
+    """Stop access that was opened lately; asker, approvers and help desk are told."""
+    id_ = http_request.path_params["id"]
+    try:
+        await admin_of(http_request).stop(signed_in(http_request), id_, field(form, "reason"))
+    except InvalidRequestError as error:
+        return await _board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
+    return go_to(f"/review?{_STOPPED}={id_}")
+
+
 async def _board(http_request: Request, error: InvalidRequestError | None = None) -> Response:
     admin, session = admin_of(http_request), signed_in(http_request)
+    opened = await admin.review.opened_lately(session)
     wrong = await admin.review.unanswered(session, ReportKind.WRONG_CATEGORY)
     accidents = await admin.review.unanswered(session, ReportKind.ACCIDENT)
     return await page(
         http_request,
         "review.html",
         422 if error else 200,
+        opened=[(request, status_of(http_request, request)) for request in opened],
         wrong=[(reports, await _listing(http_request, reports[0])) for reports in wrong],
         accidents=[(reports, await _listing(http_request, reports[0])) for reports in accidents],
         blocking=admin.review.blocking_categories(),
         done=await _done(http_request),
+        stopped=await _stopped(http_request),
         error=error,
     )
 
 
 async def _done(http_request: Request) -> SiteReport | None:
     """Return the report that was just answered."""
-    id_ = http_request.query_params.get(_DONE, "")
-    if not id_.isdecimal() or len(id_) > 9:
+    id_ = _number(http_request, _DONE)
+    if id_ is None:
         return None
-    report = await admin_of(http_request).reports.get(signed_in(http_request), int(id_))
+    report = await admin_of(http_request).reports.get(signed_in(http_request), id_)
     return report if report.answer else None
+
+
+async def _stopped(http_request: Request) -> AccessRequest | None:
+    """Return the request whose access was just stopped."""
+    id_ = _number(http_request, _STOPPED)
+    if id_ is None:
+        return None
+    request = await admin_of(http_request).request_for(signed_in(http_request), id_)
+    return request if request.state is State.STOPPED else None
+
+
+def _number(http_request: Request, name: str) -> int | None:
+    text = http_request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 async def _listing(http_request: Request, report: SiteReport) -> Listing | None:

@@ -157,6 +157,8 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
 
 
 def _in_force(request: AccessRequest, times: Times) -> Status:
+    if request.paused_for:
+        return Status("danger", "Paused: now a security risk")
     ends_at = request.expires_at or times.now
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):

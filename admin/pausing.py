@@ -1,0 +1,92 @@
+"""Pauses access whose site has become a security risk, and lets it count again when it is none any more.
+
+The proxy needs nobody for that: deciding does not count an exemption for a risk that was not accepted.
+This is for the people: what it means is recorded and told once, and the pages say so.
+"""
+
+import asyncio
+import json
+from datetime import datetime
+
+from admin import access_request_lists, audit, exemptions, outbox
+from admin.audit import Event, EventKind
+from admin.clock import Clock
+from admin.database import Database, Transaction
+from admin.exemptions import Paused
+from admin.outbox import Letter, LetterKind
+from admin.publisher import Publisher
+from admin.site_lists import SiteLists
+from categories.snapshot import CategorySnapshotError
+
+_WATCH_SECONDS = 0.5
+_ACTOR = "the lists"
+
+
+class Pausing:
+    """Looks at access in force whenever lists, corrections, access or the policy have changed."""
+
+    def __init__(self, db: Database, publisher: Publisher, lists: SiteLists, clock: Clock) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._lists = lists
+        self._clock = clock
+        self._looked_at: tuple[str, str, int] | None = None
+
+    async def watch(self) -> None:
+        """Look twice a second whether something has changed, for ever."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                await self.look()
+            except CategorySnapshotError:
+                # Today says that there are no lists; what was paused stays so.
+                continue
+
+    async def look(self) -> None:
+        """Pause and resume what is due, if something has changed since the last look.
+
+        Raises CategorySnapshotError when no lists can be read.
+        """
+        row = await self._db.fetch_one("SELECT change FROM publication")
+        policy = self._publisher.policy
+        present = (await self._lists.version(), policy.version, row["change"] if row else 0)
+        if present == self._looked_at:
+            return
+        for granted in await exemptions.live_with_pauses(self._db, self._clock()):
+            risks = await self._lists.risks(granted.exemption.host, policy) - granted.exemption.accepted_risks
+            if risks != granted.paused_for:
+                await self._set(granted, risks)
+        self._looked_at = present
+
+    async def _set(self, granted: Paused, risks: frozenset[str]) -> None:
+        """Note what the exemption is paused for; tell of it when it begins, and record when it ends."""
+        at = self._clock()
+        async with self._db.transaction() as t:
+            if not await exemptions.set_paused(t, granted, risks):
+                return
+            if granted.paused_for and risks:
+                return
+            kind = EventKind.EXEMPTION_PAUSED if risks else EventKind.EXEMPTION_RESUMED
+            request = await access_request_lists.get(t, granted.access_request)
+            details: dict[str, audit.Detail] = {
+                "exemption": granted.exemption.id,
+                "host": granted.exemption.host,
+                "risks": sorted(risks or granted.paused_for),
+            }
+            await audit.record(t, Event(kind, _ACTOR, request.number, at, details))
+            if risks:
+                await self._tell(t, granted, sorted(risks)[0], at)
+
+    async def _tell(self, t: Transaction, granted: Paused, category: str, at: datetime) -> None:
+        """Write to the asker, to those who agreed, and to IT."""
+        request = await access_request_lists.get(t, granted.access_request)
+        agreed = {
+            move.actor for move in await access_request_lists.time_line(t, request) if move.role is not None
+        }
+        it_security = self._publisher.policy.roles.get("it_security", ())
+        values = {"category": category, "host": granted.exemption.host}
+        # Paused a second time is told a second time.
+        again = json.dumps([granted.exemption.id, at.isoformat()])
+        for person in sorted({request.person, *agreed, *it_security}):
+            letter = Letter(LetterKind.EXEMPTION_PAUSED, person, request.number, values, again=again)
+            await outbox.put(t, letter, at)

@@ -1,0 +1,140 @@
+"""Access whose site becomes a security risk is paused, told of once, and counts again when it is none."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from admin import access_request_lists, access_requests, audit, corrections, exemptions
+from admin.asking import AccessRequest, Turn
+from admin.audit import EventKind
+from admin.database import Database
+from admin.pausing import Pausing
+from admin.publisher import Publisher
+from admin.site_lists import SiteLists
+from categories.snapshot import CategorySnapshotError
+from categories.taxonomy import taxonomy
+from policy.town_policy import Approver
+from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, submitted
+from tests.people import CLERK, HEAD, IT
+from tests.published_town import CATEGORIES, PublishedTown
+
+HOST = "cardroom.example"
+LATER = MONDAY + timedelta(minutes=1)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> PublishedTown:
+    return PublishedTown(tmp_path / "state")
+
+
+@pytest.fixture
+async def town_db(town: PublishedTown) -> AsyncIterator[Database]:
+    async with Database.open(town.state.database) as db:
+        yield db
+
+
+@pytest.fixture
+def pausing(town: PublishedTown, town_db: Database) -> Pausing:
+    publisher = Publisher(town.state, town_db, "http://127.0.0.1:9", taxonomy(), lambda: LATER)
+    publisher.policy = TOWN
+    return Pausing(town_db, publisher, SiteLists(town.state.categories, town_db), lambda: LATER)
+
+
+async def opened(db: Database) -> AccessRequest:
+    request = await submitted(db, host=HOST)
+    return await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=MONDAY)
+
+
+async def correct(db: Database, *categories: str) -> None:
+    present = await corrections.in_force(db, HOST)
+    seen = present.id if present else None
+    await corrections.correct(db, HOST, categories, why="So", actor=IT, at=LATER, seen=seen)
+
+
+async def told(db: Database) -> list[str]:
+    rows = await db.fetch_all("SELECT recipient FROM letter WHERE kind = 'exemption_paused' ORDER BY id")
+    return [row["recipient"] for row in rows]
+
+
+async def test_new_lists_pause_access_and_all_concerned_are_told_once(
+    town: PublishedTown, town_db: Database, pausing: Pausing
+) -> None:
+    request = await opened(town_db)
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    town.publish_categories({**CATEGORIES, "phishing": [HOST], "malware": [HOST]})
+    await pausing.look()
+    await pausing.look()
+    paused = await access_request_lists.get(town_db, request.id)
+    assert paused.paused_for == ("malware", "phishing")
+    assert await told(town_db) == sorted([CLERK, HEAD, IT, SECOND_IT])
+    kinds = [event.kind for event in await audit.events_of(town_db, request.number)]
+    assert kinds.count(EventKind.EXEMPTION_PAUSED) == 1
+    assert [move.after for move in await access_request_lists.time_line(town_db, request)][-1] is Turn.PAUSED
+
+
+async def test_access_counts_again_when_the_risk_is_gone_and_a_second_pause_is_told_again(
+    town_db: Database, pausing: Pausing
+) -> None:
+    request = await opened(town_db)
+    await correct(town_db, "phishing")
+    await pausing.look()
+    await correct(town_db, "reference")
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    turns = [move.after for move in await access_request_lists.time_line(town_db, request)]
+    assert turns[-2:] == [Turn.PAUSED, Turn.RESUMED]
+    assert len(await told(town_db)) == 4, "that it counts again is on the page"
+
+
+async def test_another_risk_of_what_is_paused_already_is_told_to_nobody(
+    town_db: Database, pausing: Pausing
+) -> None:
+    request = await opened(town_db)
+    await correct(town_db, "phishing")
+    await pausing.look()
+    await correct(town_db, "phishing", "malware")
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("malware", "phishing")
+    assert len(await told(town_db)) == 4
+
+
+async def test_accepted_risk_pauses_nothing(town_db: Database, pausing: Pausing) -> None:
+    await correct(town_db, "phishing")
+    new = {"chain": (Approver.IT_SECURITY,), "category": "phishing", "risks": ("phishing",)}
+    request = await submitted(town_db, host=HOST, **new)
+    await access_requests.approve(town_db, TOWN, request.id, actor=IT, at=MONDAY)
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert await told(town_db) == []
+
+
+async def test_what_has_ended_is_not_paused(town_db: Database, pausing: Pausing) -> None:
+    request = await opened(town_db)
+    await access_requests.stop(town_db, TOWN, request.id, actor=HEAD, at=MONDAY, reason="Done")
+    await correct(town_db, "phishing")
+    await pausing.look()
+    assert await told(town_db) == []
+
+
+async def test_pausing_publishes_nothing_anew(town_db: Database, pausing: Pausing) -> None:
+    await opened(town_db)
+    await correct(town_db, "phishing")
+    before = await town_db.fetch_one("SELECT change FROM publication")
+    await pausing.look()
+    after = await town_db.fetch_one("SELECT change FROM publication")
+    assert before is not None and after is not None and before["change"] == after["change"]
+    (live,) = await exemptions.live(town_db, LATER)
+    assert live.accepted_risks == frozenset(), "deciding itself does not count it"
+
+
+async def test_without_lists_nothing_changes(
+    town: PublishedTown, town_db: Database, pausing: Pausing
+) -> None:
+    await opened(town_db)
+    (town.state.categories / "current.json").unlink()
+    with pytest.raises(CategorySnapshotError):
+        await pausing.look()
+    assert await told(town_db) == []
