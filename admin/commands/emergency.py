@@ -70,7 +70,9 @@ def lockdown(verb: str, department: str, because: str, next_news: str, state: Pa
         return await measures.begin(db, new, actor=actor(), at=now)
 
     async def end(db: Database, policy: Policy, now: datetime) -> Measure:
-        of = measures.lockdown_subject(policy, department)
+        # One that has left the policy since can still be ended.
+        is_limited = department in {measure.subject for measure in await measures.all_in_force(db, now)}
+        of = department if is_limited else measures.lockdown_subject(policy, department)
         return await measures.end(db, MeasureKind.LOCKDOWN, of, actor=actor(), at=now, because=because)
 
     _run(state, MeasureKind.LOCKDOWN, {"on": begin, "off": end}.get(verb), as_json=as_json)

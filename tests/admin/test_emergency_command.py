@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from admin import audit
+from admin.atomic_file import write_atomically
 from admin.audit import EventKind
 from admin.clock import utc_now
 from admin.command import cli
@@ -150,6 +152,20 @@ def test_ending_what_is_not_in_force_is_told_and_no_error(
     towngate: Callable[..., Result], words: list[str], told: str
 ) -> None:
     assert said(towngate(*words))[0] == f"Nothing changed. {told}"
+
+
+def test_lockdown_of_a_department_that_left_the_policy_can_be_ended(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    said(towngate("lockdown", "on", "--department", "parks", "--because", WORM))
+    snapshot = published(state)
+    others = {id_: d for id_, d in snapshot.policy.departments.items() if id_ != "parks"}
+    smaller = replace(snapshot, policy=replace(snapshot.policy, departments=others))
+    write_atomically(state.policy_snapshot, smaller.to_bytes())
+    assert said(towngate("lockdown", "off", "--department", "parks"))[0].startswith(
+        "The web is not limited for parks. Since "
+    )
+    assert published(state).lockdowns == ()
 
 
 def test_beginning_twice_is_told_and_keeps_the_first(

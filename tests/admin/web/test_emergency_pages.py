@@ -223,6 +223,15 @@ async def test_filter_that_is_off_is_told_until_it_comes_on_by_itself(site: Site
     assert "by itself" in words(await it.get(address))
 
 
+async def test_today_is_not_all_well_while_something_is_in_force(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    assert "All is well." in words(await it.get("/today"))
+    address = await done(it, "filter")
+    assert "All is well." not in words(await it.get("/today"))
+    await post(it, f"{address}/end", address)
+    assert "All is well." in words(await it.get("/today"))
+
+
 async def test_device_off_is_told_to_it_alone(site: Site) -> None:
     it = await site.signed_in(people.IT)
     await done(it, "device")
