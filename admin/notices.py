@@ -72,9 +72,13 @@ class Change(StrEnum):
     REMOVED = "removed"
 
 
+# Between paragraphs: an empty line, or the end of a line before an item of a list ("- ", "1. ", "(a) ").
+_BREAK = re.compile(r"\n{2,}|\n(?=(?:[-*•]|\d+[.)]|\(\w+\)) )")
+
+
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a notice's text."""
-    return re.split(r"\n{2,}", text)
+    """Return the paragraphs of a notice's text, each in one line: where its lines ended means nothing."""
+    return [" ".join(paragraph.split()) for paragraph in _BREAK.split(text)]
 
 
 def changes(before: str, after: str) -> list[tuple[Change, str]]:

@@ -145,14 +145,22 @@ async def test_receipt_and_what_it_rests_on_are_never_changed(db: Database, chan
 
 
 def test_changes_are_whole_paragraphs_in_the_order_of_reading() -> None:
-    before = "One.\n\nTwo,\nin two lines.\n\nThree."
-    after = "Zero.\n\nOne.\n\nTwo.\n\nThree."
+    before = "One.\n\nTwo,\nin two lines.\n\nThree is\nwrapped."
+    after = "Zero.\n\nOne.\n\nTwo.\n\nThree\nis wrapped."
     assert notices.changes(before, after) == [
         (Change.ADDED, "Zero."),
-        (Change.REMOVED, "Two,\nin two lines."),
+        (Change.REMOVED, "Two, in two lines."),
         (Change.ADDED, "Two."),
     ]
     assert notices.changes(before, before) == []
+
+
+def test_paragraphs_are_parted_by_empty_lines_and_by_items_of_a_list() -> None:
+    text = "You may\nnot:\n- game, nor\n  bet\n- smoke - ever\n1. one\n(a) two\n\nThat is\nall (see b)."
+    assert notices.paragraphs(text) == [
+        *("You may not:", "- game, nor bet", "- smoke - ever", "1. one", "(a) two"),
+        "That is all (see b).",
+    ]
 
 
 async def test_acceptance_is_published_whoever_wrote_it(db: Database, tmp_path: Path) -> None:

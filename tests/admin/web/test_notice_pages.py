@@ -82,7 +82,7 @@ async def test_text_is_shown_as_text_and_never_run(site: Site) -> None:
     page = (await site.client().get("/notice")).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert" not in page
     assert "<b onclick" not in page
-    assert "<p>Sites are recorded,\nand when.</p>" in page
+    assert "<p>Sites are recorded, and when.</p>" in page
 
 
 @pytest.mark.parametrize(
