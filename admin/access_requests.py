@@ -4,7 +4,7 @@ A refused move is recorded too, with its actor. What a request is and who may de
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -118,12 +118,15 @@ async def approve(
     actor: str,
     at: datetime,
     seen_step: int | None = None,
+    seen_hosts: Collection[str] | None = None,
     expires_at: datetime | None = None,
 ) -> AccessRequest:
     """Agree for the present step; the last one opens access until `expires_at`, or leaves that to IT.
 
     `seen_step` is the step that the person was shown: an answer sent twice never answers two
-    steps. `expires_at` (default: as asked) is after `at` and not later than the longest duration.
+    steps. `seen_hosts` are the further hosts that they were shown: InvalidRequestError when there are
+    others meanwhile. `expires_at` (default: as asked) is after `at` and not later than the longest
+    duration.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
     zone = ZoneInfo(policy.town.timezone)
@@ -134,6 +137,8 @@ async def approve(
         )
 
     async def agree(t: Transaction, request: AccessRequest) -> None:
+        if seen_hosts is not None and set(seen_hosts) != set(request.hosts):
+            raise InvalidRequestError("hosts", "Hosts were added meanwhile. Look at them, then decide")
         if request.step + 1 < len(request.chain):
             await _move(t, request, State.SUBMITTED, actor=actor, at=at)
             return
@@ -150,8 +155,7 @@ async def approve(
             )
             return
         await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
-        exemption = _exemption(request, accepted_risks, at, ends_at)
-        await exemptions.grant(t, request.id, exemption, approved_by=actor)
+        await _grant(t, request, _exemption(request, accepted_risks, at, ends_at), approved_by=actor)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         return _may_not_decide(policy, request, actor, seen_step)
@@ -171,7 +175,7 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
         }
         await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
         exemption = _exemption(request, accepted_risks, at, ends_at)
-        await exemptions.grant(t, request.id, exemption, approved_by=request.decided_by or actor)
+        await _grant(t, request, exemption, approved_by=request.decided_by or actor)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         if not may_open(policy, request, actor):
@@ -316,6 +320,13 @@ def _exemption(
         department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
         accepted_risks=accepted_risks,
     )
+
+
+async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, approved_by: str) -> None:
+    """Open the site, and what its pages need."""
+    await exemptions.grant(t, request.id, exemption, approved_by=approved_by)
+    for host in request.hosts:
+        await exemptions.widen(t, request.id, host, approved_by=approved_by, at=exemption.granted_at)
 
 
 async def _move(

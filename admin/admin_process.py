@@ -6,7 +6,7 @@ do, and publishes what the proxy must know before it returns.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ from admin.database import Database, DatabaseError
 from admin.emergency import Emergency
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
+from admin.needed_hosts import NeededHosts
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
 from admin.publisher import Publisher
@@ -85,6 +86,7 @@ class AdminProcess:
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)
+        self.needed_hosts = NeededHosts(db, publisher, self.site_lists, clock)
         self.review = Review(db, publisher, self.site_lists, clock)
         self.notice = NoticeSigning(db, publisher, clock)
 
@@ -213,6 +215,7 @@ class AdminProcess:
         id_: int,
         *,
         seen_step: int | None = None,
+        seen_hosts: Collection[str] | None = None,
         expires_at: datetime | None = None,
     ) -> AccessRequest:
         """As access_requests.approve; when it returns, the proxy can read the new snapshot."""
@@ -224,6 +227,7 @@ class AdminProcess:
             actor=actor,
             at=self.now(),
             seen_step=seen_step,
+            seen_hosts=seen_hosts,
             expires_at=expires_at,
         )
         await self._publisher.publish_state()

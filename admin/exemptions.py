@@ -32,6 +32,24 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
     )
 
 
+async def widen(t: Transaction, access_request: int, host: str, approved_by: str, at: datetime) -> None:
+    """Open a further host for those who have the access of a request, until the same time.
+
+    It accepts no risk.
+    """
+    await t.execute(
+        "INSERT OR IGNORE INTO exemption (access_request, host, person, department, accepted_risks,"
+        " granted_at, expires_at, approved_by) SELECT access_request, ?, person, department, '[]', ?,"
+        " expires_at, ? FROM exemption WHERE access_request = ? AND stopped_at IS NULL"
+        " AND expires_at > ? ORDER BY id LIMIT 1",
+        host,
+        to_ms(at),
+        approved_by,
+        access_request,
+        to_ms(at),
+    )
+
+
 async def stop(t: Transaction, access_request: int, stopped_by: str, at: datetime) -> None:
     """End the access that a request was granted."""
     await t.execute(

@@ -276,6 +276,11 @@ def site_key(host: str) -> str:
     return ".".join(reversed(host.split("."))) + "."
 
 
+def host_of(site: str) -> str:
+    """Return the host that the table keeps as `site`."""
+    return site_key(site[:-1])[:-1]
+
+
 def site_range(host: str) -> tuple[str, str]:
     """Return the keys from a host to behind its last subdomain: first <= key < last."""
     key = site_key(host)
@@ -328,7 +333,7 @@ def _visit_row(row: Row, codes: WhoCodes, *, names_shown: bool) -> VisitRow:
         ended_at=from_ms(row["ended_at"]),
         code=row["code"],
         scheme=row["scheme"],
-        host=site_key(row["site"][:-1])[:-1],
+        host=host_of(row["site"]),
         port=row["port"],
         verdict=Verdict(row["verdict"]),
         lane=Lane(row["lane"]),

@@ -84,6 +84,7 @@ def _routes() -> list[BaseRoute]:
         _get("/requests/{id:int}", asking.request_page),
         _get("/requests/{id:int}/sent", asking.sent_page),
         _post("/requests/{id:int}/withdraw", asking.withdraw),
+        _post("/requests/{id:int}/hosts", asking.add_host),
         _get("/decide", deciding.inbox),
         _get("/decide/{id:int}", deciding.decision_page),
         _post("/decide/{id:int}", deciding.decide),

@@ -92,18 +92,37 @@ async def requests_page(http_request: Request) -> Response:
 
 async def request_page(http_request: Request) -> Response:
     """Show one request: its state, its time line, what can be done."""
+    return await _shown(http_request, await _request_of(http_request))
+
+
+async def add_host(http_request: Request, form: FormData) -> Response:
+    """Add what the site's pages need, and go back to where it was added."""
+    session, request = known(http_request), await _request_of(http_request)
+    try:
+        await admin_of(http_request).needed_hosts.add(session, request, field(form, "host"))
+    except InvalidRequestError as error:
+        return await _shown(http_request, request, error)
+    is_deciding = field(form, "from") == "decide"
+    return go_to(f"/decide/{request.id}" if is_deciding else f"/requests/{request.id}")
+
+
+async def _shown(
+    http_request: Request, request: AccessRequest, error: InvalidRequestError | None = None
+) -> Response:
     admin = admin_of(http_request)
     session = known(http_request)
-    request = await _request_of(http_request)
     state = request.state_at(admin.now())
     is_asker = request.person == session.person
     return await page(
         http_request,
         "request.html",
+        422 if error else 200,
         request=request,
         state=state,
         status=status_of(http_request, request),
         moves=await admin.time_line(request),
+        needed=await admin.needed_hosts.suggested(session, request),
+        error=error,
         is_asker=is_asker,
         can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
         can_open=session.is_signed_in

@@ -59,7 +59,11 @@ async def decide(http_request: Request, form: FormData) -> Response:
     try:
         if field(form, "answer") == "allow":
             await admin.approve(
-                session, request_id, seen_step=form_number(form, "step"), expires_at=_expiry(form)
+                session,
+                request_id,
+                seen_step=form_number(form, "step"),
+                seen_hosts=field(form, "hosts").split(),
+                expires_at=_expiry(form),
             )
         else:
             await admin.deny(session, request_id, _denial(form), seen_step=form_number(form, "step"))
@@ -149,6 +153,7 @@ async def _decision(
         place=waiting.index(request.id) + 1 if request.id in waiting else 1,
         waiting=max(len(waiting), 1),
         rule=next((rule for rule in admin.policy.rules if rule.id == request.rule), None),
+        needed=await admin.needed_hosts.suggested(session, request),
         accepts_risks=has_duty(http_request, roles.reviews),
         risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),

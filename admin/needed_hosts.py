@@ -1,0 +1,191 @@
+"""What a page needs beside its site: hosts that were blocked for the same person right after the site.
+
+They are found in the visit log, shown with the request, and added with one click: to a request that is not
+decided yet, or to access that is open, which then covers them until the same day. A security risk never is.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from admin import access_request_lists, audit, exemptions
+from admin.asking import (
+    AccessRequest,
+    InvalidRequestError,
+    NotAllowedError,
+    State,
+    TransitionError,
+    deciders,
+    may_stop,
+    site_of,
+)
+from admin.audit import Detail, Event, EventKind
+from admin.clock import Clock, from_ms, to_ms
+from admin.database import Database, Reader, Transaction
+from admin.publisher import Publisher
+from admin.sessions import Session
+from admin.site_lists import SiteLists
+from admin.visits import host_of, site_range
+from categories.snapshot import CategorySnapshotError
+from policy.decision import Cause, Verdict
+
+WITHIN_FOR_ASKER = timedelta(minutes=2)
+# What a page loads follows at once. Whoever decides sees no more than that of a person's visits.
+WITHIN_FOR_OTHERS = timedelta(seconds=15)
+_LOOKS_BACK = timedelta(days=30)
+_MOST_SHOWN = 10
+_MOST_ADDED = 20
+_MOST_VISITS = 20
+
+
+class NeededHosts:
+    """Finds them, and adds them to requests and to access."""
+
+    def __init__(self, db: Database, publisher: Publisher, lists: SiteLists, clock: Clock) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._lists = lists
+        self._clock = clock
+
+    def may_add(self, session: Session, request: AccessRequest) -> bool:
+        """Whether the session's person may add hosts to the request as it stands.
+
+        Before it is decided: the asker, until the first approver agreed, and whoever is to decide.
+        After that whoever may stop it, but for the asker: they would decide their own.
+        """
+        policy, person = self._publisher.policy, session.person
+        state = request.state_at(self._clock())
+        is_asker = request.person == person or request.browser == session.browser
+        if state is State.SUBMITTED and is_asker:
+            return request.step == 0
+        if person is None or not session.is_signed_in or is_asker:
+            return False
+        if state is State.SUBMITTED:
+            return person in deciders(policy, request)
+        return state in (State.APPROVED, State.AWAITS_OPENING) and may_stop(policy, request, person)
+
+    async def suggested(self, session: Session, request: AccessRequest) -> list[str]:
+        """Return the hosts to add, those blocked most often first, 10 at most; none but to who may add."""
+        if not self.may_add(session, request):
+            return []
+        is_asker = request.person == session.person or request.browser == session.browser
+        within = WITHIN_FOR_ASKER if is_asker else WITHIN_FOR_OTHERS
+        found = await blocked_with(self._db, request, within, self._clock() - _LOOKS_BACK)
+        suggested: list[str] = []
+        for host in found:
+            if len(suggested) == _MOST_SHOWN:
+                break
+            if not await self._is_risk(host):
+                suggested.append(host)
+        return suggested
+
+    async def add(self, session: Session, request: AccessRequest, host: str) -> AccessRequest:
+        """Add a suggested host; access that is open covers it when this returns.
+
+        Raises NotAllowedError, TransitionError, both recorded; InvalidRequestError for what is not
+        suggested.
+        """
+        actor = session.person or request.person
+        if not self.may_add(session, request):
+            async with self._db.transaction() as t:
+                await self._refuse(t, request, actor, "may not add hosts")
+            raise NotAllowedError(f"{request.number} is not for {actor} to widen")
+        if host not in await self.suggested(session, request):
+            raise InvalidRequestError("host", f"{host} cannot be added here")
+        if len(request.hosts) >= _MOST_ADDED:
+            raise InvalidRequestError("host", f"A request has {_MOST_ADDED} further hosts at most")
+        refused: TransitionError | None = None
+        async with self._db.transaction() as t:
+            present = await access_request_lists.get(t, request.id)
+            if (present.state, present.step) != (request.state, request.step):
+                refused = TransitionError(present, f"{request.number} was decided meanwhile")
+                await self._refuse(t, present, actor, str(refused))
+            else:
+                await self._add(t, present, host, actor)
+                present = await access_request_lists.get(t, request.id)
+        if refused is not None:
+            raise refused
+        await self._publisher.publish_state()
+        return present
+
+    async def _add(self, t: Transaction, request: AccessRequest, host: str, actor: str) -> None:
+        at = self._clock()
+        await t.execute(
+            "INSERT OR IGNORE INTO access_request_host (access_request, host, added_by, added_at)"
+            " VALUES (?, ?, ?, ?)",
+            request.id,
+            host,
+            actor,
+            to_ms(at),
+        )
+        details: dict[str, Detail] = {"host": host}
+        if request.state is State.APPROVED:
+            await exemptions.widen(t, request.id, host, approved_by=actor, at=at)
+            details["expires_at"] = request.expires_at.isoformat() if request.expires_at else None
+        await audit.record(t, Event(EventKind.REQUEST_HOST_ADDED, actor, request.number, at, details))
+
+    async def _refuse(self, t: Transaction, request: AccessRequest, actor: str, why: str) -> None:
+        details: dict[str, Detail] = {"move": "add host", "state": request.state.value, "why": why}
+        event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, self._clock(), details)
+        await audit.record(t, event)
+
+    async def _is_risk(self, host: str) -> bool:
+        """Whether a host is a security risk; one that cannot be looked up counts as one."""
+        try:
+            return bool(await self._lists.risks(host, self._publisher.policy))
+        except CategorySnapshotError:
+            return True
+
+
+async def blocked_with(db: Reader, request: AccessRequest, within: timedelta, since: datetime) -> list[str]:
+    """Return hosts that were blocked right after a visit to the request's site, most often first.
+
+    1. the visits to the site since an instant, of the asker or by the code of the request's page, the
+       newest 20
+    2. what was blocked by rule or default for the same person, or at the same device where nobody is
+       known, until `within` after each; counted once a visit
+    3. as sites, but for what the request covers already
+    """
+    first, last = site_range(request.host)
+    anchors = await db.fetch_all(
+        "SELECT person, device, started_at FROM visit WHERE site >= ? AND site < ? AND started_at >= ?"
+        " AND (person = ? OR code = ?) AND (person IS NOT NULL OR device IS NOT NULL)"
+        " ORDER BY started_at DESC LIMIT ?",
+        first,
+        last,
+        to_ms(since),
+        request.person,
+        request.code,
+        _MOST_VISITS,
+    )
+    seen: dict[int, str] = {}
+    for anchor in anchors:
+        begins = from_ms(anchor["started_at"])
+        rows = await db.fetch_all(
+            "SELECT id, site FROM visit WHERE started_at BETWEEN ? AND ? AND verdict = ? AND cause IN (?, ?)"
+            " AND person IS ? AND (person IS NOT NULL OR device = ?)",
+            to_ms(begins),
+            to_ms(begins + within),
+            Verdict.BLOCK.value,
+            Cause.RULE.value,
+            Cause.DEFAULT.value,
+            anchor["person"],
+            anchor["device"],
+        )
+        seen |= {row["id"]: host_of(row["site"]) for row in rows}
+    counted: Counter[str] = Counter()
+    for host in seen.values():
+        site = _site(host)
+        if site is not None and not any(_covers(known, site) for known in (request.host, *request.hosts)):
+            counted[site] += 1
+    return sorted(counted, key=lambda site: (-counted[site], site))
+
+
+def _site(host: str) -> str | None:
+    try:
+        return site_of(host)
+    except InvalidRequestError:
+        return None
+
+
+def _covers(site: str, host: str) -> bool:
+    return host == site or host.endswith(f".{site}")
