@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, visits
-from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of, took_part
+from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of
 from admin.database import Reader
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
@@ -200,15 +200,22 @@ async def _approved(told: _Told) -> Words:
     )
 
 
+async def _approver(told: _Told) -> str | None:
+    """Return who gave the last approval; IT may have opened it since."""
+    moves = await access_request_lists.time_line(told.db, told.request)
+    return next((move.actor for move in reversed(moves) if move.role is not None), None)
+
+
 async def _allowed(told: _Told) -> Words:
     request, town = told.request, told.town
+    approver = town.people.part_of(await _approver(told), request, told.reader)
     until = town.moment(request.expires_at or town.now)
     everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""
     return Words(
         subject=told.subject(f"Allowed until {until}"),
         heading=f"Allowed until {until}",
         paragraphs=(f"Load {told.host} again: it opens{everyone}.",),
-        facts=(("Site", told.host), ("For", told.for_whom), ("Allowed by", told.decided_by)),
+        facts=(("Site", told.host), ("For", told.for_whom), ("Allowed by", _sentence(approver))),
         link=told.see,
         below=("IT can still stop it for security.",),
     )
@@ -265,7 +272,7 @@ async def _paused(told: _Told) -> Words:
 async def _ticket(told: _Told) -> Words:
     request, town = told.request, told.town
     if request.approved_until is None:
-        return _ticket_of_open(told)
+        return await _ticket_opened(told)
     if request.state is not State.AWAITS_OPENING:
         raise OutdatedLetterError(f"{request.number} does not wait for IT any more")
     until = opens_until(request.approved_until, town.now)
@@ -276,13 +283,13 @@ async def _ticket(told: _Told) -> Words:
         paragraphs=("A known security risk: only IT security opens it.",) if is_risk else (),
         quote=request.reason,
         quoted=_asker(told),
-        facts=_ticket_facts(told),
+        facts=await _ticket_facts(told),
         link=Link("Open it on the admin site", f"/decide/{request.id}/done"),
         below=("Nothing is opened by this mail. You sign in to open it.",),
     )
 
 
-def _ticket_of_open(told: _Told) -> Words:
+async def _ticket_opened(told: _Told) -> Words:
     request, town = told.request, told.town
     until = request.expires_at or town.now
     return Words(
@@ -290,14 +297,10 @@ def _ticket_of_open(told: _Told) -> Words:
         heading=f"Access allowed: {told.host} until {town.moment(until)}",
         quote=request.reason,
         quoted=_asker(told),
-        facts=_ticket_facts(told),
+        facts=await _ticket_facts(told),
         link=told.see,
         below=("IT can stop it for security.",),
     )
-
-
-async def _ticket_opened(told: _Told) -> Words:
-    return _ticket_of_open(told)
 
 
 async def _ticket_stopped(told: _Told) -> Words:
@@ -316,16 +319,15 @@ async def _ticket_stopped(told: _Told) -> Words:
     )
 
 
-def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
+async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
     request, town = told.request, told.town
-    approvers = sorted(took_part(town.policy, request) & {request.decided_by or ""})
     return (
         ("Site", told.host),
         ("For", told.for_whom),
         ("Asked by", _asker(told)),
         ("Department", town.people.department(request.department)),
         ("Listed as", town.category(request.category)),
-        ("Approved by", ", ".join(map(town.people.name, approvers)) or told.decided_by),
+        ("Approved by", town.people.name(await _approver(told))),
         ("Code", request.code),
     )
 

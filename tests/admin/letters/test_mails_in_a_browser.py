@@ -37,7 +37,8 @@ async def _wrong(page: Page, number: int, keep: Path | None) -> list[str]:
             wrong.append(f"at {width} px: needs {needed}")
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)
-            if width == 360:
+            # All are of one template: half of them in the dark.
+            if width == 360 and (scheme == "dark") is (number % 2 == 1):
                 wrong += [f"{scheme}: {found}" for found in await violations(page)]
             if keep is not None:
                 await page.screenshot(path=keep / f"mail-{number:02}-{scheme}-{width}.png", full_page=True)

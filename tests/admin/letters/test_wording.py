@@ -150,6 +150,9 @@ async def test_where_the_policy_waits_the_ticket_leads_to_where_it_is_opened(sen
         "[REQ-1] Access allowed: cardroom.example until 2026-03-09 10:14",
     ]
     assert f"{ADMIN_URL}/decide/1/done" in text_of(found["helpdesk"][0])
+    # Who approved it is said, not who opened it.
+    assert "Allowed by:   Your department head" in text_of(found[CLERK][1])
+    assert "Approved by:  Head of Finance" in text_of(found["helpdesk"][1])
 
 
 async def test_a_security_risk_is_said_to_be_one(sending: Sending) -> None:
@@ -168,13 +171,13 @@ def others() -> list[Letter]:
             LetterKind.CATEGORY_REPORTED,
             IT,
             "WC-1",
-            {**site, "listed_as": "gambling", "proposed": "charity", "note": "A charity."},
+            {**site, "listed_as": "gambling", "proposed": "press", "note": "A charity."},
         ),
         Letter(
             LetterKind.CATEGORY_ANSWERED,
             CLERK,
             "WC-1",
-            {**site, "answer": "corrected", "category": "charity", "note": ""},
+            {**site, "answer": "corrected", "category": "press", "note": ""},
         ),
         Letter(
             LetterKind.ACCIDENT_REPORTED,

@@ -10,11 +10,14 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
 from policy.decision import Cause, Lane, Verdict
+from policy.town_policy import AfterApproval
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
+from tests.admin.web.mailed_site import with_mail, with_settings
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.browsing import StartBrowser, violations
+from tests.post_office import Day, post_office
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 640}
@@ -281,6 +284,34 @@ async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("emergency", "/emergency")
     await look.use(site.client())
     await look.at("sign-in-in-an-emergency", "/sign-in")
+
+
+async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("settings-none", "/settings")
+    document = site.state.policy_document
+    document.write_text(document.read_text() + "after_approval: wait_for_it\n")
+    await site.until(lambda: site.admin.policy.after_approval is AfterApproval.WAIT_FOR_IT)
+    await site.sent_request()
+    await site.sent_request(host=LONG_HOST, code="H7M-4QP")
+    await look.at("sent-waits-for-it", "/requests/1/sent")
+    await _answer(site, 1, "allow")
+    await look.at("to-open", "/decide/1/done")
+    await look.at("to-open-list", "/decide")
+    await look.at("request-to-open", "/requests/1")
+    await post(it, "/decide/1/open", "/decide/1/done")
+    await look.at("opened", "/decide/1/done")
+    async with post_office() as office:
+        await with_mail(site, office, webhook=f"https://desk.town.example/{'hook-' * 40}")
+        office.days.append(Day.NO_SUCH_MAILBOX)
+        await site.until(lambda: not office.days)
+        await post(it, "/settings/test/mail", "/settings")
+    await post(it, "/settings/test/webhook", "/settings")
+    await look.at("settings", "/settings")
+    with_settings(site, "mail: {servr: x}\n")
+    await site.until(lambda: bool(site.admin.settings.problems))
+    await look.at("settings-problems", "/settings")
 
 
 async def test_pages_of_the_notice_are_clean(site: Site, look: Look) -> None:
