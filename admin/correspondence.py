@@ -113,7 +113,7 @@ class Correspondence:
         except (CarrierError, PutOffError, RefusedError, NobodyError) as error:
             problem = str(error)
         else:
-            self._deliveries[channel].try_now()
+            self._deliveries[channel].recover()
         self._tested[channel] = Tested(at, self._place(channel, person), problem)
 
     def _place(self, channel: Channel, person: str) -> str:

@@ -65,9 +65,11 @@ class Delivery:
                 self._rest(str(error))
                 return
 
-    def try_now(self) -> None:
-        """Let the carrier rest no longer."""
+    def recover(self) -> None:
+        """Know that the carrier works, and let it rest no longer."""
+        self.problem = None
         self._rests_until = None
+        self._pause = _FIRST_CARRIER_PAUSE
 
     async def _send(self, put: PutLetter) -> None:
         try:
@@ -79,7 +81,7 @@ class Delivery:
         except RefusedError as error:
             await self._end(put, outbox.mark_failed, str(error))
         else:
-            self._recover()
+            self.recover()
             async with self._db.transaction() as t:
                 await outbox.mark_sent(t, put, self._clock())
             logger.info("letter sent: channel=%s letter=%d kind=%s", self.channel, put.id, put.letter.kind)
@@ -108,11 +110,6 @@ class Delivery:
         self.problem = problem
         self._rests_until = self._clock() + self._pause
         self._pause = min(self._pause * 2, _LONGEST_CARRIER_PAUSE)
-
-    def _recover(self) -> None:
-        self.problem = None
-        self._rests_until = None
-        self._pause = _FIRST_CARRIER_PAUSE
 
 
 def pause_after(tries: int) -> timedelta:

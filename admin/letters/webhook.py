@@ -84,7 +84,7 @@ class WebhookCarrier:
                 trust=self._trust,
             )
         except FetchError as error:
-            raise CarrierError(str(error)) from error
+            raise CarrierError(str(error).removeprefix(f"{settings.url}: ")) from error
         if status == _GONE:
             raise RefusedError(f"{settings.host} answered 410: it takes no more")
         if not 200 <= status < 300:

@@ -27,6 +27,7 @@ async def settings_page(http_request: Request) -> Response:
     failed = await correspondence.failed(signed_in(http_request))
     settings = admin.settings.settings
     mail, webhook = settings.mail, settings.webhook
+    problem = {channel: correspondence.problem(channel) for channel in Channel}
     depths = {channel: await correspondence.depth(channel) for channel in Channel}
     return await page(
         http_request,
@@ -39,13 +40,10 @@ async def settings_page(http_request: Request) -> Response:
         depths=depths,
         waiting={channel: waiting(depths[channel], channel) for channel in Channel},
         status={
-            Channel.MAIL: _status(
-                mail is not None, correspondence.problem(Channel.MAIL), depths[Channel.MAIL]
-            ),
-            Channel.WEBHOOK: _status(
-                webhook is not None, correspondence.problem(Channel.WEBHOOK), depths[Channel.WEBHOOK]
-            ),
+            channel: _status(is_set, problem[channel], depths[channel])
+            for channel, is_set in ((Channel.MAIL, mail is not None), (Channel.WEBHOOK, webhook is not None))
         },
+        problem=problem,
         tested={channel: correspondence.tested(channel) for channel in Channel},
         password_changed_at=await _changed_at(mail.password_file if mail else None),
         secret_changed_at=await _changed_at(webhook.secret_file if webhook else None),

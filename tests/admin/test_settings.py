@@ -1,14 +1,17 @@
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from admin.first_start import first_settings
 from admin.settings import MailSettings, Network, Settings, StartTls, WebhookSettings, read_settings
 from admin.settings_file import SettingsError, SettingsFile
 from admin.state_folder import StateFolder
 from policy.problem import PolicyError
 
+README = Path(read_settings.__code__.co_filename).with_name("README.md").read_text(encoding="utf-8")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DOCUMENT = """\
 mail:
@@ -176,3 +179,18 @@ async def test_no_settings_are_settings(tmp_path: Path) -> None:
     file = SettingsFile(StateFolder(tmp_path))
     await file.start()
     assert file.settings == Settings()
+
+
+def test_the_readmes_settings_are_read(folder: Path) -> None:
+    example = README.partition("## The settings")[2].partition("```yaml\n")[2].partition("```")[0]
+    settings = read_settings(example, folder)
+    assert settings.mail is not None
+    assert settings.webhook is not None
+
+
+def test_the_first_settings_can_be_filled_in_by_taking_signs_away(folder: Path) -> None:
+    lines = [re.sub(r"^# (?=mail:|webhook:|  )", "", line) for line in first_settings().splitlines()]
+    text = "\n".join(lines).replace("/etc/towngate/", "")
+    settings = read_settings(text, folder)
+    assert settings.mail is not None
+    assert settings.webhook is not None

@@ -177,7 +177,7 @@ async def test_a_server_that_is_away_is_asked_less_and_less_often(sending: Sendi
     assert 12 <= sending.office.connections <= 20
     assert await sending.waiting() == 2
     sending.office.days.clear()
-    sending.delivery.try_now()
+    sending.delivery.recover()
     await sending.delivery.send_due()
     assert await sending.waiting() == 0
 

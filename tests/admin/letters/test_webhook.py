@@ -195,7 +195,7 @@ async def test_a_webhook_may_not_lead_to_a_private_address_unless_it_is_said_to(
     assert posting.delivery.problem is not None
     assert "127.0.0.1 is not a public address; not connected to" in posting.delivery.problem
     posting.settings = WebhookSettings(url, Network.INTERNAL, SECRET)
-    posting.delivery.try_now()
+    posting.delivery.recover()
     await posting.delivery.send_due()
     assert posting.receiver.types() == ["access.allowed"]
 
