@@ -60,6 +60,7 @@ class EventKind(StrEnum):
     SITE_CORRECTION_REFUSED = "site.correction_refused"
     """Someone else had corrected the site since they looked."""
     LOCKDOWN_BEGUN = "lockdown.begun"
+    LOCKDOWN_NEWS_GIVEN = "lockdown.news_given"
     LOCKDOWN_ENDED = "lockdown.ended"
     DEVICE_TAKEN_OFF = "device.taken_off"
     DEVICE_LET_BACK = "device.let_back"

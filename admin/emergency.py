@@ -76,6 +76,21 @@ class Emergency:
         await self._publisher.publish_state()
         return ended
 
+    async def give_news(self, session: Session, id_: int, because: str, next_news: str) -> Measure:
+        """Say anew why a lockdown is in force and when people hear more; published as by `begin`.
+
+        Raises LookupError for what is no lockdown, InvalidRequestError, and as `begin` does.
+        """
+        seen = await measures.get(self._db, id_)
+        if seen.kind is not MeasureKind.LOCKDOWN:
+            raise LookupError(f"{id_} is no lockdown")
+        actor = await self._actor(session, seen.kind, seen.subject)
+        now = self._clock()
+        news = measures.lockdown_news(self.policy, seen.subject, because, next_news, now)
+        told = await measures.give_news(self._db, news, actor=actor, at=now, seen=id_)
+        await self._publisher.publish_state()
+        return told
+
     def check(self, session: Session) -> str:
         """Return who may act. Raises NotAllowedError but for IT security."""
         person = session.person

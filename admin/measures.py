@@ -104,12 +104,13 @@ class AlreadySoError(Exception):
 
 def lockdown(policy: Policy, department: str, because: str, next_news: str, at: datetime) -> NewMeasure:
     """Limit the web for a department, or EVERYONE; `next_news` as `news_time` reads it, or empty."""
-    return NewMeasure(
-        MeasureKind.LOCKDOWN,
-        lockdown_subject(policy, department),
-        _reason(because),
-        next_news_at=_news_time(policy, next_news, at) if next_news else None,
-    )
+    return lockdown_news(policy, lockdown_subject(policy, department), because, next_news, at)
+
+
+def lockdown_news(policy: Policy, subject: str, because: str, next_news: str, at: datetime) -> NewMeasure:
+    """Say anew why a lockdown of this subject is in force; its department may have left the policy."""
+    next_news_at = _news_time(policy, next_news, at) if next_news else None
+    return NewMeasure(MeasureKind.LOCKDOWN, subject, _reason(because), next_news_at=next_news_at)
 
 
 def device_off(policy: Policy, device: str, because: str) -> NewMeasure:
@@ -175,16 +176,35 @@ async def begin(db: Database, new: NewMeasure, *, actor: str, at: datetime) -> M
                 to_ms(new.next_news_at) if new.next_news_at else None,
                 to_ms(new.ends_at) if new.ends_at else None,
             )
-            details: dict[str, Detail] = {
-                "because": new.because,
-                "next_news_at": new.next_news_at.isoformat() if new.next_news_at else None,
-                "ends_at": new.ends_at.isoformat() if new.ends_at else None,
-            }
             name = _name(new.kind, new.subject)
-            await audit.record(t, Event(_BEGUN[new.kind], actor, name, at, details))
+            await audit.record(t, Event(_BEGUN[new.kind], actor, name, at, _details(new)))
             return await get(t, id_)
         refused = AlreadySoError(new.subject, present, "it is in force already")
         await _record_refusal(t, new.kind, new.subject, actor, at, move="begin", why=str(refused))
+    raise refused
+
+
+async def give_news(
+    db: Database, news: NewMeasure, *, actor: str, at: datetime, seen: int | None = None
+) -> Measure:
+    """Say anew why a lockdown is in force, and when people hear more; it goes on meanwhile.
+
+    `news` is what `lockdown` makes; `seen` and errors are as with `end`.
+    """
+    async with db.transaction() as t:
+        present = await _present(t, news.kind, news.subject)
+        if present is not None and seen in (None, present.id):
+            await t.execute(
+                "UPDATE emergency_measure SET because = ?, next_news_at = ? WHERE id = ?",
+                news.because,
+                to_ms(news.next_news_at) if news.next_news_at else None,
+                present.id,
+            )
+            name = _name(news.kind, news.subject)
+            await audit.record(t, Event(EventKind.LOCKDOWN_NEWS_GIVEN, actor, name, at, _details(news)))
+            return await get(t, present.id)
+        refused = await _not_in_force(t, news.kind, news.subject, seen)
+        await _record_refusal(t, news.kind, news.subject, actor, at, move="give news", why=str(refused))
     raise refused
 
 
@@ -216,15 +236,7 @@ async def end(
             )
             await audit.record(t, Event(_ENDED[kind], actor, _name(kind, subject), at, details))
             return await get(t, present.id)
-        last = await t.fetch_one(
-            "SELECT * FROM emergency_measure WHERE kind = ? AND subject = ? AND (? IS NULL OR id = ?)"
-            " ORDER BY id DESC LIMIT 1",
-            kind.value,
-            subject,
-            seen,
-            seen,
-        )
-        refused = AlreadySoError(subject, _measure(last) if last else None, "it is not in force")
+        refused = await _not_in_force(t, kind, subject, seen)
         await _record_refusal(t, kind, subject, actor, at, move="end", why=str(refused))
     raise refused
 
@@ -299,6 +311,26 @@ async def _present(t: Transaction, kind: MeasureKind, subject: str) -> Measure |
         subject,
     )
     return _measure(row) if row else None
+
+
+async def _not_in_force(t: Transaction, kind: MeasureKind, subject: str, seen: int | None) -> AlreadySoError:
+    last = await t.fetch_one(
+        "SELECT * FROM emergency_measure WHERE kind = ? AND subject = ? AND (? IS NULL OR id = ?)"
+        " ORDER BY id DESC LIMIT 1",
+        kind.value,
+        subject,
+        seen,
+        seen,
+    )
+    return AlreadySoError(subject, _measure(last) if last else None, "it is not in force")
+
+
+def _details(new: NewMeasure) -> dict[str, Detail]:
+    return {
+        "because": new.because,
+        "next_news_at": new.next_news_at.isoformat() if new.next_news_at else None,
+        "ends_at": new.ends_at.isoformat() if new.ends_at else None,
+    }
 
 
 async def _record_refusal(

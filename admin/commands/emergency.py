@@ -45,21 +45,25 @@ _OPTIONS = {
 
 type _Move = Callable[[Database, Policy, datetime], Awaitable[Measure]]
 
-_verb = click.argument("verb", type=click.Choice(["on", "off", "status"]), default="status")
+
+def _verb[F: Callable[..., object]](*verbs: str) -> Callable[[F], F]:
+    return click.argument("verb", type=click.Choice([*verbs, "status"]), default="status")
+
+
 _because = click.option("--because", default="", metavar="TEXT", help="Why; people read it.")
 _state = click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 
 @click.command(epilog='Example: towngate lockdown on --because "A worm goes round." --next-news 11:00')
-@_verb
+@_verb("on", "news", "off")
 @click.option("--department", default=measures.EVERYONE, help="Of this department alone, not of everyone.")
 @_because
 @click.option("--next-news", default="", metavar="TIME", help='By when people hear more, like "11:00".')
 @_state
 @_json
 def lockdown(verb: str, department: str, because: str, next_news: str, state: Path, as_json: bool) -> None:
-    """Limit the web to what still works (on), end that (off), or say how it stands.
+    """Limit the web to what still works (on), say anew why (news), end it (off), or say how it stands.
 
     Essential sites and those of `lockdown: {still_works: [...]}` in the policy go on. Open connections
     to others are closed. It stays until it is ended.
@@ -69,17 +73,25 @@ def lockdown(verb: str, department: str, because: str, next_news: str, state: Pa
         new = measures.lockdown(policy, department, because, next_news, now)
         return await measures.begin(db, new, actor=actor(), at=now)
 
-    async def end(db: Database, policy: Policy, now: datetime) -> Measure:
+    async def subject(db: Database, policy: Policy, now: datetime) -> str:
         # One that has left the policy since can still be ended.
         is_limited = department in {measure.subject for measure in await measures.all_in_force(db, now)}
-        of = department if is_limited else measures.lockdown_subject(policy, department)
+        return department if is_limited else measures.lockdown_subject(policy, department)
+
+    async def give_news(db: Database, policy: Policy, now: datetime) -> Measure:
+        of = await subject(db, policy, now)
+        news = measures.lockdown_news(policy, of, because, next_news, now)
+        return await measures.give_news(db, news, actor=actor(), at=now)
+
+    async def end(db: Database, policy: Policy, now: datetime) -> Measure:
+        of = await subject(db, policy, now)
         return await measures.end(db, MeasureKind.LOCKDOWN, of, actor=actor(), at=now, because=because)
 
-    _run(state, MeasureKind.LOCKDOWN, {"on": begin, "off": end}.get(verb), as_json=as_json)
+    _run(state, MeasureKind.LOCKDOWN, {"on": begin, "news": give_news, "off": end}.get(verb), as_json=as_json)
 
 
 @click.command(epilog='Example: towngate device off 10.10.20.15 --because "It sends mail by itself."')
-@_verb
+@_verb("off", "on")
 @click.argument("address", default="")
 @_because
 @_state
@@ -103,7 +115,7 @@ def device(verb: str, address: str, because: str, state: Path, as_json: bool) ->
 
 
 @click.command("filter", epilog='Example: towngate filter off --for 10m --because "The lists are bad."')
-@_verb
+@_verb("off", "on")
 @click.option("--for", "lasts", default="", metavar="TIME", help="For how long: 10m, 2h; 4h at most.")
 @_because
 @_state

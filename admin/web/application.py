@@ -108,6 +108,7 @@ def _routes() -> list[BaseRoute]:
             )
         ),
         _get("/emergency/{id:int}", emergency.measure_page),
+        _post("/emergency/{id:int}/news", emergency.give_news),
         _post("/emergency/{id:int}/end", emergency.end),
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),

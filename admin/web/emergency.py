@@ -90,6 +90,24 @@ async def measure_page(http_request: Request) -> Response:
     return await _measure(http_request, measure)
 
 
+async def give_news(http_request: Request, form: FormData) -> Response:
+    """Say anew why a lockdown is in force, and when people hear more."""
+    emergency = admin_of(http_request).emergency
+    session = signed_in(http_request)
+    id_ = http_request.path_params["id"]
+    filled_in = {name: field(form, name) for name in ("because", "next_news")}
+    try:
+        await emergency.give_news(session, id_, filled_in["because"], filled_in["next_news"])
+    except InvalidRequestError as error:
+        measure = await emergency.get(session, id_)
+        return await _measure(http_request, measure, status=422, news=filled_in, error=error)
+    except LookupError as error:
+        raise HTTPException(404) from error
+    except AlreadySoError as told:
+        return await _too_late(http_request, told)
+    return go_to(f"/emergency/{id_}")
+
+
 async def end(http_request: Request, _form_data: FormData) -> Response:
     """End a measure."""
     id_ = http_request.path_params["id"]
@@ -141,17 +159,28 @@ async def _too_late(http_request: Request, told: AlreadySoError) -> Response:
     """Show how it stands to the second of two; nothing changed."""
     if told.measure is None:
         raise HTTPException(404) from told
-    return await _measure(http_request, told.measure, is_too_late=True)
+    return await _measure(http_request, told.measure, status=409)
 
 
-async def _measure(http_request: Request, measure: Measure, *, is_too_late: bool = False) -> Response:
+async def _measure(
+    http_request: Request,
+    measure: Measure,
+    *,
+    status: int = 200,
+    news: dict[str, str] | None = None,
+    error: InvalidRequestError | None = None,
+) -> Response:
+    """Show a measure; with status 409 to the second of two, with `news` as filled in, and its error."""
     admin = admin_of(http_request)
     return await page(
         http_request,
         "emergency_measure.html",
-        409 if is_too_late else 200,
+        status,
         measure=measure,
         is_in_force=measure.is_in_force_at(admin.now()),
-        is_too_late=is_too_late,
+        is_too_late=status == 409,
+        news=news or {"because": measure.because, "next_news": ""},
+        error=error,
+        max_reason_length=MAX_REASON_LENGTH,
         failure=admin.emergency.failure,
     )

@@ -102,6 +102,19 @@ def test_lockdown_of_a_department_names_it_and_the_next_news(
     assert said(towngate("lockdown")) == [on]
 
 
+def test_news_replace_the_reason_while_the_lockdown_goes_on(
+    state: StateFolder, towngate: Callable[..., Result]
+) -> None:
+    said(towngate("lockdown", "on", "--because", WORM))
+    since = published(state).lockdowns[0].since
+    news = said(towngate("lockdown", "news", "--because", "Half is clean.", "--next-news", "14:00"))[0]
+    assert news.startswith("The web is limited for everyone, since ") and "Half is clean. Next news" in news
+    (lockdown,) = published(state).lockdowns
+    assert (lockdown.because, lockdown.since) == ("Half is clean.", since)
+    told = said(towngate("lockdown", "news", "--department", "parks", "--because", "Clean."))[0]
+    assert told == "Nothing changed. The web is not limited for Parks."
+
+
 def test_device_is_taken_off_by_its_name_and_let_back_by_its_address(
     state: StateFolder, towngate: Callable[..., Result]
 ) -> None:
@@ -182,6 +195,8 @@ def test_beginning_twice_is_told_and_keeps_the_first(
     [
         (["lockdown", "on"], "--because: Enter why; people read it; nothing changed"),
         (["lockdown", "on", "--because", " "], "--because: Enter why"),
+        (["lockdown", "news"], "--because: Enter why"),
+        (["device", "news", "--because", WORM], "'news' is not one of 'off', 'on', 'status'"),
         (
             ["lockdown", "on", "--department", "prks", "--because", WORM],
             "--department: 'prks' is not a department of the policy (nearest: 'parks'); nothing changed",
@@ -191,7 +206,7 @@ def test_beginning_twice_is_told_and_keeps_the_first(
         (["device", "off", "10.0.0.300", "--because", WORM], "ADDRESS: '10.0.0.300' is neither"),
         (["filter", "off", "--because", WORM], "--for: '' is not how long; write it like 10m or 2h"),
         (["filter", "off", "--for", "5h", "--because", WORM], "--for: The filter is off for 1m to 4h"),
-        (["filter", "of"], "'of' is not one of 'on', 'off', 'status'"),
+        (["filter", "of"], "'of' is not one of 'off', 'on', 'status'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

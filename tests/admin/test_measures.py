@@ -121,6 +121,37 @@ async def test_who_ends_what_they_saw_never_ends_what_began_since(db: Database) 
     assert (await measures.get(db, later.id)).is_in_force_at(MONDAY)
 
 
+async def test_news_say_anew_why_and_when_while_the_lockdown_goes_on(db: Database) -> None:
+    begun = await begin(db, PARKS)
+    news = measures.lockdown_news(TOWN, "parks", "Half of Parks is clean.", "14:00", MONDAY + TEN_MINUTES)
+    told = await measures.give_news(db, news, actor="it-2", at=MONDAY + TEN_MINUTES, seen=begun.id)
+    assert (told.id, told.began_at, told.began_by) == (begun.id, MONDAY, IT)
+    (lockdown,) = (await measures.live(db, MONDAY)).lockdowns
+    assert lockdown.because == "Half of Parks is clean."
+    assert lockdown.next_news_at == datetime(2026, 3, 2, 19, 0, tzinfo=UTC)
+    assert await events(db, "lockdown parks") == [
+        (EventKind.LOCKDOWN_BEGUN, IT),
+        (EventKind.LOCKDOWN_NEWS_GIVEN, "it-2"),
+    ]
+
+
+async def test_news_of_what_is_over_are_refused_and_on_record(db: Database) -> None:
+    begun = await begin(db, WORM)
+    await end(db, WORM)
+    for seen in (None, begun.id):
+        with pytest.raises(AlreadySoError) as told:
+            await measures.give_news(db, WORM, actor=IT, at=MONDAY, seen=seen)
+        assert told.value.measure is not None and told.value.measure.ended_by == IT
+    later = await begin(db, WORM)
+    with pytest.raises(AlreadySoError):
+        await measures.give_news(db, PARKS, actor=IT, at=MONDAY)
+    news = measures.lockdown_news(TOWN, EVERYONE, "Another.", "", MONDAY)
+    with pytest.raises(AlreadySoError):
+        await measures.give_news(db, news, actor=IT, at=MONDAY, seen=begun.id)
+    assert await measures.get(db, later.id) == later
+    assert (await events(db, "lockdown"))[-1] == (EventKind.EMERGENCY_REFUSED, IT)
+
+
 async def test_filter_comes_on_by_itself_and_can_be_switched_off_again(db: Database) -> None:
     first = await begin(db, FILTER)
     after = MONDAY + TEN_MINUTES

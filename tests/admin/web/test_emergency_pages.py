@@ -115,6 +115,30 @@ async def test_bad_input_comes_back_with_what_is_wrong_and_nothing_is_done(
     assert site.state.policy_snapshot.read_bytes() == before
 
 
+async def test_news_are_given_while_the_lockdown_goes_on(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    address = await done(it, "lockdown")
+    empty = await post(it, f"{address}/news", address, because=" ", next_news="12:30")
+    assert empty.status_code == 422 and "Enter why; people read it" in words(empty)
+    assert 'value="12:30"' in empty.text
+    given = await post(it, f"{address}/news", address, because="Half is clean.", next_news="12:30")
+    assert given.headers["location"] == address
+    assert "“Half is clean.” Only this site still works. Next news by 12:30 PM." in words(
+        await it.get("/policy")
+    )
+    assert published(site).lockdowns[0].because == "Half is clean."
+    await post(it, f"{address}/end", address)
+    late = await post(it, f"{address}/news", "/emergency/lockdown", because="Late.")
+    assert late.status_code == 409 and "Nothing changed." in words(late)
+
+
+async def test_only_a_lockdown_has_news(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    address = await done(it, "filter")
+    assert "Give news" not in words(await it.get(address))
+    assert (await post(it, f"{address}/news", address, because="News.")).status_code == 404
+
+
 @pytest.mark.parametrize(
     "person", [people.CLERK, people.HEAD, people.PARKS_HEAD, people.HELP_DESK, people.ADMINISTRATOR]
 )
@@ -129,6 +153,7 @@ async def test_nobody_but_it_security_sees_or_acts_and_who_tries_is_on_record(
     before = published(site)
     for path, fields in (
         (f"{address}/end", {}),
+        (f"{address}/news", {"because": "News."}),
         ("/emergency/filter", {**FILTER, "sure": "yes"}),
         ("/emergency/filter", FILTER),
     ):

@@ -278,6 +278,9 @@ async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
     await post(it, "/emergency/lockdown", **lockdown, next_news="11:00", sure="yes")
     await look.at("emergency-lockdown-on", "/emergency/2")
     await look.answered("emergency-too-late", await post(it, "/emergency/lockdown", **lockdown, sure="yes"))
+    await look.answered(
+        "emergency-news-error", await post(it, "/emergency/2/news", "/emergency/2", because="")
+    )
     long = "x" * 250 + " and more"
     await post(it, "/emergency/filter", lasts="30m", because=long, sure="yes")
     await post(it, "/emergency/device", device="2001:db8::1234:5678:9abc:def0", because=long, sure="yes")
