@@ -97,7 +97,8 @@ class BlockPage:
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
     allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available, the
     two after it where there is nothing to say of the site;
-    `continue_url` is where a warning's form goes, on the host itself.
+    `continue_url` is where a warning's form goes, on the host itself; one of a site that `is_risk`, a
+    security risk, looks like danger.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer.
@@ -121,6 +122,7 @@ class BlockPage:
     wrong_category_url: str | None = None
     accident_url: str | None = None
     continue_url: str | None = None
+    is_risk: bool = False
     opening: Opening | None = None
     emergency: Emergency | None = None
     admin_url: str | None = None
@@ -206,6 +208,7 @@ def page_for(
         ask_url=_ask_url(variant, approval, admin_url, token),
         **_reporting_urls(variant, match, admin_url, token),
         continue_url=continue_url,
+        is_risk=match is not None and match.category in policy.security_categories,
         opening=opening,
         emergency=_emergency(variant, visit, policy, state),
         admin_url=admin_url,

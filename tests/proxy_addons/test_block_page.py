@@ -264,13 +264,15 @@ def test_notice_is_read_and_accepted_at_the_admin_site() -> None:
     assert "Por ahora no es posible aceptarla." in spanish(html)
 
 
-def test_warning_says_why_and_has_one_form_for_both_languages() -> None:
-    warned = replace(blocked("shopping", "shop.example"), verdict=Verdict.WARN, approval=())
-    visit = Visit(people.CLERK_AT_WORK, "https", "shop.example", 443, None, FRIDAY_MORNING)
+def warning(category: str, host: str) -> bytes:
+    match = CategoryMatch(category, host, "UT1")
+    decision = replace(blocked(), verdict=Verdict.WARN, match=match, approval=())
+    visit = Visit(people.CLERK_AT_WORK, "https", host, 443, None, FRIDAY_MORNING)
+    policy = replace(POLICY, rules=(replace(NOT_TOWN_BUSINESS, action=Verdict.WARN),))
     status, html = page_for(
-        warned,
+        decision,
         visit,
-        POLICY,
+        policy,
         State(),
         taxonomy(),
         admin_url=None,
@@ -280,6 +282,11 @@ def test_warning_says_why_and_has_one_form_for_both_languages() -> None:
         continue_url="/go?token=a",
     )
     assert status == 403
+    return html
+
+
+def test_warning_says_why_and_has_one_form_for_both_languages() -> None:
+    html = warning("shopping", "shop.example")
     assert (
         "Before you go on shop.example is listed as Shopping. "
         "If you go on, you are not asked again for 8 hours. Visits are recorded. "
@@ -287,6 +294,14 @@ def test_warning_says_why_and_has_one_form_for_both_languages() -> None:
     ) in english(html)
     assert "Continuar a shop.example Salir" in spanish(html)
     assert html.count(b"<form ") == 1 and html.count(b'form="continue"') == 2
+    assert b'class="danger"' not in html
+
+
+def test_warning_of_a_security_risk_looks_like_danger() -> None:
+    html = warning("phishing", "phish.example")
+    assert b'<main class="danger">' in html
+    assert "phish.example is on a list of sites made to steal passwords." in english(html)
+    assert "phish.example está en una lista de sitios peligrosos: robo de contraseñas." in spanish(html)
 
 
 def test_nobody_to_ask_means_no_button_and_no_apology() -> None:
