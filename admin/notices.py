@@ -241,7 +241,6 @@ def _copy(notice: Notice, receipt: Receipt) -> Letter:
         "law": notice.law,
         "version": notice.version,
         "accepted_at": receipt.accepted_at.isoformat(),
-        "path": "/notice",
     }
     return Letter(LetterKind.NOTICE_RECEIPT, receipt.person, f"notice {notice.version}", values)
 

@@ -48,7 +48,7 @@ class LetterKind(StrEnum):
     TICKET_STOPPED = "ticket_stopped"
     """To the help desk: what the ticket was about has ended early."""
     EXEMPTION_PAUSED = "exemption_paused"
-    """To asker, approvers and IT: the site of the request is a security risk now."""
+    """To asker, approvers and IT: a host of the request is a security risk now."""
     CATEGORY_REPORTED = "category_reported"
     """To IT: someone says that a site's category is wrong."""
     CATEGORY_ANSWERED = "category_answered"
@@ -65,7 +65,7 @@ class LetterKind(StrEnum):
 
 _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.REQUEST_TO_DECIDE: frozenset({"step"}),
-    LetterKind.EXEMPTION_PAUSED: frozenset({"category"}),
+    LetterKind.EXEMPTION_PAUSED: frozenset({"host", "category"}),
     LetterKind.CATEGORY_REPORTED: frozenset({"host", "listed_as", "proposed", "note"}),
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),

@@ -111,6 +111,7 @@ class WebhookCarrier:
             "request": request.number,
             "url": f"{self._admin_url}/requests/{request.id}",
             "host": request.host,
+            "hosts": list(request.hosts),
             "for": "department" if request.for_whom is ForWhom.DEPARTMENT else "person",
             "person": people.name(request.person),
             "department": people.department(request.department) if request.department else None,

@@ -130,6 +130,12 @@ class _Told:
         return people.name(request.person)
 
     @property
+    def also(self) -> tuple[tuple[str, str], ...]:
+        """What the site's pages need, and access opens with it: a fact, or none."""
+        hosts = ", ".join(map(words.host, self.request.hosts))
+        return (("Also opens", hosts),) if hosts else ()
+
+    @property
     def see(self) -> Link:
         return Link("See the request", f"/requests/{self.request.id}")
 
@@ -160,6 +166,7 @@ async def _to_decide(told: _Told) -> Words:
                 "Listed as",
                 f"{town.category(request.category)}{f' ({request.source})' if request.source else ''}",
             ),
+            *told.also,
             ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
             ("Reach", await _reach(told)),
             ("Earlier", await _earlier(told)),
@@ -215,7 +222,7 @@ async def _allowed(told: _Told) -> Words:
         subject=told.subject(f"Allowed until {until}"),
         heading=f"Allowed until {until}",
         paragraphs=(f"Load {told.host} again: it opens{everyone}.",),
-        facts=(("Site", told.host), ("For", told.for_whom), ("Allowed by", _sentence(approver))),
+        facts=(("Site", told.host), *told.also, ("For", told.for_whom), ("Allowed by", _sentence(approver))),
         link=told.see,
         below=("IT can still stop it for security.",),
     )
@@ -251,17 +258,17 @@ async def _stopped(told: _Told) -> Words:
 
 
 async def _paused(told: _Told) -> Words:
-    town = told.town
-    category = town.category(told.put.letter.values["category"])
+    town, values = told.town, told.put.letter.values
+    host, category = words.host(values["host"]), town.category(values["category"])
     ask = f" If it is needed for work, ask {town.help_desk()}." if told.is_asker else ""
     return Words(
         subject=told.subject("Paused: now a security risk"),
         heading="Paused: now a security risk",
         paragraphs=(
-            f"{told.host} is now listed as {category}. Access for {told.for_whom} does not count any more."
+            f"{host} is now listed as {category}. Access for {told.for_whom} does not count any more."
             f" Only IT security can open it.{ask}",
         ),
-        facts=(("Site", told.host), ("Listed as", category)),
+        facts=(("Site", host), ("Listed as", category)),
         link=told.see,
     )
 
@@ -323,6 +330,7 @@ async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
     request, town = told.request, told.town
     return (
         ("Site", told.host),
+        *told.also,
         ("For", told.for_whom),
         ("Asked by", _asker(told)),
         ("Department", town.people.department(request.department)),
@@ -346,7 +354,7 @@ def _category_reported(put: PutLetter, town: Town) -> Words:
             ("Listed as", town.category(values["listed_as"])),
             ("Should be", town.category(values["proposed"]) if values["proposed"] else "not said"),
         ),
-        link=_link(put),
+        link=_board(put, town),
         below=("Nothing is changed by this mail.",),
     )
 
@@ -367,7 +375,6 @@ def _category_answered(put: PutLetter, town: Town) -> Words:
         paragraphs=(said,),
         quote=values["note"],
         quoted="IT",
-        link=_link(put),
     )
 
 
@@ -385,7 +392,7 @@ def _accident_reported(put: PutLetter, town: Town) -> Words:
             ("Listed as", town.category(values["category"])),
             ("When", town.moment(datetime.fromisoformat(values["at"]))),
         ),
-        link=_link(put),
+        link=_board(put, town),
     )
 
 
@@ -400,7 +407,6 @@ def _accident_answered(put: PutLetter, _town: Town) -> Words:
             + ("It is blocked now." if was_blocked else "There is no problem.")
             + " You need to do nothing.",
         ),
-        link=_link(put),
     )
 
 
@@ -413,7 +419,7 @@ def _notice_receipt(put: PutLetter, town: Town) -> Words:
         heading=values["title"],
         paragraphs=(f"You accepted this on {accepted_at}.", *values["text"].split("\n\n")),
         facts=(*law, ("Version", values["version"])),
-        link=_link(put),
+        link=Link("See it on the admin site", "/notice"),
     )
 
 
@@ -433,9 +439,10 @@ def _tagged(put: PutLetter, text: str) -> str:
     return f"[{put.letter.about}] {text}"
 
 
-def _link(put: PutLetter) -> Link | None:
-    path = put.letter.values.get("path")
-    return Link("See it on the admin site", path) if path else None
+def _board(put: PutLetter, town: Town) -> Link | None:
+    """Return where IT answers; a head is only told."""
+    is_it = put.letter.to in town.policy.roles.get("it_security", ())
+    return Link("Open the board", "/review") if is_it else None
 
 
 def _asker(told: _Told) -> str:

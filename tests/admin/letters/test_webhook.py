@@ -121,6 +121,7 @@ async def test_a_ticket_is_posted_signed_and_once(posting: Posting) -> None:
         "request": "REQ-1",
         "url": "https://gate.town.example/requests/1",
         "host": "cardroom.example",
+        "hosts": [],
         "for": "person",
         "person": "Clerk",
         "department": "Finance",

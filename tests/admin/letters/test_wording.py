@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from admin import access_requests, outbox
+from admin import access_request_lists, access_requests, outbox
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
@@ -166,7 +166,7 @@ def others() -> list[Letter]:
     at = MONDAY.isoformat()
     site = {"host": "cardroom.example"}
     return [
-        Letter(LetterKind.EXEMPTION_PAUSED, CLERK, "REQ-1", {"category": "malware"}),
+        Letter(LetterKind.EXEMPTION_PAUSED, CLERK, "REQ-1", {"host": "cdn.example", "category": "malware"}),
         Letter(
             LetterKind.CATEGORY_REPORTED,
             IT,
@@ -183,7 +183,7 @@ def others() -> list[Letter]:
             LetterKind.ACCIDENT_REPORTED,
             HEAD,
             "ACC-1",
-            {**site, "category": "gambling", "department": "finance", "at": at, "path": "/review"},
+            {**site, "category": "gambling", "department": "finance", "at": at},
         ),
         Letter(LetterKind.ACCIDENT_ANSWERED, CLERK, "ACC-1", {**site, "answer": "blocked"}),
         Letter(
@@ -285,3 +285,24 @@ async def test_a_letter_of_every_kind_has_words(sending: Sending) -> None:
     assert len(await every_mail(sending)) > len(LetterKind)
     assert (await outbox.depth(sending.db, Channel.MAIL, MONDAY)).failed == 0
     assert HELP_DESK not in MAIL_TOWN.people
+
+
+async def test_what_the_sites_pages_need_is_said_to_be_opened_too(sending: Sending) -> None:
+    request = await submitted(sending.db)
+    async with sending.db.transaction() as t:
+        await t.execute(
+            "INSERT INTO access_request_host VALUES (?, 'cdn.example', 'clerk', ?)", request.id, 0
+        )
+    await approved(sending, await access_request_lists.get(sending.db, request.id))
+    found = await arrived(sending)
+    for mail in (found[CLERK][-1], found["helpdesk"][-1]):
+        assert "Also opens:   cdn.example" in text_of(mail)
+
+
+async def test_it_is_led_to_the_board_and_a_head_is_only_told(sending: Sending) -> None:
+    values = {"host": "a.example", "category": "gambling", "department": "finance", "at": MONDAY.isoformat()}
+    for person in (IT, HEAD):
+        await sending.put(Letter(LetterKind.ACCIDENT_REPORTED, person, "REP-1", values))
+    found = await arrived(sending)
+    assert f"{ADMIN_URL}/review" in text_of(found[IT][0])
+    assert ADMIN_URL not in text_of(found[HEAD][0])
