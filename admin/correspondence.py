@@ -56,10 +56,10 @@ class Correspondence:
         for channel, delivery in self._deliveries.items():
             background.keep_running(channel.value, delivery.run)
 
-    @property
-    def has_mail(self) -> bool:
-        """Whether there is a mail server."""
-        return self._settings.settings.mail is not None
+    def reaches(self, person: str) -> bool:
+        """Whether the person gets mail: there is a server, and they have an address."""
+        record = self._policy().people.get(person)
+        return self._settings.settings.mail is not None and record is not None and bool(record.mail)
 
     def problem(self, channel: Channel) -> str | None:
         """Return why a channel takes nothing, None while it does or is not set."""

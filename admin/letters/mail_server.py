@@ -24,7 +24,8 @@ from admin.settings import MailSettings, StartTls
 class Patience:
     """How long each answer is waited for, in seconds.
 
-    `taken`: after the last line of a message, where giving up may send it twice.
+    `connect`: until we are let in. `taken`: after the last line of a message, where giving up may send
+    it twice.
     """
 
     connect: float = 10
@@ -69,8 +70,8 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
     try:
         async with asyncio.timeout(patience.connect):
             await server.connect()
-        if settings.user is not None:
-            await server.login(settings.user, settings.password or "")
+            if settings.user is not None:
+                await server.login(settings.user, settings.password or "")
     except TimeoutError as error:
         server.close()
         raise CarrierError(f"no answer in {patience.connect:g} s") from error
@@ -107,7 +108,8 @@ async def _hand_over(server: aiosmtplib.SMTP, to: str, message: bytes, patience:
 def _said(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
-        return os.strerror(cause.errno)
+        # asyncio's own words name the address once more; a name that is not known has no such number.
+        return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return " ".join(f"{error.code} {error.message}".split())[:200]
     return " ".join(str(error).split())[:200] or type(error).__name__

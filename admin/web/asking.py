@@ -71,12 +71,11 @@ async def sent_page(http_request: Request) -> Response:
     """Say what happens next."""
     admin = admin_of(http_request)
     request = await _request_of(http_request)
-    asker = admin.policy.people.get(request.person)
     return await page(
         http_request,
         "sent.html",
         request=request,
-        has_mail=admin.correspondence.has_mail and asker is not None and bool(asker.mail),
+        has_mail=admin.correspondence.reaches(request.person),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
     )
 
@@ -125,6 +124,7 @@ async def _shown(
         error=error,
         is_asker=is_asker,
         can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
+        has_mail=admin.correspondence.reaches(request.person),
         can_open=session.is_signed_in
         and state is State.AWAITS_OPENING
         and may_open(admin.policy, request, person_of(session)),

@@ -168,6 +168,24 @@ async def test_an_hour_without_a_server_loses_nothing_and_sends_nothing_twice(se
     assert (await sending.waiting(), sending.delivery.problem) == (0, None)
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "why"),
+    [
+        ("127.0.0.1", 1, "cannot connect to 127.0.0.1:1: Connection refused"),
+        ("mail.nowhere.invalid", 25, "cannot connect to mail.nowhere.invalid:25: "),
+    ],
+)
+async def test_a_server_that_is_not_there_is_named(sending: Sending, host: str, port: int, why: str) -> None:
+    assert sending.settings is not None
+    sending.settings = replace(sending.settings, host=host, port=port)
+    await sending.put(receipt("one"))
+    await sending.delivery.send_due()
+    assert sending.delivery.problem is not None
+    assert sending.delivery.problem.startswith(why)
+    assert "Unknown error" not in sending.delivery.problem
+    assert await sending.waiting() == 1
+
+
 async def test_a_server_that_is_away_is_asked_less_and_less_often(sending: Sending) -> None:
     sending.office.days.extend([Day.NO_SUCH_SENDER] * 1000)
     await sending.put(receipt("one"), receipt("two"))

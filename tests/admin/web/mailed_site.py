@@ -15,7 +15,7 @@ async def with_mail(site: Site, office: PostOffice | int, webhook: str | None = 
         (site.state.root / "webhook-secret").write_text("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
         text += f"webhook: {{url: '{webhook}', secret_file: webhook-secret}}\n"
     with_settings(site, text)
-    await site.until(lambda: site.admin.correspondence.has_mail)
+    await site.until(lambda: site.admin.settings.settings.mail is not None)
 
 
 def with_settings(site: Site, text: str) -> None:

@@ -38,7 +38,17 @@ async def test_without_a_server_mail_waits_and_the_page_says_so(site: Site) -> N
     assert "Nobody gets mail until a server is set. 1 mail waits; it is not lost." in page
     asker = await site.asking()
     await post(asker, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
-    assert "You get a mail" not in (await asker.get("/requests/1/sent")).text
+    for path in ("/requests/1/sent", "/requests/1"):
+        assert "You get a mail" not in (await asker.get(path)).text
+
+
+async def test_the_asker_is_told_that_a_mail_comes(site: Site) -> None:
+    async with post_office() as office:
+        await with_mail(site, office)
+        asker = await site.asking()
+        await post(asker, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
+        assert "You get a mail; load the site again then." in (await asker.get("/requests/1/sent")).text
+        assert "You get a mail when it is answered." in (await asker.get("/requests/1")).text
 
 
 async def test_a_test_goes_to_whoever_asks_for_it(site: Site) -> None:
