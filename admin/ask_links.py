@@ -82,7 +82,7 @@ class AskLinks:
         """Remember what a request's own link said, for whoever looks at the request; return its code."""
         ask = AskToken(
             host=request.host,
-            category=request.category,
+            category=request.paused_for[0] if request.paused_for else request.category,
             entry=request.entry,
             source=request.source,
             rule=request.rule,

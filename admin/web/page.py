@@ -144,14 +144,14 @@ async def _duty_links(http_request: Request) -> list[Link]:
         links.append(Link("/review", f"To review ({waiting})" if waiting else "To review"))
     if has_duty(http_request, roles.sees_visits):
         links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/categories", "Categories")]
+    if has_duty(http_request, roles.reviews):
+        links.append(Link("/corrections", "Corrections"))
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
     if has_duty(http_request, roles.acts_in_emergencies):
         links.append(Link("/emergency", "Emergency"))
     if has_duty(http_request, roles.runs_towngate):
         links.append(Link("/settings", "Settings"))
-    if has_duty(http_request, roles.reviews):
-        links.append(Link("/corrections", "Corrections"))
     return links
 
 

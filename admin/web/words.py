@@ -177,7 +177,7 @@ def report_status(report: SiteReport) -> Status:
             category = taxonomy().categories.get(report.answered_category or "")
             return Status("ok", f"Corrected: {category.label if category else 'not listed'}")
         case Answer.KEPT:
-            return Status("no", "Listed rightly")
+            return Status("no", "The category is right")
         case Answer.BLOCKED:
             return Status("ok", "Reported, and blocked for everyone")
         case Answer.NO_PROBLEM:

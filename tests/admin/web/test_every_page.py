@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
+from admin.corrections import correct
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import AfterApproval
 from tests import people
@@ -225,6 +226,80 @@ async def test_states_and_risks_are_clean(site: Site, look: Look) -> None:
     await look.at("requests-states", "/requests")
 
 
+async def test_pages_for_saying_something_of_a_site_are_clean(site: Site, look: Look) -> None:
+    await site.log(visit(code="K7M-4QP"), visit(host=LONG_HOST, code="H7M-4QP"))
+    clerk = await site.asking()
+    await look.use(clerk)
+    await look.at("wrong-category", "/wrong-category/K7M-4QP")
+    wrong = await post(clerk, "/wrong-category/K7M-4QP", proposed="gambing", remark="A museum")
+    await look.answered("wrong-category-errors", wrong)
+    await post(clerk, "/wrong-category/K7M-4QP", proposed="reference", remark="A museum of card games.")
+    await look.at("report-wrong-category", "/reports/1")
+    await look.at("accident", "/accident/K7M-4QP")
+    await post(clerk, "/accident/K7M-4QP")
+    await look.at("report-accident", "/reports/2")
+    await look.at("stopped-reported", "/stopped")
+    other = await site.asking(code="H7M-4QP", host=LONG_HOST)
+    await post(other, "/wrong-category/H7M-4QP", proposed="", remark="")
+    await post(other, "/accident/H7M-4QP")
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("corrections-empty", "/corrections")
+    await look.at("review-reports", "/review")
+    empty = await post(it, "/review/reports/1", "/review", answer="keep", note="")
+    await look.answered("review-errors", empty)
+    await post(it, "/review/reports/3", "/review", answer="keep", note="They play for money there.")
+    await post(it, "/review/reports/1", "/review", answer="correct", category="reference")
+    await look.at("review-done", "/review?done=1")
+    again = await post(it, "/review/reports/1", "/review", answer="keep", note="It is right.")
+    await look.answered("answered-meanwhile", again)
+    stale = {"site": "cardroom.example", "category": "press", "why": "News"}
+    await look.answered("corrected-meanwhile", await post(it, "/corrections", "/review", **stale))
+    await look.at("corrections", "/corrections?site=cardroom.example")
+    await look.use(clerk)
+    await look.at("report-corrected", "/reports/1")
+    await look.at("requests-reports", "/requests")
+    await look.use(other)
+    await look.at("report-kept", "/reports/3")
+
+
+async def test_pages_of_opened_access_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("review-empty", "/review")
+    at = FRIDAY_MORNING - timedelta(minutes=3)
+    assets = ("cdn.example", LONG_HOST, "fonts.example")
+    await site.log(
+        visit(at, code="K7M-4QP"), *(visit(at + timedelta(seconds=5), host=host) for host in assets)
+    )
+    number = await site.sent_request()
+    await site.sent_request(code="H7M-4QP", host="two.example")
+    clerk = await site.signed_in(people.CLERK)
+    await look.use(clerk)
+    await look.at("request-needs", f"/requests/{number}")
+    await post(clerk, f"/requests/{number}/hosts", f"/requests/{number}", host="cdn.example")
+    await look.use(await site.signed_in(people.HEAD))
+    await look.at("decide-needs", f"/decide/{number}")
+    await _answer(site, number, "allow", hosts="cdn.example")
+    await _answer(site, number + 1, "allow")
+    await correct(
+        site.admin.db, "two.example", ["phishing"], why="A copy", actor=people.IT, at=site.clock.at, seen=None
+    )
+    await site.admin.pausing.look()
+    await look.use(it)
+    await look.at("review-opened", "/review")
+    await look.at("exemptions-needs", "/exemptions")
+    await look.use(clerk)
+    await look.at("request-paused", f"/requests/{number + 1}")
+    await post(it, f"/review/requests/{number}/stop", "/review", reason="Not safe.")
+    await look.use(it)
+    await look.at("review-stopped", f"/review?stopped={number}")
+    site.clock.at += timedelta(seconds=1)
+    risky = await site.asking(code="J7M-4QP", host="two.example")
+    await look.use(risky)
+    await look.at("ask-risk", "/ask/J7M-4QP")
+
+
 async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.use(await site.signed_in(people.IT))
     await look.at("visits-empty", "/visits?host=nowhere.example")
@@ -373,11 +448,11 @@ def _old_token(site: Site) -> str:
     return site.token(issued_at=site.clock.at - timedelta(minutes=16))
 
 
-async def _answer(site: Site, number: int, answer: str) -> None:
+async def _answer(site: Site, number: int, answer: str, **more: str) -> None:
     head = await site.signed_in(people.HEAD)
     fields: Mapping[str, str] = {
         "allow": {"expires_at": (site.clock.at + timedelta(days=7)).isoformat()},
         "deny": {"reason": "Not needed for work"},
     }[answer]
-    done = await post(head, f"/decide/{number}", answer=answer, step="0", **fields)
+    done = await post(head, f"/decide/{number}", answer=answer, step="0", **fields, **more)
     assert done.status_code == 303, done.text

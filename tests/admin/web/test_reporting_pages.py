@@ -79,7 +79,7 @@ async def test_it_keeps_what_is_right_and_says_why(site: Site) -> None:
     assert empty.status_code == 422 and "Enter why. Those who asked read it" in empty.text
     await post(it, "/review/reports/1", "/review", answer="keep", note="They play for money")
     page = (await clerk.get("/reports/1")).text
-    assert "Listed rightly" in page and "They play for money" in page
+    assert "The category is right" in page and "They play for money" in page
 
 
 @pytest.mark.parametrize(
