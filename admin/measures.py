@@ -23,6 +23,8 @@ from policy.deciding import zone_of
 from policy.state import DeviceOff, FilterOff, Lockdown
 from policy.town_policy import Policy
 
+# It stands twice on a block page of at most 8 kB.
+MAX_REASON_LENGTH = 300
 SHORTEST_FILTER_OFF = timedelta(minutes=1)
 # An afternoon: who needs longer than that changes the policy.
 LONGEST_FILTER_OFF = timedelta(hours=4)
@@ -362,7 +364,11 @@ def _measure(row: Row) -> Measure:
 
 def _reason(text: str) -> str:
     """Return IT's sentence in one line: it stands on other people's pages."""
-    return " ".join(tidy_text("because", text, "Enter why; people read it").split())
+    line = " ".join(tidy_text("because", text, "Enter why; people read it").split())
+    if len(line) > MAX_REASON_LENGTH:
+        message = f"Use {MAX_REASON_LENGTH} characters at most; this has {len(line)}"
+        raise InvalidRequestError("because", message)
+    return line
 
 
 def _news_time(policy: Policy, text: str, at: datetime) -> datetime:

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import measures
-from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
-from admin.measures import AlreadySoError, Measure, MeasureKind, NewMeasure
+from admin.asking import InvalidRequestError
+from admin.measures import MAX_REASON_LENGTH, AlreadySoError, Measure, MeasureKind, NewMeasure
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import FormView, View, field, signed_in
 from policy.identity import Identities

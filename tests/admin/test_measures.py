@@ -214,9 +214,9 @@ def test_reason_is_one_line_without_what_nobody_can_see() -> None:
     [
         (lambda: measures.device_off(TOWN, "10.0.0.1", " \n"), "because", "Enter why; people read it"),
         (
-            lambda: measures.device_off(TOWN, "10.0.0.1", "x" * 501),
+            lambda: measures.device_off(TOWN, "10.0.0.1", "x" * 301),
             "because",
-            "Use 500 characters at most; this has 501",
+            "Use 300 characters at most; this has 301",
         ),
         (
             lambda: measures.lockdown(TOWN, "finanse", "Why", "", MONDAY),

@@ -524,7 +524,7 @@ def test_page_is_small_and_asks_for_nothing() -> None:
                 ask_url="https://gate.town.example:8443/ask?token=" + "x" * 600,
                 port=8443,
                 ports=(80, 443),
-                emergency=Emergency(FRIDAY_MORNING, "b" * 500, ("s" * 63 + ".example",) * 8, 12),
+                emergency=Emergency(FRIDAY_MORNING, "b" * 300, ("s" * 63 + ".example",) * 8, 12),
                 admin_url="https://gate.town.example:8443",
             )
             if variant is not Variant.LATER

@@ -99,7 +99,7 @@ async def test_change_something_brings_the_form_back_as_it_was_filled_in(site: S
         ("lockdown", {"department": "prks"}, "department", "is not a department of the policy (nearest:"),
         ("lockdown", {"next_news": "99:00"}, "next_news", "is not a time"),
         ("device", {"device": "10.0.0.256"}, "device", "is neither an IP address nor a device"),
-        ("device", {"because": "x" * 501}, "because", "Use 500 characters at most"),
+        ("device", {"because": "x" * 301}, "because", "Use 300 characters at most"),
         ("filter", {"lasts": "5h"}, "lasts", "The filter is off for 1m to 4h at a time"),
     ],
 )
