@@ -29,6 +29,7 @@ REQUEST = AccessRequest(
     code="K7M-4QP",
     policy_version="1",
     browser=None,
+    risks=(),
     chain=(Approver.DEPARTMENT_HEAD,),
     step=0,
     submitted_at=NOW,
@@ -39,6 +40,9 @@ REQUEST = AccessRequest(
     exemption=None,
     expires_at=None,
     approved_until=None,
+    hosts=(),
+    paused_for=(),
+    reviewed_by=None,
 )
 
 
@@ -128,6 +132,16 @@ def in_force(ends_in: timedelta, granted: timedelta) -> AccessRequest:
         (in_force(timedelta(hours=1), timedelta(0)), "ok", "Allowed until "),
         (in_force(timedelta(hours=20), timedelta(days=6)), "warn", "Ends "),
         (in_force(timedelta(0), timedelta(days=6)), "off", "Ended "),
+        (
+            replace(in_force(timedelta(days=5), timedelta(days=2)), paused_for=("phishing",)),
+            "danger",
+            "Paused: now a security risk",
+        ),
+        (
+            replace(in_force(timedelta(0), timedelta(days=6)), paused_for=("phishing",)),
+            "off",
+            "Ended ",
+        ),
         (replace(REQUEST, state=State.DENIED), "no", "Not approved"),
         (replace(REQUEST, state=State.WITHDRAWN), "off", "Withdrawn"),
         (replace(REQUEST, state=State.STOPPED), "no", "Stopped by your department head"),
