@@ -73,6 +73,9 @@ class EventKind(StrEnum):
     NOTICE_MOVE_REFUSED = "notice.move_refused"
     NOTICE_EXPORTED = "notice.exported"
     """Who accepted which version was written out, with names."""
+    BACKUP_STARTED = "backup.started"
+    """All that the town remembers was copied to a folder."""
+    BACKUP_RESTORED = "backup.restored"
 
 
 @dataclass(frozen=True, slots=True)

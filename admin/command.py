@@ -21,6 +21,9 @@ _SUBCOMMANDS = {
     "filter": "admin.commands.emergency:filter_",
     "notice": "admin.commands.notice:notice",
     "audit": "admin.commands.audit:audit",
+    "backup": "admin.commands.backup:backup",
+    "restore": "admin.commands.backup:restore",
+    "ca": "admin.commands.ca:ca",
     "password": "admin.commands.password:password",
 }
 

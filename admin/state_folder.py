@@ -9,6 +9,7 @@ published/    snapshots: admin writes, the proxy reads
 Where proxy and admin run as users of their own, deploy/systemd/ makes these folders beforehand.
 """
 
+import fcntl
 import os
 from dataclasses import dataclass
 from enum import Flag, auto
@@ -127,6 +128,19 @@ class StateFolder:
         for folder, _, writers in self._folders():
             if side & writers and folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise StateFolderError(f"{folder}: cannot be written to; check its owner and rights")
+
+    def hold_proxy_lock(self, *, alone: bool = False) -> int:
+        """Say that a proxy runs here, or with `alone` that none may; until the descriptor is closed.
+
+        Raises BlockingIOError when a proxy runs and `alone` is asked for, or someone is alone.
+        """
+        descriptor = os.open(self.proxy / "proxy.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _folders(self) -> tuple[tuple[Path, int, Side], ...]:
         return (

@@ -77,6 +77,7 @@ class Supervisor:
         self._admin_child: _Child | None = None
         self._metrics = MetricsListener(parts.state.metrics, parts.state.admin_metrics)
         self._stopping = asyncio.Event()
+        self._proxy_lock: int | None = None
         # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
         self._lifeline, self._our_end = os.pipe()
 
@@ -97,6 +98,13 @@ class Supervisor:
 
     async def _start(self) -> None:
         parts = self._parts
+        if parts.proxy is not None:
+            try:
+                self._proxy_lock = parts.state.hold_proxy_lock()
+            except BlockingIOError as error:
+                raise StartError(
+                    f"{parts.state.root}: is being restored; start when that has ended"
+                ) from error
         # Every port first: nothing is started when one of them is taken.
         proxy_socket = self._listen("proxy", parts.proxy)
         admin_socket = self._listen("admin", parts.admin)
@@ -174,6 +182,8 @@ class Supervisor:
                 child.send(signal.SIGTERM)
             await asyncio.gather(*(child.end_within(_STOP_SECONDS) for child in ending))
         self._metrics.stop()
+        if self._proxy_lock is not None:
+            os.close(self._proxy_lock)
         os.close(self._our_end)
         os.close(self._lifeline)
         for listening in self._sockets:

@@ -124,6 +124,12 @@ def has_current(folder: Path) -> bool:
     return (folder / _POINTER).exists()
 
 
+def files_of_current(folder: Path) -> tuple[Path, ...]:
+    """Return every file of what is published now. Raises CategorySnapshotError when nothing is."""
+    version = folder / _read_pointer(folder).version
+    return folder / _POINTER, *sorted(version.iterdir())
+
+
 def publish_starter_if_empty(folder: Path) -> None:
     """Publish the starter list in a folder where nothing was ever published."""
     if has_current(folder):

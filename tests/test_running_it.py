@@ -1,0 +1,73 @@
+"""What IT does to a town that runs: back it up, restore it elsewhere, hand its certificate out."""
+
+import asyncio
+import hashlib
+import ssl
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.running_town import run_command, running_part, running_town
+
+_TOWNGATE = (str(Path(sys.executable).with_name("towngate")),)
+
+
+async def test_a_town_is_backed_up_while_it_runs_and_runs_on_from_its_backup(tmp_path: Path) -> None:
+    backup = str(tmp_path / "backup")
+    async with running_town(tmp_path / "town", "--demo") as town:
+        is_made = asyncio.Event()
+        browsing = asyncio.create_task(_browse(town.proxy, is_made))
+        code, output, errors = await town.command("backup", backup)
+        is_made.set()
+        await browsing
+        assert code == 0, errors
+        assert "The key of the town's CA is among them" in output
+        code, _, errors = await town.command("restore", backup, "--replace")
+        assert (code, errors) == (
+            2,
+            f"Error: {town.state}: the town runs; stop it first; nothing was restored\n",
+        )
+        (_, certificate, _) = await town.command("ca", "export")
+        passwords = town.passwords
+    async with running_part("proxy", tmp_path / "town", "--proxy", "127.0.0.1:0", "--metrics", "127.0.0.1:0"):
+        code, _, errors = await town.command("restore", backup, "--replace")
+        assert code == 2
+        assert "a proxy runs; stop it first; nothing was restored" in errors
+    other = tmp_path / "other"
+    code, output, errors = await run_command(*_TOWNGATE, "restore", backup, "--state", str(other))
+    assert code == 0, errors
+    async with running_town(other, "--demo") as restored:
+        assert restored.passwords == passwords
+        assert (await restored.command("ca", "export"))[1] == certificate
+        async with httpx.AsyncClient(proxy=f"http://{restored.proxy}") as client:
+            assert "This site is blocked" in (await client.get("http://cardroom.example/")).text
+        code, output, _ = await restored.command("audit", "verify")
+        assert code == 0, output
+
+
+async def test_certificate_is_handed_out_as_text_and_as_bytes_and_never_the_key(tmp_path: Path) -> None:
+    state = str(tmp_path / "town")
+    code, _, errors = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
+    assert code == 2
+    assert "not there yet; the proxy makes it when it starts" in errors
+    async with running_town(tmp_path / "town", "--demo"):
+        pass
+    _, pem, said = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
+    assert "PRIVATE KEY" not in pem
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    fingerprint = hashlib.sha256(der).hexdigest().upper()
+    assert said.replace(":", "") == f"SHA-256 {fingerprint}\n"
+    to_file = f"{_TOWNGATE[0]} ca export --format der --state {state} > {tmp_path / 'town-ca.crt'}"
+    assert (await run_command("sh", "-c", to_file))[0] == 0
+    assert (tmp_path / "town-ca.crt").read_bytes() == der
+    (tmp_path / "town/proxy/ca/town-ca.pem").write_text("damaged")
+    code, _, errors = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
+    assert code == 2
+    assert "is no certificate" in errors
+
+
+async def _browse(proxy: str, is_over: asyncio.Event) -> None:
+    async with httpx.AsyncClient(proxy=f"http://{proxy}", timeout=30) as client:
+        while not is_over.is_set():
+            await client.get("http://cardroom.example/")
