@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from admin import access_request_lists, visits
 from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of
 from admin.database import Reader
+from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
 from admin.web.people import People
@@ -417,7 +418,7 @@ def _notice_receipt(put: PutLetter, town: Town) -> Words:
     return Words(
         subject=f"Your copy: {values['title']}",
         heading=values["title"],
-        paragraphs=(f"You accepted this on {accepted_at}.", *values["text"].split("\n\n")),
+        paragraphs=(f"You accepted this on {accepted_at}.", *paragraphs(values["text"])),
         facts=(*law, ("Version", values["version"])),
         link=Link("See it on the admin site", "/notice"),
     )

@@ -11,6 +11,7 @@ from admin import audit, notices, outbox
 from admin.audit import EventKind
 from admin.clock import utc_now
 from admin.database import Database
+from admin.letters.wording import Town, words_of
 from admin.notices import Change, KnownBy, NotToBePutOffError, OtherVersionError, Receipt
 from admin.outbox import Channel, LetterKind
 from admin.publisher import Publisher
@@ -49,6 +50,9 @@ async def test_who_accepted_has_a_receipt_and_a_copy_in_the_mail(db: Database) -
     (letter,) = await outbox.due(db, Channel.MAIL, MONDAY)
     assert (letter.letter.kind, letter.letter.to) == (LetterKind.NOTICE_RECEIPT, CLERK)
     assert letter.letter.values["text"] == NOTICE.text
+    words = await words_of(letter, db, Town(POLICY, MONDAY))
+    assert words.paragraphs[1:] == ("Sites are recorded.", "Pages are not.")
+    assert ("Law", "Records Law, section 3") in words.facts
 
 
 async def test_accepting_twice_keeps_the_first_receipt_and_says_it_once(db: Database) -> None:
