@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.clock import from_ms
-from admin.correspondence import waiting
+from admin.correspondence import Tested, waiting
 from admin.outbox import Channel, Depth
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import signed_in
@@ -28,6 +28,7 @@ async def settings_page(http_request: Request) -> Response:
     settings = admin.settings.settings
     mail, webhook = settings.mail, settings.webhook
     problem = {channel: correspondence.problem(channel) for channel in Channel}
+    tested = {channel: correspondence.tested(channel) for channel in Channel}
     depths = {channel: await correspondence.depth(channel) for channel in Channel}
     return await page(
         http_request,
@@ -40,11 +41,11 @@ async def settings_page(http_request: Request) -> Response:
         depths=depths,
         waiting={channel: waiting(depths[channel], channel) for channel in Channel},
         status={
-            channel: _status(is_set, problem[channel], depths[channel])
+            channel: _status(is_set, problem[channel], tested[channel], depths[channel])
             for channel, is_set in ((Channel.MAIL, mail is not None), (Channel.WEBHOOK, webhook is not None))
         },
         problem=problem,
-        tested={channel: correspondence.tested(channel) for channel in Channel},
+        tested=tested,
         password_changed_at=await _changed_at(mail.password_file if mail else None),
         secret_changed_at=await _changed_at(webhook.secret_file if webhook else None),
         failed=failed,
@@ -68,10 +69,10 @@ async def send_again(http_request: Request, _form: FormData) -> Response:
     return go_to("/settings")
 
 
-def _status(is_set: bool, problem: str | None, depth: Depth) -> Status:
+def _status(is_set: bool, problem: str | None, tested: Tested | None, depth: Depth) -> Status:
     if not is_set:
         return Status("off", "Not set")
-    if problem is not None:
+    if problem is not None or (tested is not None and tested.problem is not None):
         return Status("warn", "Does not work")
     return Status("ok", "Works" if depth.last_sent_at else "Nothing sent yet")
 
