@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from admin.list_settings import ListSettings, read_lists
+from admin.pac import PacSettings, read_pac
 from categories.fetching import named_private_host
 from policy import notation
 from policy.document_value import Findings, Value
@@ -26,7 +27,7 @@ _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _MAX_SECRET_BYTES = 4096
 # Standard Webhooks: 24 to 64 random bytes, in base64 behind this.
 _WEBHOOK_SECRET_FORM = re.compile(r"(?:whsec_)?([A-Za-z0-9+/]+={0,2})")
-_SECTIONS = ("mail", "webhook", "lists")
+_SECTIONS = ("mail", "webhook", "lists", "pac")
 
 
 class StartTls(StrEnum):
@@ -75,7 +76,7 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What settings.yaml says; mail and webhook are None where they are left out.
+    """What settings.yaml says; mail, webhook and pac are None where they are left out.
 
     `secret_files` were read for it.
     """
@@ -83,6 +84,7 @@ class Settings:
     mail: MailSettings | None = None
     webhook: WebhookSettings | None = None
     lists: ListSettings = field(default_factory=ListSettings)
+    pac: PacSettings | None = None
     secret_files: tuple[Path, ...] = ()
 
 
@@ -96,13 +98,14 @@ def read_settings(text: str, folder: Path) -> Settings:
     findings = Findings()
     root = Value(compose(text), "", findings, 1, 1)
     if not isinstance(root.node, Mapping) and not root.is_empty:
-        root.report("settings are needed here: mail, webhook, lists")
+        root.report("settings are needed here: mail, webhook, lists, pac")
     sections = root.fields(optional=_SECTIONS)
     secrets = _Secrets(folder)
     settings = Settings(
         mail=_mail(sections["mail"], secrets) if sections["mail"].is_given else None,
         webhook=_webhook(sections["webhook"], secrets) if sections["webhook"].is_given else None,
         lists=read_lists(sections["lists"], folder),
+        pac=read_pac(sections["pac"]),
         secret_files=tuple(secrets.files),
     )
     if findings.problems:

@@ -3,10 +3,12 @@
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.pac import MEDIA_TYPE, pac_file
 from admin.visits import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import known, session_of
@@ -79,3 +81,11 @@ async def stopped_by_accident(http_request: Request, _form: FormData) -> Respons
 async def _follow_stopped(http_request: Request, place: str) -> Response:
     code = await admin_of(http_request).ask_about(known(http_request), http_request.path_params["id"])
     return go_to(f"{place}/{quote(code)}")
+
+
+async def proxy_pac(http_request: Request) -> Response:
+    """Give any workstation the file that tells its browser which proxy to use."""
+    settings = admin_of(http_request).settings.settings.pac
+    if settings is None:
+        raise HTTPException(404)
+    return Response(pac_file(settings), media_type=MEDIA_TYPE)

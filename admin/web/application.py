@@ -137,6 +137,7 @@ def _routes() -> list[BaseRoute]:
         _get("/settings", settings.settings_page),
         _post("/settings/test/{channel}", settings.test),
         _post("/settings/letters/{id:int}/again", settings.send_again),
+        _get("/proxy.pac", about.proxy_pac),
         _get("/healthz", health),
         Mount("/static", StaticFiles(directory=STATIC_FOLDER)),
     ]

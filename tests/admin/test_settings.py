@@ -189,8 +189,9 @@ def test_the_readmes_settings_are_read(folder: Path) -> None:
 
 
 def test_the_first_settings_can_be_filled_in_by_taking_signs_away(folder: Path) -> None:
-    lines = [re.sub(r"^# (?=mail:|webhook:|  )", "", line) for line in first_settings().splitlines()]
+    lines = [re.sub(r"^# (?=mail:|webhook:|pac:|  )", "", line) for line in first_settings().splitlines()]
     text = "\n".join(lines).replace("/etc/towngate/", "")
     settings = read_settings(text, folder)
     assert settings.mail is not None
     assert settings.webhook is not None
+    assert settings.pac is not None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from admin.pac import PacSettings, pac_file
+
 PAC = Path(__file__).parents[2] / "deploy" / "pac" / "proxy.pac"
 PROXY = "PROXY proxy.town.example:8080"
 
@@ -42,6 +44,15 @@ def test_address_goes_its_way(url: str, way: str) -> None:
 @pytest.mark.parametrize("host", ["2001:db8::10", "[2001:db8::10]", "::1"])
 def test_ipv6_address_is_no_name_of_the_towns(host: str) -> None:
     assert evaluated("-u", "https://[2001:db8::10]/", "-h", host) == PROXY
+
+
+def test_file_that_admin_serves_is_this_one_with_the_towns_own_values() -> None:
+    served = pac_file(PacSettings("proxy.town.example:8080", ("town.example",)))
+
+    def code(text: str) -> str:
+        return text.partition("\n\n")[2]
+
+    assert code(served) == code(PAC.read_text())
 
 
 def test_no_name_is_looked_up_and_nothing_falls_back_to_direct() -> None:
