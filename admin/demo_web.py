@@ -195,6 +195,9 @@ class _Exchange:
         if data:
             self._writer.write(data)
             await self._writer.drain()
+            # Python 3.13.0 does not tell a TLS writer that its connection is lost while nothing else is
+            # done, and drain() alone lets nothing else be done.
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -1,7 +1,10 @@
 """The demo town's web answers as the sites it stands for, and counts who came."""
 
 import asyncio
+import socket
 import ssl
+import struct
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -82,6 +85,24 @@ async def test_big_sends_as_many_bytes_as_asked_for(demo_web: DemoWeb, size_byte
         answer = await get(client, demo_web, "library.example", f"/big?bytes={size_bytes}")
 
     assert answer.content == bytes(size_bytes)
+
+
+async def test_who_leaves_in_the_middle_of_big_keeps_nobody_waiting(demo_web: DemoWeb) -> None:
+    trusted = ssl.create_default_context(cafile=str(demo_web.ca_certificate))
+    client = socket.create_connection(("127.0.0.1", demo_web.https_port))
+
+    def read_a_little_and_leave() -> float:
+        with trusted.wrap_socket(client, server_hostname="library.example") as tls:
+            tls.sendall(b"GET /big?bytes=1000000000000000000 HTTP/1.1\r\nHost: library.example\r\n\r\n")
+            assert tls.recv(1000)
+            # Closed by force, as a proxy closes a tunnel: what is on its way is thrown away.
+            tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return time.monotonic()
+
+    left_at = await asyncio.to_thread(read_a_little_and_leave)
+    async with client_for(demo_web) as other:
+        assert (await get(other, demo_web, "news.example")).status_code == 200
+    assert time.monotonic() - left_at < 5
 
 
 async def test_big_without_a_number_says_what_it_wants(demo_web: DemoWeb) -> None:
