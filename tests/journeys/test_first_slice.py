@@ -59,7 +59,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     page = await clerk.new_page()
     response = await page.goto(f"https://{OPEN_SITE}/")
     assert response is not None and response.ok
-    assert await _issuer(response) != TOWN_ISSUER
+    assert await issuer(response) != TOWN_ISSUER
     assert web.hits[OPEN_SITE] == 1
 
     # A gambling site is not, over HTTPS and HTTP alike, and it is never contacted.
@@ -77,7 +77,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     assert web.connections == connections and web.hits[site] == 0
     response = await page.goto(f"https://{site}/")
     assert response is not None
-    assert await _issuer(response) == TOWN_ISSUER
+    assert await issuer(response) == TOWN_ISSUER
 
     # She asks, for herself, for an hour.
     await page.get_by_role("link", name="Ask for access").click()
@@ -91,7 +91,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     phone = await browser()
     head = await phone.new_context(viewport=PHONE, has_touch=True)
     decision = await head.new_page()
-    await _sign_in(decision, town, "head")
+    await sign_in(decision, town, "head")
     await decision.get_by_role("link", name=site).first.click()
     text = await decision.locator("main").inner_text()
     for needed in (site, REASON, "Gambling", "No known risk"):
@@ -102,7 +102,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     tunnel = await _refused_then_reloaded(clerk, site, allow.click)
 
     # It opens for her within a second, and for no one else.
-    assert await _issuer(tunnel) != TOWN_ISSUER
+    assert await issuer(tunnel) != TOWN_ISSUER
     assert web.hits[site] >= 1
     await _other_person_is_still_blocked(town, site)
 
@@ -128,7 +128,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     await workstation.close()
     await _log_tells_it_all(town, site)
     it = await (await phone.new_context(viewport=DESKTOP)).new_page()
-    await _sign_in(it, town, "it")
+    await sign_in(it, town, "it")
     await it.goto(f"http://{town.admin}/visits?host={site}")
     text = await it.locator("main").inner_text()
     assert site in text and "Blocked" in text and "Allowed" in text and "Gambling" in text
@@ -146,7 +146,7 @@ async def _use_ut1(town: RunningTown, request: pytest.FixtureRequest) -> None:
     await asyncio.sleep(1)
 
 
-async def _sign_in(page: Page, town: RunningTown, person: str) -> None:
+async def sign_in(page: Page, town: RunningTown, person: str) -> None:
     await page.goto(f"http://{town.admin}/sign-in")
     await page.get_by_label("Name").fill(person)
     await page.get_by_label("Password", exact=True).fill(town.passwords[person])
@@ -230,7 +230,7 @@ async def _metrics_count_it(town: RunningTown) -> None:
     assert "clerk" not in text and "library" not in text
 
 
-async def _issuer(response: Response) -> str:
+async def issuer(response: Response) -> str:
     details = await response.security_details()
     assert details is not None
     return str(details["issuer"])
