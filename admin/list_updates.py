@@ -202,7 +202,7 @@ async def _run_update(state: StateFolder) -> tuple[int, str]:
         async with asyncio.timeout(_LONGEST_UPDATE_SECONDS):
             _, errors = await process.communicate()
     except TimeoutError:
-        return -1, "the update took over an hour and was ended; the lists of before stay in force"
+        return -1, "the update took too long and was ended; the lists of before stay in force"
     finally:
         await _end(process)
     lines = errors.decode(errors="replace").strip().splitlines()

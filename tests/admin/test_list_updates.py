@@ -1,9 +1,11 @@
 """Lists that keep themselves up to date: when, in a process of their own, and what people are told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -177,9 +179,7 @@ async def test_update_that_cannot_be_made_is_said_and_tried_later(town: _Town) -
 
 
 async def test_update_ends_with_admin(town: _Town) -> None:
-    def never_ends(handler: object) -> None:
-        import time
-
+    def never_ends(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(3)
 
     with serving({"/list": never_ends}) as server:
@@ -190,6 +190,27 @@ async def test_update_ends_with_admin(town: _Town) -> None:
                     await asyncio.sleep(0.05)
             assert town.updates.is_running()
         assert not town.updates.is_running()
+
+
+async def test_update_that_hangs_is_ended_and_the_lists_before_stay(
+    town: _Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drips(handler: BaseHTTPRequestHandler) -> None:
+        # A header that never ends, a byte at a time: no limit of fetching sees it.
+        handler.send_response(200)
+        while True:
+            handler.wfile.write(b"X")
+            time.sleep(0.1)
+
+    monkeypatch.setattr("admin.list_updates._LONGEST_UPDATE_SECONDS", 3.0)
+    with serving({"/list": drips}) as server:
+        town.configure(Source("gambling", server.url("/list")))
+        async with town.running():
+            async with asyncio.timeout(60):
+                while town.updates.failure is None:
+                    await asyncio.sleep(0.05)
+    assert town.updates.failure.startswith("the update took too long and was ended")
+    assert not town.updates.is_running()
 
 
 def test_standing_says_what_is_in_force_and_how_old_it_is(town: _Town, tmp_path: Path) -> None:

@@ -186,6 +186,13 @@ def _dawdle(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.05)
 
 
+def _endless(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"a.example\n" * 1000)
+
+
 def _stall(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "100")
@@ -209,6 +216,7 @@ IMPATIENT = Limits(silence=timedelta(seconds=0.5))
         (_hang_up, SMALL, "Server disconnected without sending a response"),
         (answer(b"none", status=404), SMALL, "the server answered 404"),
         (answer(b"a" * 2000), SMALL, "larger than 1000 bytes; not fetched further"),
+        (_endless, SMALL, "larger than 1000 bytes; not fetched further"),
         (answer(b"half", Content_Length="100"), SMALL, "without sending complete message body"),
         (answer(b"\x1f\x8b", Content_Encoding="gzip"), SMALL, "compressed its answer unasked; not used"),
         (_dawdle, BRIEF, r"took longer than 0:00:00\.300000; not fetched further"),

@@ -1,6 +1,8 @@
 """Updating: what is good comes into force, what is not changes nothing."""
 
 import fcntl
+import gzip
+import io
 import os
 import shutil
 import tarfile
@@ -14,7 +16,7 @@ from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshot
 from categories.sources import KeptSources, Source
 from categories.updating import SourceReport, UpdateError, UpdateReport, update
-from tests.categories.list_server import answer, edition, serving
+from tests.categories.list_server import Answer, answer, edition, serving
 from tests.categories.lists import AT, write_layout
 from tests.real_data import TestData
 
@@ -261,6 +263,33 @@ def test_update_that_brings_nothing_new_compiles_nothing(town: _Town) -> None:
     assert said == ["gambling: reading", "compiling"]
 
 
+_HUNDRED = "".join(f"site{number}.example\n" for number in range(100)).encode()
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (
+            answer(_HUNDRED, Content_Length=str(len(_HUNDRED) - 5)),
+            "it is cut: it ends in the middle of a line",
+        ),
+        (answer(_HUNDRED, Content_Length=str(len(_HUNDRED) + 5)), "without sending complete message body"),
+        (answer(gzip.compress(b"a.example\n" * 3_000_000)), "unpacks to more than a list can be"),
+        (answer(status=304), "the server answered 304"),
+        (answer(status=302, Location="/list"), "over 5 redirects; not followed further"),
+    ],
+    ids=["shorter", "longer", "bomb", "not modified", "redirect loop"],
+)
+def test_hostile_server_changes_nothing(town: _Town, reply: Answer, message: str) -> None:
+    with serving({"/list": answer(_HUNDRED)}) as server:
+        source = Source("gambling", server.url("/list"))
+        town.update(source)
+        server.answers = {"/list": reply}
+        assert message in str(town.report(source).refused)
+    assert town.lists("site99.example")
+    assert not list(town.kept.glob("*.unfinished"))
+
+
 def test_archive_cut_on_its_way_never_replaces_the_last_good_one(town: _Town) -> None:
     folder = write_layout(town.root / "ut1", {"blacklists/gambling/domains": "\n".join(_hosts(5000)) + "\n"})
     path = town.root / "ut1.tar.gz"
@@ -335,3 +364,20 @@ def test_ut1_is_understood_and_its_smaller_categories_are_found(town: _Town, tes
         "m.tinder.com": "dating",
     }.items():
         assert category in {match.category for match in town.snapshot.lookup(host) if match.source == "ut1"}
+
+
+def test_ut1_is_fetched_as_an_archive_and_then_asked_for_only_another_edition(
+    town: _Town, test_data: TestData
+) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for category in ("gambling", "malware", "phishing"):
+            archive.add(test_data("ut1") / "blacklists" / category, f"blacklists/{category}")
+    with serving({"/blacklists.tar.gz": edition(data.getvalue(), etag='"d1"')}) as server:
+        source = Source("ut1", server.url("/blacklists.tar.gz"))
+        assert town.report(source).entries > 200_000
+        assert town.snapshot.lookup("www.pokerstars.com")[0].category == "gambling"
+        before = town.snapshot.version
+        assert town.report(source).is_unchanged
+        assert town.snapshot.version == before
+        assert server.conditions == [(None, None), ('"d1"', None)]
