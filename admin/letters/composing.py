@@ -11,7 +11,7 @@ from email.policy import SMTP
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from admin.letters.wording import Words
+from admin.letters.parts import Words
 from admin.outbox import PutLetter
 from policy.town_policy import Town
 

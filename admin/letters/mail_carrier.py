@@ -10,7 +10,8 @@ from admin.database import Database
 from admin.letters.carrier import CarrierError, NobodyError, RefusedError
 from admin.letters.composing import compose
 from admin.letters.mail_server import Patience, hand_over
-from admin.letters.wording import OutdatedLetterError, Town, words_of
+from admin.letters.parts import OutdatedLetterError, Town
+from admin.letters.wording import words_of
 from admin.outbox import HELP_DESK, PutLetter
 from admin.settings import MailSettings
 from policy.town_policy import Policy

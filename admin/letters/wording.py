@@ -1,347 +1,25 @@
-"""What letters say: one structure that the text and the HTML of a mail are both made of.
+"""What letters say: those about requests by `request_words`, all others here."""
 
-Subjects name no site, since lock screens show them; only the help desk's do. A letter shows and never
-decides. Those about a request are told from the request as it stands when they are sent.
-"""
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
-from admin import access_request_lists, visits
-from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of
 from admin.database import Reader
+from admin.letters.parts import Link, Town, Words
+from admin.letters.request_words import REQUEST_KINDS, words_about_request
 from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
-from admin.web.people import People
-from categories.taxonomy import taxonomy
-from policy.town_policy import Policy
-from policy.town_time import ENGLISH
-
-_REACH_WITHIN = timedelta(days=30)
-
-
-class OutdatedLetterError(Exception):
-    """What the letter tells is no longer so; it is not sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where the letter leads: a path of the admin site."""
-
-    label: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A letter's words. `quote` is somebody's own, `quoted` says whose; `below` is the small print."""
-
-    subject: str
-    heading: str
-    paragraphs: tuple[str, ...] = ()
-    quote: str = ""
-    quoted: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    link: Link | None = None
-    below: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Town:
-    """What words need to know of the town: its policy, and the time (aware)."""
-
-    policy: Policy
-    now: datetime
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The town's time zone."""
-        return ZoneInfo(self.policy.town.timezone)
-
-    @property
-    def people(self) -> People:
-        """The policy's people by name."""
-        return People(self.policy)
-
-    def moment(self, at: datetime) -> str:
-        """Return an instant as people say it: "Fri, March 6, 5 PM"."""
-        return ENGLISH.moment(at, self.zone, self.now)
-
-    def day(self, at: datetime) -> str:
-        """Return a date: "Fri, March 6"."""
-        return ENGLISH.day(at.astimezone(self.zone).date(), self.now.astimezone(self.zone).date())
-
-    def help_desk(self) -> str:
-        """Return how to reach the help desk, within a sentence."""
-        phone = self.policy.town.help_desk_phone
-        return f"the help desk, {phone}" if phone else "the help desk"
-
-    def category(self, id_: str | None) -> str:
-        """Return a category in plain words."""
-        found = taxonomy().categories.get(id_ or "")
-        return found.label if found else (id_ or "Not listed")
 
 
 async def words_of(put: PutLetter, db: Reader, town: Town) -> Words:
-    """Find the words of a letter. Raises OutdatedLetterError when it tells what is no longer so."""
-    kind = put.letter.kind
-    about_request = _ABOUT_REQUESTS.get(kind)
-    if about_request is None:
-        return _OTHERS[kind](put, town)
-    id_ = int(put.letter.about.removeprefix("REQ-"))
-    return await about_request(_Told(put, await access_request_lists.get(db, id_), db, town))
+    """Find the words of a letter.
 
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A letter about a request, and who reads it."""
-
-    put: PutLetter
-    request: AccessRequest
-    db: Reader
-    town: Town
-
-    @property
-    def reader(self) -> str:
-        return self.put.letter.to
-
-    @property
-    def is_asker(self) -> bool:
-        return self.reader == self.request.person
-
-    def subject(self, text: str) -> str:
-        return f"[{self.request.number}] {text}"
-
-    @property
-    def host(self) -> str:
-        return words.host(self.request.host)
-
-    @property
-    def decided_by(self) -> str:
-        return _sentence(self.town.people.part_of(self.request.decided_by, self.request, self.reader))
-
-    @property
-    def for_whom(self) -> str:
-        request, people = self.request, self.town.people
-        if request.for_whom is ForWhom.DEPARTMENT:
-            return f"everyone in {people.department(request.department)}"
-        return people.name(request.person)
-
-    @property
-    def also(self) -> tuple[tuple[str, str], ...]:
-        """What the site's pages need, and access opens with it: a fact, or none."""
-        hosts = ", ".join(map(words.host, self.request.hosts))
-        return (("Also opens", hosts),) if hosts else ()
-
-    @property
-    def see(self) -> Link:
-        return Link("See the request", f"/requests/{self.request.id}")
-
-
-# --- requests ---
-
-
-async def _to_decide(told: _Told) -> Words:
-    request, town = told.request, told.town
-    is_awaited = request.state is State.SUBMITTED and str(request.step) == told.put.letter.values["step"]
-    if not is_awaited or told.reader not in deciders(town.policy, request):
-        raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
-    due = town.moment(request.due_at)
-    who = f"{town.people.department(request.department)}: a" if request.department else "A"
-    end = town.day(request.duration.end(town.now, town.zone))
-    whom = (
-        "this person" if request.for_whom is ForWhom.PERSON else f"{told.for_whom}, asked by {_asker(told)}"
-    )
-    risks = [town.category(risk) for risk in sorted(risks_of(town.policy, request))]
-    return Words(
-        subject=told.subject(f"{who} web request, by {due}"),
-        heading=f"Allow {told.host} for {told.for_whom}?",
-        quote=request.reason,
-        quoted=_asker(told),
-        facts=(
-            ("For", f"{whom}, to {end}" if request.duration is not Duration.HOUR else f"{whom}, 1 hour"),
-            (
-                "Listed as",
-                f"{town.category(request.category)}{f' ({request.source})' if request.source else ''}",
-            ),
-            *told.also,
-            ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
-            ("Reach", await _reach(told)),
-            ("Earlier", await _earlier(told)),
-            ("Answer by", due),
-        ),
-        link=Link("Open the request", f"/decide/{request.id}"),
-        below=("Nothing is decided by this mail. You sign in to answer.",),
-    )
-
-
-async def _reach(told: _Told) -> str:
-    since = told.town.now - _REACH_WITHIN
-    found = await visits.reach(told.db, told.request.host, told.request.department, since)
-    if not found.tries:
-        return "none in 30 days"
-    people = "under 3 people" if found.people < 3 else words.number(found.people, "person", "people")
-    return f"{words.number(found.tries, 'try', 'tries')}, {people}, 30 days"
-
-
-async def _earlier(told: _Told) -> str:
-    request, day = told.request, told.town.day
-    found = await access_request_lists.earlier_decisions(told.db, request.host, request.department)
-    last = next((earlier for earlier in found if earlier.id != request.id), None)
-    if last is None or last.decided_at is None:
-        return "never asked"
-    if last.expires_at is None:
-        return f"not allowed {day(last.decided_at)}"
-    return f"allowed {day(last.decided_at)} to {day(last.expires_at)}"
-
-
-async def _approved(told: _Told) -> Words:
-    return Words(
-        subject=told.subject("Approved, waiting for IT to open it"),
-        heading="Approved, waiting for IT to open it",
-        paragraphs=(f"{told.decided_by} approved {told.host}. IT opens it; you get a mail then.",),
-        facts=(("Site", told.host), ("For", told.for_whom)),
-        link=told.see,
-    )
-
-
-async def _approver(told: _Told) -> str | None:
-    """Return who gave the last approval; IT may have opened it since."""
-    moves = await access_request_lists.time_line(told.db, told.request)
-    return next((move.actor for move in reversed(moves) if move.role is not None), None)
-
-
-async def _allowed(told: _Told) -> Words:
-    request, town = told.request, told.town
-    approver = town.people.part_of(await _approver(told), request, told.reader)
-    until = town.moment(request.expires_at or town.now)
-    everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""
-    return Words(
-        subject=told.subject(f"Allowed until {until}"),
-        heading=f"Allowed until {until}",
-        paragraphs=(f"Load {told.host} again: it opens{everyone}.",),
-        facts=(("Site", told.host), *told.also, ("For", told.for_whom), ("Allowed by", _sentence(approver))),
-        link=told.see,
-        below=("IT can still stop it for security.",),
-    )
-
-
-async def _denied(told: _Told) -> Words:
-    request = told.request
-    part = told.town.people.part_of(request.decided_by, request, told.reader)
-    return Words(
-        subject=told.subject("Not approved"),
-        heading="Not approved",
-        paragraphs=(f"{told.host} stays as it is. To talk about it, ask {part} or {told.town.help_desk()}.",),
-        quote=request.note or "",
-        quoted=told.decided_by,
-        facts=(("Site", told.host), ("You asked", told.town.moment(request.submitted_at))),
-        link=told.see,
-    )
-
-
-async def _stopped(told: _Told) -> Words:
-    request, town = told.request, told.town
-    part = town.people.part_of(request.decided_by, request, told.reader)
-    talk = f" To talk about it, ask {part} or {town.help_desk()}." if told.is_asker else ""
-    return Words(
-        subject=told.subject(f"Stopped by {part}"),
-        heading=f"Stopped by {part}",
-        paragraphs=(f"Access to {told.host} for {told.for_whom} has ended.{talk}",),
-        quote=request.note or "",
-        quoted=told.decided_by,
-        facts=(("Site", told.host), ("Stopped", town.moment(request.decided_at or town.now))),
-        link=told.see,
-    )
-
-
-async def _paused(told: _Told) -> Words:
-    town, values = told.town, told.put.letter.values
-    host, category = words.host(values["host"]), town.category(values["category"])
-    ask = f" If it is needed for work, ask {town.help_desk()}." if told.is_asker else ""
-    return Words(
-        subject=told.subject("Paused: now a security risk"),
-        heading="Paused: now a security risk",
-        paragraphs=(
-            f"{host} is now listed as {category}. Access for {told.for_whom} does not count any more."
-            f" Only IT security can open it.{ask}",
-        ),
-        facts=(("Site", host), ("Listed as", category)),
-        link=told.see,
-    )
-
-
-# --- the help desk's: tickets ---
-
-
-async def _ticket(told: _Told) -> Words:
-    request, town = told.request, told.town
-    if request.approved_until is None:
-        return await _ticket_opened(told)
-    if request.state is not State.AWAITS_OPENING:
-        raise OutdatedLetterError(f"{request.number} does not wait for IT any more")
-    until = opens_until(request.approved_until, town.now)
-    is_risk = bool(risks_of(town.policy, request))
-    return Words(
-        subject=told.subject(f"To open: {told.host} until {_iso(until, town)}"),
-        heading=f"To open: {told.host} until {town.moment(until)}",
-        paragraphs=("A known security risk: only IT security opens it.",) if is_risk else (),
-        quote=request.reason,
-        quoted=_asker(told),
-        facts=await _ticket_facts(told),
-        link=Link("Open it on the admin site", f"/decide/{request.id}/done"),
-        below=("Nothing is opened by this mail. You sign in to open it.",),
-    )
-
-
-async def _ticket_opened(told: _Told) -> Words:
-    request, town = told.request, told.town
-    until = request.expires_at or town.now
-    return Words(
-        subject=told.subject(f"Access allowed: {told.host} until {_iso(until, town)}"),
-        heading=f"Access allowed: {told.host} until {town.moment(until)}",
-        quote=request.reason,
-        quoted=_asker(told),
-        facts=await _ticket_facts(told),
-        link=told.see,
-        below=("IT can stop it for security.",),
-    )
-
-
-async def _ticket_stopped(told: _Told) -> Words:
-    request, town = told.request, told.town
-    return Words(
-        subject=told.subject(f"Access stopped: {told.host}"),
-        heading=f"Access stopped: {told.host}",
-        quote=request.note or "",
-        quoted=told.decided_by,
-        facts=(
-            ("Site", told.host),
-            ("For", told.for_whom),
-            ("Stopped", town.moment(request.decided_at or town.now)),
-        ),
-        link=told.see,
-    )
-
-
-async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
-    request, town = told.request, told.town
-    return (
-        ("Site", told.host),
-        *told.also,
-        ("For", told.for_whom),
-        ("Asked by", _asker(told)),
-        ("Department", town.people.department(request.department)),
-        ("Listed as", town.category(request.category)),
-        ("Approved by", town.people.name(await _approver(told))),
-        ("Code", request.code),
-    )
-
-
-# --- not about a request ---
+    Raises OutdatedLetterError when it tells what is no longer so, LookupError or ValueError when it
+    cannot be told.
+    """
+    if put.letter.kind in REQUEST_KINDS:
+        return await words_about_request(put, db, town)
+    return _WORDS[put.letter.kind](put, town)
 
 
 def _category_reported(put: PutLetter, town: Town) -> Words:
@@ -433,9 +111,6 @@ def _test(_put: PutLetter, town: Town) -> Words:
     )
 
 
-# --- small words ---
-
-
 def _tagged(put: PutLetter, text: str) -> str:
     return f"[{put.letter.about}] {text}"
 
@@ -446,30 +121,7 @@ def _board(put: PutLetter, town: Town) -> Link | None:
     return Link("Open the board", "/review") if is_it else None
 
 
-def _asker(told: _Told) -> str:
-    return told.town.people.name(told.request.person)
-
-
-def _iso(at: datetime, town: Town) -> str:
-    return f"{at.astimezone(town.zone):%Y-%m-%d %H:%M}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-_ABOUT_REQUESTS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
-    LetterKind.REQUEST_TO_DECIDE: _to_decide,
-    LetterKind.REQUEST_APPROVED: _approved,
-    LetterKind.REQUEST_ALLOWED: _allowed,
-    LetterKind.REQUEST_DENIED: _denied,
-    LetterKind.REQUEST_STOPPED: _stopped,
-    LetterKind.TICKET: _ticket,
-    LetterKind.TICKET_OPENED: _ticket_opened,
-    LetterKind.TICKET_STOPPED: _ticket_stopped,
-    LetterKind.EXEMPTION_PAUSED: _paused,
-}
-_OTHERS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
+_WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.CATEGORY_REPORTED: _category_reported,
     LetterKind.CATEGORY_ANSWERED: _category_answered,
     LetterKind.ACCIDENT_REPORTED: _accident_reported,

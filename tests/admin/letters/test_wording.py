@@ -13,7 +13,7 @@ from admin import access_request_lists, access_requests, outbox
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
-from admin.letters.wording import Words
+from admin.letters.parts import Words
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.town_policy import AfterApproval, Approver
 from tests.admin.letters.test_delivery import MAIL_TOWN, Sending

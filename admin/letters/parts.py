@@ -1,0 +1,81 @@
+"""What a letter's words are made of; the text and the HTML of a mail are both made of them.
+
+Subjects name no site, since lock screens show them; only the help desk's do. A letter shows and never
+decides.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from admin.web.people import People
+from categories.taxonomy import taxonomy
+from policy.town_policy import Policy
+from policy.town_time import ENGLISH
+
+
+class OutdatedLetterError(Exception):
+    """What the letter tells is no longer so; it is not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the letter leads: a path of the admin site."""
+
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A letter's words. `quote` is somebody's own, `quoted` says whose; `below` is the small print."""
+
+    subject: str
+    heading: str
+    paragraphs: tuple[str, ...] = ()
+    quote: str = ""
+    quoted: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    link: Link | None = None
+    below: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """What words need to know of the town: its policy, and the time (aware)."""
+
+    policy: Policy
+    now: datetime
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The town's time zone."""
+        return ZoneInfo(self.policy.town.timezone)
+
+    @property
+    def people(self) -> People:
+        """The policy's people by name."""
+        return People(self.policy)
+
+    def moment(self, at: datetime) -> str:
+        """Return an instant as people say it: "Fri, March 6, 5 PM"."""
+        return ENGLISH.moment(at, self.zone, self.now)
+
+    def day(self, at: datetime) -> str:
+        """Return a date: "Fri, March 6"."""
+        return ENGLISH.day(at.astimezone(self.zone).date(), self.now.astimezone(self.zone).date())
+
+    def help_desk(self) -> str:
+        """Return how to reach the help desk, within a sentence."""
+        phone = self.policy.town.help_desk_phone
+        return f"the help desk, {phone}" if phone else "the help desk"
+
+    def category(self, id_: str | None) -> str:
+        """Return a category in plain words."""
+        found = taxonomy().categories.get(id_ or "")
+        return found.label if found else (id_ or "Not listed")
+
+
+def sentence(text: str) -> str:
+    """Return words as a sentence begins."""
+    return text[:1].upper() + text[1:]

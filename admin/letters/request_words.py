@@ -1,0 +1,291 @@
+"""The words of letters about a request, told from the request as it stands when they are sent."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from admin import access_request_lists, visits
+from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of
+from admin.database import Reader
+from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
+from admin.outbox import LetterKind, PutLetter
+from admin.web import words
+
+_REACH_WITHIN = timedelta(days=30)
+
+
+async def words_about_request(put: PutLetter, db: Reader, town: Town) -> Words:
+    """Find the words of a letter of REQUEST_KINDS.
+
+    Raises OutdatedLetterError, and LookupError or ValueError when there is no such request.
+    """
+    id_ = int(put.letter.about.removeprefix("REQ-"))
+    return await _WORDS[put.letter.kind](_Told(put, await access_request_lists.get(db, id_), db, town))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A letter about a request, and who reads it."""
+
+    put: PutLetter
+    request: AccessRequest
+    db: Reader
+    town: Town
+
+    @property
+    def reader(self) -> str:
+        return self.put.letter.to
+
+    @property
+    def is_asker(self) -> bool:
+        return self.reader == self.request.person
+
+    def subject(self, text: str) -> str:
+        return f"[{self.request.number}] {text}"
+
+    @property
+    def host(self) -> str:
+        return words.host(self.request.host)
+
+    @property
+    def decided_by(self) -> str:
+        return sentence(self.town.people.part_of(self.request.decided_by, self.request, self.reader))
+
+    @property
+    def for_whom(self) -> str:
+        request, people = self.request, self.town.people
+        if request.for_whom is ForWhom.DEPARTMENT:
+            return f"everyone in {people.department(request.department)}"
+        return people.name(request.person)
+
+    @property
+    def also(self) -> tuple[tuple[str, str], ...]:
+        """What the site's pages need, and access opens with it: a fact, or none."""
+        hosts = ", ".join(map(words.host, self.request.hosts))
+        return (("Also opens", hosts),) if hosts else ()
+
+    @property
+    def see(self) -> Link:
+        return Link("See the request", f"/requests/{self.request.id}")
+
+
+# --- requests ---
+
+
+async def _to_decide(told: _Told) -> Words:
+    request, town = told.request, told.town
+    is_awaited = request.state is State.SUBMITTED and str(request.step) == told.put.letter.values["step"]
+    if not is_awaited or told.reader not in deciders(town.policy, request):
+        raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
+    due = town.moment(request.due_at)
+    who = f"{town.people.department(request.department)}: a" if request.department else "A"
+    end = town.day(request.duration.end(town.now, town.zone))
+    whom = (
+        "this person" if request.for_whom is ForWhom.PERSON else f"{told.for_whom}, asked by {_asker(told)}"
+    )
+    risks = [town.category(risk) for risk in sorted(risks_of(town.policy, request))]
+    return Words(
+        subject=told.subject(f"{who} web request, by {due}"),
+        heading=f"Allow {told.host} for {told.for_whom}?",
+        quote=request.reason,
+        quoted=_asker(told),
+        facts=(
+            ("For", f"{whom}, to {end}" if request.duration is not Duration.HOUR else f"{whom}, 1 hour"),
+            (
+                "Listed as",
+                f"{town.category(request.category)}{f' ({request.source})' if request.source else ''}",
+            ),
+            *told.also,
+            ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
+            ("Reach", await _reach(told)),
+            ("Earlier", await _earlier(told)),
+            ("Answer by", due),
+        ),
+        link=Link("Open the request", f"/decide/{request.id}"),
+        below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
+async def _reach(told: _Told) -> str:
+    since = told.town.now - _REACH_WITHIN
+    found = await visits.reach(told.db, told.request.host, told.request.department, since)
+    if not found.tries:
+        return "none in 30 days"
+    people = "under 3 people" if found.people < 3 else words.number(found.people, "person", "people")
+    return f"{words.number(found.tries, 'try', 'tries')}, {people}, 30 days"
+
+
+async def _earlier(told: _Told) -> str:
+    request, day = told.request, told.town.day
+    found = await access_request_lists.earlier_decisions(told.db, request.host, request.department)
+    last = next((earlier for earlier in found if earlier.id != request.id), None)
+    if last is None or last.decided_at is None:
+        return "never asked"
+    if last.expires_at is None:
+        return f"not allowed {day(last.decided_at)}"
+    return f"allowed {day(last.decided_at)} to {day(last.expires_at)}"
+
+
+async def _approved(told: _Told) -> Words:
+    return Words(
+        subject=told.subject("Approved, waiting for IT to open it"),
+        heading="Approved, waiting for IT to open it",
+        paragraphs=(f"{told.decided_by} approved {told.host}. IT opens it; you get a mail then.",),
+        facts=(("Site", told.host), ("For", told.for_whom)),
+        link=told.see,
+    )
+
+
+async def _approver(told: _Told) -> str | None:
+    """Return who gave the last approval; IT may have opened it since."""
+    moves = await access_request_lists.time_line(told.db, told.request)
+    return next((move.actor for move in reversed(moves) if move.role is not None), None)
+
+
+async def _allowed(told: _Told) -> Words:
+    request, town = told.request, told.town
+    approver = town.people.part_of(await _approver(told), request, told.reader)
+    until = town.moment(request.expires_at or town.now)
+    everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""
+    return Words(
+        subject=told.subject(f"Allowed until {until}"),
+        heading=f"Allowed until {until}",
+        paragraphs=(f"Load {told.host} again: it opens{everyone}.",),
+        facts=(("Site", told.host), *told.also, ("For", told.for_whom), ("Allowed by", sentence(approver))),
+        link=told.see,
+        below=("IT can still stop it for security.",),
+    )
+
+
+async def _denied(told: _Told) -> Words:
+    request = told.request
+    part = told.town.people.part_of(request.decided_by, request, told.reader)
+    return Words(
+        subject=told.subject("Not approved"),
+        heading="Not approved",
+        paragraphs=(f"{told.host} stays as it is. To talk about it, ask {part} or {told.town.help_desk()}.",),
+        quote=request.note or "",
+        quoted=told.decided_by,
+        facts=(("Site", told.host), ("You asked", told.town.moment(request.submitted_at))),
+        link=told.see,
+    )
+
+
+async def _stopped(told: _Told) -> Words:
+    request, town = told.request, told.town
+    part = town.people.part_of(request.decided_by, request, told.reader)
+    talk = f" To talk about it, ask {part} or {town.help_desk()}." if told.is_asker else ""
+    return Words(
+        subject=told.subject(f"Stopped by {part}"),
+        heading=f"Stopped by {part}",
+        paragraphs=(f"Access to {told.host} for {told.for_whom} has ended.{talk}",),
+        quote=request.note or "",
+        quoted=told.decided_by,
+        facts=(("Site", told.host), ("Stopped", town.moment(request.decided_at or town.now))),
+        link=told.see,
+    )
+
+
+async def _paused(told: _Told) -> Words:
+    town, values = told.town, told.put.letter.values
+    host, category = words.host(values["host"]), town.category(values["category"])
+    ask = f" If it is needed for work, ask {town.help_desk()}." if told.is_asker else ""
+    return Words(
+        subject=told.subject("Paused: now a security risk"),
+        heading="Paused: now a security risk",
+        paragraphs=(
+            f"{host} is now listed as {category}. Access for {told.for_whom} does not count any more."
+            f" Only IT security can open it.{ask}",
+        ),
+        facts=(("Site", host), ("Listed as", category)),
+        link=told.see,
+    )
+
+
+# --- the help desk's: tickets ---
+
+
+async def _ticket(told: _Told) -> Words:
+    request, town = told.request, told.town
+    if request.approved_until is None:
+        return await _ticket_opened(told)
+    if request.state is not State.AWAITS_OPENING:
+        raise OutdatedLetterError(f"{request.number} does not wait for IT any more")
+    until = opens_until(request.approved_until, town.now)
+    is_risk = bool(risks_of(town.policy, request))
+    return Words(
+        subject=told.subject(f"To open: {told.host} until {_iso(until, town)}"),
+        heading=f"To open: {told.host} until {town.moment(until)}",
+        paragraphs=("A known security risk: only IT security opens it.",) if is_risk else (),
+        quote=request.reason,
+        quoted=_asker(told),
+        facts=await _ticket_facts(told),
+        link=Link("Open it on the admin site", f"/decide/{request.id}/done"),
+        below=("Nothing is opened by this mail. You sign in to open it.",),
+    )
+
+
+async def _ticket_opened(told: _Told) -> Words:
+    request, town = told.request, told.town
+    until = request.expires_at or town.now
+    return Words(
+        subject=told.subject(f"Access allowed: {told.host} until {_iso(until, town)}"),
+        heading=f"Access allowed: {told.host} until {town.moment(until)}",
+        quote=request.reason,
+        quoted=_asker(told),
+        facts=await _ticket_facts(told),
+        link=told.see,
+        below=("IT can stop it for security.",),
+    )
+
+
+async def _ticket_stopped(told: _Told) -> Words:
+    request, town = told.request, told.town
+    return Words(
+        subject=told.subject(f"Access stopped: {told.host}"),
+        heading=f"Access stopped: {told.host}",
+        quote=request.note or "",
+        quoted=told.decided_by,
+        facts=(
+            ("Site", told.host),
+            ("For", told.for_whom),
+            ("Stopped", town.moment(request.decided_at or town.now)),
+        ),
+        link=told.see,
+    )
+
+
+async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
+    request, town = told.request, told.town
+    return (
+        ("Site", told.host),
+        *told.also,
+        ("For", told.for_whom),
+        ("Asked by", _asker(told)),
+        ("Department", town.people.department(request.department)),
+        ("Listed as", town.category(request.category)),
+        ("Approved by", town.people.name(await _approver(told))),
+        ("Code", request.code),
+    )
+
+
+def _asker(told: _Told) -> str:
+    return told.town.people.name(told.request.person)
+
+
+def _iso(at: datetime, town: Town) -> str:
+    return f"{at.astimezone(town.zone):%Y-%m-%d %H:%M}"
+
+
+_WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
+    LetterKind.REQUEST_TO_DECIDE: _to_decide,
+    LetterKind.REQUEST_APPROVED: _approved,
+    LetterKind.REQUEST_ALLOWED: _allowed,
+    LetterKind.REQUEST_DENIED: _denied,
+    LetterKind.REQUEST_STOPPED: _stopped,
+    LetterKind.TICKET: _ticket,
+    LetterKind.TICKET_OPENED: _ticket_opened,
+    LetterKind.TICKET_STOPPED: _ticket_stopped,
+    LetterKind.EXEMPTION_PAUSED: _paused,
+}
+REQUEST_KINDS = frozenset(_WORDS)
