@@ -98,7 +98,9 @@ class PublishedTown:
         return [
             VisitRecord.from_line(line)
             for segment in self._segments()
-            for line in segment.read_bytes()[(since or {}).get(segment, 0) :].splitlines()
+            for line in segment.read_bytes()[(since or {}).get(segment, 0) :].splitlines(keepends=True)
+            # One that is being written is not there yet.
+            if line.endswith(b"\n")
         ]
 
     def spool_sizes(self) -> dict[Path, int]:
