@@ -283,7 +283,8 @@ def _answer_letter(report: SiteReport, person: str) -> Letter:
     values = {"host": report.site, "answer": report.answer or ""}
     if report.kind is ReportKind.ACCIDENT:
         return Letter(LetterKind.ACCIDENT_ANSWERED, to=person, about=report.number, values=values)
-    values |= {"category": report.answered_category or "", "note": report.note or ""}
+    category = report.answered_category if report.answer is Answer.CORRECTED else report.category
+    values |= {"category": category or "", "note": report.note or ""}
     return Letter(LetterKind.CATEGORY_ANSWERED, to=person, about=report.number, values=values)
 
 

@@ -1,5 +1,6 @@
 """What people say of a site: kept once, answered once, and told to those whom it concerns."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -111,6 +112,26 @@ async def test_one_site_reported_by_several_is_one_card_and_answered_at_once(db:
         ("category_answered", PARKS_CLERK, "REP-2"),
     ]
     assert await site_reports.unanswered(db, ReportKind.WRONG_CATEGORY) == [[elsewhere]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "category", "told"),
+    [
+        (Answer.KEPT, None, "gambling"),
+        (Answer.CORRECTED, "reference", "reference"),
+        (Answer.CORRECTED, None, ""),
+    ],
+)
+async def test_the_answer_names_the_category_that_holds_now(
+    db: Database, answer: Answer, category: str | None, told: str
+) -> None:
+    report = await sent(db)
+    async with db.transaction() as t:
+        await site_reports.answer(t, report, answer, category=category, note="", actor=IT, at=LATER)
+    row = await db.fetch_one("SELECT details FROM letter WHERE kind = 'category_answered'")
+    assert row is not None
+    values = json.loads(row["details"])["values"]
+    assert (values["host"], values["answer"], values["category"]) == ("cardroom.example", answer, told)
 
 
 async def test_what_was_answered_can_be_said_again(db: Database) -> None:
