@@ -124,8 +124,8 @@ class Review:
 
     async def waiting(self) -> int:
         """Return how many cards of the board wait for an answer."""
-        opened = await access_request_lists.unreviewed(self._db, self._clock())
-        return len(opened) + await site_reports.count_sites(self._db)
+        opened = await access_request_lists.count_unreviewed(self._db, self._clock())
+        return opened + await site_reports.count_sites(self._db)
 
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.

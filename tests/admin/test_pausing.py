@@ -1,7 +1,8 @@
 """Access whose site becomes a security risk is paused, told of once, and counts again when it is none."""
 
+import itertools
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,14 @@ async def town_db(town: PublishedTown) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def pausing(town: PublishedTown, town_db: Database) -> Pausing:
-    publisher = Publisher(town.state, town_db, "http://127.0.0.1:9", taxonomy(), lambda: LATER)
+    minutes = itertools.count(1)
+
+    def clock() -> datetime:
+        return MONDAY + next(minutes) * timedelta(minutes=1)
+
+    publisher = Publisher(town.state, town_db, "http://127.0.0.1:9", taxonomy(), clock)
     publisher.policy = TOWN
-    return Pausing(town_db, publisher, SiteLists(town.state.categories, town_db), lambda: LATER)
+    return Pausing(town_db, publisher, SiteLists(town.state.categories, town_db), clock)
 
 
 async def opened(db: Database) -> AccessRequest:
