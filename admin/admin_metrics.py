@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from admin import access_request_lists, outbox
+from admin import access_request_lists
 from admin.atomic_file import write_atomically
 from admin.clock import Clock
+from admin.correspondence import Correspondence
 from admin.database import Reader
 from admin.ingest import Ingest
 from admin.list_updates import ListUpdates
@@ -40,7 +41,7 @@ OLDEST_REQUEST = (
 LETTERS = ("towngate_letters", "Mails and tickets that wait to be sent, or that failed for good")
 OLDEST_LETTER = (
     "towngate_oldest_waiting_letter_age_seconds",
-    "How long the oldest letter has waited to be sent, 0 when none waits",
+    "How long the oldest letter has waited to be sent, 0 when none waits or no server is set",
 )
 SPOOL_WAITING = ("towngate_spool_waiting_bytes", "Visit records that are not in the database yet")
 BAD_LINES = ("towngate_spool_bad_lines", "Lines of the spool since admin's start that were no visit records")
@@ -61,6 +62,7 @@ class AdminMetrics:
         lists: ListUpdates,
         site_lists: SiteLists,
         ingest: Ingest,
+        correspondence: Correspondence,
         clock: Clock,
     ) -> None:
         self._state = state
@@ -68,6 +70,7 @@ class AdminMetrics:
         self._lists = lists
         self._site_lists = site_lists
         self._ingest = ingest
+        self._correspondence = correspondence
         self._clock = clock
 
     async def run(self) -> None:
@@ -114,10 +117,12 @@ class AdminMetrics:
         letters = GaugeMetricFamily(*LETTERS, labels=["channel", "state"])
         oldest = _labelled(OLDEST_LETTER, "channel")
         for channel in Channel:
-            depth = await outbox.depth(self._db, channel, self._clock())
+            depth = await self._correspondence.depth(channel)
             letters.add_metric([channel.value, "waiting"], depth.waiting)
             letters.add_metric([channel.value, "failed"], depth.failed)
-            age = (self._clock() - depth.oldest_at).total_seconds() if depth.oldest_at else 0
+            # Without a server nothing is stuck: the town has chosen to go without.
+            waits_since = depth.oldest_at if self._correspondence.is_set(channel) else None
+            age = (self._clock() - waits_since).total_seconds() if waits_since else 0
             oldest.add_metric([channel.value], age)
         return [letters, oldest]
 

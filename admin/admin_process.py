@@ -424,7 +424,7 @@ async def admin_process(
             correspondence.start(background)
             background.keep_running("settings", settings.watch)
             background.keep_running("lists", admin.lists.run)
-            metrics = AdminMetrics(state, db, admin.lists, admin.site_lists, ingest, clock)
+            metrics = AdminMetrics(state, db, admin.lists, admin.site_lists, ingest, correspondence, clock)
             background.keep_running("metrics", metrics.run)
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)

@@ -59,7 +59,12 @@ class Correspondence:
     def reaches(self, person: str) -> bool:
         """Whether the person gets mail: there is a server, and they have an address."""
         record = self._policy().people.get(person)
-        return self._settings.settings.mail is not None and record is not None and bool(record.mail)
+        return self.is_set(Channel.MAIL) and record is not None and bool(record.mail)
+
+    def is_set(self, channel: Channel) -> bool:
+        """Whether settings.yaml names a server for a channel."""
+        settings = self._settings.settings
+        return (settings.mail if channel is Channel.MAIL else settings.webhook) is not None
 
     def problem(self, channel: Channel) -> str | None:
         """Return why a channel takes nothing, None while it does or is not set."""

@@ -6,6 +6,8 @@
 3. One that was refused for good has failed at once.
 4. When the carrier itself takes nothing, all wait, and it alone is tried again after a pause that doubles,
    from 5 seconds to 5 minutes: no letter is held responsible, however long it takes.
+5. Where no server is set, letters wait for one for five days: a town that sets one up later does not
+   send its people the news of months.
 
 A mark that could not be written leaves the letter waiting: it is tried again under the same name
 (`message_id`), by which its receiver can tell. Only one process sends: admin's, which holds its lock.
@@ -56,7 +58,10 @@ class Delivery:
     async def send_due(self) -> None:
         """Try each letter that is due, once; none while the carrier rests or is not set up."""
         now = self._clock()
-        if not self._carrier.is_ready or (self._rests_until is not None and now < self._rests_until):
+        if not self._carrier.is_ready:
+            await self._drop_old_news(now)
+            return
+        if self._rests_until is not None and now < self._rests_until:
             return
         for put in await outbox.due(self._db, self.channel, now):
             try:
@@ -70,6 +75,12 @@ class Delivery:
         self.problem = None
         self._rests_until = None
         self._pause = _FIRST_CARRIER_PAUSE
+
+    async def _drop_old_news(self, now: datetime) -> None:
+        for put in await outbox.due(self._db, self.channel, now):
+            if now - put.put_at <= _GIVE_UP_AFTER:
+                return
+            await self._end(put, outbox.mark_dropped, "no server was set for five days")
 
     async def _send(self, put: PutLetter) -> None:
         try:

@@ -13,12 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from admin import outbox
 from admin.access_requests import approve, deny
 from admin.admin_metrics import AdminMetrics
+from admin.correspondence import Correspondence
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.list_settings import ListSettings
 from admin.list_updates import ListUpdates
 from admin.metrics_listener import MetricsListener
 from admin.outbox import Letter, LetterKind
+from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
 from admin.state_folder import StateFolder
 from categories.source_checks import SourceCheck
@@ -40,7 +42,9 @@ class _Town:
         self.ingest = Ingest(db, state.spool, self.now)
         lists = ListUpdates(state, ListSettings, lambda: ZoneInfo("America/New_York"), self.now)
         site_lists = SiteLists(state.categories, db)
-        self.metrics = AdminMetrics(state, db, lists, site_lists, self.ingest, self.now)
+        self.settings = SettingsFile(state)
+        correspondence = Correspondence(db, self.settings, lambda: TOWN, "https://gate.example", self.now)
+        self.metrics = AdminMetrics(state, db, lists, site_lists, self.ingest, correspondence, self.now)
         self.listener = MetricsListener(state.metrics, state.admin_metrics)
         self.port = self.listener.start("127.0.0.1", 0)
 
@@ -122,6 +126,11 @@ async def test_letters_that_wait_or_failed_are_told(town: _Town) -> None:
     async with town.db.transaction() as t:
         await outbox.put(t, Letter(LetterKind.REQUEST_ALLOWED, to=IT, about="REQ-1"), MONDAY)
     town.at = MONDAY + timedelta(minutes=10)
+    shown = figures(await town.scraped())
+    # In a town without a mail server nothing is stuck.
+    assert shown["towngate_oldest_waiting_letter_age_seconds", "mail"] == 0
+    town.state.settings_document.write_text("mail: {server: 'smtp://127.0.0.1', from: gate@town.example}\n")
+    await town.settings.reload()
     shown = figures(await town.scraped())
     assert shown["towngate_letters", "mail waiting"] == 1
     assert shown["towngate_letters", "mail failed"] == 0

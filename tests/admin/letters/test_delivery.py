@@ -115,6 +115,21 @@ async def test_without_a_server_mail_waits(sending: Sending) -> None:
     assert await sending.waiting() == 0
 
 
+async def test_a_server_that_is_set_up_late_gets_no_old_news(sending: Sending) -> None:
+    settings, sending.settings = sending.settings, None
+    await sending.put(receipt("old"))
+    sending.clock.at += timedelta(days=4)
+    await sending.put(receipt("new"))
+    await sending.delivery.send_due()
+    assert await sending.waiting() == 2
+    sending.clock.at += timedelta(days=2)
+    await sending.delivery.send_due()
+    sending.settings = settings
+    await sending.delivery.send_due()
+    assert sending.office.subjects == ["Your copy: new"]
+    assert (await outbox.depth(sending.db, Channel.MAIL, sending.clock.at)).failed == 0
+
+
 @pytest.mark.parametrize("day", [Day.NOT_NOW, Day.HANGS, Day.CUTS_INSIDE, Day.CUTS_AFTER])
 async def test_a_letter_that_was_not_taken_comes_once_at_a_later_try(sending: Sending, day: Day) -> None:
     sending.office.days.append(day)
