@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from admin.demo_web import DemoWeb, demo_web
 from admin.measures import InForce
+from policy.correction import Correction
 from policy.state import Exemption
 from policy.town_policy import Policy
 from policy.visit_record import VisitRecord
@@ -85,11 +86,14 @@ class ProxiedTown:
         proxy_passwords: Mapping[str, str] | None = None,
         *,
         emergency: InForce | None = None,
+        corrections: Iterable[Correction] = (),
         wait: bool = True,
     ) -> None:
         """Publish a policy, and wait until it is in force."""
         self._policy_is_changed = True
-        self.published.publish_policy(policy, exemptions, proxy_passwords, emergency=emergency)
+        self.published.publish_policy(
+            policy, exemptions, proxy_passwords, emergency=emergency, corrections=corrections
+        )
         if wait:
             self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")
 

@@ -12,6 +12,7 @@ from categories.entries import EntriesFile, EntriesWriter, KeptSource
 from categories.entry_key import host_key, url_key
 from categories.publishing import publish
 from categories.taxonomy import taxonomy
+from policy.correction import Correction
 from policy.document import load_document
 from policy.snapshot import PolicySnapshot
 from policy.state import Exemption
@@ -54,6 +55,7 @@ class PublishedTown:
         proxy_passwords: Mapping[str, str] | None = None,
         *,
         emergency: InForce | None = None,
+        corrections: Iterable[Correction] = (),
     ) -> None:
         """Publish a policy snapshot; `policy` may be a document."""
         emergency = emergency or InForce()
@@ -65,6 +67,7 @@ class PublishedTown:
             self.admin_url,
             tuple(exemptions),
             proxy_passwords or {},
+            corrections=tuple(corrections),
             lockdowns=emergency.lockdowns,
             devices_off=emergency.devices_off,
             filter_off=emergency.filter_off,

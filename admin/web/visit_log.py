@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import roles
 from admin.asking import InvalidRequestError
 from admin.replaying import explain
 from admin.visits import NAMES_SHOWN_FOR, Cursor, NamesHiddenError, VisitFilter
-from admin.web.page import admin_of, go_to, page
+from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.people import People
 from admin.web.session_cookie import field, signed_in
 from admin.web.words import host, visit_status
@@ -55,6 +56,7 @@ async def visits_page(http_request: Request) -> Response:
         older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
         is_live=before is None and error is None,
         behind=admin.visits_behind,
+        can_correct=has_duty(http_request, roles.reviews),
         spans=SPANS,
         error=error,
         shows_names=session.shows_names_at(admin.now()),

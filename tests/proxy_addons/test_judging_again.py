@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from admin.measures import InForce
+from policy.correction import Correction
 from policy.decision import Cause, Lane, Verdict
 from policy.schedule import Schedule
 from policy.state import DeviceOff, FilterOff, Lockdown
@@ -181,6 +182,40 @@ def test_open_tunnel_is_closed_when_its_site_becomes_listed(town: ProxiedTown) -
 
     assert_at_once(seconds_until_closed)
     assert town.client.get(f"https://{HOST}/").status == 403
+
+
+def test_correction_opens_a_site_and_closes_the_tunnels_of_another_within_a_second(
+    town: ProxiedTown,
+) -> None:
+    corrections = (Correction("cardroom.example", ("reference",)), Correction(HOST, ("gambling",)))
+
+    def seconds_until_closed() -> float:
+        town.publish_policy()
+        assert town.client.get("https://cardroom.example/").status == 403
+        visit = LongVisit(town, "https")
+        corrected_at = time.monotonic()
+        town.publish_policy(corrections=corrections, wait=False)
+        return visit.seconds_until_closed(since=corrected_at)
+
+    assert_at_once(seconds_until_closed)
+    assert town.client.get(f"https://{HOST}/").status == 403
+    assert town.client.get("https://cardroom.example/").status == 200
+
+
+def test_exemption_does_not_count_once_its_site_is_a_security_risk(town: ProxiedTown) -> None:
+    def seconds_until_closed() -> float:
+        town.publish_categories(GAMBLING)
+        lasting = exemption(HOST, person="clerk")
+        town.publish_policy(TOWN, [lasting])
+        visit = LongVisit(town, "https")
+        corrected_at = time.monotonic()
+        risk = Correction(HOST, ("phishing",))
+        town.publish_policy(TOWN, [lasting], corrections=[risk], wait=False)
+        return visit.seconds_until_closed(since=corrected_at)
+
+    assert_at_once(seconds_until_closed)
+    page = town.client.get(f"https://{HOST}/")
+    assert page.status == 403 and b"Only IT can open it" in page.body
 
 
 def test_open_tunnel_is_closed_at_the_edge_of_a_schedule(town: ProxiedTown) -> None:
