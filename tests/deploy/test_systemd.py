@@ -90,11 +90,51 @@ def test_a_policy_that_root_publishes_is_in_force_at_once(machine: Machine) -> N
         publish(machine, DOCUMENT)
 
 
-def test_lists_that_admins_user_fetches_are_in_force_in_the_proxy(machine: Machine) -> None:
-    machine.must("tee", "/tmp/list.txt", stdin="newly-listed.example\n")
-    fetch = commands_of("5. The lists")[0].replace("ut1=PATH_OR_URL", "ours:gambling=/tmp/list.txt")
-    machine.must("sh", "-eu", "-c", fetch)
+def test_lists_of_the_settings_are_fetched_by_the_service_and_by_hand(machine: Machine) -> None:
+    install, by_hand = commands_of("5. The lists")
+    machine.must("tee", "/srv/list.txt", stdin="newly-listed.example\n")
+    settings = "lists: {sources: {ours: {location: /srv/list.txt, category: gambling}}}\n"
+    machine.must("tee", "/tmp/first/settings.yaml", stdin=settings)
+    machine.must("sh", "-eu", "-c", install)
     eventually(lambda: "This site is blocked" in browse(machine, "http://newly-listed.example/"))
+    machine.wait_for("towngate-admin", "lists updated: refused=False")
+    # What admin writes the proxy's listener shows.
+    eventually(lambda: 'towngate_source_entries{source="ours"} 1.0' in scraped(machine))
+    machine.must("tee", "/srv/list.txt", stdin="newly-listed.example\nlisted-later.example\n")
+    machine.must("sh", "-eu", "-c", by_hand)
+    eventually(lambda: "This site is blocked" in browse(machine, "http://listed-later.example/"))
+
+
+def test_an_update_of_the_lists_may_give_way(machine: Machine) -> None:
+    niceness = machine.must(
+        *("systemd-run", "--quiet", "--pipe", "--wait", "--property=User=towngate-admin"),
+        *(f"--property={line}" for line in system_call_filters("towngate-admin")),
+        *("nice", "-n", "19", "nice"),
+    )
+    assert niceness == "19\n"
+
+
+def test_a_backup_by_root_has_the_key_of_the_ca_and_comes_back_with_everyones_rights(
+    machine: Machine,
+) -> None:
+    back_up, restore = commands_of("7. Backups")
+    output = machine.must("sh", "-eu", "-c", back_up)
+    assert "The key of the town's CA is among them" in output
+    day = machine.must("date", "+%F").strip()
+    output = machine.must(*(TOWNGATE, "backup", "/tmp/by-admin", "--state", STATE), user="towngate-admin")
+    assert "Without the key of the town's CA" in output
+    before = rights(machine)
+    output = machine.must("sh", "-eu", "-c", restore.replace("2026-03-02", day))
+    assert "events of the audit log are whole" in output
+    eventually(lambda: "This site is blocked" in browse(machine, "http://cardroom.example/"))
+    eventually(lambda: machine.run("curl", "--silent", f"{ADMIN_URL}/healthz")[1] == "ok")
+    after = rights(machine)
+    # The lists before those in force are left out.
+    gone = {path for path in before.keys() - after.keys() if not path.startswith("published/categories/")}
+    assert not gone
+    assert {path: after[path] for path in before if path in after} == {
+        path: facts for path, facts in before.items() if path in after
+    }
 
 
 def test_the_proxy_goes_on_while_admin_is_down(machine: Machine) -> None:
@@ -123,6 +163,37 @@ def test_somebody_can_sign_in(machine: Machine) -> None:
     assert "HTTP/1.1 303" in answer, answer
 
 
+def scraped(machine: Machine) -> str:
+    """Return what Prometheus would be told."""
+    return machine.must("curl", "--silent", "http://127.0.0.1:9464/metrics")
+
+
+def system_call_filters(service: str) -> list[str]:
+    """Return the lines of a unit that say which system calls it may make."""
+    return re.findall(r"^SystemCall\w+=.*$", (UNITS / f"{service}.service").read_text(), re.MULTILINE)
+
+
+def rights(machine: Machine) -> dict[str, str]:
+    """Return owner, group and mode of what a town keeps, by its path."""
+    listed = machine.must(
+        *(
+            "find",
+            STATE,
+            "-path",
+            "*/replaced-*",
+            "-prune",
+            "-o",
+            "-name",
+            "*.visits",
+            "-o",
+            "-name",
+            "*.db*",
+        ),
+        *("-o", "-path", "*/metrics/*", "-o", "-printf", "%P %u %g %m\n"),
+    )
+    return {path: facts for path, _, facts in (line.partition(" ") for line in listed.splitlines())}
+
+
 PROXY, ADMIN, OTHER = "towngate-proxy", "towngate-admin", "nobody"
 
 
@@ -132,6 +203,7 @@ PROXY, ADMIN, OTHER = "towngate-proxy", "towngate-admin", "nobody"
         (PROXY, "-r", "published/policy.snapshot", True),
         (PROXY, "-r", "published/ask-token.key", True),
         (PROXY, "-r", "published/categories/current.json", True),
+        (PROXY, "-r", "published/admin.prom", True),
         (PROXY, "-w", "published", False),
         (PROXY, "-w", "published/policy.snapshot", False),
         (PROXY, "-x", "admin", False),
