@@ -1,9 +1,11 @@
 """`towngate categories correct`: what the town lists a site as, in place of every list."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from admin.commands.acting import actor
 from admin.state_folder import StateFolder
 from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
+
+if TYPE_CHECKING:
+    from admin.corrections import MadeCorrection
 
 
 @click.command(
@@ -24,8 +29,16 @@ from categories.taxonomy import taxonomy
 @click.option("--undo", "undoes", is_flag=True, help="Let the lists say again what it is.")
 @click.option("--because", "why", required=True, metavar="TEXT", help="Why; stands in the audit log.")
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def correct(
-    site: str, categories: Sequence[str], *, nothing: bool, undoes: bool, why: str, state: Path
+    site: str,
+    categories: Sequence[str],
+    *,
+    nothing: bool,
+    undoes: bool,
+    why: str,
+    state: Path,
+    as_json: bool,
 ) -> None:
     """List SITE and its subdomains as these categories and as nothing else, for everyone.
 
@@ -38,12 +51,21 @@ def correct(
         host = canonical_host(site)
     except HostNameError as error:
         raise CommandError(str(error)) from error
-    click.echo(asyncio.run(_correct(StateFolder(state), host, categories, why, undoes=undoes)))
+    made = asyncio.run(_correct(StateFolder(state), host, categories, why, undoes=undoes))
+    if as_json:
+        answer = {"site": made.site, "categories": made.categories, "is_in_force": not undoes}
+        click.echo(json.dumps(answer))
+    elif undoes:
+        click.echo(f"{made.site} is what the lists say again.")
+    else:
+        labels = ", ".join(taxonomy().categories[category].label for category in made.categories)
+        click.echo(f"{made.site} is listed as {labels or 'nothing'} now.")
 
 
 async def _correct(
     folder: StateFolder, host: str, categories: Sequence[str], why: str, *, undoes: bool
-) -> str:
+) -> "MadeCorrection":
+    """Correct a site, or undo its correction; return the one that began or ended."""
     # A proxy host, where names are looked up too, has no database driver.
     from admin import corrections  # noqa: PLC0415
     from admin.asking import InvalidRequestError, site_of  # noqa: PLC0415
@@ -59,12 +81,9 @@ async def _correct(
             present = await corrections.in_force(db, site)
             seen = present.id if present else None
             if undoes:
-                await corrections.undo(db, site, why=why, actor=by, at=now, seen=seen)
-                return f"{site} is what the lists say again."
-            made = await corrections.correct(db, site, categories, why=why, actor=by, at=now, seen=seen)
+                return await corrections.undo(db, site, why=why, actor=by, at=now, seen=seen)
+            return await corrections.correct(db, site, categories, why=why, actor=by, at=now, seen=seen)
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}; nothing was corrected") from error
     except (DatabaseError, InvalidRequestError, LookupError, corrections.CorrectedMeanwhileError) as error:
         raise CommandError(str(error)) from error
-    labels = ", ".join(taxonomy().categories[category].label for category in made.categories)
-    return f"{site} is listed as {labels or 'nothing'} now."

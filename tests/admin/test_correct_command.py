@@ -56,6 +56,14 @@ def test_site_is_listed_as_what_the_town_says(towngate: Towngate, state: StateFo
     assert _live(state) == (Correction("cardroom.example", ("reference", "education")),)
 
 
+def test_a_script_gets_one_object(towngate: Towngate) -> None:
+    result = towngate("correct", "www.cardroom.example", "reference", "--because", "A museum", "--json")
+    expected = {"site": "cardroom.example", "categories": ["reference"], "is_in_force": True}
+    assert json.loads(result.output) == expected
+    result = towngate("correct", "cardroom.example", "--undo", "--because", "They closed", "--json")
+    assert json.loads(result.output) == {**expected, "is_in_force": False}
+
+
 def test_site_is_listed_as_nothing_and_what_the_lists_say_again(
     towngate: Towngate, state: StateFolder
 ) -> None:
