@@ -1,10 +1,12 @@
 """What a page needs beside its site: hosts that were blocked for the same person right after the site.
 
 They are found in the visit log, shown with the request, and added with one click: to a request that is not
-decided yet, or to access that is open, which then covers them until the same day. A security risk never is.
+decided yet, or to access that is open, which then covers them until the same day. A security risk never
+is; and nobody opens this way what the policy leaves to others to allow.
 """
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, audit, exemptions
@@ -15,6 +17,7 @@ from admin.asking import (
     State,
     TransitionError,
     deciders,
+    deciders_of,
     may_stop,
     site_of,
 )
@@ -26,7 +29,9 @@ from admin.sessions import Session
 from admin.site_lists import SiteLists
 from admin.visits import host_of, site_range
 from categories.snapshot import CategorySnapshotError
+from policy.deciding import asking_roles
 from policy.decision import Cause, Verdict
+from policy.town_policy import Approver
 
 WITHIN_FOR_ASKER = timedelta(minutes=2)
 # What a page loads follows at once. Whoever decides sees no more than that of a person's visits.
@@ -35,6 +40,9 @@ _LOOKS_BACK = timedelta(days=30)
 _MOST_SHOWN = 10
 _MOST_ADDED = 20
 _MOST_VISITS = 20
+
+type Block = tuple[Cause, str | None]
+"""Why a visit was blocked: its cause, and the rule's id if one did it."""
 
 
 class NeededHosts:
@@ -70,11 +78,12 @@ class NeededHosts:
         is_asker = request.person == session.person or request.browser == session.browser
         within = WITHIN_FOR_ASKER if is_asker else WITHIN_FOR_OTHERS
         found = await blocked_with(self._db, request, within, self._clock() - _LOOKS_BACK)
+        agreeing = self._agreeing(session, request)
         suggested: list[str] = []
-        for host in found:
+        for host, blocks in found.items():
             if len(suggested) == _MOST_SHOWN:
                 break
-            if not await self._is_risk(host):
+            if self._may_agree(agreeing, blocks) and not await self._is_risk(host):
                 suggested.append(host)
         return suggested
 
@@ -128,6 +137,25 @@ class NeededHosts:
         event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, self._clock(), details)
         await audit.record(t, event)
 
+    def _agreeing(self, session: Session, request: AccessRequest) -> frozenset[Approver]:
+        """Return the roles that agree to a host that is added: of those still asked, or of who adds it."""
+        if request.state is State.SUBMITTED:
+            return frozenset(request.chain[request.step :])
+        policy = self._publisher.policy
+        return frozenset(
+            role
+            for role in Approver
+            if session.person in deciders_of(policy, role, request.person, request.department)
+        )
+
+    def _may_agree(self, agreeing: frozenset[Approver], blocks: frozenset[Block]) -> bool:
+        """Whether these roles could have been asked to allow what was blocked so; IT security allows all."""
+        if Approver.IT_SECURITY in agreeing:
+            return True
+        policy = self._publisher.policy
+        asked = [asking_roles(cause, rule, policy, is_risk=False) for cause, rule in blocks]
+        return all(roles and agreeing.issuperset(roles) for roles in asked)
+
     async def _is_risk(self, host: str) -> bool:
         """Whether a host is a security risk; one that cannot be looked up counts as one."""
         try:
@@ -136,8 +164,10 @@ class NeededHosts:
             return True
 
 
-async def blocked_with(db: Reader, request: AccessRequest, within: timedelta, since: datetime) -> list[str]:
-    """Return hosts that were blocked right after a visit to the request's site, most often first.
+async def blocked_with(
+    db: Reader, request: AccessRequest, within: timedelta, since: datetime
+) -> Mapping[str, frozenset[Block]]:
+    """Return hosts that were blocked right after a visit to the request's site, most often first, and why.
 
     1. the visits to the site since an instant, of the asker or by the code of the request's page, the
        newest 20
@@ -157,12 +187,12 @@ async def blocked_with(db: Reader, request: AccessRequest, within: timedelta, si
         request.code,
         _MOST_VISITS,
     )
-    seen: dict[int, str] = {}
+    seen: dict[int, tuple[str, Block]] = {}
     for anchor in anchors:
         begins = from_ms(anchor["started_at"])
         rows = await db.fetch_all(
-            "SELECT id, site FROM visit WHERE started_at BETWEEN ? AND ? AND verdict = ? AND cause IN (?, ?)"
-            " AND person IS ? AND (person IS NOT NULL OR device = ?)",
+            "SELECT id, site, cause, rule FROM visit WHERE started_at BETWEEN ? AND ? AND verdict = ?"
+            " AND cause IN (?, ?) AND person IS ? AND (person IS NOT NULL OR device = ?)",
             to_ms(begins),
             to_ms(begins + within),
             Verdict.BLOCK.value,
@@ -171,13 +201,14 @@ async def blocked_with(db: Reader, request: AccessRequest, within: timedelta, si
             anchor["person"],
             anchor["device"],
         )
-        seen |= {row["id"]: host_of(row["site"]) for row in rows}
-    counted: Counter[str] = Counter()
-    for host in seen.values():
+        seen |= {row["id"]: (host_of(row["site"]), (Cause(row["cause"]), row["rule"])) for row in rows}
+    blocked: dict[str, list[Block]] = defaultdict(list)
+    for host, block in seen.values():
         site = _site(host)
         if site is not None and not any(_covers(known, site) for known in (request.host, *request.hosts)):
-            counted[site] += 1
-    return sorted(counted, key=lambda site: (-counted[site], site))
+            blocked[site].append(block)
+    most_often_first = sorted(blocked, key=lambda site: (-len(blocked[site]), site))
+    return {site: frozenset(blocked[site]) for site in most_often_first}
 
 
 def _site(host: str) -> str | None:

@@ -178,3 +178,35 @@ async def test_nobody_widens_access_of_their_own(site: Site) -> None:
     assert "Also blocked there" not in (await it.get(f"/requests/{number}")).text
     assert (await post(it, f"/requests/{number}/hosts", "/requests", host="cdn.example")).status_code == 403
     assert len(await exemptions.live(site.admin.db, site.clock.at)) == 1
+
+
+LEFT_TO_OTHERS = {
+    "a rule that asks IT security, too": {"host": "tunnel.example", "category": "vpn", "rule": "ways-around"},
+    "a rule that nobody can be asked about": {"host": "adult.example", "category": "adult", "rule": "never"},
+    "a rule that is no longer there": {"host": "old.example", "category": "adult", "rule": "former"},
+    "the default": {"host": "unlisted.example", "category": None, "rule": None, "cause": Cause.DEFAULT},
+}
+
+
+@pytest.mark.parametrize("blocked", LEFT_TO_OTHERS.values(), ids=LEFT_TO_OTHERS.keys())
+async def test_what_the_policy_leaves_to_others_is_added_by_it_security_alone(
+    site: Site, blocked: dict[str, object]
+) -> None:
+    document = site.state.policy_document
+    further = (
+        "  - {id: ways-around, categories: [vpn], action: block, approval: [department_head, it_security]}\n"
+        "  - {id: never, categories: [adult], action: block}\n"
+    )
+    document.write_text(document.read_text().replace("rules:\n", f"rules:\n{further}"))
+    await site.until(lambda: len(site.admin.policy.rules) == 5)
+    host = str(blocked["host"])
+    await site.log(site_visit(), asset(**blocked), asset("cdn.example"))  # type: ignore[arg-type]
+    number = await site.sent_request()
+    clerk, head, it = [await site.signed_in(person) for person in (people.CLERK, HEAD, IT)]
+    for client, page in ((clerk, "requests"), (head, "decide")):
+        assert offered((await client.get(f"/{page}/{number}")).text) == ["cdn.example"]
+        assert (await add(client, number, host)).status_code == 422
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at=UNTIL)
+    assert (await add(head, number, host)).status_code == 422
+    assert (await add(it, number, host)).status_code == 303
+    assert {e.host for e in await exemptions.live(site.admin.db, site.clock.at)} == {"cardroom.example", host}
