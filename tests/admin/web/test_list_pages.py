@@ -95,6 +95,14 @@ async def test_list_in_trouble_is_said_where_it_looks_first(
     assert on_categories in _text(await it.get("/categories"))
 
 
+async def test_a_wrong_category_leads_it_to_correcting_it(site: Site) -> None:
+    link = '<a href="/corrections?site=www.cardroom.example">'
+    asked = {"site": "www.cardroom.example"}
+    assert link in (await (await _it(site)).get("/categories", params=asked)).text
+    help_desk = await site.signed_in(people.HELP_DESK)
+    assert link not in (await help_desk.get("/categories", params=asked)).text
+
+
 async def test_why_a_list_was_refused_is_for_it_alone(site: Site) -> None:
     with_list(site, refused="10.1.2.3 is not a public address; not connected to")
     assert "10.1.2.3" in (await (await _it(site)).get("/categories")).text
