@@ -45,7 +45,6 @@ async def categories_page(http_request: Request) -> Response:
         lists=lists,
         is_running=await asyncio.to_thread(admin.lists.is_running),
         can_correct=has_duty(http_request, roles.reviews),
-        may_correct=has_duty(http_request, roles.reviews),
         sees_why=has_duty(http_request, roles.runs_towngate),
     )
 
