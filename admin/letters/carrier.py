@@ -28,6 +28,10 @@ class Carrier(Protocol):
     def is_ready(self) -> bool:
         """Whether it can be tried; letters wait while it cannot."""
 
+    @property
+    def target(self) -> object:
+        """What it is set to; when that changes, it is tried at once."""
+
     async def carry(self, put: PutLetter) -> None:
         """Carry a letter; when it returns, the letter is with its server.
 

@@ -46,6 +46,7 @@ class Delivery:
         self._carrier = carrier
         self._db = db
         self._clock = clock
+        self._target = carrier.target
         self._pause = _FIRST_CARRIER_PAUSE
         self._rests_until: datetime | None = None
 
@@ -58,6 +59,9 @@ class Delivery:
     async def send_due(self) -> None:
         """Try each letter that is due, once; none while the carrier rests or is not set up."""
         now = self._clock()
+        if self._carrier.target != self._target:
+            self._target = self._carrier.target
+            self.recover()
         if not self._carrier.is_ready:
             await self._drop_old_news(now)
             return

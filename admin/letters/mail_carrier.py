@@ -44,6 +44,11 @@ class MailCarrier:
         """Whether there is a server."""
         return self._settings() is not None
 
+    @property
+    def target(self) -> MailSettings | None:
+        """The server."""
+        return self._settings()
+
     async def carry(self, put: PutLetter) -> None:
         """As Carrier.carry."""
         settings, policy = self._settings(), self._policy()

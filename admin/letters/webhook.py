@@ -59,6 +59,11 @@ class WebhookCarrier:
         """Always: without a webhook its letters are nobody's, not kept for one that may come."""
         return True
 
+    @property
+    def target(self) -> WebhookSettings | None:
+        """The receiver."""
+        return self._settings()
+
     async def carry(self, put: PutLetter) -> None:
         """As Carrier.carry."""
         settings = self._settings()

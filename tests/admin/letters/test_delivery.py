@@ -201,6 +201,21 @@ async def test_a_server_that_is_not_there_is_named(sending: Sending, host: str, 
     assert await sending.waiting() == 1
 
 
+async def test_another_server_is_tried_at_once_and_none_has_no_problem(sending: Sending) -> None:
+    right = sending.settings
+    assert right is not None
+    sending.settings = replace(right, port=1)
+    await sending.put(receipt("one"))
+    await sending.delivery.send_due()
+    assert sending.delivery.problem is not None
+    sending.settings = None
+    await sending.delivery.send_due()
+    assert sending.delivery.problem is None
+    sending.settings = right
+    await sending.delivery.send_due()
+    assert sending.office.subjects == ["Your copy: one"]
+
+
 async def test_a_server_that_is_away_is_asked_less_and_less_often(sending: Sending) -> None:
     sending.office.days.extend([Day.NO_SUCH_SENDER] * 1000)
     await sending.put(receipt("one"), receipt("two"))
