@@ -196,7 +196,7 @@ class AlreadyOpenError(Exception):
 
 
 class UnknownRequestError(LookupError):
-    """There is no such request, or the person may not see it."""
+    """There is no such request or report, or the person may not see it."""
 
 
 class NotAllowedError(PermissionError):

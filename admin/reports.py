@@ -44,10 +44,7 @@ class Reports:
 
     async def get(self, session: Session, id_: int) -> SiteReport:
         """Return a report to whoever sent it, and to IT. Raises UnknownRequestError for others, too."""
-        try:
-            report = await site_reports.get(self._db, id_)
-        except LookupError as error:
-            raise UnknownRequestError(str(error)) from error
+        report = await site_reports.get(self._db, id_)
         policy, person = self._publisher.policy, session.person
         is_own = session.is_signed_in and person is not None and report.person == person
         is_it = session.is_signed_in and person is not None and roles.reviews(policy, person)

@@ -130,7 +130,7 @@ class Review:
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.
 
-        Raises LookupError, NotAllowedError, AnsweredMeanwhileError, InvalidRequestError.
+        Raises UnknownRequestError, NotAllowedError, AnsweredMeanwhileError, InvalidRequestError.
         """
         tidy = tidy_text("note", note, "Enter why. Those who asked read it")
         return await self._answer(session, id_, Answer.KEPT, tidy)

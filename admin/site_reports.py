@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from admin import audit
-from admin.asking import InvalidRequestError, site_of
+from admin.asking import InvalidRequestError, UnknownRequestError, site_of
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -183,10 +183,10 @@ async def refuse(t: Transaction, report: SiteReport, *, actor: str, at: datetime
 
 
 async def get(db: Reader, id_: int) -> SiteReport:
-    """Return a report. Raises LookupError."""
+    """Return a report. Raises UnknownRequestError."""
     row = await db.fetch_one("SELECT * FROM site_report WHERE id = ?", id_)
     if row is None:
-        raise LookupError(f"there is no report REP-{id_}")
+        raise UnknownRequestError(f"there is no report REP-{id_}")
     return _report(row)
 
 

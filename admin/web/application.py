@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -44,6 +45,15 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+
+class _NumberConvertor(IntegerConvertor):
+    """A number that the database can hold; any other is the address of nothing."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("number", _NumberConvertor())
+
 _EMERGENCY_FORMS = {
     "lockdown": MeasureKind.LOCKDOWN,
     "device": MeasureKind.DEVICE_OFF,
@@ -81,21 +91,21 @@ def _routes() -> list[BaseRoute]:
         _get("/ask/{code}", asking.ask_page),
         _post("/ask/{code}", asking.ask),
         _get("/requests", asking.requests_page),
-        _get("/requests/{id:int}", asking.request_page),
-        _get("/requests/{id:int}/sent", asking.sent_page),
-        _post("/requests/{id:int}/withdraw", asking.withdraw),
-        _post("/requests/{id:int}/hosts", asking.add_host),
+        _get("/requests/{id:number}", asking.request_page),
+        _get("/requests/{id:number}/sent", asking.sent_page),
+        _post("/requests/{id:number}/withdraw", asking.withdraw),
+        _post("/requests/{id:number}/hosts", asking.add_host),
         _get("/decide", deciding.inbox),
-        _get("/decide/{id:int}", deciding.decision_page),
-        _post("/decide/{id:int}", deciding.decide),
-        _get("/decide/{id:int}/done", deciding.decided_page),
-        _post("/decide/{id:int}/open", deciding.open_access),
-        _post("/decide/{id:int}/stop", deciding.stop),
+        _get("/decide/{id:number}", deciding.decision_page),
+        _post("/decide/{id:number}", deciding.decide),
+        _get("/decide/{id:number}/done", deciding.decided_page),
+        _post("/decide/{id:number}/open", deciding.open_access),
+        _post("/decide/{id:number}/stop", deciding.stop),
         _get("/exemptions", exemptions.exemptions_page),
         _get("/visits", visit_log.visits_page),
         _get("/visits/names", visit_log.names_page),
         _post("/visits/names", visit_log.show_names),
-        _get("/visits/{id:int}/why", visit_log.why_page),
+        _get("/visits/{id:number}/why", visit_log.why_page),
         _get("/today", today.today_page),
         _get("/categories", categories.categories_page),
         _get("/emergency", emergency.emergency_page),
@@ -107,26 +117,26 @@ def _routes() -> list[BaseRoute]:
                 _post(f"/emergency/{name}", emergency.begin(kind)),
             )
         ),
-        _get("/emergency/{id:int}", emergency.measure_page),
-        _post("/emergency/{id:int}/news", emergency.give_news),
-        _post("/emergency/{id:int}/end", emergency.end),
+        _get("/emergency/{id:number}", emergency.measure_page),
+        _post("/emergency/{id:number}/news", emergency.give_news),
+        _post("/emergency/{id:number}/end", emergency.end),
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),
-        _post("/stopped/{id:int}/ask", about.ask_about_stopped),
-        _post("/stopped/{id:int}/wrong-category", about.stopped_wrongly),
-        _post("/stopped/{id:int}/accident", about.stopped_by_accident),
+        _post("/stopped/{id:number}/ask", about.ask_about_stopped),
+        _post("/stopped/{id:number}/wrong-category", about.stopped_wrongly),
+        _post("/stopped/{id:number}/accident", about.stopped_by_accident),
         _get("/wrong-category", reporting.follow_wrong_category),
         _get("/wrong-category/{code}", reporting.wrong_category_page),
         _post("/wrong-category/{code}", reporting.wrong_category),
         _get("/accident", reporting.follow_accident),
         _get("/accident/{code}", reporting.accident_page),
         _post("/accident/{code}", reporting.accident),
-        _get("/reports/{id:int}", reporting.report_page),
-        _post("/requests/{id:int}/wrong-category", reporting.report_request),
+        _get("/reports/{id:number}", reporting.report_page),
+        _post("/requests/{id:number}/wrong-category", reporting.report_request),
         _get("/review", review.board),
-        _post("/review/reports/{id:int}", review.answer),
-        _post("/review/requests/{id:int}/leave-open", review.leave_open),
-        _post("/review/requests/{id:int}/stop", review.stop),
+        _post("/review/reports/{id:number}", review.answer),
+        _post("/review/requests/{id:number}/leave-open", review.leave_open),
+        _post("/review/requests/{id:number}/stop", review.stop),
         _get("/corrections", corrections.corrections_page),
         _post("/corrections", corrections.correct),
         _post("/corrections/undo", corrections.undo),
@@ -136,7 +146,7 @@ def _routes() -> list[BaseRoute]:
         _post("/notice/later", notice.put_off),
         _get("/settings", settings.settings_page),
         _post("/settings/test/{channel}", settings.test),
-        _post("/settings/letters/{id:int}/again", settings.send_again),
+        _post("/settings/letters/{id:number}/again", settings.send_again),
         _get("/proxy.pac", about.proxy_pac),
         _get("/healthz", health),
         Mount("/static", StaticFiles(directory=STATIC_FOLDER)),

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,6 +53,8 @@ async def undo(http_request: Request, form: FormData) -> Response:
         )
     except InvalidRequestError as error:
         return await _page(http_request, site, InvalidRequestError("undo_why", str(error)))
+    except LookupError as error:
+        raise HTTPException(404) from error
     return go_to(f"/corrections?site={quote(site)}")
 
 
