@@ -76,14 +76,14 @@ async def undo(
 ) -> MadeCorrection:
     """Let the lists say again what a site is; return the correction that ended.
 
-    Raises as correct does, and LookupError when there is none.
+    Raises as correct does; InvalidRequestError, too, when there is none.
     """
     reason = tidy_text("why", why, "Enter why")
 
     async def change(t: Transaction) -> MadeCorrection:
         present = await in_force(t, site)
         if present is None:
-            raise LookupError(f"{site} is not corrected")
+            raise InvalidRequestError("host", f"{site} is not corrected")
         await _end(t, site, actor, at)
         details: dict[str, Detail] = {"categories": list(present.categories), "why": reason}
         await audit.record(t, Event(EventKind.SITE_CORRECTION_UNDONE, actor, site, at, details))

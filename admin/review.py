@@ -22,7 +22,7 @@ from admin.database import Database, Transaction
 from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.site_lists import SiteLists
-from admin.site_reports import Answer, AnsweredMeanwhileError, ReportKind, SiteReport
+from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKind, SiteReport
 from admin.written_text import tidy_text
 from categories.match import CategoryMatch
 from policy.decision import Verdict
@@ -180,6 +180,8 @@ class Review:
         """Answer a report and those like it, or record that it was refused and raise why."""
         report = await site_reports.get(self._db, id_)
         actor = await self._actor(session, report.number, EventKind.REPORT_MOVE_REFUSED)
+        if answer not in ANSWERS[report.kind]:
+            raise InvalidRequestError("category", "This is no answer to that")
         corrects = answer in (Answer.CORRECTED, Answer.BLOCKED)
         at = self._clock()
         async with self._db.transaction() as t:

@@ -72,6 +72,12 @@ class SiteReport:
         return f"REP-{self.id}"
 
 
+ANSWERS = {
+    ReportKind.WRONG_CATEGORY: frozenset({Answer.CORRECTED, Answer.KEPT}),
+    ReportKind.ACCIDENT: frozenset({Answer.BLOCKED, Answer.NO_PROBLEM}),
+}
+
+
 class AnsweredMeanwhileError(Exception):
     """Someone else answered first: `report` is how it stands. Nothing changed."""
 

@@ -85,5 +85,5 @@ async def _correct(
             return await corrections.correct(db, site, categories, why=why, actor=by, at=now, seen=seen)
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}; nothing was corrected") from error
-    except (DatabaseError, InvalidRequestError, LookupError, corrections.CorrectedMeanwhileError) as error:
+    except (DatabaseError, InvalidRequestError, corrections.CorrectedMeanwhileError) as error:
         raise CommandError(str(error)) from error

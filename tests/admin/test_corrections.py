@@ -89,7 +89,7 @@ async def test_what_was_undone_meanwhile_is_not_corrected_anew_unseen(db: Databa
 
 
 async def test_undoing_what_is_not_corrected_says_so(db: Database) -> None:
-    with pytest.raises(LookupError, match=f"{SITE} is not corrected"):
+    with pytest.raises(InvalidRequestError, match=f"{SITE} is not corrected"):
         await corrections.undo(db, SITE, why="They closed", actor=IT, at=LATER, seen=None)
 
 

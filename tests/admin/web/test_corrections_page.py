@@ -51,4 +51,6 @@ async def test_what_makes_no_sense_corrects_nothing(site: Site, fields: dict[str
     it = await site.signed_in(people.IT)
     answer = await post(it, "/corrections", PAGE, **({"site": "cardroom.example"} | fields))
     assert answer.status_code == 422 and said in answer.text
+    undone = await post(it, "/corrections/undo", PAGE, site="cardroom.example", undo_why="So")
+    assert undone.status_code == 422 and "cardroom.example is not corrected" in undone.text
     assert "The town corrects no list" in (await it.get("/corrections")).text

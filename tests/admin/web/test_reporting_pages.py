@@ -89,6 +89,8 @@ async def test_it_keeps_what_is_right_and_says_why(site: Site) -> None:
         ({"answer": "correct", "category": "gambing"}, "is not a category"),
         ({"answer": "explode"}, "Choose what it is"),
         ({"answer": "block", "category": "press"}, "Choose a category that the policy blocks"),
+        ({"answer": "block", "category": "adult"}, "This is no answer to that"),
+        ({"answer": "no_problem"}, "This is no answer to that"),
     ],
 )
 async def test_answer_that_makes_no_sense_answers_nothing(
@@ -99,6 +101,7 @@ async def test_answer_that_makes_no_sense_answers_nothing(
     answer = await post(it, "/review/reports/1", "/review", **fields)
     assert answer.status_code == 422 and said in answer.text
     assert "Waiting for IT" in (await clerk.get("/reports/1")).text
+    assert (await post(it, "/review/reports/9", "/review", answer="keep", note="So")).status_code == 404
 
 
 async def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(site: Site) -> None:
