@@ -100,6 +100,11 @@ class PutLetter:
     put_at: datetime
     tries: int
 
+    @property
+    def thread(self) -> tuple[str, str]:
+        """What letters share that come to the same about the same, in the order in which they were put."""
+        return self.letter.to, self.letter.about
+
 
 @dataclass(frozen=True, slots=True)
 class FailedLetter:
@@ -153,10 +158,16 @@ async def put(t: Transaction, letter: Letter, at: datetime) -> None:
 
 
 async def due(db: Reader, channel: Channel, at: datetime, limit: int = 50) -> list[PutLetter]:
-    """Return letters that are to be tried at `at`, oldest first."""
+    """Return letters that are to be tried at `at`, oldest first.
+
+    None whose thread was put off: "allowed" must not come after "stopped".
+    """
     rows = await db.fetch_all(
-        "SELECT * FROM letter WHERE state = 'waiting' AND channel = ? AND next_try_at <= ?"
-        " ORDER BY id LIMIT ?",
+        "SELECT * FROM letter WHERE state = 'waiting' AND channel = ?1 AND next_try_at <= ?2"
+        " AND NOT EXISTS (SELECT 1 FROM letter AS earlier WHERE earlier.about = letter.about"
+        "  AND earlier.recipient = letter.recipient AND earlier.channel = letter.channel"
+        "  AND earlier.id < letter.id AND earlier.state = 'waiting' AND earlier.next_try_at > ?2)"
+        " ORDER BY id LIMIT ?3",
         channel.value,
         to_ms(at),
         limit,

@@ -2,7 +2,7 @@
 
 1. Letters that are due are tried, oldest first; each is marked when its server has it.
 2. One that was not taken is tried again after a pause that doubles, from a minute to an hour; after five
-   days it has failed.
+   days it has failed. Later ones to the same about the same wait for it.
 3. One that was refused for good has failed at once.
 4. When the carrier itself takes nothing, all wait, and it alone is tried again after a pause that doubles,
    from 5 seconds to 5 minutes: no letter is held responsible, however long it takes.
@@ -67,9 +67,13 @@ class Delivery:
             return
         if self._rests_until is not None and now < self._rests_until:
             return
+        held: set[tuple[str, str]] = set()
         for put in await outbox.due(self._db, self.channel, now):
+            if put.thread in held:
+                continue
             try:
-                await self._send(put)
+                if not await self._send(put):
+                    held.add(put.thread)
             except CarrierError as error:
                 self._rest(str(error))
                 return
@@ -86,11 +90,13 @@ class Delivery:
                 return
             await self._end(put, outbox.mark_dropped, "no server was set for five days")
 
-    async def _send(self, put: PutLetter) -> None:
+    async def _send(self, put: PutLetter) -> bool:
+        """Try a letter; return whether it is done with, sent or not."""
         try:
             await self._carrier.carry(put)
         except PutOffError as error:
             await self._put_off(put, str(error))
+            return False
         except NobodyError as error:
             await self._end(put, outbox.mark_dropped, str(error))
         except RefusedError as error:
@@ -100,6 +106,7 @@ class Delivery:
             async with self._db.transaction() as t:
                 await outbox.mark_sent(t, put, self._clock())
             logger.info("letter sent: channel=%s letter=%d kind=%s", self.channel, put.id, put.letter.kind)
+        return True
 
     async def _end(
         self,

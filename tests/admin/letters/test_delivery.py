@@ -146,6 +146,19 @@ async def test_a_letter_that_was_not_taken_comes_once_at_a_later_try(sending: Se
     assert await sending.waiting() == 0
 
 
+async def test_what_was_put_later_to_the_same_about_the_same_never_comes_before(sending: Sending) -> None:
+    sending.office.days.append(Day.NOT_NOW)
+    first, second = (replace(receipt(title), about="NOTICE", again=title) for title in ("first", "second"))
+    await sending.put(first, second, receipt("other"))
+    for _ in range(2):
+        await sending.delivery.send_due()
+        assert sending.office.subjects == ["Your copy: other"]
+    sending.clock.at += timedelta(minutes=1)
+    await sending.delivery.send_due()
+    assert sending.office.subjects == ["Your copy: other", "Your copy: first", "Your copy: second"]
+    assert sending.office.messages[2]["In-Reply-To"] == sending.office.messages[1]["Message-ID"]
+
+
 async def test_a_letter_taken_without_an_answer_comes_again_under_the_same_name(sending: Sending) -> None:
     sending.office.days.append(Day.TAKES_AND_CUTS)
     await sending.put(receipt("one"))
