@@ -73,6 +73,8 @@ class EventKind(StrEnum):
     NOTICE_MOVE_REFUSED = "notice.move_refused"
     NOTICE_EXPORTED = "notice.exported"
     """Who accepted which version was written out, with names."""
+    LISTS_FORCED = "lists.forced"
+    """An edition of a list was put into force in spite of what the gate doubts of it."""
     BACKUP_STARTED = "backup.started"
     """All that the town remembers was copied to a folder."""
     BACKUP_RESTORED = "backup.restored"

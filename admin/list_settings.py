@@ -5,14 +5,18 @@ lists:
   sources:
     ut1: {location: "https://lists.example/ut1.tar.gz"}
     ads: {location: /srv/lists/hosts.txt, category: advertising}
+  never_listed: [town.example, state.example]      # as anything that harms, or is not for the workplace
+  canaries: {gambling: [casino.example]}           # what a list has as this, it must keep
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from categories.host_name import canonical_host
 from categories.sources import STARTER, Source, is_url
 from categories.taxonomy import taxonomy
 from policy import notation
@@ -25,11 +29,16 @@ _AT = time(3)
 
 @dataclass(frozen=True, slots=True)
 class ListSettings:
-    """Which lists, fetched at `at` by the town's clock; or, where it is given, `every` so often."""
+    """Which lists, fetched at `at` by the town's clock; or, where it is given, `every` so often.
+
+    What the gate holds them to is in `never_listed` and `canaries`, as `categories.known_sites` has it.
+    """
 
     sources: tuple[Source, ...] = ()
     at: time = _AT
     every: timedelta | None = None
+    never_listed: frozenset[str] = frozenset()
+    canaries: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def next_after(self, last: datetime, zone: ZoneInfo) -> datetime:
         """Return when what was fetched at `last` (aware) is to be fetched next, aware UTC."""
@@ -45,7 +54,7 @@ class ListSettings:
 
 def read_lists(value: Value, folder: Path) -> ListSettings:
     """Read the section; paths are as seen from `folder`. What is wrong is reported."""
-    fields = value.fields(optional=("update", "sources"))
+    fields = value.fields(optional=("update", "sources", "never_listed", "canaries"))
     update = fields["update"].fields(optional=("at", "every"))
     if update["at"].is_given and update["every"].is_given:
         fields["update"].report("'at' and 'every' are two ways to say it; write one")
@@ -54,7 +63,18 @@ def read_lists(value: Value, folder: Path) -> ListSettings:
         sources=tuple(source for source in found if source is not None),
         at=update["at"].parsed(notation.clock_time) or _AT,
         every=update["every"].parsed(_hours),
+        never_listed=frozenset(fields["never_listed"].parsed_items(canonical_host)),
+        canaries=_canaries(fields["canaries"]),
     )
+
+
+def _canaries(value: Value) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for name, sites in value.entries():
+        category = name.one_of(taxonomy().categories, "a category")
+        if category:
+            found[category] = frozenset(sites.parsed_items(canonical_host))
+    return found
 
 
 def _source(name: Value, value: Value, folder: Path) -> Source | None:

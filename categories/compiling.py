@@ -20,7 +20,7 @@ from pathlib import Path
 
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
-from categories.entries import EntriesFile, KeptSource, Section
+from categories.entries import EntriesFile
 from categories.snapshot import FORMAT, MANIFEST, MEANINGS_SUFFIX, NAMES, TRIE_SUFFIX, URLS, version_of
 from categories.taxonomy import Taxonomy
 
@@ -106,7 +106,7 @@ def made_of(sources: Iterable[EntriesFile], words: Taxonomy) -> str:
     for entries in sorted(sources, key=lambda entries: entries.source.name):
         source = entries.source
         for section in source.sections:
-            category = _category(source, section, words)
+            category = source.category_of(section, words)
             parts.append((source.name, category, section.kind, *entries.content_of(section)))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -132,13 +132,9 @@ def _labelled(kind: str, sources: Sequence[EntriesFile], words: Taxonomy) -> Ite
     for entries in sources:
         source = entries.source
         for section in source.sections:
-            category = _category(source, section, words)
+            category = source.category_of(section, words)
             if section.kind == kind and category is not None:
                 yield (category, source.name), entries.keys(section)
-
-
-def _category(source: KeptSource, section: Section, words: Taxonomy) -> str | None:
-    return source.category or words.for_list_category(source.list_format, section.category)
 
 
 def _digest(path: Path) -> dict[str, object]:

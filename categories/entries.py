@@ -9,15 +9,18 @@ import itertools
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self, cast
 
+from categories.taxonomy import Taxonomy
+
 # Neighbours in a trie that follow each other here make compiling three times faster; sorting all of
 # a large list at once would take more memory than compiling does.
 _SORTED_AT_ONCE = 1 << 19
+_READ_AT_ONCE = 1 << 20
 _INDEX = "source.json"
 _FORMAT = 1
 
@@ -55,6 +58,10 @@ class KeptSource:
     def count(self) -> int:
         """The number of entries."""
         return sum(section.count for section in self.sections)
+
+    def category_of(self, section: Section, words: Taxonomy) -> str | None:
+        """Return the id of what the entries of a section are in, None when they are used for nothing."""
+        return self.category or words.for_list_category(self.list_format, section.category)
 
 
 class EntriesWriter:
@@ -141,6 +148,20 @@ class EntriesFile:
                     yield line[:-1]
         except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, KeyError) as error:
             raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
+
+    def find(self, section: Section, keys: Collection[str]) -> set[str]:
+        """Return which of `keys` are in a section; much faster than walking it."""
+        wanted = {key.encode() for key in keys}
+        found: set[bytes] = set()
+        try:
+            with self._zip.open(section.member) as raw:
+                rest = b""
+                while block := raw.read(_READ_AT_ONCE):
+                    *lines, rest = (rest + block).split(b"\n")
+                    found |= wanted.intersection(lines)
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+            raise EntriesError(f"{self.path}: cut or altered; fetch the source again") from error
+        return {key.decode() for key in found}
 
     def __enter__(self) -> Self:
         return self

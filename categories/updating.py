@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from categories.entries import EntriesError
+from categories.entries import EntriesError, EntriesFile, KeptSource
 from categories.fetching import FetchError, fetch, named_private_host
-from categories.gate import judge
+from categories.gate import doubts_about_sites, doubts_about_size, judge
+from categories.known_sites import KnownSites, known_sites
 from categories.parsing import Problems
 from categories.publishing import CurrentSnapshot, publish
-from categories.reading import read_edition
+from categories.reading import Edition, read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from categories.source_checks import SourceCheck
 from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, is_url, starter_source
@@ -32,19 +33,36 @@ class UpdateError(Exception):
     """An update could not be made at all; what was published before stays in force."""
 
 
+def _nobody(name: str, doubts: Sequence[str]) -> None:
+    """Nobody records what is forced, for nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """Sources, by name, whose editions are used in spite of what the gate doubts.
+
+    `record` is told the source and the doubts before the edition is kept; when it raises, it is not.
+    """
+
+    names: Collection[str] = ()
+    record: Callable[[str, Sequence[str]], None] = _nobody
+
+
 @dataclass(slots=True)
 class SourceReport:
     """What became of one source.
 
     `entries` is how many are now in force (one that is in two categories counts twice), `added` and
     `removed` how these differ from before. `refused` says why a new edition was not used; None when
-    it was. `is_unchanged` says that the server has no other than the one in force. `category` is
-    what all entries of a plain list are in.
+    it was. `doubts` are those of the gate: a source refused for them can be forced, one that was not
+    refused has been. `is_unchanged` says that the server has no other than the one in force.
+    `category` is what all entries of a plain list are in.
     """
 
     name: str
     category: str | None = None
     refused: str | None = None
+    doubts: tuple[str, ...] = ()
     is_unchanged: bool = False
     problems: Problems = field(default_factory=Problems)
     unused: dict[str, str] = field(default_factory=dict)
@@ -70,13 +88,16 @@ def update(
     remove: Collection[str] = (),
     *,
     configured: Sequence[Source] = (),
+    known: KnownSites | None = None,
+    force: Force | None = None,
     watch: Watch | None = None,
 ) -> UpdateReport:
     """Fetch the sources, keep what is good and publish a snapshot of all that is kept.
 
     Without sources, the configured ones and the others that are kept are fetched again. The entries
     of sources named in `remove` are dropped. The starter list is there from the first update on,
-    until it is removed. When every source was refused nothing is published. `at` is aware UTC.
+    until it is removed. When every source was refused nothing is published. The gate holds editions
+    to the `known` sites, those that everybody knows unless given. `at` is aware UTC.
     Raises UpdateError when nothing could be done.
     """
     try:
@@ -86,7 +107,8 @@ def update(
         with kept.alone() as are_alone:
             if not are_alone:
                 raise UpdateError("another update is running; try again when it has ended")
-            return _update(sources, kept, published, at, remove, configured, watch or _unwatched)
+            renewing = _Renewing(kept, at, known or known_sites(), force or Force(), watch or _unwatched)
+            return _update(sources, kept, published, at, remove, configured, renewing)
     except OSError as error:
         raise UpdateError(
             f"{error.filename or published}: {error.strerror}; what was published before stays in force"
@@ -102,7 +124,7 @@ def _update(
     at: datetime,
     remove: Collection[str],
     configured: Sequence[Source],
-    watch: Watch,
+    renewing: "_Renewing",
 ) -> UpdateReport:
     kept.clear_unfinished()
     before = _current(published)
@@ -118,15 +140,18 @@ def _update(
         sources = [*configured, *(_kept_source(name, kept) for name in names if name not in named)]
     if not names:
         sources = [starter_source(), *sources]
+    unforced = sorted(set(renewing.force.names).difference(source.name for source in sources))
+    if unforced:
+        raise UpdateError(f"{unforced[0]!r} is not updated, so it cannot be forced; nothing was changed")
     for name in remove:
         kept.remove(name)
-    reports = [_renew(source, kept, at, watch) for source in sources]
+    reports = [renewing.renew(source) for source in sources]
     kept.clear_unfinished()
 
     if before is not None and not remove and all(report.refused for report in reports):
         after = before
     else:
-        watch("compiling", 0, None)
+        renewing.watch("compiling", 0, None)
         with ExitStack() as files:
             entries = [files.enter_context(kept.open(name)) for name in kept.names()]
             after = publish(published, entries, at)
@@ -154,29 +179,59 @@ def _kept_source(name: str, kept: KeptSources) -> Source:
     return Source(name, location, noted.category if noted and noted.location == location else category)
 
 
-def _renew(source: Source, kept: KeptSources, at: datetime, watch: Watch) -> SourceReport:
-    noted = kept.check(source.name)
-    former = kept.find(source.name)
-    if noted is None or (noted.location, noted.category) != (source.location, source.category):
-        check = SourceCheck(source.location, source.category, at, noted.good_at if noted else None)
-    else:
-        check = noted
-    have = check.validators if former is not None else Validators()
-    try:
-        with _located(source, kept, have, watch) as (path, validators):
-            if validators is None:
-                kept.note(source.name, check.good(at, have))
-                return SourceReport(source.name, former.category if former else None, is_unchanged=True)
-            watch(f"{source.name}: reading", 0, None)
-            edition = read_edition(source, kept.unfinished_path(source.name), taxonomy(), at, path)
-            judge(edition, former)
-    except SourceError as error:
-        kept.note(source.name, check.failed(at, str(error)))
-        return SourceReport(source.name, refused=str(error))
-    kept.keep(source.name)
-    kept.note(source.name, check.good(at, validators))
-    category = edition.source.category
-    return SourceReport(source.name, category, problems=edition.problems, unused=edition.unused)
+@dataclass(frozen=True, slots=True)
+class _Renewing:
+    """How sources are renewed in one update."""
+
+    kept: KeptSources
+    at: datetime
+    known: KnownSites
+    force: Force
+    watch: Watch
+
+    def renew(self, source: Source) -> SourceReport:
+        """Fetch and read a source, and keep what was read if the gate lets it pass."""
+        kept, at = self.kept, self.at
+        noted = kept.check(source.name)
+        former = kept.find(source.name)
+        if noted is None or (noted.location, noted.category) != (source.location, source.category):
+            check = SourceCheck(source.location, source.category, at, noted.good_at if noted else None)
+        else:
+            check = noted
+        have = check.validators if former is not None else Validators()
+        report = SourceReport(source.name, former.category if former else None)
+        try:
+            with _located(source, kept, have, self.watch) as (path, validators):
+                if validators is None:
+                    kept.note(source.name, check.good(at, have))
+                    report.is_unchanged = True
+                    return report
+                self.watch(f"{source.name}: reading", 0, None)
+                edition = read_edition(source, kept.unfinished_path(source.name), taxonomy(), at, path)
+                judge(edition)
+                report.doubts = self._doubts(edition, former)
+                if report.doubts and source.name not in self.force.names:
+                    raise SourceError(f"{source.location}: {'; '.join(report.doubts)}")
+        except SourceError as error:
+            kept.note(source.name, check.failed(at, str(error)))
+            report.refused = str(error)
+            return report
+        if report.doubts:
+            self.force.record(source.name, report.doubts)
+        kept.keep(source.name)
+        kept.note(source.name, check.good(at, validators))
+        report.category = edition.source.category
+        report.problems, report.unused = edition.problems, edition.unused
+        return report
+
+    def _doubts(self, edition: Edition, former: KeptSource | None) -> tuple[str, ...]:
+        """Return what the gate doubts of an edition that has just been read."""
+        name = edition.source.name
+        with ExitStack() as files:
+            entries = files.enter_context(EntriesFile(self.kept.unfinished_path(name)))
+            before = files.enter_context(self.kept.open(name)) if former is not None else None
+            about_size = doubts_about_size(edition, former, taxonomy()) if former is not None else ()
+            return (*about_size, *doubts_about_sites(entries, before, self.known, taxonomy()))
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """`towngate categories`: what IT reads in a terminal, and what a script gets."""
 
+import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from admin.command import cli
+from admin.database import Database
+from admin.state_folder import StateFolder
 
 type Towngate = Callable[..., Result]
 
@@ -121,6 +125,7 @@ def test_update_gives_a_script_one_object(towngate: Towngate, tmp_path: Path) ->
         "added": 0,
         "removed": 0,
         "refused": None,
+        "doubts": [],
         "unchanged": False,
         "not_understood": 1,
         "first_not_understood": None,
@@ -177,3 +182,57 @@ def test_state_folder_that_cannot_be_made_is_an_error(towngate: Towngate, state:
 @pytest.mark.parametrize("command", ["update", "lookup", "correct"])
 def test_help_has_an_example(towngate: Towngate, command: str) -> None:
     assert f"Example: towngate categories {command} " in " ".join(towngate(command, "--help").output.split())
+
+
+def _make_database(state: Path) -> StateFolder:
+    folder = StateFolder(state)
+    folder.create()
+
+    async def make() -> None:
+        async with Database.open(folder.database):
+            pass
+
+    asyncio.run(make())
+    return folder
+
+
+def test_list_that_is_in_doubt_is_forced_with_a_reason_that_is_put_on_record(
+    towngate: Towngate, tmp_path: Path, state: Path
+) -> None:
+    folder = _make_database(state)
+    path = _list(tmp_path / "list.txt", "a.example", "google.com")
+    source = f"bad:phishing={path}"
+    refused = towngate("update", "--source", source)
+    assert refused.exit_code == 1
+    assert f"bad refused: {path}: it lists google.com as phishing; it has no entries" in refused.output
+    assert "--force bad --because TEXT" in refused.output
+    assert towngate("update", "--source", source, "--force", "bad").exit_code == 2
+    assert (
+        towngate("lookup", "google.com").output == "google.com: Search (search), by google.com in starter\n"
+    )
+
+    forced = towngate("update", "--source", source, "--force", "bad", "--because", "A drill of ours")
+    assert forced.exit_code == 0
+    assert "bad was forced, in spite of: it lists google.com as phishing." in forced.output
+    assert "Phishing (phishing), by google.com in bad" in towngate("lookup", "google.com").output
+
+    with sqlite3.connect(folder.database) as db:
+        [(actor, subject, details)] = db.execute(
+            "SELECT actor, subject, details FROM event WHERE kind = 'lists.forced'"
+        )
+    assert actor.endswith("at the command line")
+    assert subject == "bad"
+    assert json.loads(details) == {"doubts": ["it lists google.com as phishing"], "why": "A drill of ours"}
+
+
+def test_lists_are_held_to_what_the_settings_say(towngate: Towngate, tmp_path: Path, state: Path) -> None:
+    folder = _make_database(state)
+    folder.settings_document.write_text(
+        "lists: {never_listed: [town.example], canaries: {gambling: [casino.example]}}"
+    )
+    source = f"gambling={_list(tmp_path / 'list.txt', 'casino.example', 'b.example')}"
+    assert towngate("update", "--source", source).exit_code == 0
+    _list(tmp_path / "list.txt", "c.example", "d.example")
+    assert "it no longer lists casino.example as gambling" in towngate("update", "--source", source).output
+    vpn = f"vpn={_list(tmp_path / 'vpn.txt', 'town.example')}"
+    assert "it lists town.example as vpn" in towngate("update", "--source", vpn).output

@@ -32,6 +32,12 @@ def test_sources_are_read_with_where_they_are_and_what_is_in_them() -> None:
     assert (lists.at, lists.every) == (time(4, 30), None)
 
 
+def test_what_the_gate_holds_lists_to_is_read() -> None:
+    lists = _lists("{never_listed: [Town.Example], canaries: {gambling: [casino.example, bets.example]}}")
+    assert lists.never_listed == {"town.example"}
+    assert lists.canaries == {"gambling": {"bets.example", "casino.example"}}
+
+
 async def test_a_town_begins_with_ut1_every_night(tmp_path: Path) -> None:
     state = StateFolder(tmp_path / "state")
     await first_start(state, demo_policy(), {}, first_settings())
@@ -53,6 +59,9 @@ async def test_a_town_begins_with_ut1_every_night(tmp_path: Path) -> None:
         ("{update: {every: 30m}}", "'30m' is not a number of hours from 1h to 168h"),
         ("{update: {every: 0h}}", "'0h' is not a number of hours"),
         ("{update: {at: '03:00', every: 24h}}", "'at' and 'every' are two ways to say it; write one"),
+        ("{never_listed: ['town example']}", "'town example' is not a host name"),
+        ("{canaries: {gamblin: [a.example]}}", "(nearest: 'gambling')"),
+        ("{canaries: {gambling: a.example}}", "a list is needed here: [a.example]"),
         ("{updates: {at: '03:00'}}", "(nearest: 'update')"),
     ],
 )

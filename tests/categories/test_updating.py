@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshot
 from categories.sources import KeptSources, Source
-from categories.updating import SourceReport, UpdateError, UpdateReport, update
+from categories.updating import Force, SourceReport, UpdateError, UpdateReport, update
 from tests.categories.list_server import Answer, answer, edition, serving
 from tests.categories.lists import AT, write_layout
 from tests.real_data import TestData
@@ -381,3 +381,53 @@ def test_ut1_is_fetched_as_an_archive_and_then_asked_for_only_another_edition(
         assert town.report(source).is_unchanged
         assert town.snapshot.version == before
         assert server.conditions == [(None, None), ('"d1"', None)]
+
+
+def test_list_that_calls_a_known_site_harmful_is_refused_until_it_is_forced(town: _Town) -> None:
+    town.update(town.write("phishing", "a.example"))
+    bad = town.write("phishing", "a.example", "qualys.com")
+    refused = town.report(bad)
+    assert refused.refused == f"{bad.location}: it lists qualys.com as phishing"
+    assert refused.doubts == ("it lists qualys.com as phishing",)
+    assert not town.lists("qualys.com")
+
+    told: list[tuple[str, tuple[str, ...]]] = []
+    force = Force(["phishing"], lambda name, doubts: told.append((name, tuple(doubts))))
+    report = update([bad], town.kept, town.published, AT, force=force)
+    forced = next(source for source in report.sources if source.name == "phishing")
+    assert (forced.refused, forced.entries, forced.doubts) == (None, 2, refused.doubts)
+    assert told == [("phishing", refused.doubts)]
+    assert town.lists("qualys.com")
+    # What somebody accepted is no reason to refuse the next edition.
+    assert town.report(town.write("phishing", "qualys.com", "b.example", "c.example")).refused is None
+
+
+def test_what_cannot_be_put_on_record_is_not_forced(town: _Town) -> None:
+    town.update(town.write("phishing", "a.example"))
+
+    def full(_name: str, _doubts: Sequence[str]) -> None:
+        raise OSError(28, "No space left on device")
+
+    bad = town.write("phishing", "qualys.com")
+    with pytest.raises(UpdateError, match="No space left on device; what was published before stays"):
+        update([bad], town.kept, town.published, AT, force=Force(["phishing"], full))
+    assert not town.lists("qualys.com")
+    town.update(town.write("games", "b.example"))
+    assert not town.lists("qualys.com")
+
+
+@pytest.mark.parametrize("text", ["", "<html><body>404 Not Found</body></html>", "no name\n" * 9])
+def test_what_is_no_list_cannot_be_forced(town: _Town, text: str) -> None:
+    source = town.write("gambling", "a.example")
+    town.update(source)
+    Path(source.location).write_text(text)
+    report = update([source], town.kept, town.published, AT, force=Force(["gambling"]))
+    assert [source.name for source in report.sources if source.refused] == ["gambling"]
+    assert town.lists("a.example")
+
+
+def test_source_that_is_not_updated_cannot_be_forced(town: _Town) -> None:
+    source = town.write("gambling", "a.example")
+    with pytest.raises(UpdateError, match="'games' is not updated, so it cannot be forced"):
+        update([source], town.kept, town.published, AT, force=Force(["games"]))
+    assert not town.published.joinpath("current.json").exists()
