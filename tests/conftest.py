@@ -1,6 +1,5 @@
 """What every test can use."""
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from admin.demo_web import DemoWeb
 from admin.demo_web import demo_web as serve_demo_web
+from tests.running_town import free_ports
 
 pytest_plugins = [
     "pytester",
@@ -30,9 +30,4 @@ async def demo_web(tmp_path: Path) -> AsyncIterator[DemoWeb]:
 def free_port() -> Callable[[], int]:
     """Return a function that names a port of loopback which nothing listens on."""
 
-    def find() -> int:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port: int = probe.getsockname()[1]
-        return port
-
-    return find
+    return lambda: free_ports(1)[0]

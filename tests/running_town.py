@@ -2,17 +2,19 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _START_SECONDS = 90.0
 _END_SECONDS = 10.0
+_PORTS = (15_000, 32_000)
 _COMMAND = str(Path(sys.executable).with_name("towngate"))
 
 
@@ -78,12 +80,17 @@ async def run_command(
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nothing listens on."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Return ports of loopback that nothing listens on.
+
+    By chance, and below those that the system gives to whoever connects: until they are used, neither
+    a connection nor another run of tests is likely to take one.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(*_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return list(ports)
 
 
 def children(town: RunningTown, module: str) -> list[int]:
