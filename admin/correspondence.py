@@ -56,9 +56,9 @@ class Correspondence:
         for channel, delivery in self._deliveries.items():
             background.keep_running(channel.value, delivery.run)
 
-    def reaches(self, person: str) -> bool:
-        """Whether the person gets mail: there is a server, and they have an address."""
-        record = self._policy().people.get(person)
+    def reaches(self, person: str | None) -> bool:
+        """Whether the person gets mail: there is a server, and they are known and have an address."""
+        record = self._policy().people.get(person or "")
         return self.is_set(Channel.MAIL) and record is not None and bool(record.mail)
 
     def is_set(self, channel: Channel) -> bool:

@@ -40,6 +40,7 @@ async def inbox(http_request: Request) -> Response:
         "decide_list.html",
         requests=await admin.to_decide(session),
         to_open=await admin.to_open(session),
+        has_mail=admin.correspondence.reaches(session.person),
     )
 
 

@@ -77,7 +77,6 @@ async def _notice(
     if notice is None:
         return await page(http_request, "no_notice.html", status, host=await _host(http_request, code))
     person = admin.notice.signer(session_of(http_request))
-    record = admin.policy.people.get(person or "")
     return await page(
         http_request,
         "notice.html",
@@ -87,7 +86,7 @@ async def _notice(
         required_at=notices.required_at(admin.policy),
         person=person,
         standing=await admin.notice.standing(person) if person is not None else None,
-        has_mail=admin.settings.settings.mail is not None and record is not None and bool(record.mail),
+        has_mail=admin.correspondence.reaches(person),
         host=await _host(http_request, code),
         code=code,
         sign_in_next=quote(_address(code)),

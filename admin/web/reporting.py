@@ -56,8 +56,15 @@ async def accident(http_request: Request, _form: FormData) -> Response:
 
 async def report_page(http_request: Request) -> Response:
     """Say where a report stands."""
-    report = await admin_of(http_request).reports.get(known(http_request), http_request.path_params["id"])
-    return await page(http_request, "report.html", report=report, status=report_status(report))
+    admin = admin_of(http_request)
+    report = await admin.reports.get(known(http_request), http_request.path_params["id"])
+    return await page(
+        http_request,
+        "report.html",
+        report=report,
+        status=report_status(report),
+        has_mail=admin.correspondence.reaches(report.person),
+    )
 
 
 async def report_request(http_request: Request, _form: FormData) -> Response:

@@ -65,6 +65,7 @@ async def _board(http_request: Request, error: InvalidRequestError | None = None
     opened = await admin.review.opened_lately(session)
     wrong = await admin.review.unanswered(session, ReportKind.WRONG_CATEGORY)
     accidents = await admin.review.unanswered(session, ReportKind.ACCIDENT)
+    stopped = await _stopped(http_request)
     return await page(
         http_request,
         "review.html",
@@ -74,7 +75,8 @@ async def _board(http_request: Request, error: InvalidRequestError | None = None
         accidents=[(reports, await _listing(http_request, reports[0])) for reports in accidents],
         blocking=admin.review.blocking_categories(),
         done=await _done(http_request),
-        stopped=await _stopped(http_request),
+        stopped=stopped,
+        has_mail=stopped is not None and admin.correspondence.reaches(stopped.person),
         error=error,
     )
 

@@ -40,6 +40,19 @@ async def test_without_a_server_mail_waits_and_the_page_says_so(site: Site) -> N
     await post(asker, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
     for path in ("/requests/1/sent", "/requests/1"):
         assert "You get a mail" not in (await asker.get(path)).text
+    nobody_asked = await (await site.signed_in(people.PARKS_HEAD)).get("/decide")
+    assert "Nothing to decide. What someone asks shows here." in nobody_asked.text
+
+
+async def test_who_says_that_a_category_is_wrong_is_told_that_a_mail_comes(site: Site) -> None:
+    async with post_office() as office:
+        await with_mail(site, office)
+        clerk = site.client()
+        await clerk.get("/wrong-category", params={"token": site.token(people.CLERK)})
+        await post(clerk, "/wrong-category/K7M-4QP", proposed="reference", remark="")
+        assert "You get a mail with the answer. It also shows under" in (await clerk.get("/reports/1")).text
+        nobody_asked = await (await site.signed_in(people.PARKS_HEAD)).get("/decide")
+        assert "You get a mail when someone asks." in nobody_asked.text
 
 
 async def test_the_asker_is_told_that_a_mail_comes(site: Site) -> None:
