@@ -235,7 +235,7 @@ def _reporting_urls(
     match variant:
         case Variant.POLICY:
             return wrong_category | {"accident_url": f"{admin_url}/accident?token={token}"}
-        case Variant.SECURITY:
+        case Variant.SECURITY | Variant.LATER | Variant.WARN:
             return wrong_category
         case _:
             return {}
