@@ -5,7 +5,7 @@ decides.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from admin.web.people import People
@@ -64,6 +64,10 @@ class Town:
     def day(self, at: datetime) -> str:
         """Return a date: "Fri, March 6"."""
         return ENGLISH.day(at.astimezone(self.zone).date(), self.now.astimezone(self.zone).date())
+
+    def last_day(self, ends_at: datetime) -> str:
+        """Return the last date of what ends at an instant: at midnight, that of the day before."""
+        return self.day(ends_at - timedelta(microseconds=1))
 
     def help_desk(self) -> str:
         """Return how to reach the help desk, within a sentence."""

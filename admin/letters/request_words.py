@@ -79,7 +79,7 @@ async def _to_decide(told: _Told) -> Words:
         raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
     due = town.moment(request.due_at)
     who = f"{town.people.department(request.department)}: a" if request.department else "A"
-    end = town.day(request.duration.end(town.now, town.zone))
+    end = town.last_day(request.duration.end(town.now, town.zone))
     whom = (
         "this person" if request.for_whom is ForWhom.PERSON else f"{told.for_whom}, asked by {_asker(told)}"
     )
@@ -116,14 +116,14 @@ async def _reach(told: _Told) -> str:
 
 
 async def _earlier(told: _Told) -> str:
-    request, day = told.request, told.town.day
+    request, town = told.request, told.town
     found = await access_request_lists.earlier_decisions(told.db, request.host, request.department)
     last = next((earlier for earlier in found if earlier.id != request.id), None)
     if last is None or last.decided_at is None:
         return "never asked"
     if last.expires_at is None:
-        return f"not allowed {day(last.decided_at)}"
-    return f"allowed {day(last.decided_at)} to {day(last.expires_at)}"
+        return f"not allowed {town.day(last.decided_at)}"
+    return f"allowed {town.day(last.decided_at)} to {town.last_day(last.expires_at)}"
 
 
 async def _approved(told: _Told) -> Words:

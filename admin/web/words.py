@@ -55,6 +55,10 @@ class Times:
         """Return the date alone: "Fri, March 6"."""
         return _time(at, ENGLISH.day(self._local_date(at), self._local_date(self.now)))
 
+    def last_day(self, ends_at: datetime) -> Markup:
+        """Return the last date of what ends at an instant: at midnight, that of the day before."""
+        return self.day(ends_at - timedelta(microseconds=1))
+
     def clock(self, at: datetime) -> Markup:
         """Return the hour alone: "10:14 AM"."""
         return _time(at, ENGLISH.clock(at.astimezone(self.zone)))

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from admin import access_request_lists, access_requests, outbox
-from admin.asking import AccessRequest
+from admin.asking import AccessRequest, Duration
 from admin.database import Database
 from admin.letters.composing import compose
 from admin.letters.parts import Words
@@ -94,6 +94,12 @@ async def test_a_head_is_told_what_a_decision_needs_and_by_when(sending: Sending
     ):
         assert said in text, said
         assert said.lstrip("> ").partition(":  ")[2].strip() in html_of(mail).replace("\u00a0", " ")
+
+
+async def test_access_for_today_is_said_to_be_for_today(sending: Sending) -> None:
+    await submitted(sending.db, duration=Duration.TODAY)
+    (mail,) = (await arrived(sending))[HEAD]
+    assert "For:          this person, to Mon, March 2" in text_of(mail), "it ends at midnight"
 
 
 async def test_the_asker_and_the_help_desk_hear_of_the_decision(sending: Sending) -> None:

@@ -47,6 +47,7 @@ async def test_causes_are_sentences_and_cannot_be_asked_about(site: Site, cause:
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
     assert said in page
     assert "E_RAW" not in page and "/stopped/1/ask" not in page
+    assert ('href="/notice"' in page) == (cause is Cause.NOTICE), "nobody is left without a way forward"
 
 
 async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site: Site) -> None:

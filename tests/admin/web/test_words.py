@@ -74,6 +74,18 @@ def test_near_says_today_and_tomorrow_by_the_towns_calendar(after: timedelta, sa
 
 
 @pytest.mark.parametrize(
+    ("ends_at", "said"),
+    [
+        (datetime(2026, 3, 7, 5, 0, tzinfo=UTC), "Fri, March 6"),  # the town's midnight
+        (datetime(2026, 3, 6, 22, 0, tzinfo=UTC), "Fri, March 6"),
+        (datetime(2026, 3, 7, 5, 1, tzinfo=UTC), "Sat, March 7"),
+    ],
+)
+def test_last_day_of_what_ends_at_midnight_is_the_day_before(ends_at: datetime, said: str) -> None:
+    assert plain(TIMES.last_day(ends_at)).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
     ("size_bytes", "said"),
     [
         (0, "0 B"),
