@@ -1,7 +1,7 @@
 """Which snapshot is current: published with a rename, swapped in by those who look things up.
 
 The folder holds a subfolder per version and `current.json`, which names the current one, says when
-it was built, and of what.
+it was built, and of what, and names the few before it, to go back to.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from categories.taxonomy import taxonomy
 
 _POINTER = "current.json"
 _UNFINISHED = "unfinished-"
+_FORMER_KEPT = 3
 
 
 class CurrentSnapshot:
@@ -69,12 +70,24 @@ class CurrentSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pointer:
-    """What `current.json` says. `made_of` (`compiling.made_of`) is empty where it was not said."""
+class Version:
+    """A snapshot that was published: when it was built (aware UTC), and of what (`compiling.made_of`).
+
+    `made_of` is empty where it was not said.
+    """
 
     version: str
     built_at: datetime
     made_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """What `current.json` says. `former` are those that can be gone back to, newest first."""
+
+    current: Version
+    former: tuple[Version, ...] = ()
+    is_held: bool = False
 
 
 def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) -> CategorySnapshot:
@@ -82,9 +95,8 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
 
     Where the current one was made of the very same, it only gets the new date: compiling takes half
     a minute. `built_at` is aware UTC. Nothing of `folder` that others read changes before the new snapshot is
-    on disk and verified. The one that was current stays for those who are just opening it; older
-    ones, and what an interrupted run left behind, are removed. One run at a time, which is for the
-    caller to see to.
+    on disk and verified. The three that were current before stay, to go back to; older ones, and what an
+    interrupted run left behind, are removed. One run at a time, which is for the caller to see to.
     """
     sources = tuple(sources)
     content = made_of(sources, taxonomy())
@@ -92,9 +104,11 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
         former = _read_pointer(folder)
     except CategorySnapshotError:
         former = None
-    if former is not None and former.made_of == content and _is_whole(folder / former.version):
-        _write_pointer(folder, _Pointer(former.version, built_at, content))
-        return CategorySnapshot.open(folder / former.version, built_at)
+    if former is not None and former.current.made_of == content:
+        version = former.current.version
+        if _is_whole(folder / version):
+            _write_pointer(folder, replace(former, current=replace(former.current, built_at=built_at)))
+            return CategorySnapshot.open(folder / version, built_at)
     unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
     try:
         version = compile_snapshot(sources, unfinished, taxonomy())
@@ -111,8 +125,9 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
             _sync(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    _write_pointer(folder, _Pointer(version, built_at, content))
-    in_use = {version, former.version} if former else {version}
+    kept = tuple(other for other in _all_of(former) if other.version != version)[:_FORMER_KEPT]
+    _write_pointer(folder, _Pointer(Version(version, built_at, content), kept))
+    in_use = {version, *(other.version for other in kept)}
     for path in folder.iterdir():
         if path.is_dir() and path.name not in in_use:
             shutil.rmtree(path)
@@ -126,8 +141,54 @@ def has_current(folder: Path) -> bool:
 
 def files_of_current(folder: Path) -> tuple[Path, ...]:
     """Return every file of what is published now. Raises CategorySnapshotError when nothing is."""
-    version = folder / _read_pointer(folder).version
+    version = folder / _read_pointer(folder).current.version
     return folder / _POINTER, *sorted(version.iterdir())
+
+
+def versions(folder: Path) -> tuple[Version, ...]:
+    """Return the current version, then those that can be gone back to, newest first.
+
+    Raises CategorySnapshotError when nothing is published.
+    """
+    pointer = _read_pointer(folder)
+    return pointer.current, *(other for other in pointer.former if (folder / other.version).is_dir())
+
+
+def is_held(folder: Path) -> bool:
+    """Whether the current snapshot was gone back to, so that updates do not replace it."""
+    try:
+        return _read_pointer(folder).is_held
+    except CategorySnapshotError:
+        return False
+
+
+def go_back(folder: Path, to: Version) -> CategorySnapshot:
+    """Make a former snapshot, which the caller has verified, the current one, and hold it.
+
+    Return it, open. Raises CategorySnapshotError when it cannot be used; the current one then stays.
+    """
+    snapshot = CategorySnapshot.open(folder / to.version, to.built_at)
+    others = [other for other in versions(folder) if other.version != to.version]
+    newest_first = sorted(others, key=lambda other: other.built_at, reverse=True)
+    _write_pointer(folder, _Pointer(to, tuple(newest_first), is_held=True))
+    return snapshot
+
+
+def end_hold(folder: Path) -> None:
+    """Let updates replace the current snapshot again."""
+    _write_pointer(folder, replace(_read_pointer(folder), is_held=False))
+
+
+def copy_current(folder: Path, target: Path) -> bool:
+    """Make a copy of what is current, not held, in another folder of the same disk; False: nothing is."""
+    if not has_current(folder):
+        return False
+    current = _read_pointer(folder).current
+    (target / current.version).mkdir()
+    for path in (folder / current.version).iterdir():
+        os.link(path, target / current.version / path.name)
+    _write_pointer(target, _Pointer(current))
+    return True
 
 
 def publish_starter_if_empty(folder: Path) -> None:
@@ -154,13 +215,13 @@ def _is_whole(target: Path) -> bool:
 
 def _open_current(folder: Path) -> CategorySnapshot:
     while True:
-        current = _read_pointer(folder)
+        current = _read_pointer(folder).current
         try:
             verify(folder / current.version)
             return CategorySnapshot.open(folder / current.version, current.built_at)
         except CategorySnapshotError:
             # Published and cleared away while we were looking? Then there is a newer one.
-            if _read_pointer(folder).version == current.version:
+            if _read_pointer(folder).current.version == current.version:
                 raise
 
 
@@ -168,8 +229,8 @@ def _read_pointer(folder: Path) -> _Pointer:
     path = folder / _POINTER
     try:
         values = json.loads(path.read_bytes())
-        built_at = datetime.fromisoformat(values["built_at"])
-        return _Pointer(str(values["version"]), built_at, str(values.get("made_of", "")))
+        former = tuple(_version(other) for other in values.get("former", ()))
+        return _Pointer(_version(values), former, values.get("is_held") is True)
     except OSError as error:
         raise CategorySnapshotError(
             f"{path}: {error.strerror}; 'towngate categories update' publishes a snapshot"
@@ -178,14 +239,28 @@ def _read_pointer(folder: Path) -> _Pointer:
         raise CategorySnapshotError(f"{path}: does not say which snapshot is current") from error
 
 
+def _version(values: dict[str, str]) -> Version:
+    built_at = datetime.fromisoformat(values["built_at"])
+    return Version(str(values["version"]), built_at, str(values.get("made_of", "")))
+
+
+def _all_of(pointer: _Pointer | None) -> tuple[Version, ...]:
+    return (pointer.current, *pointer.former) if pointer is not None else ()
+
+
 def _write_pointer(folder: Path, pointer: _Pointer) -> None:
-    values = asdict(pointer) | {"built_at": pointer.built_at.astimezone(UTC).isoformat()}
+    values: dict[str, object] = _as_json(pointer.current)
+    values |= {"former": [_as_json(other) for other in pointer.former], "is_held": pointer.is_held}
     unfinished = folder / f"{_UNFINISHED}{_POINTER}"
     unfinished.write_text(json.dumps(values))
     unfinished.chmod(0o644)
     _sync(unfinished)
     unfinished.replace(folder / _POINTER)
     _sync(folder)
+
+
+def _as_json(version: Version) -> dict[str, object]:
+    return asdict(version) | {"built_at": version.built_at.astimezone(UTC).isoformat()}
 
 
 def _sync(path: Path) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from categories.comparing import compare
 from categories.entries import EntriesError, EntriesFile, KeptSource
 from categories.fetching import FetchError, fetch, named_private_host
 from categories.gate import doubts_about_sites, doubts_about_size, judge
 from categories.known_sites import KnownSites, known_sites
 from categories.parsing import Problems
-from categories.publishing import CurrentSnapshot, publish
+from categories.publishing import CurrentSnapshot, is_held, publish
 from categories.reading import Edition, read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from categories.source_checks import SourceCheck
@@ -73,11 +74,16 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What an update did. `former` is the version that was in force before, None when none was."""
+    """What an update did. `former` is the version that was in force before, None when none was.
+
+    `is_held` says that it stays in force because somebody went back to it: what was kept is not
+    published before they end that.
+    """
 
     version: str
     former: str | None
     sources: tuple[SourceReport, ...]
+    is_held: bool = False
 
 
 def update(
@@ -148,7 +154,9 @@ def _update(
     reports = [renewing.renew(source) for source in sources]
     kept.clear_unfinished()
 
-    if before is not None and not remove and all(report.refused for report in reports):
+    held = before is not None and is_held(published)
+    nothing_new = not remove and all(report.refused for report in reports)
+    if before is not None and (held or nothing_new):
         after = before
     else:
         renewing.watch("compiling", 0, None)
@@ -158,7 +166,7 @@ def _update(
     reported = {report.name for report in reports}
     reports += [SourceReport(name) for name in (*kept.names(), *remove) if name not in reported]
     _count_changes(before, after, reports)
-    return UpdateReport(after.version, before.version if before else None, tuple(reports))
+    return UpdateReport(after.version, before.version if before else None, tuple(reports), held)
 
 
 def _current(published: Path) -> CategorySnapshot | None:
@@ -269,25 +277,13 @@ def _count_changes(
     before: CategorySnapshot | None, after: CategorySnapshot, reports: Iterable[SourceReport]
 ) -> None:
     """Fill in how many entries each source has, and how many of them came and went."""
-    now = _per_source(after)
-    former = _per_source(before) if before is not None else Counter[str]()
-    same = Counter[str]()
-    if before is not None and before.version == after.version:
-        same = now
-    elif before is not None:
-        # The shorter one is walked: a list's first edition takes no time, later ones of UT1 seconds.
-        fewer, more = sorted((before, after), key=len)
-        for key, meaning in fewer.entries():
-            there = more.meaning_of(key)
-            same.update(source for category, source in meaning if (category, source) in there)
+    now, added, removed = Counter[str](), Counter[str](), Counter[str]()
+    for (_, source), count in after.counts.items():
+        now[source] += count
+    for (_, source), change in compare(before, after).items():
+        added[source] += change.added
+        removed[source] += change.removed
     for report in reports:
         report.entries = now[report.name]
-        report.added = now[report.name] - same[report.name]
-        report.removed = former[report.name] - same[report.name]
-
-
-def _per_source(snapshot: CategorySnapshot) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for (_, source), count in snapshot.counts.items():
-        counts[source] += count
-    return counts
+        report.added = added[report.name]
+        report.removed = removed[report.name]

@@ -1,8 +1,6 @@
 """`towngate categories update`: fetch the lists and put them into force."""
 
-import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,10 +14,9 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from admin.clock import utc_now
 from admin.command import CommandError
-from admin.commands.acting import actor
 from admin.commands.policy import published_policy
+from admin.commands.recording import put_on_record
 from admin.state_folder import Side, StateFolder, StateFolderError
 from categories.known_sites import KnownSites, known_sites
 from categories.sources import STARTER, Source, is_url
@@ -131,6 +128,11 @@ def update_command(
         print_sources(report)
         was = ", as before" if report.version == report.former else " is in force"
         _console.print(f"Snapshot {report.version}{was}.")
+        if report.is_held:
+            _console.print(
+                "It was gone back to: what was fetched comes into force after "
+                "'towngate categories rollback --end --because TEXT'."
+            )
     if any(source.refused for source in report.sources):
         raise click.exceptions.Exit(1)
 
@@ -163,23 +165,7 @@ def sites_known_to(folder: StateFolder, settings: "ListSettings") -> KnownSites:
 
 
 def _record_forced(folder: StateFolder, name: str, doubts: Sequence[str], because: str) -> None:
-    """Put on record that a list is forced; where the town has no database yet there is no record."""
-    # A proxy host has no database driver, and no lists to fetch either.
-    from admin import audit  # noqa: PLC0415
-    from admin.audit import Event, EventKind  # noqa: PLC0415
-    from admin.database import Database, DatabaseError  # noqa: PLC0415
-
-    async def record() -> None:
-        details: dict[str, audit.Detail] = {"doubts": list(doubts), "why": because.strip()}
-        async with Database.open(folder.database, must_exist=True) as db, db.transaction() as t:
-            await audit.record(t, Event(EventKind.LISTS_FORCED, actor(), name, utc_now(), details))
-
-    if not folder.database.exists():
-        return
-    try:
-        asyncio.run(record())
-    except (sqlite3.Error, DatabaseError) as error:
-        raise CommandError(f"{name} was not forced, since it cannot be put on record: {error}") from error
+    put_on_record(folder, "lists.forced", name, doubts=list(doubts), why=because.strip())
 
 
 @contextmanager
@@ -217,6 +203,7 @@ def update_as_json(report: "UpdateReport") -> dict[str, object]:
     return {
         "snapshot": report.version,
         "former_snapshot": report.former,
+        "is_held": report.is_held,
         "sources": [
             {
                 "name": source.name,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from categories import publishing
-from categories.publishing import CurrentSnapshot, has_current, publish, publish_starter_if_empty
+from categories.publishing import CurrentSnapshot, has_current, publish, publish_starter_if_empty, versions
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from categories.taxonomy import taxonomy
 from tests.categories.lists import AT, publish_lists, write_layout
@@ -56,20 +56,22 @@ def test_new_snapshot_is_taken_into_use_when_it_is_published(town: _Town) -> Non
 
 def test_snapshot_that_is_still_open_answers_after_its_files_are_gone(town: _Town) -> None:
     old = town.publish("a.example")
-    town.publish("b.example")
-    town.publish("c.example")
+    for name in ("b.example", "c.example", "d.example", "e.example"):
+        town.publish(name)
     assert not old.folder.exists()
     assert old.lookup("www.a.example")
 
 
-def test_current_version_and_the_one_before_are_kept(town: _Town) -> None:
-    town.publish("a.example")
-    before = town.publish("b.example")
-    now = town.publish("c.example")
+def test_current_version_and_the_three_before_are_kept(town: _Town) -> None:
+    made = [town.publish(name).version for name in ("a.example", "b.example", "c.example", "d.example")]
     (town.folder / "unfinished-x").mkdir()
-    assert town.versions() == {before.version, now.version, "unfinished-x"}
-    after = town.publish("d.example")
-    assert town.versions() == {now.version, after.version}
+    assert town.versions() == {*made, "unfinished-x"}
+    made.append(town.publish("e.example").version)
+    assert town.versions() == set(made[1:])
+    assert [one.version for one in versions(town.folder)] == made[:0:-1]
+    # What was published before and is again, is new.
+    town.publish("c.example")
+    assert [one.version for one in versions(town.folder)] == [made[2], made[4], made[3], made[1]]
 
 
 def test_same_entries_under_other_words_for_categories_are_compiled_anew(
@@ -162,15 +164,15 @@ def test_snapshot_that_is_cleared_away_while_it_is_opened_is_no_failure(
     opened = CategorySnapshot.open
 
     def late(path: Path, built_at: object = None) -> CategorySnapshot:
-        # Between the pointer and the files, two more are published and the first is cleared away.
+        # Between the pointer and the files, more are published and the first is cleared away.
         monkeypatch.setattr(CategorySnapshot, "open", opened)
-        town.publish("c.example")
-        town.publish("d.example")
+        for name in ("c.example", "d.example", "e.example", "f.example"):
+            town.publish(name)
         return opened(path)
 
     monkeypatch.setattr(CategorySnapshot, "open", late)
     assert current.load()
-    assert current.snapshot.lookup("d.example")
+    assert current.snapshot.lookup("f.example")
 
 
 def test_failure_while_compiling_leaves_what_was_published(

@@ -1,0 +1,105 @@
+"""What other lists would change for the visits that people made: which sites, and for whom.
+
+Every kind of visit of the last days is decided twice by the policy in force, once as the sites are
+listed now and once as they would be. Departments are told, never persons.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from admin.clock import from_ms, to_ms
+from admin.database import Reader, Row
+from admin.visits import host_of
+from categories.snapshot import CategorySnapshot
+from policy.correction import Corrections
+from policy.deciding import decide
+from policy.decision import Verdict
+from policy.snapshot import PolicySnapshot
+from policy.visit import Client, Visit
+
+LOOKED_BACK = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A host that people visited would be decided otherwise, for these departments.
+
+    `before` and `after` are the verdicts, the `categories` what the host is and would be listed as;
+    a client without a department counts as None, which comes last. `visits` were made by them.
+    """
+
+    host: str
+    before: Verdict
+    after: Verdict
+    categories_before: tuple[str, ...]
+    categories_after: tuple[str, ...]
+    departments: tuple[str | None, ...]
+    visits: int
+
+
+async def effects_of(
+    db: Reader, published: PolicySnapshot, before: CategorySnapshot, after: CategorySnapshot, now: datetime
+) -> tuple[Effect, ...]:
+    """Return what `after` in place of `before` would change for the visits of the last 30 days.
+
+    Most visits first. A visit is looked at by its host, the paths that were visited are not known.
+    """
+    corrections = Corrections(published.corrections)
+    since = to_ms(now - LOOKED_BACK)
+    found = list[Effect]()
+    for row in await db.fetch_all("SELECT DISTINCT site FROM visit WHERE started_at >= ?", since):
+        host = host_of(row["site"])
+        if before.lookup(host) == after.lookup(host) or corrections.nearest(host) is not None:
+            continue
+        kinds = await db.fetch_all(
+            "SELECT address, person, device, department, scheme, port, max(started_at) AS at,"
+            " count(*) AS visits FROM visit WHERE site = ? AND started_at >= ?"
+            " GROUP BY person, device, department, scheme, port",
+            row["site"],
+            since,
+        )
+        found += _effects_on(host, kinds, published, before, after)
+    return tuple(sorted(found, key=lambda effect: (-effect.visits, effect.host)))
+
+
+def _effects_on(
+    host: str,
+    kinds: list[Row],
+    published: PolicySnapshot,
+    before: CategorySnapshot,
+    after: CategorySnapshot,
+) -> list[Effect]:
+    state = published.state()
+    departments = defaultdict[tuple[Verdict, Verdict], set[str | None]](set)
+    visits = defaultdict[tuple[Verdict, Verdict], int](int)
+    for kind in kinds:
+        client = Client(kind["address"], kind["person"], kind["device"], kind["department"])
+        was, would_be = (
+            decide(
+                Visit(
+                    client, kind["scheme"], host, kind["port"], None, from_ms(kind["at"]), lists.lookup(host)
+                ),
+                published.policy,
+                state,
+            ).verdict
+            for lists in (before, after)
+        )
+        if was is not would_be:
+            departments[was, would_be].add(kind["department"])
+            visits[was, would_be] += kind["visits"]
+    return [
+        Effect(
+            host,
+            *verdicts,
+            categories_before=_categories(before, host),
+            categories_after=_categories(after, host),
+            departments=tuple(sorted(whose, key=lambda name: (name is None, name or ""))),
+            visits=visits[verdicts],
+        )
+        for verdicts, whose in departments.items()
+    ]
+
+
+def _categories(lists: CategorySnapshot, host: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(match.category for match in lists.lookup(host)))
