@@ -4,7 +4,7 @@ Parts of a time are held together by no-break spaces, so that no line ends insid
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from policy.schedule import Schedule
@@ -63,6 +63,15 @@ class Language:
             return self.day_range.format(first=names[0], last=names[-1])
         *others, last = names
         return self.last_day.format(others=", ".join(others), last=last) if others else last
+
+
+def said_end(ends_at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant to say for an end: of midnight, the last minute of the day before.
+
+    "Until Saturday, 12 AM" is read as all of Saturday.
+    """
+    is_midnight = ends_at.astimezone(zone).time() == time()
+    return ends_at - timedelta(minutes=1) if is_midnight else ends_at
 
 
 def _hour(at: time | datetime) -> str:

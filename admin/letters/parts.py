@@ -5,13 +5,13 @@ decides.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from admin.web.people import People
 from categories.taxonomy import taxonomy
 from policy.town_policy import Policy
-from policy.town_time import ENGLISH
+from policy.town_time import ENGLISH, said_end
 
 
 class OutdatedLetterError(Exception):
@@ -61,13 +61,17 @@ class Town:
         """Return an instant as people say it: "Fri, March 6, 5 PM"."""
         return ENGLISH.moment(at, self.zone, self.now)
 
+    def until(self, ends_at: datetime) -> str:
+        """Return the moment of an end; of midnight, "Fri, March 6, 11:59 PM"."""
+        return self.moment(said_end(ends_at, self.zone))
+
+    def last_day(self, ends_at: datetime) -> str:
+        """Return the last date before an end: "Fri, March 6"."""
+        return self.day(said_end(ends_at, self.zone))
+
     def day(self, at: datetime) -> str:
         """Return a date: "Fri, March 6"."""
         return ENGLISH.day(at.astimezone(self.zone).date(), self.now.astimezone(self.zone).date())
-
-    def last_day(self, ends_at: datetime) -> str:
-        """Return the last date of what ends at an instant: at midnight, that of the day before."""
-        return self.day(ends_at - timedelta(microseconds=1))
 
     def help_desk(self) -> str:
         """Return how to reach the help desk, within a sentence."""

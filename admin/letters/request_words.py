@@ -145,7 +145,7 @@ async def _approver(told: _Told) -> str | None:
 async def _allowed(told: _Told) -> Words:
     request, town = told.request, told.town
     approver = town.people.part_of(await _approver(told), request, told.reader)
-    until = town.moment(request.expires_at or town.now)
+    until = town.until(request.expires_at or town.now)
     everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""
     return Words(
         subject=told.subject(f"Allowed until {until}"),
@@ -215,7 +215,7 @@ async def _ticket(told: _Told) -> Words:
     is_risk = bool(risks_of(town.policy, request))
     return Words(
         subject=told.subject(f"To open: {told.host} until {_iso(until, town)}"),
-        heading=f"To open: {told.host} until {town.moment(until)}",
+        heading=f"To open: {told.host} until {town.until(until)}",
         paragraphs=("A known security risk: only IT security opens it.",) if is_risk else (),
         quote=request.reason,
         quoted=_asker(told),
@@ -230,7 +230,7 @@ async def _ticket_opened(told: _Told) -> Words:
     until = request.expires_at or town.now
     return Words(
         subject=told.subject(f"Access allowed: {told.host} until {_iso(until, town)}"),
-        heading=f"Access allowed: {told.host} until {town.moment(until)}",
+        heading=f"Access allowed: {told.host} until {town.until(until)}",
         quote=request.reason,
         quoted=_asker(told),
         facts=await _ticket_facts(told),

@@ -13,7 +13,7 @@ from categories.taxonomy import taxonomy
 from policy.decision import Cause, Verdict
 from policy.schedule import Schedule
 from policy.town_policy import Policy
-from policy.town_time import ENGLISH
+from policy.town_time import ENGLISH, said_end
 
 NO_BREAK = "\u00a0"
 _LONGEST_HOST = 200
@@ -51,13 +51,17 @@ class Times:
         """Return date and hour: "Fri, March 6, 5 PM"."""
         return _time(at, ENGLISH.moment(at, self.zone, self.now))
 
+    def until(self, ends_at: datetime) -> Markup:
+        """Return the moment of an end; of midnight, "Fri, March 6, 11:59 PM"."""
+        return self.moment(said_end(ends_at, self.zone))
+
+    def last_day(self, ends_at: datetime) -> Markup:
+        """Return the last date before an end: "Fri, March 6"."""
+        return self.day(said_end(ends_at, self.zone))
+
     def day(self, at: datetime) -> Markup:
         """Return the date alone: "Fri, March 6"."""
         return _time(at, ENGLISH.day(self._local_date(at), self._local_date(self.now)))
-
-    def last_day(self, ends_at: datetime) -> Markup:
-        """Return the last date of what ends at an instant: at midnight, that of the day before."""
-        return self.day(ends_at - timedelta(microseconds=1))
 
     def clock(self, at: datetime) -> Markup:
         """Return the hour alone: "10:14 AM"."""
@@ -166,8 +170,8 @@ def _in_force(request: AccessRequest, times: Times) -> Status:
     ends_at = request.expires_at or times.now
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):
-        return Status("warn", Markup("Ends {}").format(times.near(ends_at)))
-    return Status("ok", Markup("Allowed until {}").format(times.moment(ends_at)))
+        return Status("warn", Markup("Ends {}").format(times.near(said_end(ends_at, times.zone))))
+    return Status("ok", Markup("Allowed until {}").format(times.until(ends_at)))
 
 
 def report_status(report: SiteReport) -> Status:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policy.schedule import Schedule
-from policy.town_time import ENGLISH, SPANISH
+from policy.town_time import ENGLISH, SPANISH, said_end
 
 NEW_YORK = ZoneInfo("America/New_York")
 SUMMER = datetime(2026, 7, 3, 21, 5, tzinfo=UTC)
@@ -59,3 +59,9 @@ def test_window(days: set[int], start: time, end: time, english: str, spanish: s
     assert ENGLISH.window(schedule).replace("\u00a0", " ") == english
     if spanish:
         assert SPANISH.window(schedule).replace("\u00a0", " ") == spanish
+
+
+def test_end_at_midnight_is_said_as_the_last_minute_of_the_day_before() -> None:
+    midnight = datetime(2026, 7, 4, 4, tzinfo=UTC)
+    assert ENGLISH.moment(said_end(midnight, NEW_YORK), NEW_YORK) == unbroken("Fri, July 3, 11:59 PM")
+    assert said_end(SUMMER, NEW_YORK) == SUMMER

@@ -1,7 +1,8 @@
 """Deciding through the pages, and who is told why they may not."""
 
 import asyncio
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 from admin import exemptions
 from admin.corrections import correct
@@ -220,3 +221,19 @@ async def test_pages_of_it_are_for_it(site: Site) -> None:
 async def _refused_moves(site: Site) -> list[str]:
     rows = await site.admin.db.fetch_all("SELECT actor FROM event WHERE kind = 'request.move_refused'")
     return [row["actor"] for row in rows]
+
+
+async def test_access_for_today_is_said_to_end_today(site: Site) -> None:
+    client = await site.asking()
+    await post(client, "/ask/K7M-4QP", reason="For the file.", duration="today", for_whom="person")
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get("/decide/1")).text.replace("\u00a0", " ")
+    assert "this person, to <time" in page and "Fri, March 6</time>" in page
+    asked_end = re.search(r'name="expires_at" value="([^"]+)"><span>Allow until <time[^>]*>([^<]+)<', page)
+    assert asked_end is not None and asked_end[2] == "Fri, March 6, 11:59 PM"
+    await post(head, "/decide/1", answer="allow", step="0", expires_at=asked_end[1])
+    assert "until Fri, March 6, 11:59 PM" in (await head.get("/decide/1/done")).text.replace("\u00a0", " ")
+    asker_sees = (await client.get("/requests/1")).text.replace("\u00a0", " ")
+    assert "11:59 PM" in asker_sees and "12 AM" not in asker_sees
+    (exemption,) = await exemptions.live(site.admin.db, site.clock.at)
+    assert exemption.expires_at == datetime(2026, 3, 7, 5, tzinfo=UTC)
