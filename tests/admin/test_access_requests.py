@@ -465,6 +465,16 @@ async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -
     assert await access_request_lists.to_open(db, WAITING_TOWN, actor) == []
 
 
+async def test_nobody_opens_their_own_while_somebody_else_can(db: Database) -> None:
+    request = await approved_in_a_waiting_town(db, person=IT, department="finance")
+    with pytest.raises(NotAllowedError, match="for IT to open"):
+        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    assert await access_request_lists.to_open(db, WAITING_TOWN, IT) == []
+    alone = replace(WAITING_TOWN, roles={**WAITING_TOWN.roles, "it_security": (IT,), "help_desk": ()})
+    opened = await access_requests.open_access(db, alone, request.id, actor=IT, at=LATER)
+    assert opened.state is State.APPROVED, "others approved it"
+
+
 async def test_what_was_approved_is_opened_once(db: Database) -> None:
     request = await approved_in_a_waiting_town(db)
 
