@@ -11,6 +11,7 @@
 The same sources give the same bytes, in whatever order they are given.
 """
 
+import errno
 import hashlib
 import json
 from array import array
@@ -116,7 +117,12 @@ def _compile_kind(
 ) -> "array[int]":
     """Write the trie of one kind of entries; return the number of each key's meaning."""
     path = folder / f"{kind}{TRIE_SUFFIX}"
-    marisa_trie.Trie(key for _, keys in _labelled(kind, sources, words) for key in keys).save(str(path))
+    trie = marisa_trie.Trie(key for _, keys in _labelled(kind, sources, words) for key in keys)
+    try:
+        trie.save(str(path))
+    except RuntimeError as error:  # all that it says of a write that failed
+        raise OSError(errno.EIO, f"could not be written ({error}); is the disk full?", str(path)) from error
+    del trie
     trie = marisa_trie.Trie().mmap(str(path))
     numbers = array("I", bytes(4 * len(trie)))
     number_of_key = trie.key_id
