@@ -11,14 +11,17 @@ import pytest
 import pytest_asyncio
 
 from tests.deploy.running_prometheus import RunningPrometheus, running_prometheus
-from tests.deploy.test_prometheus import alerts, metric_names
+from tests.deploy.test_prometheus import Alert, alerts, metric_names
 from tests.missing_parts import require
 from tests.running_town import RunningTown, run_command, running_town
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "grafana"
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
-VISITED = ("http://library.example/", "https://library.example/", "http://cardroom.example/")
+VISITED = (
+    *("http://library.example/", "https://library.example/", "http://cardroom.example/"),
+    "http://malware.example/",
+)
 # What Grafana puts in place of its variables: everything, in the last minute.
 VARIABLES = {
     "$__rate_interval": "1m",
@@ -88,6 +91,18 @@ async def test_every_alert_is_evaluated_and_a_town_where_all_is_well_has_none(
     told = [(rule["name"], alert["state"]) for rule in rules for alert in rule["alerts"]]
     # How fast a decision is depends on what else the machine does just now; it would fire after minutes.
     assert set(told) <= {("TowngateDecidesSlowly", "pending")}
+
+
+_SELECTOR = re.compile(r"\b(?:egress|towngate)_\w+(?:\{[^}]*\})?")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+async def test_alert_looks_at_what_a_running_town_has(alert: Alert, prometheus: RunningPrometheus) -> None:
+    selectors = set(_SELECTOR.findall(alert["expr"]))
+    assert selectors or "up" in alert["expr"]
+    for selector in selectors:
+        assert await prometheus.query(selector), f"{selector} can never fire: nothing is told so"
 
 
 @pytest.mark.asyncio(loop_scope="module")
