@@ -15,6 +15,7 @@ from pathlib import Path
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
+_RIGHTS = 0o777
 
 
 class ManifestError(Exception):
@@ -61,7 +62,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads(path.read_bytes())
         if values["format"] != _FORMAT:
             raise ManifestError(f"{path}: of another version of Towngate; restore it with that one")
-        files = {name: BackedUpFile(**facts) for name, facts in values["files"].items()}
+        files = {name: _file(**facts) for name, facts in values["files"].items()}
         manifest = Manifest(str(values["town"]), datetime.fromisoformat(values["made_at"]), files)
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; a backup that is whole has one") from error
@@ -74,6 +75,16 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _file(*, size_bytes: int, sha256: str, mode: int) -> BackedUpFile:
+    """Return a file's facts. Raises ValueError or TypeError for what a backup never writes.
+
+    A program that runs as somebody else's is no part of a town.
+    """
+    if not (isinstance(mode, int) and 0 <= mode <= _RIGHTS):
+        raise ValueError(f"{mode!r} are no rights")
+    return BackedUpFile(size_bytes, sha256, mode)
+
+
 def copy_file(source: Path, target: Path, mode: int | None = None) -> BackedUpFile:
     """Copy a regular file to disk, never through a link; return what was copied.
 
@@ -84,7 +95,7 @@ def copy_file(source: Path, target: Path, mode: int | None = None) -> BackedUpFi
         facts = os.fstat(reading)
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(0, "is not a file", str(source))
-        rights = stat.S_IMODE(facts.st_mode) & 0o777 if mode is None else mode
+        rights = stat.S_IMODE(facts.st_mode) & _RIGHTS if mode is None else mode
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as to_file:
             os.fchmod(to_file.fileno(), rights)

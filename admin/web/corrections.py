@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +10,6 @@ from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
 from admin.review import Listing
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import field, form_number, signed_in
-from categories.host_name import HostNameError, canonical_host
 from categories.snapshot import CategorySnapshotError
 from policy.web_address import parse_web_address
 
@@ -53,8 +51,6 @@ async def undo(http_request: Request, form: FormData) -> Response:
         )
     except InvalidRequestError as error:
         return await _page(http_request, site, InvalidRequestError("undo_why", str(error)))
-    except LookupError as error:
-        raise HTTPException(404) from error
     return go_to(f"/corrections?site={quote(site)}")
 
 
@@ -87,6 +83,6 @@ async def _page(http_request: Request, text: str, error: InvalidRequestError | N
 def _host(text: str) -> str:
     """Return the canonical host of what was typed or pasted."""
     try:
-        return parse_web_address(text).host if "/" in text else canonical_host(text)
-    except (HostNameError, ValueError) as error:
+        return parse_web_address(text).host
+    except ValueError as error:
         raise InvalidRequestError("site", "Enter a site, like example.com") from error

@@ -251,6 +251,14 @@ def _rewritten(change: Callable[[dict[str, object]], object]) -> Damage:
             _rewritten(lambda v: v["files"].update({"/etc/x": v["files"]["policy.yaml"]})),  # type: ignore[index,attr-defined]
             "'/etc/x' is no file of a state folder",
         ),
+        (
+            _rewritten(lambda v: v["files"]["policy.yaml"].update(mode=0o4755)),  # type: ignore[index]
+            "does not say what the backup holds",
+        ),
+        (
+            _rewritten(lambda v: v["files"]["policy.yaml"].update(mode="640")),  # type: ignore[index]
+            "does not say what the backup holds",
+        ),
     ],
 )
 def test_backup_that_is_not_as_it_was_changes_nothing(
