@@ -1,16 +1,23 @@
 """Entries as keys of a trie, made so that a key's listed prefixes are what covers it.
 
 www.cardroom.example              elpmaxe.moordrac.www.
+the same, and none of its names   elpmaxe.moordrac.www.|
 192.0.2.7                         192.0.2.7.
+192.0.0.0/8                       4:11000000
 cardroom.example/tables/7.html    elpmaxe.moordrac./tables/7.html/
+not cardroom.example              @elpmaxe.moordrac.   or   ^elpmaxe.moordrac.
+expression for hosts              <^bets?[.]
+expression for URLs               ?/casino[0-9]+/
 
 Names are reversed, letter by letter, and end in a dot, paths end in a slash, so a key that is a prefix
 of another always ends at a boundary: `elpmaxe.moordrac.` covers the first name above, and never
 notcardroom.example. An address is not reversed; no name ends in a label that is a number, so the two
-are never mistaken for one another.
+are never mistaken for one another. A range is its family and the bits that all of its addresses share.
+No host can hold any of the signs of the other keys.
 """
 
 import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote
 
 import ada_url
@@ -24,6 +31,13 @@ _PLAIN_PATH = re.compile(r"(?:/[a-z0-9_~-][a-z0-9_~.,;:=@!$&'()*+-]*)*/?")
 _SERVICE_LABEL = re.compile(r"(?:www|web|ftp)[0-9]*\.(?=[^.]+\.)")
 _SLASHES = re.compile("//+")
 
+THIS_NAME_ONLY = "|"
+EXCEPTED_ALWAYS = "@"
+EXCEPTED_HERE = "^"
+HOST_EXPRESSION = "<"
+URL_EXPRESSION = "?"
+RANGES = ("4:", "6:")
+
 
 def host_key(host: str) -> str:
     """Return the key of a canonical host."""
@@ -32,16 +46,44 @@ def host_key(host: str) -> str:
     return host[::-1] + "."
 
 
+def exact_key(host: str) -> str:
+    """Return the key of a canonical host for an entry that does not cover its subdomains."""
+    return host_key(host) + THIS_NAME_ONLY
+
+
+def range_key(network: IPv4Network | IPv6Network) -> str:
+    """Return the key of a range of addresses."""
+    return _bits(network.network_address, network.max_prefixlen)[: network.prefixlen + 2]
+
+
+def address_key(host: str) -> str:
+    """Return the key that the keys of all ranges which an address (a canonical host) is in begin."""
+    address = ip_address(host.strip("[]"))
+    return _bits(address, address.max_prefixlen)
+
+
+def _bits(address: IPv4Address | IPv6Address, length: int) -> str:
+    return f"{address.version}:{int(address):0{length}b}"
+
+
+def entry_of_range_key(key: str) -> str:
+    """Return a range as people write it, from its key."""
+    length = 32 if key.startswith("4") else 128
+    first = int(key[2:].ljust(length, "0"), 2)
+    return str(ip_network((first if length == 32 else first.to_bytes(16), len(key) - 2)))
+
+
 def url_key(host: str, path: str) -> str:
-    """Return the key of a URL: of a canonical host and a path.
+    """Return the key of a URL: of a canonical host and a path, in its one spelling (`plain_path`)."""
+    path = plain_path(path)
+    return host_key(host) + (path if path.endswith("/") else path + "/")
 
-    The path, any text, is brought to one spelling: dot segments resolved, escapes undone, lower case,
-    single slashes, without query and fragment.
+
+def plain_path(path: str) -> str:
+    """Return the one spelling of a path, any text, from its first slash.
+
+    Dot segments resolved, escapes undone, lower case, single slashes, without query and fragment.
     """
-    return host_key(host) + _path_key(path)
-
-
-def _path_key(path: str) -> str:
     path = path.lower()
     if not _PLAIN_PATH.fullmatch(path):
         # Bytes that are no UTF-8 may come as surrogates, which no URL and no trie can hold.
@@ -49,7 +91,7 @@ def _path_key(path: str) -> str:
         path = unquote(ada_url.URL(f"http://host/{text.removeprefix('/')}").pathname).lower()
         # A key is one line of the kept entries.
         path = _SLASHES.sub("/", path).replace("\n", "%0a")
-    return path if path.endswith("/") else path + "/"
+    return path
 
 
 def without_service_label(host: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from categories.entries import EntriesFile, KeptSource
-from categories.entry_key import host_key
+from categories.entry_key import exact_key, host_key
 from categories.known_sites import KnownSites
 from categories.reading import Edition
 from categories.snapshot import NAMES
@@ -118,6 +118,7 @@ def _keys_covering(hosts: Iterable[str]) -> dict[str, list[str]]:
     """Return every key that covers one of the hosts, with those that it covers."""
     keys = defaultdict[str, list[str]](list)
     for host in hosts:
+        keys[exact_key(host)].append(host)
         covering = host
         while covering:
             keys[host_key(covering)].append(host)

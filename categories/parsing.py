@@ -6,8 +6,10 @@ What they yield is a key, or several with line ends between them.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 
-from categories.entry_key import host_key, url_key, without_service_label
+from categories.entry_key import URL_EXPRESSION, host_key, range_key, url_key, without_service_label
+from categories.expressions import ExpressionError, checked_expression
 from categories.host_name import HostNameError, canonical_host
 
 _MAX_KEPT_PROBLEMS = 100
@@ -60,16 +62,28 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """All that was not understood of a list: every one counted, the first hundred kept."""
+    """All that is not used of a list: every line counted, the first hundred kept.
+
+    `count` and `first` are of what was not understood. `unusable_count` and `first_unusable` are of
+    what was, and says nothing that a verdict on a host or URL could rest on.
+    """
 
     count: int = 0
     first: list[Problem] = field(default_factory=list)
+    unusable_count: int = 0
+    first_unusable: list[Problem] = field(default_factory=list)
 
     def add(self, file: str, line: int, column: int, text: str, reason: str) -> None:
-        """Count one more."""
+        """Count one more that was not understood."""
         self.count += 1
         if len(self.first) < _MAX_KEPT_PROBLEMS:
             self.first.append(Problem(file, line, column, text[:_MAX_SHOWN_LENGTH], reason))
+
+    def add_unusable(self, file: str, line: int, column: int, text: str, reason: str) -> None:
+        """Count one more that was understood, and is of no use."""
+        self.unusable_count += 1
+        if len(self.first_unusable) < _MAX_KEPT_PROBLEMS:
+            self.first_unusable.append(Problem(file, line, column, text[:_MAX_SHOWN_LENGTH], reason))
 
 
 def is_hosts_file(beginning: str) -> bool:
@@ -79,7 +93,7 @@ def is_hosts_file(beginning: str) -> bool:
 
 
 def domain_keys(blocks: Iterable[str], file: str, problems: Problems) -> Iterator[str]:
-    """Yield the keys of a plain list: a name or address a line, perhaps after `*.` or a dot.
+    """Yield the keys of a plain list: a name, perhaps after `*.` or a dot, an address or a range a line.
 
     Blocks are of whole lines.
     """
@@ -106,9 +120,62 @@ def _domain_key(line: str, file: str, number: int, problems: Problems) -> Iterat
         return
     name = _TRAILING_COMMENT.sub("", line).strip()
     try:
-        yield host_key(canonical_host(name.removeprefix("*").removeprefix(".")))
-    except HostNameError as error:
+        yield from plain_keys(name)
+    except ValueError as error:
         problems.add(file, number, line.index(name) + 1, line.strip(), str(error))
+
+
+def plain_keys(text: str) -> list[str]:
+    """Return the keys of a name, an address, or a range of addresses (`192.0.2.0/24`, `A-B`).
+
+    `*.` or a dot before a name changes nothing: who lists that means the name, too. Raises
+    ValueError, with the reason, when it is neither.
+    """
+    first, sign, last = text.partition("-")
+    if "/" in text:
+        return [_range_key(text)]
+    if sign and _is_ip(first.strip()) and _is_ip(last.strip()):
+        ends = ip_address(first.strip()), ip_address(last.strip())
+        try:
+            return [_key_of_range(network) for network in summarize_address_range(*ends)]
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+    name = text.removeprefix("*").removeprefix(".")
+    # IPv6 addresses have brackets in URLs only.
+    return [host_key(canonical_host(f"[{name}]" if name.count(":") > 1 and _is_ip(name) else name))]
+
+
+def _range_key(text: str) -> str:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        name, _, _ = text.partition("/")
+        if _is_ip(name):
+            raise ValueError(f"{text[:_MAX_SHOWN_LENGTH]!r} is not a range of addresses") from error
+        canonical_host(text)
+        raise
+    return _key_of_range(network)
+
+
+def _key_of_range(network: IPv4Network | IPv6Network) -> str:
+    mapped = network[0].ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        # A visit to such an address is one to the IPv4 address.
+        network = IPv4Network((mapped, network.prefixlen - 96))
+    if not network.prefixlen:
+        raise ValueError(f"'{network}' is every address there is")
+    if network.prefixlen == network.max_prefixlen:
+        address = network.network_address
+        return host_key(canonical_host(f"[{address}]" if address.version == 6 else str(address)))
+    return range_key(network)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def hosts_file_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[str]:
@@ -160,8 +227,13 @@ def url_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[st
         yield url_key(without_service_label(host), path)
 
 
-def unused_lines(lines: Iterable[str], file: str, problems: Problems, reason: str) -> None:
-    """Count every line of a file that nothing is made of."""
+def expression_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[str]:
+    """Yield the key of each line of a squidGuard `expressions` file: one expression for URLs."""
     for number, line in enumerate(lines, 1):
-        if not _COMMENT_LINE.match(line):
-            problems.add(file, number, 1, line.strip(), reason)
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            yield URL_EXPRESSION + checked_expression(text)
+        except ExpressionError as error:
+            problems.add(file, number, line.index(text) + 1, text, str(error))

@@ -10,15 +10,30 @@ import mmap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
-from categories.entry_key import entry_of_url_key, host_key, url_key, without_service_label
-from categories.host_name import translated_ipv4
+from categories.entry_key import (
+    EXCEPTED_ALWAYS,
+    EXCEPTED_HERE,
+    HOST_EXPRESSION,
+    RANGES,
+    THIS_NAME_ONLY,
+    URL_EXPRESSION,
+    address_key,
+    entry_of_range_key,
+    entry_of_url_key,
+    host_key,
+    plain_path,
+    url_key,
+    without_service_label,
+)
+from categories.expressions import ExpressionSet
+from categories.host_name import is_address, translated_ipv4
 from categories.match import CategoryMatch
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "snapshot.json"
 NAMES = "names"
 URLS = "urls"
@@ -31,6 +46,13 @@ type Meaning = tuple[tuple[str, str], ...]
 
 class CategorySnapshotError(Exception):
     """A snapshot cannot be used; whoever has one open keeps it."""
+
+
+class _Found(NamedTuple):
+    """An entry that covers a host. `reach` grows with how closely its key describes the host."""
+
+    match: CategoryMatch
+    reach: int
 
 
 class _Entries:
@@ -46,6 +68,10 @@ class _Entries:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         width: Literal["H", "I"] = "H" if len(self._map) == 2 * (len(self.trie) + 1) else "I"
         self.meanings = memoryview(self._map).cast(width)
+
+    def has_any(self, beginning: str) -> bool:
+        """Whether there is a key that begins like this."""
+        return next(self.trie.iterkeys(beginning), None) is not None
 
     def close(self) -> None:
         self.meanings.release()
@@ -73,6 +99,12 @@ class CategorySnapshot:
         self.sources: tuple[str, ...] = tuple(manifest["sources"])
         self._names = _Entries(folder, NAMES)
         self._urls = _Entries(folder, URLS)
+        self._has_ranges = any(map(self._names.has_any, RANGES))
+        self._has_exceptions = any(map(self._names.has_any, (EXCEPTED_ALWAYS, EXCEPTED_HERE)))
+        self._has_host_expressions = self._names.has_any(HOST_EXPRESSION)
+        self._has_url_expressions = self._urls.has_any(URL_EXPRESSION)
+        self._has_more_for_hosts = self._has_ranges or self._has_host_expressions
+        self._expressions: dict[str, list[tuple[tuple[str, str], ExpressionSet]]] = {}
 
     @classmethod
     def open(cls, path: Path, built_at: datetime | None = None) -> "CategorySnapshot":
@@ -96,34 +128,88 @@ class CategorySnapshot:
     def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
         """Return what a canonical host is listed as, the most specific entry first.
 
-        URL entries of the host are looked at only when `path` (from its first slash, the query left
-        off) is given; they come before domain entries. An address of 64:ff9b::/96 is listed as the
-        IPv4 address within it, too.
+        URL entries of the host, and expressions for URLs, are looked at only when `path` (from its
+        first slash, the query left off) is given. URL entries come before domain entries, then
+        ranges of addresses, the longest prefix first, then expressions. An address of 64:ff9b::/96
+        is listed as the IPv4 address within it, too.
         """
         ipv4 = translated_ipv4(host)
         matches = self._matches(host, path)
         return matches if ipv4 is None else matches + self._matches(ipv4, path)
 
     def _matches(self, host: str, path: str | None) -> tuple[CategoryMatch, ...]:
-        found = list(self._names.trie.iter_prefixes_with_ids(host_key(host)))
-        if path is None and not found:
+        found = list(self._names.trie.iter_prefixes_with_ids(host_key(host) + THIS_NAME_ONLY))
+        if path is None and not found and not self._has_more_for_hosts:
             return ()
         matches = [] if path is None else self._url_matches(host, path)
         for key, number in reversed(found):
-            entry = host[1 - len(key) :]
+            entry = host[-len(key) + 1 :]
             for category, source in self.meanings[self._names.meanings[number]]:
-                matches.append(CategoryMatch(category, entry, source))
-        return tuple(matches)
+                matches.append(_Found(CategoryMatch(category, entry, source), len(key)))
+        if self._has_ranges and is_address(host):
+            matches += self._range_matches(host)
+        if self._has_host_expressions:
+            matches += self._expression_matches(self._names, HOST_EXPRESSION, host)
+        if self._has_url_expressions and path is not None:
+            matches += self._expression_matches(self._urls, URL_EXPRESSION, host + plain_path(path))
+        if self._has_exceptions and matches:
+            return tuple(self._without_exceptions(host, matches))
+        return tuple([match for match, _ in matches])
 
-    def _url_matches(self, host: str, path: str) -> list[CategoryMatch]:
+    def _url_matches(self, host: str, path: str) -> list[_Found]:
         matches = []
         for name in dict.fromkeys((host, without_service_label(host))):
             found = list(self._urls.trie.iter_prefixes_with_ids(url_key(name, path)))
             for key, number in reversed(found):
                 entry = entry_of_url_key(key, name)
                 for category, source in self.meanings[self._urls.meanings[number]]:
-                    matches.append(CategoryMatch(category, entry, source))
+                    matches.append(_Found(CategoryMatch(category, entry, source), len(key)))
         return matches
+
+    def _range_matches(self, host: str) -> Iterator[_Found]:
+        """Yield what the ranges that an address is in are listed as, the longest prefix first."""
+        for key, number in reversed(list(self._names.trie.iter_prefixes_with_ids(address_key(host)))):
+            entry = entry_of_range_key(key)
+            for category, source in self.meanings[self._names.meanings[number]]:
+                yield _Found(CategoryMatch(category, entry, source), 0)
+
+    def _expression_matches(self, part: _Entries, sign: str, text: str) -> Iterator[_Found]:
+        for (category, source), expressions in self._expressions_of(part, sign):
+            for expression in expressions.matching(text):
+                yield _Found(CategoryMatch(category, expression, source), 0)
+
+    def _expressions_of(self, part: _Entries, sign: str) -> list[tuple[tuple[str, str], ExpressionSet]]:
+        """Return the expressions with this sign, a set for each category of a source.
+
+        Made when they are first asked for: opening a snapshot takes no time.
+        """
+        made = self._expressions.get(sign)
+        if made is None:
+            texts: dict[tuple[str, str], list[str]] = {}
+            for key, number in part.trie.iteritems(sign):
+                for pair in self.meanings[part.meanings[number]]:
+                    texts.setdefault(pair, []).append(key[1:])
+            made = [(pair, ExpressionSet(sorted(texts[pair]))) for pair in sorted(texts)]
+            self._expressions[sign] = made
+        return made
+
+    def _without_exceptions(self, host: str, matches: list[_Found]) -> Iterator[CategoryMatch]:
+        """Yield the matches that no exception of the same list takes back.
+
+        One sort of exception always holds, the other only where no entry of its list is closer to the host.
+        """
+        key = host_key(host) + THIS_NAME_ONLY
+        always: set[tuple[str, str]] = set()
+        for _, number in self._names.trie.iter_prefixes_with_ids(EXCEPTED_ALWAYS + key):
+            always.update(self.meanings[self._names.meanings[number]])
+        here: dict[tuple[str, str], int] = {}
+        for excepted, number in self._names.trie.iter_prefixes_with_ids(EXCEPTED_HERE + key):
+            reach = len(excepted) - len(EXCEPTED_HERE)
+            here.update(dict.fromkeys(self.meanings[self._names.meanings[number]], reach))
+        for match, reach in matches:
+            pair = match.category, match.source
+            if pair not in always and reach > here.get(pair, -1):
+                yield match
 
     def entries(self) -> Iterator[tuple[str, Meaning]]:
         """Yield every entry's key with its meaning, in no particular order."""
@@ -133,7 +219,10 @@ class CategorySnapshot:
 
     def meaning_of(self, key: str) -> Meaning:
         """Return what the entry with exactly this key is listed as; empty if there is none."""
-        part = self._urls if "/" in key else self._names
+        if key.startswith((HOST_EXPRESSION, URL_EXPRESSION)):
+            part = self._names if key.startswith(HOST_EXPRESSION) else self._urls
+        else:
+            part = self._urls if "/" in key else self._names
         number = part.trie.get(key)
         return () if number is None else self.meanings[part.meanings[number]]
 

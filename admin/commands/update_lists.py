@@ -216,6 +216,8 @@ def update_as_json(report: "UpdateReport") -> dict[str, object]:
                 "unchanged": source.is_unchanged,
                 "not_understood": source.problems.count,
                 "first_not_understood": [asdict(problem) for problem in source.problems.first],
+                "unusable": source.problems.unusable_count,
+                "first_unusable": [asdict(problem) for problem in source.problems.first_unusable],
                 "unused_categories": source.unused,
             }
             for source in report.sources
@@ -251,6 +253,10 @@ def _remarks(source: "SourceReport") -> Iterator[str]:
     if source.problems.count:
         yield f"{source.name}: {source.problems.count:,} lines were not understood and are not used, like"
         for problem in source.problems.first[:_SHOWN_PROBLEMS]:
+            yield f"  {problem}"
+    if source.problems.unusable_count:
+        yield f"{source.name}: {source.problems.unusable_count:,} lines say nothing of a whole site, like"
+        for problem in source.problems.first_unusable[:_SHOWN_PROBLEMS]:
             yield f"  {problem}"
     if source.category == TOWN_LIST:
         yield (

@@ -129,12 +129,21 @@ def test_update_gives_a_script_one_object(towngate: Towngate, tmp_path: Path) ->
         "unchanged": False,
         "not_understood": 1,
         "first_not_understood": None,
+        "unusable": 0,
+        "first_unusable": [],
         "unused_categories": {
             "child": "a list to allow, for small children; says nothing about what a site is"
         },
     }
     assert ut1["first_not_understood"][0]["line"] == 2
     assert x["refused"] == f"{empty}: it is empty: no entries in it"
+
+
+def test_lines_that_say_nothing_of_a_whole_site_are_shown_apart(towngate: Towngate, tmp_path: Path) -> None:
+    path = _list(tmp_path / "rules.txt", "||ads.example^", "shop.example##.ad")
+    lines = towngate("update", "--source", f"advertising={path}").output.splitlines()
+    assert "advertising: 1 lines say nothing of a whole site, like" in lines
+    assert "  rules.txt:2:1: is about parts of a page" in lines
 
 
 def test_plain_list_without_a_category_says_where_it_went(towngate: Towngate, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import gzip
 import io
 import lzma
 import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from categories import list_files as module
-from categories.list_files import ListFileError, list_files
+from categories.list_files import Alias, ListFile, ListFileError, list_files
 from tests.categories.lists import write_layout
 
 FILES = {
@@ -27,7 +29,13 @@ EXPECTED = [
 
 
 def _contents(path: Path) -> list[tuple[str, str, list[str]]]:
-    return [(file.folder, file.name, list(file.lines())) for file in list_files(path, str(path))]
+    return [(file.folder, file.name, list(file.lines())) for file in _files(path)]
+
+
+def _files(path: Path) -> Iterator[ListFile]:
+    for file in list_files(path, str(path)):
+        assert isinstance(file, ListFile)
+        yield file
 
 
 def _archive(folder: Path, mode: str, name: str) -> Path:
@@ -48,11 +56,11 @@ def test_archive_yields_the_same_however_it_is_compressed_and_named(tmp_path: Pa
     assert _contents(_archive(tmp_path, mode, "list.bin")) == EXPECTED
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, module.zstd.compress])
 def test_single_file_is_read_as_lines(tmp_path: Path, pack: object) -> None:
     path = tmp_path / "hosts.txt"
     path.write_bytes(pack(b"\xef\xbb\xbfa.example\r\nb\xe9.example\nc.example"))  # type: ignore[operator]  # one of three functions
-    for file in list_files(path, str(path)):
+    for file in _files(path):
         assert (file.folder, file.name) == ("", "")
         assert file.beginning().startswith("a.example")
         assert list(file.lines()) == ["a.example\n", "b\ufffd.example\n", "c.example"]
@@ -62,7 +70,7 @@ def test_single_file_is_read_as_lines(tmp_path: Path, pack: object) -> None:
 def test_blocks_are_of_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("".join(f"{number}.example\n" for number in range(20_000)))
-    for file in list_files(path, str(path)):
+    for file in _files(path):
         blocks = list(file.blocks())
         assert len(blocks) > 1
         assert all(block.endswith(".example\n") for block in blocks)
@@ -73,7 +81,7 @@ def test_blocks_are_of_whole_lines(tmp_path: Path) -> None:
 def test_empty_file_has_no_lines_and_is_not_cut(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.touch()
-    for file in list_files(path, str(path)):
+    for file in _files(path):
         assert (file.beginning(), list(file.lines()), file.is_cut) == ("", [], False)
 
 
@@ -125,14 +133,89 @@ def test_folder_and_archive_without_entries_are_refused(tmp_path: Path) -> None:
         _contents(path)
 
 
-def test_archive_member_that_is_no_file_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "links.tar"
+def _tar_of(folder: Path, *members: tuple[str, bytes, str]) -> Path:
+    """Write an archive of (name, type, content or target) members."""
+    path = folder / "odd.tar"
     with tarfile.open(path, "w") as archive:
-        link = tarfile.TarInfo("gambling/domains")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    with pytest.raises(ListFileError):
-        _contents(path)
+        for name, kind, content in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "" if kind == tarfile.REGTYPE else content
+            member.size = len(content) if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(content.encode()) if member.size else None)
+    return path
+
+
+GOOD = ("bl/adult/domains", tarfile.REGTYPE, "a.example\n")
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (("bl/porn", tarfile.SYMTYPE, "/etc"), "bl/porn in it is a link that leads out"),
+        (("bl/porn", tarfile.SYMTYPE, "../../adult"), "bl/porn in it is a link that leads out"),
+        (("bl/porn", tarfile.LNKTYPE, "../etc"), "bl/porn in it is a link that leads out"),
+        (("bl/games/domains", tarfile.SYMTYPE, "/etc/passwd"), "bl/games/domains in it is a link that leads"),
+        (("bl/games/domains", tarfile.SYMTYPE, "../adult/domains"), "which a list's file cannot be"),
+        (("../games/domains", tarfile.REGTYPE, "b.example\n"), r"'\.\./games/domains' in it leads out"),
+        (("/etc/domains", tarfile.REGTYPE, "b.example\n"), "'/etc/domains' in it leads out"),
+        (("bl/../../x", tarfile.REGTYPE, "b.example\n"), "leads out of the archive"),
+    ],
+)
+def test_archive_that_leads_out_of_itself_is_refused(
+    tmp_path: Path, member: tuple[str, bytes, str], message: str
+) -> None:
+    with pytest.raises(ListFileError, match=message):
+        list(list_files(_tar_of(tmp_path, GOOD, member), "odd.tar"))
+
+
+def test_linked_folder_is_another_name_of_what_it_leads_to(tmp_path: Path) -> None:
+    link = ("bl/porn", tarfile.SYMTYPE, "adult")
+    found = [each for each in list_files(_tar_of(tmp_path, link, GOOD), "odd.tar") if isinstance(each, Alias)]
+    assert found == [Alias("bl/porn", "bl/adult")]
+    folder = write_layout(tmp_path / "list", {"bl/adult/domains": "a.example\n"})
+    (folder / "bl" / "porn").symlink_to("adult")
+    assert [type(each) for each in list_files(folder, "list")] == [Alias, ListFile]
+    (folder / "bl" / "out").symlink_to(tmp_path)
+    with pytest.raises(ListFileError, match="bl/out in it is a link that leads out"):
+        list(list_files(folder, "list"))
+
+
+def _zip_of(path: Path, files: Mapping[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+def test_zip_yields_the_same_as_other_archives(tmp_path: Path) -> None:
+    assert sorted(_contents(_zip_of(tmp_path / "list.zip", FILES))) == sorted(EXPECTED)
+
+
+def test_zip_of_one_file_is_that_file(tmp_path: Path) -> None:
+    path = _zip_of(tmp_path / "list.zip", {"hosts.txt": "a.example\n"})
+    assert _contents(path) == [("", "", ["a.example\n"])]
+
+
+def test_odd_zip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ListFileError, match="no folder in the archive holds a file"):
+        _contents(_zip_of(tmp_path / "other.zip", {"a.txt": "a", "b.txt": "b"}))
+    with pytest.raises(ListFileError, match=r"'\.\./x/domains' in it leads out of the archive"):
+        _contents(_zip_of(tmp_path / "out.zip", {"../x/domains": "a.example\n"}))
+    cut = _zip_of(tmp_path / "cut.zip", FILES)
+    cut.write_bytes(cut.read_bytes()[:-30])
+    with pytest.raises(ListFileError, match="cut or damaged"):
+        _contents(cut)
+    monkeypatch.setattr(module, "_SMALL_BYTES", 1 << 20)
+    # Each of the two is small enough by itself.
+    bomb = _zip_of(tmp_path / "bomb.zip", {f"{name}/domains": "a.example\n" * 80_000 for name in ("a", "b")})
+    with pytest.raises(ListFileError, match="unpacks to more than a list can be"):
+        _contents(bomb)
+
+
+def test_v2flys_lists_are_found_in_their_folder(tmp_path: Path) -> None:
+    folder = write_layout(tmp_path / "dlc", {"data/google": "google.com\n", "README.md": "read me\n"})
+    for path in (folder, _zip_of(tmp_path / "dlc.zip", {"dlc-master/data/google": "google.com\n"})):
+        assert [(file.name, file.is_domain_list) for file in _files(path)] == [("google", True)]
 
 
 def test_path_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from categories.host_name import HostNameError, canonical_host
 from categories.parsing import (
     Problems,
     domain_keys,
+    expression_keys,
     hosts_file_keys,
     is_hosts_file,
-    unused_lines,
     url_keys,
 )
 
@@ -50,11 +50,11 @@ def test_plain_list_yields_a_key_for_each_name_and_address() -> None:
 
 
 def test_line_that_is_no_name_is_counted_with_its_place_and_reason() -> None:
-    keys, problems = _domains("cardroom.example\n" * 3 + "  not a name\nshop.example\n10.0.0.0/8")
+    keys, problems = _domains("cardroom.example\n" * 3 + "  not a name\nshop.example\n10.0.0.0/33")
     assert len(keys) == 4
     assert [str(problem) for problem in problems.first] == [
         "a/domains:4:3: 'not a name' is not a host name: it holds ' '",
-        "a/domains:6:1: '10.0.0.0/8' is not a host name: it holds '/'",
+        "a/domains:6:1: '10.0.0.0/33' is not a range of addresses",
     ]
     assert problems.first[0].text == "not a name"
 
@@ -166,13 +166,50 @@ def test_url_entry_with_a_query_or_without_a_host_is_counted() -> None:
     ]
 
 
-def test_lines_that_nothing_is_made_of_are_counted() -> None:
+def test_expressions_are_keys_and_what_cannot_be_one_is_counted() -> None:
     problems = Problems()
-    unused_lines(_lines("(poker|casino)\n\n# note\nsex\n"), "a/expressions", problems, "not used")
+    text = "(poker|casino)\n\n# note\n  (sex\n(a)\\1\n.*\n"
+    assert list(expression_keys(_lines(text), "a/expressions", problems)) == ["?(poker|casino)"]
     assert [str(problem) for problem in problems.first] == [
-        "a/expressions:1:1: not used",
-        "a/expressions:4:1: not used",
+        "a/expressions:4:3: is not an expression that can be used: missing ): (sex",
+        "a/expressions:5:1: is not an expression that can be used: invalid escape sequence: \\1",
+        "a/expressions:6:1: is an expression that everything matches",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("192.0.2.0/24", ["4:" + f"{0xC00002:024b}"]),
+        ("192.0.2.7/32", ["192.0.2.7."]),
+        ("192.0.2.6-192.0.2.8", ["4:" + f"{0xC0000206 >> 1:031b}", "192.0.2.8."]),
+        ("2001:db8::/32", ["6:" + f"{0x20010DB8:032b}"]),
+        ("2001:DB8::7", ["[2001:db8::7]."]),
+        ("[2001:db8::7]", ["[2001:db8::7]."]),
+        ("::ffff:192.0.2.0/120", ["4:" + f"{0xC00002:024b}"]),
+        ("*.192.0.2.7", ["192.0.2.7."]),
+    ],
+)
+def test_addresses_and_ranges_become_keys(text: str, keys: list[str]) -> None:
+    found, problems = _domains(text)
+    assert (found, problems.count) == (keys, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0.0.0.0/0", "'0.0.0.0/0' is every address there is"),
+        ("::/0", "'::/0' is every address there is"),
+        ("192.0.2.7/24", "'192.0.2.7/24' is not a range of addresses"),
+        ("192.0.2.9-192.0.2.1", "last IP address must be greater than first"),
+        ("192.0.2.9-::1", "192.0.2.9 and ::1 are not of the same version"),
+        ("fe80::1%eth0", "an IPv6 address needs brackets"),
+    ],
+)
+def test_what_is_no_range_is_counted(text: str, reason: str) -> None:
+    found, problems = _domains(text)
+    assert found == []
+    assert reason in problems.first[0].reason
 
 
 @given(st.text(max_size=200))
@@ -185,8 +222,9 @@ def test_no_text_makes_a_parser_fail_or_yield_a_broken_key(text: str) -> None:
         domain_keys([text], "list", problems),
         hosts_file_keys(_lines(text), "list", problems),
         url_keys(_lines(text), "list", problems),
+        expression_keys(_lines(text), "list", problems),
     ):
         for run in keys:
             for key in run.split("\n"):
                 assert key[0] != "."
-                assert key[-1] in "./"
+                assert key[-1] in "./" or key.startswith(("4:", "6:", "?"))

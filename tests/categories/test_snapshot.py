@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,130 @@ def test_lookup_finds_exactly_the_listed_parents(
         assert [match.entry for match in opened.lookup(host)] == [p for p in parents if p in listed]
 
 
+def _of_files(tmp_path: Path, files: dict[str, str]) -> CategorySnapshot:
+    """Publish lists that are a file each, by their names; a name is a category."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    lists = {name: tmp_path / name for name in files}
+    return publish_lists(tmp_path / "published", lists, tmp_path / "scratch")
+
+
+def _entries(opened: CategorySnapshot, host: str, path: str | None = None) -> list[str]:
+    return [match.entry for match in opened.lookup(host, path)]
+
+
+def test_ranges_cover_their_addresses_the_longest_prefix_first(tmp_path: Path) -> None:
+    text = "192.0.0.0/16\n192.0.2.0/25\n192.0.2.7\n2001:db8::/32\n2001:db8:7::/48\ncardroom.example\n"
+    opened = _of_files(tmp_path, {"malware": text, "gambling": "192.0.2.0/24\n"})
+    assert opened.lookup("192.0.2.7") == tuple(
+        CategoryMatch(category, entry, category)
+        for category, entry in (
+            ("malware", "192.0.2.7"),
+            ("malware", "192.0.2.0/25"),
+            ("gambling", "192.0.2.0/24"),
+            ("malware", "192.0.0.0/16"),
+        )
+    )
+    assert _entries(opened, "192.0.2.128") == ["192.0.2.0/24", "192.0.0.0/16"]
+    assert _entries(opened, "192.1.0.0") == []
+    assert _entries(opened, "[2001:db8:7::1]") == ["2001:db8:7::/48", "2001:db8::/32"]
+    assert _entries(opened, "[2001:db9::1]") == []
+    assert _entries(opened, "[64:ff9b::c000:280]") == ["192.0.2.0/24", "192.0.0.0/16"]
+    assert _entries(opened, "www.cardroom.example") == ["cardroom.example"]
+
+
+_ADDRESSES = st.integers(0, 2**32 - 1).map(IPv4Address)
+
+
+@settings(max_examples=30)
+@given(
+    st.sets(st.tuples(_ADDRESSES, st.integers(1, 31)), max_size=10),
+    st.lists(_ADDRESSES, min_size=1, max_size=6),
+)
+def test_lookup_finds_exactly_the_ranges_that_an_address_is_in(
+    tmp_path_factory: pytest.TempPathFactory,
+    ranges: set[tuple[IPv4Address, int]],
+    addresses: list[IPv4Address],
+) -> None:
+    networks = {IPv4Network(each, strict=False) for each in ranges}
+    text = "".join(f"{network}\n" for network in networks) + "a.example\n"
+    opened = _of_files(tmp_path_factory.mktemp("any"), {"malware": text})
+    for address in [*addresses, *(network[-1] for network in networks)]:
+        within = sorted((n for n in networks if address in n), key=lambda n: -n.prefixlen)
+        assert _entries(opened, str(address)) == [str(network) for network in within]
+
+
+def test_entry_for_one_name_does_not_cover_its_subdomains(tmp_path: Path) -> None:
+    opened = _of_files(tmp_path, {"gambling": "full:bets.example\nfull:www.shop.example\nshop.example\n"})
+    assert _entries(opened, "bets.example") == ["bets.example"]
+    assert _entries(opened, "www.bets.example") == []
+    assert _entries(opened, "www.shop.example") == ["www.shop.example", "shop.example"]
+    # A host may hold nearly any sign, though no one registers such a name.
+    for sign in "$~+=!&'()*,;_-":
+        for host in (f"a{sign}.bets.example", f"{sign}.bets.example"):
+            assert _entries(opened, canonical_host(host)) == []
+
+
+def test_exception_of_a_filter_list_holds_against_all_of_its_own_entries(tmp_path: Path) -> None:
+    rules = "||a.example^\n||bad.b.a.example^\n@@||b.a.example^\n"
+    opened = _of_files(tmp_path, {"advertising": rules, "malware": "b.a.example\n"})
+    assert _entries(opened, "a.example") == ["a.example"]
+    assert opened.lookup("www.b.a.example") == (CategoryMatch("malware", "b.a.example", "malware"),)
+    assert _entries(opened, "bad.b.a.example") == ["b.a.example"]
+    assert sum(opened.counts.values()) == 4
+
+
+def test_exception_of_a_zone_holds_where_no_entry_is_closer(tmp_path: Path) -> None:
+    zone = (
+        "$TTL 1\n*.a.example CNAME .\na.example CNAME .\n*.b.a.example CNAME rpz-passthru.\n"
+        "bad.b.a.example CNAME .\nc.a.example CNAME rpz-passthru.\n"
+    )
+    opened = _of_files(tmp_path, {"malware": zone})
+    assert _entries(opened, "x.b.a.example") == []
+    assert _entries(opened, "bad.b.a.example") == ["bad.b.a.example"]
+    assert _entries(opened, "c.a.example") == []
+    assert _entries(opened, "x.c.a.example") == ["a.example"]
+
+
+def test_expressions_for_urls_are_asked_only_where_the_path_is_seen(tmp_path: Path) -> None:
+    files = {
+        "gambling/domains": "cardroom.example\n",
+        "gambling/expressions": "/casino[0-9]+/\n(a+)+$\nPOKER\n",
+        "adult/expressions": "^[^/]*sex\n",
+    }
+    lists = {"ut1": write_layout(tmp_path / "ut1", files)}
+    opened = publish_lists(tmp_path / "published", lists, tmp_path / "scratch")
+    assert _entries(opened, "news.example", "/x/Casino77/y") == ["/casino[0-9]+/"]
+    assert opened.lookup("cardroom.example", "/poker") == (
+        _gambling("cardroom.example"),
+        _gambling("POKER"),
+    )
+    assert _entries(opened, "essex.example", "/") == ["^[^/]*sex"]
+    assert _entries(opened, "essex.example") == []
+    assert _entries(opened, "news.example", "/essex") == []
+    # What goes back over and over in other engines takes no time.
+    assert _entries(opened, "news.example", "/" + "a" * 5000 + "!") == []
+    assert dict(opened.entries())["?POKER"] == (("gambling", "ut1"),) == opened.meaning_of("?POKER")
+
+
+def test_expressions_for_hosts_are_asked_of_every_host(tmp_path: Path) -> None:
+    opened = _of_files(tmp_path, {"gambling": "regexp:^bets?[0-9]+[.]\nkeyword:poker\n"})
+    assert _entries(opened, "bets7.example") == ["^bets?[0-9]+[.]"]
+    assert _entries(opened, "mypokersite.example") == ["poker"]
+    assert _entries(opened, "www.bets7.example") == []
+    assert opened.meaning_of("<poker") == (("gambling", "gambling"),)
+
+
+def test_snapshot_with_every_sort_of_entry_is_the_same_bytes_again(tmp_path: Path) -> None:
+    files = {
+        "malware": "||a.example^\n@@||b.a.example^\n192.0.2.0/24\n",
+        "gambling": "full:c.example\nkeyword:poker\n",
+    }
+    (tmp_path / "again").mkdir()
+    again = {name: "".join(reversed(text.splitlines(keepends=True))) for name, text in files.items()}
+    assert _of_files(tmp_path, files).version == _of_files(tmp_path / "again", again).version
+
+
 def test_snapshot_says_what_it_holds(snapshot: CategorySnapshot) -> None:
     assert snapshot.sources == ("town", "ut1")
     assert snapshot.counts == {
@@ -257,7 +382,7 @@ def test_snapshot_of_another_format_is_refused(published: CategorySnapshot, tmp_
     other.mkdir()
     (other / MANIFEST).write_text(json.dumps(manifest))
     other = other.rename(tmp_path / version_of((other / MANIFEST).read_bytes()))
-    with pytest.raises(CategorySnapshotError, match="a snapshot of format 99, where this version reads 1"):
+    with pytest.raises(CategorySnapshotError, match="a snapshot of format 99, where this version reads 2"):
         CategorySnapshot.open(other)
 
 
