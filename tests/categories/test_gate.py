@@ -132,6 +132,13 @@ def test_first_edition_is_held_to_what_it_must_never_list(tmp_path: Path) -> Non
     assert _doubts(tmp_path, {"phishing": "google.com\n"}, None) == ("it lists google.com as phishing",)
 
 
+def test_entry_for_one_name_is_held_to_the_same(tmp_path: Path) -> None:
+    zone = tmp_path / "zone"
+    zone.write_text("$TTL 1\ngoogle.com CNAME .\nwww.wikipedia.org CNAME .\n")
+    with kept(Source("phishing", str(zone)), tmp_path) as entries:
+        assert doubts_about_sites(entries, None, known_sites(), WORDS)[0] == "it lists google.com as phishing"
+
+
 def test_what_was_accepted_before_is_not_doubted_again(tmp_path: Path) -> None:
     wrong = FINE | {"phishing": "google.com\n"}
     assert _doubts(tmp_path, wrong, wrong) == ()
