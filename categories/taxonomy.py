@@ -8,6 +8,8 @@ from importlib import resources
 
 import yaml
 
+UNCATEGORISED = "uncategorised"
+"""What a rule calls a site that is listed as nothing; no list has it."""
 TOWN_LIST = "town_list"
 """The category of a plain list whose name says nothing about what is in it."""
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from categories.host_name import is_address
 from categories.match import CategoryMatch
+from categories.taxonomy import UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
 from policy.ip import parse_ip
 from policy.state import Exemption, State
@@ -17,6 +18,10 @@ from policy.visit import Visit
 
 # RFC 6052: the last 32 bits are the IPv4 address that a translator connects to.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+
+
+NO_LIST = "no list"
+"""Stands in a match that says that a site is uncategorised, where another names its list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +127,10 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[_Answer]:
     yield _notice(visit, state)
     yield _security_risk(risks)
     yield _exemption(visit, state, risks)
-    categories = frozenset([match.category for match in risks or visit.matches])
+    matches = risks or visit.matches or (CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),)
+    categories = frozenset([match.category for match in matches])
     for rule in policy.rules:
-        yield _rule(rule, visit, policy, risks, categories)
+        yield _rule(rule, visit, policy, matches, categories, is_risk=bool(risks))
     yield _default(visit, policy, risks)
 
 
@@ -259,15 +265,18 @@ def _rule(
     rule: Rule,
     visit: Visit,
     policy: Policy,
-    risks: tuple[CategoryMatch, ...],
+    matches: tuple[CategoryMatch, ...],
     categories: frozenset[str],
+    *,
+    is_risk: bool,
 ) -> _Answer:
     # A rule for any site does not name the risk, and a rule for another category of the site neither:
-    # what is press and malware is malware. `categories` are the risks alone, where there are any.
+    # what is press and malware is malware. `matches` are the risks alone, where there are any, and
+    # that it is uncategorised, where there is nothing: only a rule that names that decides by it.
     if rule.categories:
         if rule.categories.isdisjoint(categories):
             return None, "the site is in none of its categories"
-    elif risks:
+    elif is_risk:
         return None, "it does not name the security risk"
     client = visit.client
     if rule.departments and client.department not in rule.departments:
@@ -276,8 +285,8 @@ def _rule(
         return None, "it is for other people"
     if rule.when is not None and not policy.schedules[rule.when].holds_at(visit.at, zone_of(policy)):
         return None, f"it holds only in {rule.when}"
-    named = (m for m in risks or visit.matches if not rule.categories or m.category in rule.categories)
-    match = next(named, None)
+    named = (m for m in matches if m.category in rule.categories)
+    match = next(named) if rule.categories else _first(visit.matches)
     verdict, does = _acting(rule.action, visit)
     decision = Decision(
         verdict,
@@ -285,7 +294,7 @@ def _rule(
         rule=rule.id,
         match=match,
         because=rule.because,
-        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks)),
+        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=is_risk),
     )
     return decision, f"{_listed(match) if match else 'any site'}: {does}"
 
@@ -320,4 +329,6 @@ def _first(matches: tuple[CategoryMatch, ...]) -> CategoryMatch | None:
 
 
 def _listed(match: CategoryMatch) -> str:
+    if match.source == NO_LIST:
+        return f"{match.entry} is {match.category}: no list knows it"
     return f"{match.entry} is listed as {match.category} by {match.source}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from categories.taxonomy import Taxonomy
+from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
@@ -160,7 +160,7 @@ class VisitLog:
         category = self._taxonomy.categories.get(match.category) if match else None
         egress_metrics.VISITS.labels(
             decision.verdict.value,
-            category.group if category else "uncategorised",
+            category.group if category and category.id != UNCATEGORISED else UNCATEGORISED,
             judged.client.department or "none",
         ).inc()
         _UP.inc(visit.bytes_up)

@@ -12,6 +12,7 @@ from admin.commands.diff_lists import diff_command
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
 from admin.commands.roll_back_lists import rollback_command
+from admin.commands.unlisted import unlisted_command
 from admin.commands.update_lists import update_command
 from admin.state_folder import StateFolder
 from categories.host_name import canonical_host
@@ -34,6 +35,7 @@ categories.add_command(correct)
 categories.add_command(update_command)
 categories.add_command(diff_command)
 categories.add_command(rollback_command)
+categories.add_command(unlisted_command)
 
 
 @categories.command(epilog="Example: towngate categories lookup pokerstars.com www.example.com")

@@ -222,3 +222,36 @@ def test_rollback_to_lists_that_were_altered_is_refused_and_not_recorded(
     assert CurrentSnapshot(town.state.categories).snapshot.version == current
     assert _events(town.state, "lists.rolled_back") == []
     assert towngate("rollback", "--end", *BECAUSE).exit_code == 2
+
+
+def test_unlisted_sites_are_shown_by_use_with_the_other_names_of_theirs(
+    towngate: Towngate, town: PublishedTown, tmp_path: Path
+) -> None:
+    towngate("update", *_source(tmp_path / "gambling.txt", "play.new.example", "a.example"))
+    town.publish_policy()
+    day = utc_now() - timedelta(days=3)
+    _visited(
+        town.state,
+        {"host": "cdn.new.example"},
+        *({"host": "www.new.example", "person": f"clerk-{n}"} for n in range(3)),
+        {"host": "www.new.example", "started_at": utc_now() - timedelta(days=40)},
+        {"host": "play.new.example"},
+        {"host": "a.example"},
+        {"host": "192.0.2.7", "started_at": day, "ended_at": day},
+        {"host": "old.example", "started_at": utc_now() - timedelta(days=40)},
+    )
+    first, second = map(json.loads, towngate("unlisted", "--json").output.splitlines())
+    assert first | {"first_seen_at": None} == {
+        "site": "new.example",
+        "hosts": ["www.new.example", "cdn.new.example"],
+        "listed_hosts": ["play.new.example"],
+        "visits": 4,
+        "people": 3,
+        "first_seen_at": None,
+    }
+    assert first["first_seen_at"] < (utc_now() - timedelta(days=39)).isoformat()
+    assert (second["site"], second["people"]) == ("192.0.2.7", "under 3")
+    (line,) = towngate("unlisted", "--limit", "1").output.splitlines()
+    assert line.startswith("new.example: 4 visits, 3 people, first seen ")
+    assert line.endswith("; www.new.example, cdn.new.example; listed: play.new.example")
+    assert "clerk-1" not in towngate("unlisted").output

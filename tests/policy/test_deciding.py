@@ -127,6 +127,24 @@ def test_rule_without_conditions_matches_any_site_but_a_security_risk() -> None:
     assert decide(visit("malware"), policy, State()).cause is Cause.SECURITY_RISK
 
 
+def test_rule_that_names_what_no_list_knows_decides_by_that_and_no_other_rule_does() -> None:
+    careful = Rule("unknown-sites", Verdict.WARN, frozenset({"uncategorised", "gambling"}))
+    any_site = Rule("any-site", Verdict.ALLOW)
+    policy = replace(POLICY, rules=(*POLICY.rules, careful, any_site))
+    decision = decide(visit(), policy, State())
+    assert (decision.verdict, decision.rule) == (Verdict.WARN, "unknown-sites")
+    assert decision.match == CategoryMatch("uncategorised", "site.example", "no list")
+    steps: list[Step] = []
+    decide(visit(), policy, State(), steps)
+    assert Step("rule unknown-sites", True, "site.example is uncategorised: no list knows it: warn") in steps
+    assert decide(visit("banks"), policy, State()).rule == "any-site"
+    # What names no category does not say that there is none.
+    assert decide(visit(), replace(POLICY, rules=(any_site,)), State()).match is None
+    # A security risk is something that a list knows.
+    assert decide(visit("malware"), policy, State()).cause is Cause.SECURITY_RISK
+    assert decide(visit(host="dispatch.example"), policy, State()).cause is Cause.ESSENTIAL
+
+
 def test_rule_that_names_a_security_risk_may_open_it() -> None:
     analysts = Rule("analysts", Verdict.ALLOW, frozenset({"malware"}), people=frozenset({IT}))
     policy = replace(POLICY, rules=(analysts, *POLICY.rules))
