@@ -1,13 +1,14 @@
 # Everything a checkout needs: `make` prints what there is.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help run test test-setup lint bench clean lock
+.PHONY: help run test test-setup lint bench bench-categories clean lock
 
 help:
 	@echo "make run         start the demo town on this machine (make run ARGS=\"--proxy 127.0.0.1:3128\")"
 	@echo "make test        lint, types, import contracts, and every test with coverage"
 	@echo "make test-setup  install the Debian packages that the full tests need (as root)"
 	@echo "make lint        ruff, mypy and the import contracts only"
+	@echo "make bench-categories   measure the category lists at full scale"
 	@echo "make bench       measure Towngate beside a stock mitmdump"
 	@echo "make clean       remove what the others have made: .venv, var/ (the demo town's state), caches"
 
@@ -35,6 +36,9 @@ lint: .venv/made
 
 bench: .venv/made
 	@$(PYTHON) -m tests.benchmarks $(ARGS)
+
+bench-categories: .venv/made
+	@$(PYTHON) -m tests.benchmarks.categories
 
 lock: .venv/made
 	@deploy/dev/make-locks $(ARGS)
