@@ -29,10 +29,6 @@ class People:
         record = self.policy.departments.get(department or "")
         return record.name if record else (department or "no department")
 
-    def is_in(self, role: Approver, person: str | None) -> bool:
-        """Whether the person holds a role that is not a department's."""
-        return person in self.policy.roles.get(role.value, ())
-
     def answers(self, role: Approver, asker: str, department: str | None, viewer: str | None) -> str:
         """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
 
