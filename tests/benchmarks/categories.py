@@ -26,9 +26,11 @@ from categories.snapshot import CategorySnapshot
 from categories.sources import starter_source
 from categories.taxonomy import taxonomy
 from tests.benchmarks.report import machine
+from tests.benchmarks.swapping import as_markdown, measure_swaps
 from tests.categories.lists import AT
 
 _CLONES = "blogspot."
+_SWAP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ def main() -> None:
         asked = {"Umbrella": umbrella, "hosts of pages": pages, "page requests": [host for host, _ in visits]}
         print(_coverage(folder / "all/ut1.entries", folder, asked))
         print(_squidguard(lists, hosts))
+        print("swapping ...", file=sys.stderr, flush=True)
+        entries = folder / "all/ut1.entries", folder / "starter.entries"
+        print(as_markdown(measure_swaps(folder, *entries, seconds=_SWAP_SECONDS)))
 
 
 def _run(source: Path, folder: Path, hosts: Path, visits: Path) -> dict[str, dict[str, float]]:

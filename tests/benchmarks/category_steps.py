@@ -8,6 +8,7 @@ import json
 import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from categories.entries import EntriesFile
-from categories.publishing import publish
+from categories.publishing import CurrentSnapshot, publish
 from categories.reading import read_edition
 from categories.snapshot import CategorySnapshot, verify
 from categories.sources import Source
@@ -25,6 +26,7 @@ from policy.deciding import decide
 from policy.document import load_document
 from policy.state import State
 from policy.visit import Client, Visit
+from proxy_addons.snapshot_watch import POLL_SECONDS
 from tests.towns import DOCUMENT
 
 _AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -101,6 +103,32 @@ def look_up(folder: str, hosts: str, visits: str) -> Figures:
     }
 
 
+def follow(folder: str, seconds: str, rate: str) -> dict[str, object]:
+    """Look a name up so many times a second in the snapshot in use, which is followed as a worker does.
+
+    Return how many milliseconds each took from when it was due, and how many were wrong.
+    """
+    current = CurrentSnapshot(Path(folder))
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_SECONDS):
+            if current.changed():
+                current.load()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    began, taken, wrong = time.perf_counter(), list[float](), 0
+    for number in range(int(float(seconds) * float(rate))):
+        due = began + number / float(rate)
+        time.sleep(max(0.0, due - time.perf_counter()))
+        wrong += not current.snapshot.lookup("www.pokerstars.com")
+        taken.append((time.perf_counter() - due) * 1e3)
+    ended.set()
+    watching.join()
+    return {"ms": taken, "wrong": wrong + (current.last_error is not None)}
+
+
 def _median_us(act: Callable[..., object], arguments: Iterable[Sequence[str]]) -> float:
     """Return the median time of one call, with what asking the clock takes taken off."""
     taken, clock = [], time.perf_counter_ns
@@ -129,10 +157,11 @@ def _own_mb() -> float:
     return int(kilobytes) * 1024 / 1e6
 
 
-_STEPS: dict[str, Callable[..., Figures]] = {
+_STEPS: dict[str, Callable[..., object]] = {
     "compile": compile_list,
     "open": open_snapshot,
     "look-up": look_up,
+    "follow": follow,
 }
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from categories.sources import starter_source
-from tests.benchmarks import categories, category_steps
+from categories.reading import read_edition
+from categories.sources import Source, starter_source
+from categories.taxonomy import taxonomy
+from tests.benchmarks import categories, category_steps, swapping
+from tests.categories.lists import AT
 
 
 @pytest.fixture
@@ -37,3 +40,18 @@ def test_page_requests_are_canonical_hosts_with_their_paths(tmp_path: Path) -> N
         '{"url": "https://WWW.Example.com/a/b?q"}\n{"url": "data:image/png;base64,AA"}\n{"url": "http://a.example"}\n'
     )
     assert categories.page_requests(path) == [("www.example.com", "/a/b"), ("a.example", "/")]
+
+
+def test_swaps_are_measured_beside_a_time_without(tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("more.example\n")
+    sources = starter_source(), Source("games", str(more))
+    paths = [tmp_path / f"{source.name}.entries" for source in sources]
+    for source, path in zip(sources, paths, strict=True):
+        read_edition(source, path, taxonomy(), AT)
+    calm, swapped = swapping.measure_swaps(tmp_path, *paths, seconds=3)
+    assert (calm.swaps, calm.wrong, swapped.wrong) == (0, 0, 0)
+    assert swapped.swaps >= 1
+    assert len(calm.requests_ms) == len(swapped.requests_ms) == 150
+    assert len(calm.lookups_ms) == 1200
+    assert swapping.as_markdown([calm, swapped]).count("\n") == 4
