@@ -8,8 +8,8 @@ help:
 	@echo "make test        lint, types, import contracts, and every test with coverage"
 	@echo "make test-setup  install the Debian packages that the full tests need (as root)"
 	@echo "make lint        ruff, mypy and the import contracts only"
-	@echo "make bench-categories   measure the category lists at full scale"
 	@echo "make bench       measure Towngate beside a stock mitmdump"
+	@echo "make bench-categories  measure the category lists at full scale, beside squidGuard"
 	@echo "make clean       remove what the others have made: .venv, var/ (the demo town's state), caches"
 
 # Made anew only when what it is made from has changed.

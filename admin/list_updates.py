@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from admin.clock import Clock
 from admin.list_settings import ListSettings
 from admin.state_folder import StateFolder
+from categories.publishing import is_held
 from categories.snapshot import CategorySnapshot
 from categories.source_checks import SourceCheck
 from categories.sources import STARTER, KeptSources
@@ -106,6 +107,10 @@ class ListUpdates:
                 return not are_alone
         except OSError:
             return False  # there was none yet, or there can be none, which the next one says
+
+    def is_held(self) -> bool:
+        """Whether lists of before were gone back to, which updates do not replace."""
+        return is_held(self._state.categories)
 
     def due_at(self) -> datetime | None:
         """Return when the next update is due, None: never, there is nothing to fetch.

@@ -44,6 +44,7 @@ async def categories_page(http_request: Request) -> Response:
         sources=[(source, source_status(source, times)) for source in standing],
         lists=lists,
         is_running=await asyncio.to_thread(admin.lists.is_running),
+        is_held=await asyncio.to_thread(admin.lists.is_held),
         can_correct=has_duty(http_request, roles.reviews),
         sees_why=has_duty(http_request, roles.runs_towngate),
     )

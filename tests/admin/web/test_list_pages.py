@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from admin import corrections
+from categories.publishing import end_hold, go_back, versions
 from categories.source_checks import SourceCheck
 from categories.sources import KeptSources, Source
 from categories.updating import update
@@ -41,7 +42,7 @@ def _text(page: httpx.Response) -> str:
     [
         ("www.play.example", "Games , by play.example in games of Fri, March 6"),
         ("https://cardroom.example/table?name=clerk", "Gambling , by cardroom.example in starter"),
-        ("library.example", "Not listed. The policy's rules for categories say nothing about it."),
+        ("library.example", "Not listed. Only a rule for uncategorised sites says something about it."),
         ("card room", "Enter a site, like cardroom.example"),
         ("ftp://cardroom.example/", "Enter a site, like cardroom.example"),
         ("<script>", "Enter a site, like cardroom.example"),
@@ -93,6 +94,19 @@ async def test_list_in_trouble_is_said_where_it_looks_first(
     assert on_today in today
     assert ("All is well" in today) is (on_today == "All is well.")
     assert on_categories in _text(await it.get("/categories"))
+
+
+async def test_lists_that_were_gone_back_to_are_said_until_that_is_ended(site: Site) -> None:
+    with_list(site)
+    it = await _it(site)
+    heading = "Lists of before are in force"
+    assert heading not in _text(await it.get("/categories"))
+    go_back(site.state.categories, versions(site.state.categories)[1])
+    page = _text(await it.get("/categories"))
+    assert heading in page
+    assert "New lists are fetched and not used before towngate categories rollback --end ." in page
+    end_hold(site.state.categories)
+    assert heading not in _text(await it.get("/categories"))
 
 
 async def test_a_wrong_category_leads_it_to_correcting_it(site: Site) -> None:
