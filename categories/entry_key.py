@@ -74,8 +74,7 @@ def entry_of_range_key(key: str) -> str:
 
 
 def url_key(host: str, path: str) -> str:
-    """Return the key of a URL: of a canonical host and a path, in its one spelling (`plain_path`)."""
-    path = plain_path(path)
+    """Return the key of a URL: of a canonical host and a path in its one spelling (`plain_path`)."""
     return host_key(host) + (path if path.endswith("/") else path + "/")
 
 

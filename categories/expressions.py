@@ -4,7 +4,7 @@ Lists contain what no one should run with an engine that goes back (`(a|b).*.*x`
 it does not take (a reference, a look ahead) or cannot hold is refused when the list is read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import re2  # type: ignore[import-untyped]  # ships no types
@@ -42,9 +42,9 @@ class ExpressionSet:
     def __init__(self, expressions: Iterable[str]) -> None:
         self._expressions = list(expressions)
         options = _options(_MAX_BYTES_OF_ALL)
-        self._one_by_one: list[Any] = []
+        self._one_by_one: list[tuple[str, Any]] = []
         self._set = re2.Set.SearchSet(options)
-        # RE2 answers "nothing" when a set outgrows its memory. What matches everything tells the two apart.
+        # A set that outgrew its memory answers like one of which nothing matches; this always does.
         self._always = self._set.Add("")
         for expression in self._expressions:
             self._set.Add(expression)
@@ -53,18 +53,21 @@ class ExpressionSet:
         except re2.error:
             self._set = None
 
-    def matching(self, text: str) -> Iterator[str]:
-        """Yield those of the expressions that match somewhere in the text."""
-        found = [] if self._set is None else self._set.Match(text)
-        if self._always in found:
-            yield from (self._expressions[number - 1] for number in sorted(found) if number != self._always)
-            return
-        if not self._one_by_one:
+    def matching(self, text: str) -> list[str]:
+        """Return those of the expressions that match somewhere in the text."""
+        found = self._set.Match(text) if self._set is not None else None
+        if found is None:
+            return [expression for expression, one in self._each() if one.search(text)]
+        if len(found) == 1:
+            return []
+        return [self._expressions[number - 1] for number in sorted(found) if number != self._always]
+
+    def _each(self) -> list[tuple[str, Any]]:
+        """Return every expression, by itself; made when the set failed for the first time."""
+        if len(self._one_by_one) < len(self._expressions):
             options = _options(_MAX_BYTES_OF_ONE)
-            self._one_by_one = [re2.compile(expression, options) for expression in self._expressions]
-        for expression, compiled in zip(self._expressions, self._one_by_one, strict=True):
-            if compiled.search(text):
-                yield expression
+            self._one_by_one = [(text, re2.compile(text, options)) for text in self._expressions]
+        return self._one_by_one
 
 
 def _options(max_bytes: int) -> Any:

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 
-from categories.entry_key import URL_EXPRESSION, host_key, range_key, url_key, without_service_label
+from categories.entry_key import (
+    URL_EXPRESSION,
+    host_key,
+    plain_path,
+    range_key,
+    url_key,
+    without_service_label,
+)
 from categories.expressions import ExpressionError, checked_expression
 from categories.host_name import HostNameError, canonical_host
 
@@ -224,7 +231,7 @@ def url_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[st
         except HostNameError as error:
             problems.add(file, number, column, text, str(error))
             continue
-        yield url_key(without_service_label(host), path)
+        yield url_key(without_service_label(host), plain_path(path))
 
 
 def expression_keys(lines: Iterable[str], file: str, problems: Problems) -> Iterator[str]:

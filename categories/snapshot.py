@@ -141,7 +141,8 @@ class CategorySnapshot:
         found = list(self._names.trie.iter_prefixes_with_ids(host_key(host) + THIS_NAME_ONLY))
         if path is None and not found and not self._has_more_for_hosts:
             return ()
-        matches = [] if path is None else self._url_matches(host, path)
+        url_path = None if path is None else plain_path(path)
+        matches = [] if url_path is None else self._url_matches(host, url_path)
         for key, number in reversed(found):
             entry = host[-len(key) + 1 :]
             for category, source in self.meanings[self._names.meanings[number]]:
@@ -150,8 +151,8 @@ class CategorySnapshot:
             matches += self._range_matches(host)
         if self._has_host_expressions:
             matches += self._expression_matches(self._names, HOST_EXPRESSION, host)
-        if self._has_url_expressions and path is not None:
-            matches += self._expression_matches(self._urls, URL_EXPRESSION, host + plain_path(path))
+        if self._has_url_expressions and url_path is not None:
+            matches += self._expression_matches(self._urls, URL_EXPRESSION, host + url_path)
         if self._has_exceptions and matches:
             return tuple(self._without_exceptions(host, matches))
         return tuple([match for match, _ in matches])

@@ -155,6 +155,40 @@ def test_url_standards_own_vectors_hold_but_for_what_no_resolver_accepts(test_da
     }
 
 
+def test_hosts_in_the_url_standards_addresses_are_what_it_makes_of_them(test_data: TestData) -> None:
+    cases = json.loads((test_data("vectors") / "url" / "urltestdata.json").read_text())
+    counted: Counter[str] = Counter()
+    deviations: dict[str, str] = {}
+    for case in cases:
+        if isinstance(case, str) or not re.match("https?:", case.get("href", case["input"])):
+            continue
+        # Where the host stands alone; names, ports and bases are for a URL's parser to take off.
+        written = re.fullmatch(r"https?://(\[[^\]]*\]|[^/?#\\@:\s\[]*)(?:[/?#].*)?", case["input"])
+        if "failure" in case:
+            if written is not None:
+                with pytest.raises(HostNameError):
+                    canonical_host(written[1])
+                counted["no host, here as there"] += 1
+            continue
+        try:
+            host = canonical_host(case["hostname"])
+        except HostNameError as error:
+            deviations[case["hostname"]] = str(error).rpartition(": ")[2]
+            continue
+        assert host == case["hostname"], case
+        counted["a host that stays as it is"] += 1
+        if written is not None:
+            assert canonical_host(written[1]) == host, case
+            counted["a host from how it was written"] += 1
+    assert counted == {
+        "a host that stays as it is": 244,
+        "a host from how it was written": 119,
+        "no host, here as there": 156,
+    }
+    # No resolver takes these, so no site has such a name.
+    assert deviations == dict.fromkeys([".", "..", "foo.09.."], "a label is empty")
+
+
 def test_public_suffix_vectors_hold(test_data: TestData) -> None:
     lines = (test_data("vectors") / "psl" / "tests.txt").read_text().splitlines()
     pairs = [line.split() for line in lines if line and not line.startswith("//")]
