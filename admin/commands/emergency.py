@@ -7,7 +7,7 @@ the command publishes by itself, since an emergency does not wait for admin.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -141,12 +141,14 @@ class _Outcome:
     """What came of a command: what was said of it, and all of its kind that is in force now.
 
     `problem` says why the proxy has not been told, None when it has; `is_by_itself` is whether the
-    command told it, because admin does not run.
+    command told it, because admin does not run. `had_been_told` is whether nothing changed and the proxy
+    knew it all.
     """
 
     in_force: list[Measure]
     words: str = ""
     is_changed: bool = False
+    had_been_told: bool = False
     is_by_itself: bool = False
     problem: str | None = None
 
@@ -156,9 +158,8 @@ def _run(state: Path, kind: MeasureKind, move: _Move | None, *, as_json: bool) -
     snapshot = published_policy(folder)
     if snapshot is None:
         raise CommandError(f"no policy was published in {state}; start 'towngate run', or give --state")
-    say = _Sentences(snapshot.policy, utc_now())
     try:
-        outcome = asyncio.run(_outcome(folder, snapshot, kind, move, say))
+        outcome = asyncio.run(_outcome(folder, snapshot, kind, move))
     except InvalidRequestError as error:
         raise CommandError(f"{_OPTIONS[error.field]}: {error}; nothing changed") from error
     except DatabaseError as error:
@@ -167,32 +168,38 @@ def _run(state: Path, kind: MeasureKind, move: _Move | None, *, as_json: bool) -
         raise CommandError(f"{folder.database}: {error}; nothing changed") from error
     if as_json:
         click.echo(json.dumps(_as_json(outcome, is_move=move is not None), ensure_ascii=False))
-    elif move is None:
-        for line in [say.how_it_stands(measure) for measure in outcome.in_force] or [say.nothing(kind)]:
-            click.echo(line)
     else:
         click.echo(outcome.words)
-        click.echo(_told(outcome))
+        if move is not None and not outcome.had_been_told:
+            click.echo(_told(outcome))
+    if outcome.had_been_told:
+        raise click.exceptions.Exit(1)
 
 
 async def _outcome(
-    folder: StateFolder, snapshot: PolicySnapshot, kind: MeasureKind, move: _Move | None, say: "_Sentences"
+    folder: StateFolder, snapshot: PolicySnapshot, kind: MeasureKind, move: _Move | None
 ) -> _Outcome:
+    now = utc_now()
     async with Database.open(folder.database, must_exist=True) as db:
-        words, is_changed, is_by_itself, problem = "", False, False, None
+        measure, subject, is_changed = None, "", False
         if move is not None:
             try:
-                words = say.how_it_stands(await move(db, snapshot.policy, say.now))
+                measure = await move(db, snapshot.policy, now)
                 is_changed = True
             except AlreadySoError as told:
-                measure = told.measure
-                stands = say.how_it_stands(measure) if measure else say.is_not(kind, told.subject)
-                words = f"Nothing changed. {stands}"
-            # Also where nothing changed: what was not published before is now.
-            is_by_itself, problem = await _publish(folder, db, snapshot)
-        found = await measures.all_in_force(db, say.now)
-    in_force = [measure for measure in found if measure.kind is kind]
-    return _Outcome(in_force, words, is_changed, is_by_itself, problem)
+                measure, subject = told.measure, told.subject
+        in_force = [found for found in await measures.all_in_force(db, now) if found.kind is kind]
+        say = _Sentences(snapshot.policy, now, in_force)
+        if move is None:
+            return _Outcome(in_force, "\n".join(map(say.how_it_stands, in_force)) or say.nothing(kind))
+        words = say.how_it_stands(measure) if measure else say.is_not(kind, subject)
+        if not is_changed:
+            words = f"Nothing changed. {words}{say.what_changes(measure)}"
+            if await _is_published(folder, db):
+                return _Outcome(in_force, words, had_been_told=True)
+        # Also where nothing changed: what was not published before is now.
+        is_by_itself, problem = await _publish(folder, db, snapshot)
+    return _Outcome(in_force, words, is_changed, is_by_itself=is_by_itself, problem=problem)
 
 
 async def _publish(folder: StateFolder, db: Database, before: PolicySnapshot) -> tuple[bool, str | None]:
@@ -211,11 +218,15 @@ async def _publish(folder: StateFolder, db: Database, before: PolicySnapshot) ->
 
 async def _published_by_admin(folder: StateFolder, db: Database) -> str | None:
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-    while await asyncio.to_thread(_in_force, folder) != await measures.live(db, utc_now()):
+    while not await _is_published(folder, db):
         if asyncio.get_running_loop().time() > deadline:
             return "admin runs, and has not published it; its page Today, or its log, says why"
         await asyncio.sleep(_STEP_SECONDS)
     return None
+
+
+async def _is_published(folder: StateFolder, db: Database) -> bool:
+    return await asyncio.to_thread(_in_force, folder) == await measures.live(db, utc_now())
 
 
 def _in_force(folder: StateFolder) -> InForce | None:
@@ -235,16 +246,17 @@ def _told(outcome: _Outcome) -> str:
 
 
 class _Sentences:
-    """Says how things stand, at `now`."""
+    """Says how things stand at `now`, while `in_force` is all of its kind that is in force."""
 
-    def __init__(self, policy: Policy, now: datetime) -> None:
+    def __init__(self, policy: Policy, now: datetime, in_force: Sequence[Measure]) -> None:
         self._policy = policy
-        self.now = now
+        self._now = now
+        self._limited = [found.subject for found in in_force if found.kind is MeasureKind.LOCKDOWN]
 
     def how_it_stands(self, measure: Measure) -> str:
         """Return a measure in words, in force or over."""
-        if not measure.is_in_force_at(self.now):
-            ended_at = measure.ended_at or measure.ends_at or self.now
+        if not measure.is_in_force_at(self._now):
+            ended_at = measure.ended_at or measure.ends_at or self._now
             by = f", by {measure.ended_by}" if measure.ended_by else ""
             return f"{self.is_not(measure.kind, measure.subject)} Since {self._moment(ended_at)}{by}."
         until = f" until {self._moment(measure.ends_at)}" if measure.ends_at else ""
@@ -260,13 +272,33 @@ class _Sentences:
         """Return that nothing of this kind and subject is in force."""
         match kind:
             case MeasureKind.LOCKDOWN:
-                return f"The web is not limited for {self._whom(subject)}."
+                return self._no_lockdown(subject)
             case MeasureKind.DEVICE_OFF:
                 return f"{self._device(subject)} is not off the web."
             case MeasureKind.FILTER_OFF:
                 return "The filter is on."
             case _:
                 assert_never(kind)
+
+    def what_changes(self, measure: Measure | None) -> str:
+        """Return what to do where a lockdown that is in force was begun once more."""
+        if (
+            measure is None
+            or measure.kind is not MeasureKind.LOCKDOWN
+            or measure.subject not in self._limited
+        ):
+            return ""
+        department = f" --department {measure.subject}" if measure.subject else ""
+        return f' To say anew why: towngate lockdown news{department} --because "..."'
+
+    def _no_lockdown(self, subject: str) -> str:
+        if measures.EVERYONE in self._limited:
+            return f"There is no lockdown for {self._whom(subject)} alone."
+        if subject:
+            return f"The web is not limited for {self._whom(subject)}."
+        if self._limited:
+            return f"There is no lockdown for everyone, only for {', '.join(map(self._whom, self._limited))}."
+        return "There is no lockdown."
 
     def _is(self, kind: MeasureKind, subject: str) -> str:
         match kind:
@@ -288,7 +320,7 @@ class _Sentences:
         return f"{known.name} ({address})" if known else address
 
     def _moment(self, at: datetime) -> str:
-        return ENGLISH.moment(at, zone_of(self._policy), self.now)
+        return ENGLISH.moment(at, zone_of(self._policy), self._now)
 
 
 def _as_json(outcome: _Outcome, *, is_move: bool) -> dict[str, object]:

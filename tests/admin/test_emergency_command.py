@@ -60,6 +60,12 @@ def said(result: Result) -> list[str]:
     return result.output.replace("\u00a0", " ").splitlines()
 
 
+def said_nothing_changed(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    (told,) = result.output.replace("\u00a0", " ").splitlines()
+    return told
+
+
 @contextmanager
 def an_admin_that_publishes_nothing(state: StateFolder) -> Iterator[None]:
     descriptor = os.open(state.admin / "admin.lock", os.O_RDWR | os.O_CREAT)
@@ -86,7 +92,7 @@ def test_lockdown_is_published_without_admin_and_says_so(
     assert published(state).admin_url == before.admin_url
     assert published(state).sequence > before.sequence
     off, _ = said(towngate("lockdown", "off"))
-    assert off.startswith("The web is not limited for everyone. Since ") and off.endswith(f", by {BY}.")
+    assert off.startswith("There is no lockdown. Since ") and off.endswith(f", by {BY}.")
     assert published(state).lockdowns == ()
 
 
@@ -111,8 +117,8 @@ def test_news_replace_the_reason_while_the_lockdown_goes_on(
     assert news.startswith("The web is limited for everyone, since ") and "Half is clean. Next news" in news
     (lockdown,) = published(state).lockdowns
     assert (lockdown.because, lockdown.since) == ("Half is clean.", since)
-    told = said(towngate("lockdown", "news", "--department", "parks", "--because", "Clean."))[0]
-    assert told == "Nothing changed. The web is not limited for Parks."
+    told = said_nothing_changed(towngate("lockdown", "news", "--department", "parks", "--because", "Clean."))
+    assert told == "Nothing changed. There is no lockdown for Parks alone."
 
 
 def test_device_is_taken_off_by_its_name_and_let_back_by_its_address(
@@ -139,8 +145,8 @@ def test_filter_is_off_for_as_long_as_said(state: StateFolder, towngate: Callabl
 @pytest.mark.parametrize(
     ("words", "stands"),
     [
-        (["lockdown"], "The web is not limited for everyone."),
-        (["lockdown", "status"], "The web is not limited for everyone."),
+        (["lockdown"], "There is no lockdown."),
+        (["lockdown", "status"], "There is no lockdown."),
         (["device"], "No device is off the web."),
         (["filter"], "The filter is on."),
     ],
@@ -156,15 +162,27 @@ def test_without_a_verb_it_says_how_it_stands_and_changes_nothing(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["lockdown", "news", "--because", WORM], "There is no lockdown."),
+        (["lockdown", "off"], "There is no lockdown."),
         (["lockdown", "off", "--department", "parks"], "The web is not limited for Parks."),
         (["device", "on", "10.9.9.9"], "10.9.9.9 is not off the web."),
         (["filter", "on"], "The filter is on."),
     ],
 )
-def test_ending_what_is_not_in_force_is_told_and_no_error(
-    towngate: Callable[..., Result], words: list[str], told: str
+def test_what_changes_nothing_is_told_by_words_and_exit_code(
+    state: StateFolder, towngate: Callable[..., Result], words: list[str], told: str
 ) -> None:
-    assert said(towngate(*words))[0] == f"Nothing changed. {told}"
+    before = state.policy_snapshot.read_bytes()
+    assert said_nothing_changed(towngate(*words)) == f"Nothing changed. {told}"
+    assert state.policy_snapshot.read_bytes() == before
+
+
+def test_end_for_everyone_names_the_departments_that_are_still_limited(
+    towngate: Callable[..., Result],
+) -> None:
+    said(towngate("lockdown", "on", "--department", "parks", "--because", WORM))
+    told = said_nothing_changed(towngate("lockdown", "off"))
+    assert told == "Nothing changed. There is no lockdown for everyone, only for Parks."
 
 
 def test_lockdown_of_a_department_that_left_the_policy_can_be_ended(
@@ -181,12 +199,14 @@ def test_lockdown_of_a_department_that_left_the_policy_can_be_ended(
     assert published(state).lockdowns == ()
 
 
-def test_beginning_twice_is_told_and_keeps_the_first(
-    state: StateFolder, towngate: Callable[..., Result]
+@pytest.mark.parametrize("department", [[], ["--department", "parks"]], ids=["everyone", "a department"])
+def test_beginning_twice_keeps_the_first_and_names_the_way_to_other_words(
+    state: StateFolder, towngate: Callable[..., Result], department: list[str]
 ) -> None:
-    first = said(towngate("lockdown", "on", "--because", WORM))[0]
-    again = towngate("lockdown", "on", "--because", "Another reason.")
-    assert said(again)[0] == f"Nothing changed. {first}"
+    first = said(towngate("lockdown", "on", *department, "--because", WORM))[0]
+    told = said_nothing_changed(towngate("lockdown", "on", *department, "--because", "Another reason."))
+    news = " ".join(["towngate lockdown news", *department, '--because "..."'])
+    assert told == f"Nothing changed. {first} To say anew why: {news}"
     assert [lockdown.because for lockdown in published(state).lockdowns] == [WORM]
 
 
