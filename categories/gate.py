@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from categories.entries import EntriesFile, KeptSource
-from categories.entry_key import exact_key, host_key
+from categories.entries import EntriesFile, KeptSource, Section
+from categories.entry_key import HOST_EXPRESSION, exact_key, host_key
+from categories.expressions import ExpressionSet
 from categories.known_sites import KnownSites
-from categories.reading import Edition
+from categories.reading import LAYOUT_FORMAT, Edition
 from categories.snapshot import NAMES
 from categories.sources import SourceError
 from categories.taxonomy import Taxonomy
@@ -111,7 +112,16 @@ def _listed(
         keys = _keys_covering(wanted[category])
         for key in entries.find(section, keys):
             found[category].update(keys[key])
+        if entries.source.list_format != LAYOUT_FORMAT:
+            found[category].update(_matched(entries, section, wanted[category]))
     return found
+
+
+def _matched(entries: EntriesFile, section: Section, hosts: Iterable[str]) -> set[str]:
+    """Return which of the hosts the section's expressions for hosts match."""
+    keys = entries.keys(section)
+    expressions = ExpressionSet(key[1:] for key in keys if key.startswith(HOST_EXPRESSION))
+    return {host for host in hosts if expressions.matching(host)}
 
 
 def _keys_covering(hosts: Iterable[str]) -> dict[str, list[str]]:

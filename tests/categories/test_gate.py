@@ -139,6 +139,13 @@ def test_entry_for_one_name_is_held_to_the_same(tmp_path: Path) -> None:
         assert doubts_about_sites(entries, None, known_sites(), WORDS)[0] == "it lists google.com as phishing"
 
 
+def test_expression_that_matches_what_everybody_knows_is_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text("full:bad.example\nregexp:^goo+gle[.]com$\n")
+    with kept(Source("malware", str(path)), tmp_path) as entries:
+        assert doubts_about_sites(entries, None, known_sites(), WORDS) == ("it lists google.com as malware",)
+
+
 def test_what_was_accepted_before_is_not_doubted_again(tmp_path: Path) -> None:
     wrong = FINE | {"phishing": "google.com\n"}
     assert _doubts(tmp_path, wrong, wrong) == ()
