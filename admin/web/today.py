@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.asking import NotAllowedError
+from admin.outbox import Channel
 from admin.overview import overview
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
@@ -26,6 +27,8 @@ async def today_page(http_request: Request) -> Response:
         http_request,
         "today.html",
         troubles=await _troubles(http_request),
+        lacks_mail=has_duty(http_request, roles.runs_towngate)
+        and not admin.correspondence.is_set(Channel.MAIL),
         behind=admin.visits_behind,
         problems=admin.policy_problems,
         numbers=await overview(admin.db, midnight, now),

@@ -44,6 +44,17 @@ async def test_without_a_server_mail_waits_and_the_page_says_so(site: Site) -> N
     assert "Nothing to decide. What someone asks shows here." in nobody_asked.text
 
 
+async def test_today_hints_at_the_missing_server_to_it_alone_until_one_is_set(site: Site) -> None:
+    hint = "Nobody hears of requests by mail until a mail server is set."
+    it = await site.signed_in(people.IT)
+    today = (await it.get("/today")).text
+    assert hint in today and "All is well." in today
+    assert hint not in (await (await site.signed_in(people.HELP_DESK)).get("/today")).text
+    async with post_office() as office:
+        await with_mail(site, office)
+        assert hint not in (await it.get("/today")).text
+
+
 async def test_who_says_that_a_category_is_wrong_is_told_that_a_mail_comes(site: Site) -> None:
     async with post_office() as office:
         await with_mail(site, office)
