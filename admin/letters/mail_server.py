@@ -62,7 +62,7 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
         hostname=settings.host,
         port=settings.port,
         use_tls=settings.is_tls,
-        start_tls=not settings.is_tls and settings.starttls is StartTls.REQUIRED,
+        start_tls=False,
         tls_context=trust,
         local_hostname=socket.gethostname(),
         timeout=patience.answer,
@@ -70,6 +70,8 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
     try:
         async with asyncio.timeout(patience.connect):
             await server.connect()
+            if not settings.is_tls and settings.starttls is StartTls.REQUIRED:
+                await _start_tls(server, settings)
             if settings.user is not None:
                 await server.login(settings.user, settings.password or "")
     except TimeoutError as error:
@@ -82,6 +84,19 @@ async def _connected(settings: MailSettings, patience: Patience, trust: ssl.SSLC
         server.close()
         raise CarrierError(f"cannot connect to {settings.host}:{settings.port}: {_said(error)}") from error
     return server
+
+
+async def _start_tls(server: aiosmtplib.SMTP, settings: MailSettings) -> None:
+    try:
+        await server.starttls()
+    except aiosmtplib.SMTPException as error:
+        if server.is_ehlo_or_helo_needed or server.supports_extension("starttls"):
+            raise
+        server.close()
+        raise CarrierError(
+            f"{settings.host}:{settings.port} offers no STARTTLS, so no mail was sent in the clear;"
+            " if it is a server on this network, write 'starttls: never' in settings.yaml"
+        ) from error
 
 
 async def _mail_from(server: aiosmtplib.SMTP, sender: str) -> None:
@@ -112,4 +127,5 @@ def _said(error: Exception) -> str:
         return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return " ".join(f"{error.code} {error.message}".split())[:200]
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    # It ends within sentences of ours.
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
