@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from admin import outbox, roles
 from admin.asking import NotAllowedError
@@ -25,11 +26,24 @@ _TEST_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What came of the last test of a channel. `problem` is None when it went well."""
+    """What came of a test of a channel, as it was set then. `problem` is None when it went well."""
 
     at: datetime
     to: str
     problem: str | None
+    target: object
+
+
+class Proof(Enum):
+    """What is known of whether a channel works, as it is set now."""
+
+    NOT_SET = "not_set"
+    FAILED = "failed"
+    WORKED = "worked"
+    UNTRIED = "untried"
+    """Nothing was ever sent."""
+    CHANGED = "changed"
+    """What was sent went by what was set before."""
 
 
 class Correspondence:
@@ -68,11 +82,26 @@ class Correspondence:
 
     def problem(self, channel: Channel) -> str | None:
         """Return why a channel takes nothing, None while it does or is not set."""
-        return self._deliveries[channel].problem
+        delivery = self._deliveries[channel]
+        delivery.notice_change(self._clock())
+        return delivery.problem
 
     def tested(self, channel: Channel) -> Tested | None:
-        """Return what came of the last test since the start."""
-        return self._tested.get(channel)
+        """Return what came of the last test since the start, None when the channel has changed since."""
+        last = self._tested.get(channel)
+        return last if last is not None and last.target == self._carriers[channel].target else None
+
+    async def proof(self, channel: Channel) -> Proof:
+        """Say whether a channel works; an old answer is none for another server."""
+        if not self.is_set(channel):
+            return Proof.NOT_SET
+        tested, sent_at = self.tested(channel), (await self.depth(channel)).last_sent_at
+        if self.problem(channel) is not None or (tested is not None and tested.problem is not None):
+            return Proof.FAILED
+        changed_at = self._deliveries[channel].changed_at
+        if tested is not None or (sent_at is not None and (changed_at is None or sent_at >= changed_at)):
+            return Proof.WORKED
+        return Proof.UNTRIED if changed_at is None else Proof.CHANGED
 
     async def depth(self, channel: Channel) -> Depth:
         """As outbox.depth, now."""
@@ -109,7 +138,7 @@ class Correspondence:
         at = self._clock()
         to = person if channel is Channel.MAIL else HELP_DESK
         letter = PutLetter(0, channel, Letter(LetterKind.TEST, to, "TEST"), secrets.token_hex(16), at, 0)
-        problem = None
+        problem, target = None, self._carriers[channel].target
         try:
             async with asyncio.timeout(_TEST_SECONDS):
                 await self._carriers[channel].carry(letter)
@@ -119,7 +148,7 @@ class Correspondence:
             problem = str(error)
         else:
             self._deliveries[channel].recover()
-        self._tested[channel] = Tested(at, self._place(channel, person), problem)
+        self._tested[channel] = Tested(at, self._place(channel, person), problem, target)
 
     def _place(self, channel: Channel, person: str) -> str:
         webhook = self._settings.settings.webhook

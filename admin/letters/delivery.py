@@ -37,12 +37,14 @@ _LONGEST_CARRIER_PAUSE = timedelta(minutes=5)
 class Delivery:
     """Sends the letters of one channel.
 
-    `problem` says why the carrier takes nothing, None while it does.
+    `problem` says why the carrier takes nothing, None while it does. `changed_at` is when it was last
+    set to another target, None while it is what it was at the start.
     """
 
     def __init__(self, channel: Channel, carrier: Carrier, db: Database, clock: Clock) -> None:
         self.channel = channel
         self.problem: str | None = None
+        self.changed_at: datetime | None = None
         self._carrier = carrier
         self._db = db
         self._clock = clock
@@ -59,9 +61,7 @@ class Delivery:
     async def send_due(self) -> None:
         """Try each letter that is due, once; none while the carrier rests or is not set up."""
         now = self._clock()
-        if self._carrier.target != self._target:
-            self._target = self._carrier.target
-            self.recover()
+        self.notice_change(now)
         if not self._carrier.is_ready:
             await self._drop_old_news(now)
             return
@@ -77,6 +77,13 @@ class Delivery:
             except CarrierError as error:
                 self._rest(str(error))
                 return
+
+    def notice_change(self, now: datetime) -> None:
+        """Forget what is known of the carrier if it has another target."""
+        if self._carrier.target != self._target:
+            self._target = self._carrier.target
+            self.changed_at = now
+            self.recover()
 
     def recover(self) -> None:
         """Know that the carrier works, and let it rest no longer."""

@@ -6,6 +6,7 @@ They are changed in settings.yaml; secrets are never shown.
 import asyncio
 from datetime import datetime
 from pathlib import Path
+from typing import assert_never
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -13,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.clock import from_ms
-from admin.correspondence import Tested, waiting
-from admin.outbox import Channel, Depth
+from admin.correspondence import Proof, waiting
+from admin.outbox import Channel
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import signed_in
 from admin.web.words import Status
@@ -40,10 +41,7 @@ async def settings_page(http_request: Request) -> Response:
         Channel=Channel,
         depths=depths,
         waiting={channel: waiting(depths[channel], channel) for channel in Channel},
-        status={
-            channel: _status(is_set, problem[channel], tested[channel], depths[channel])
-            for channel, is_set in ((Channel.MAIL, mail is not None), (Channel.WEBHOOK, webhook is not None))
-        },
+        status={channel: _status(await correspondence.proof(channel)) for channel in Channel},
         problem=problem,
         tested=tested,
         password_changed_at=await _changed_at(mail.password_file if mail else None),
@@ -69,12 +67,20 @@ async def send_again(http_request: Request, _form: FormData) -> Response:
     return go_to("/settings")
 
 
-def _status(is_set: bool, problem: str | None, tested: Tested | None, depth: Depth) -> Status:
-    if not is_set:
-        return Status("off", "Not set")
-    if problem is not None or (tested is not None and tested.problem is not None):
-        return Status("warn", "Does not work")
-    return Status("ok", "Works" if depth.last_sent_at else "Nothing sent yet")
+def _status(proof: Proof) -> Status:
+    match proof:
+        case Proof.NOT_SET:
+            return Status("off", "Not set")
+        case Proof.FAILED:
+            return Status("warn", "Does not work")
+        case Proof.WORKED:
+            return Status("ok", "Works")
+        case Proof.UNTRIED:
+            return Status("wait", "Nothing sent yet")
+        case Proof.CHANGED:
+            return Status("wait", "Not tested since it was changed")
+        case _:
+            assert_never(proof)
 
 
 async def _changed_at(path: Path | None) -> datetime | None:

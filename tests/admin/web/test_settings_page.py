@@ -99,6 +99,39 @@ async def test_a_server_that_does_not_answer_is_said_with_what_waits(
     assert "No answer in 0.3 s. 1 mail waits; it is not lost." in page
 
 
+async def test_what_came_of_a_test_is_forgotten_with_the_server_that_was_tried(site: Site) -> None:
+    async with post_office() as office, post_office() as another:
+        office.days.append(Day.NO_SUCH_SENDER)
+        await with_mail(site, office)
+        it = await site.signed_in(people.IT)
+        await post(it, "/settings/test/mail", "/settings")
+        page = await settings(site)
+        assert "Does not work" in page and "did not arrive" in page
+        await with_mail(site, another)
+        await site.until(lambda: site.admin.settings.settings.mail.port == another.port)
+        page = await settings(site)
+        assert "Not tested since it was changed" in page
+        assert "Does not work" not in page and "did not arrive" not in page
+        await post(it, "/settings/test/mail", "/settings")
+        page = await settings(site)
+        assert another.subjects == ["A test from Town of Exampleton"]
+        assert "Works" in page and "Not tested" not in page and "Nothing sent yet" not in page
+
+
+async def test_what_an_earlier_server_took_proves_nothing_of_another(site: Site) -> None:
+    async with post_office() as office, post_office() as another:
+        await with_mail(site, office)
+        await site.put(FOR_CLERK)
+        async with asyncio.timeout(20):
+            while not office.messages:
+                await asyncio.sleep(0.05)
+        await site.until(lambda: site.admin.settings.settings.mail is not None)
+        site.clock.at += timedelta(minutes=1)
+        await with_mail(site, another)
+        await site.until(lambda: site.admin.settings.settings.mail.port == another.port)
+        assert "Not tested since it was changed" in await settings(site)
+
+
 async def test_what_was_not_delivered_is_shown_and_can_be_sent_again(site: Site) -> None:
     async with post_office() as office:
         office.days.append(Day.NO_SUCH_MAILBOX)
