@@ -175,12 +175,19 @@ class ListUpdates:
             is_shipped=is_shipped,
         )
 
+    def _refused(self) -> dict[str, str]:
+        checks = ((name, self._kept.check(name)) for name in self._kept.tried())
+        return {name: check.refused for name, check in checks if check is not None and check.refused}
+
     async def _update(self) -> None:
         status, said = await _run_update(self._state)
         # 1: a source was refused; that stands in its own note.
         if status in (0, 1):
             self.failure, self._failed_at, self._failures = None, None, 0
-            logger.info("lists updated: refused=%s", bool(status))
+            refused = await asyncio.to_thread(self._refused)
+            for name, why in refused.items():
+                logger.warning("list not updated: list=%s reason=%s", name, why)
+            logger.info("lists updated: refused=%d", len(refused))
             return
         self.failure = said
         self._failed_at, self._failures = self._clock(), self._failures + 1

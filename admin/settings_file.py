@@ -15,6 +15,7 @@ from policy.problem import PolicyError
 logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_LOGGED_PROBLEMS = 5
 
 type _Stamps = tuple[tuple[Path, int, int, int] | None, ...]
 
@@ -44,7 +45,7 @@ class SettingsFile:
 
     async def reload(self) -> None:
         """Read the document and put it in force, or say in `problems` why not."""
-        before = self.problems
+        before, were = self.problems, self.settings
         try:
             await self._take_up()
         except PolicyError as error:
@@ -55,8 +56,12 @@ class SettingsFile:
             self.problems = (f"{self._path}: is not UTF-8 text ({error}); the running settings stay",)
         else:
             self.problems = ()
-        if self.problems and self.problems != before:
-            logger.warning("settings refused: problems=%d first=%s", len(self.problems), self.problems[0])
+            if self.settings != were or before:
+                _log_settings(self.settings)
+        if self.problems != before:
+            # The key that is missing comes before the misspelt one that was meant, so not the first alone.
+            for problem in self.problems[:_LOGGED_PROBLEMS]:
+                logger.warning("settings refused: problems=%d problem=%s", len(self.problems), problem)
 
     async def watch(self) -> None:
         """Follow the files twice a second, for ever."""
@@ -85,6 +90,16 @@ class SettingsFile:
 
     def _stamps_now(self) -> _Stamps:
         return tuple(_stamp(path) for path in (self._path, *self.settings.secret_files))
+
+
+def _log_settings(settings: Settings) -> None:
+    mail, webhook = settings.mail, settings.webhook
+    logger.info(
+        "settings in force: mail=%s webhook=%s lists=%s",
+        f"{mail.host}:{mail.port}" if mail else "none",
+        webhook.host if webhook else "none",
+        ",".join(source.name for source in settings.lists.sources) or "none",
+    )
 
 
 def _stamp(path: Path) -> tuple[Path, int, int, int] | None:

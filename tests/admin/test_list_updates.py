@@ -136,7 +136,9 @@ async def test_list_is_fetched_by_itself_when_it_is_due(town: _Town) -> None:
     assert town.updates.failure is None
 
 
-async def test_refused_list_leaves_the_last_good_one_in_force_and_is_tried_again(town: _Town) -> None:
+async def test_refused_list_leaves_the_last_good_one_in_force_and_is_tried_again(
+    town: _Town, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving({"/list": answer(b"a.example\n")}) as server:
         town.configure(Source("gambling", server.url("/list")))
         async with town.running():
@@ -144,6 +146,11 @@ async def test_refused_list_leaves_the_last_good_one_in_force_and_is_tried_again
             server.answers = {"/list": answer(b"<html>Sign in")}
             town.at = first.tried_at + timedelta(days=1)
             refused = await town.until_tried("gambling", again_after=first.tried_at)
+            async with asyncio.timeout(10):
+                while "list=gambling" not in caplog.text:
+                    await asyncio.sleep(0.05)
+    (warned,) = [record for record in caplog.records if "list=gambling" in record.getMessage()]
+    assert warned.levelname == "WARNING" and "it looks like a web page, not a list" in warned.getMessage()
     assert (refused.good_at, refused.failures) == (first.good_at, 1)
     assert CurrentSnapshot(town.state.categories).snapshot.lookup("a.example")
     town.at = refused.tried_at

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_settings_with_problems_change_nothing_but_what_is_said_of_them(folder: Path) -> None:
+async def test_settings_with_problems_change_nothing_but_what_is_said_of_them(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "admin.settings_file")
     state = StateFolder(folder)
     state.settings_document.write_text(DOCUMENT)
     file = SettingsFile(state)
@@ -140,11 +144,15 @@ async def test_settings_with_problems_change_nothing_but_what_is_said_of_them(fo
         state.settings_document.write_text(DOCUMENT.replace("server", "servr"))
         await until(lambda: bool(file.problems))
         assert file.settings == running
+        assert "problem=settings.yaml: line 2: mail.servr: 'servr'" in caplog.text
+        caplog.clear()
         assert file.problems[0].startswith("settings.yaml: line 2: mail: 'server' is missing")
         state.settings_document.write_text(DOCUMENT.replace("mail.town", "post.town"))
         await until(lambda: not file.problems)
         assert file.settings.mail is not None
         assert file.settings.mail.host == "post.town.example"
+        assert "settings in force: mail=post.town.example:" in caplog.text
+        assert "correct horse" not in caplog.text
     finally:
         watching.cancel()
 
