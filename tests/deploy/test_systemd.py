@@ -97,7 +97,7 @@ def test_lists_of_the_settings_are_fetched_by_the_service_and_by_hand(machine: M
     machine.must("tee", "/tmp/first/settings.yaml", stdin=settings)
     machine.must("sh", "-eu", "-c", install)
     eventually(lambda: "This site is blocked" in browse(machine, "http://newly-listed.example/"))
-    machine.wait_for("towngate-admin", "lists updated: refused=False")
+    machine.wait_for("towngate-admin", "lists updated: refused=0")
     # What admin writes the proxy's listener shows.
     eventually(lambda: 'towngate_source_entries{source="ours"} 1.0' in scraped(machine))
     machine.must("tee", "/srv/list.txt", stdin="newly-listed.example\nlisted-later.example\n")
