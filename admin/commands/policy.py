@@ -63,7 +63,11 @@ def check(file: BinaryIO, state: Path, as_json: bool) -> None:
 @_file_argument
 @_state_option
 def publish(file: BinaryIO, state: Path) -> None:
-    """Check a policy document and put it in force; with a problem the one in force stays."""
+    """Check a policy document and put it in force; with a problem the one in force stays.
+
+    FILE takes the place of policy.yaml in the state folder, which is where the policy in force is
+    edited.
+    """
     folder = StateFolder(state)
     if not folder.root.is_dir():
         raise CommandError(f"{folder.root}: no such state folder; name it with --state")
@@ -78,10 +82,10 @@ def publish(file: BinaryIO, state: Path) -> None:
     except OSError as error:
         raise CommandError(f"{folder.policy_document}: {error.strerror}; nothing was published") from error
     version = result.document.policy.version
+    _console.print(f"Written to {folder.policy_document}, policy {version}.", markup=False)
     if _is_in_force(folder, version):
         _console.print(f"In force: policy {version}.")
     else:
-        _console.print(f"Written to {folder.policy_document}, policy {version}.")
         _console.print("It is not in force yet: the admin process takes it up when it runs.")
 
 

@@ -133,7 +133,10 @@ def test_publish_puts_a_good_policy_in_force(towngate: Callable[..., Result], to
     assert result.exit_code == 0
     assert town.state.policy_document.read_text() == changed
     shown = json.loads(towngate("show", "--json").output)
-    assert result.output.splitlines()[-1] == f"In force: policy {shown['version']}."
+    assert result.output.splitlines()[-2:] == [
+        f"Written to {town.state.policy_document}, policy {shown['version']}.",
+        f"In force: policy {shown['version']}.",
+    ]
 
 
 def test_publish_says_when_nobody_takes_the_policy_up(
