@@ -54,7 +54,7 @@ class SourceStanding:
 
     `old_since` is when it became old, None while it is not. `categories` are ids with their entries
     in force, most first; `is_shipped` says that it is the list that comes with Towngate and never
-    ages.
+    ages. `was_fetched` says whether what was refused was an edition, not the way to it.
     """
 
     name: str
@@ -65,6 +65,7 @@ class SourceStanding:
     tried_at: datetime | None
     old_since: datetime | None
     refused: str | None
+    was_fetched: bool
     is_shipped: bool
 
 
@@ -172,6 +173,7 @@ class ListUpdates:
             tried_at=check.tried_at if check else None,
             old_since=good_at + OLD_AFTER if good_at and freshness is Freshness.OLD else None,
             refused=check.refused.removeprefix(f"{check.location}: ") if check and check.refused else None,
+            was_fetched=check is None or check.was_fetched,
             is_shipped=is_shipped,
         )
 

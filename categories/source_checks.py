@@ -21,7 +21,8 @@ class SourceCheck:
     """How a source stands. Times are aware UTC.
 
     `good_at` is when its entries in force were last known to be the newest, None: never. `refused`
-    says why the last try failed, None when it did not; `failures` counts those in a row that did.
+    says why the last try failed, None when it did not, and `was_fetched` whether there was an edition to
+    judge; `failures` counts the tries in a row that failed.
     `validators` are what the server calls the entries in force, while they come from `location`
     with `category` as it is here.
     """
@@ -31,16 +32,19 @@ class SourceCheck:
     tried_at: datetime
     good_at: datetime | None = None
     refused: str | None = None
+    was_fetched: bool = True
     failures: int = 0
     validators: Validators = field(default_factory=Validators)
 
     def good(self, at: datetime, validators: Validators) -> Self:
         """Return the same after a try that went well."""
-        return replace(self, tried_at=at, good_at=at, refused=None, failures=0, validators=validators)
+        return replace(
+            self, tried_at=at, good_at=at, refused=None, was_fetched=True, failures=0, validators=validators
+        )
 
-    def failed(self, at: datetime, why: str) -> Self:
+    def failed(self, at: datetime, why: str, *, was_fetched: bool = True) -> Self:
         """Return the same after a try that did not; what is in force stays what it was."""
-        return replace(self, tried_at=at, refused=why, failures=self.failures + 1)
+        return replace(self, tried_at=at, refused=why, was_fetched=was_fetched, failures=self.failures + 1)
 
 
 def read_check(path: Path) -> SourceCheck | None:

@@ -25,6 +25,10 @@ class SourceError(Exception):
     """A list source cannot be used; its last good entries stay in force."""
 
 
+class NotFetchedError(SourceError):
+    """Nothing came of fetching it, so nothing was judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A list: its name in the town, and the path or URL that it is read from.

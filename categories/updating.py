@@ -22,7 +22,16 @@ from categories.publishing import CurrentSnapshot, is_held, publish
 from categories.reading import Edition, read_edition
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from categories.source_checks import SourceCheck
-from categories.sources import STARTER, UNFINISHED, KeptSources, Source, SourceError, is_url, starter_source
+from categories.sources import (
+    STARTER,
+    UNFINISHED,
+    KeptSources,
+    NotFetchedError,
+    Source,
+    SourceError,
+    is_url,
+    starter_source,
+)
 from categories.taxonomy import taxonomy
 from categories.validators import Validators
 
@@ -221,7 +230,8 @@ class _Renewing:
                 if report.doubts and source.name not in self.force.names:
                     raise SourceError(f"{source.location}: {'; '.join(report.doubts)}")
         except SourceError as error:
-            kept.note(source.name, check.failed(at, str(error)))
+            was_fetched = not isinstance(error, NotFetchedError)
+            kept.note(source.name, check.failed(at, str(error), was_fetched=was_fetched))
             report.refused = str(error)
             return report
         if report.doubts:
@@ -264,7 +274,7 @@ def _located(
                 on_progress=lambda done, of: watch(f"{source.name}: fetching", done, of),
             )
         except FetchError as error:
-            raise SourceError(str(error)) from error
+            raise NotFetchedError(str(error)) from error
         file.flush()
         yield Path(file.name), validators
 

@@ -58,9 +58,13 @@ def source_status(source: SourceStanding, times: Times) -> Status:
         case Freshness.OLD:
             return Status("warn", Markup("Old since {}").format(times.day(source.old_since or times.now)))
         case Freshness.REFUSED:
-            return Status("warn", "Refused")
+            return _refused(source)
         case Freshness.NEVER:
-            return Status("warn", "Refused") if source.refused else Status("wait", "On its way")
+            return _refused(source) if source.refused else Status("wait", "On its way")
+
+
+def _refused(source: SourceStanding) -> Status:
+    return Status("warn", "Refused" if source.was_fetched else "Not fetched")
 
 
 def _parsed(asked: str) -> tuple[str, str | None, str]:

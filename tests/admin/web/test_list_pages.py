@@ -96,6 +96,21 @@ async def test_list_in_trouble_is_said_where_it_looks_first(
     assert on_categories in _text(await it.get("/categories"))
 
 
+async def test_list_that_could_not_be_fetched_is_not_said_to_be_refused(site: Site) -> None:
+    state = site.state
+    update(
+        [Source("games", "http://lists.invalid/games.txt")],
+        state.category_sources,
+        state.categories,
+        site.clock.at,
+    )
+    it = await _it(site)
+    page = _text(await it.get("/categories"))
+    assert "games Not fetched" in page and "The newest games list was not fetched" in page
+    assert "The name cannot be resolved" in page and "efused" not in page
+    assert "The first games list could not be fetched." in _text(await it.get("/today"))
+
+
 async def test_lists_that_were_gone_back_to_are_said_until_that_is_ended(site: Site) -> None:
     with_list(site)
     it = await _it(site)
