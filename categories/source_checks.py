@@ -32,9 +32,9 @@ class SourceCheck:
     tried_at: datetime
     good_at: datetime | None = None
     refused: str | None = None
-    was_fetched: bool = True
     failures: int = 0
     validators: Validators = field(default_factory=Validators)
+    was_fetched: bool = True
 
     def good(self, at: datetime, validators: Validators) -> Self:
         """Return the same after a try that went well."""
