@@ -68,7 +68,7 @@ class SourceType(click.ParamType[Source]):
     "sources",
     type=SourceType(),
     multiple=True,
-    help="A list to fetch: UT1's layout (a folder or archive), a hosts file or a plain list of names, as "
+    help="A list to fetch: UT1's layout (a folder or archive), a hosts file, AdBlock rules, a plain list, as "
     "a path or URL. NAME:CATEGORY says what is in a plain list whose name does not. May be repeated.",
 )
 @click.option("--remove", multiple=True, metavar="NAME", help="Drop a list. May be repeated.")
