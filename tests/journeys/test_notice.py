@@ -74,7 +74,8 @@ def _example() -> str:
 async def _until_heading(page: Page, heading: str) -> None:
     async with asyncio.timeout(20):
         while True:
-            await page.goto(f"https://{SITE}/")
+            # Chromium may wait for ever for the rest of a page whose tunnel was closed in its middle.
+            await page.goto(f"https://{SITE}/", wait_until="commit")
             if await page.locator("h1").inner_text() == heading:
                 return
             await asyncio.sleep(0.2)
