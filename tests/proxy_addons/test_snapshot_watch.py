@@ -35,7 +35,7 @@ def empty(path: Path) -> None:
 def make_of_another_version(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(
-        data.replace(b"towngate-policy-3", b"towngate-policy-9").replace(b'"format":1', b'"format":9')
+        data.replace(b"towngate-policy-3", b"towngate-policy-9").replace(b'"format":2', b'"format":9')
     )
 
 
