@@ -1,15 +1,13 @@
 """The code behind a warning's Continue button, without which no other site can press it.
 
-It is good for one client and one host, for a quarter of an hour. HMAC-SHA256 over the time and the
-path that was asked for, both base64url; whom and what it is for is signed and not written in it.
+It is good for one client and one host, for a quarter of an hour. The time and the path that was asked
+for as signed text; whom and what it is for is signed and not written in it.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 from datetime import datetime, timedelta
 
+from policy.signed_text import SignedTextError, sign, signed_body
 from policy.visit import Client
 from proxy_addons.continuations import who
 
@@ -35,19 +33,17 @@ def seal(path: str, key: bytes, client: Client, host: str, now: datetime) -> str
     is_usable = path.isascii() and path.isprintable() and len(path) <= _LONGEST_PATH
     onward = path if is_usable and path.startswith("/") and path != CONTINUE_PATH else "/"
     body = json.dumps([int(now.timestamp()), onward], separators=(",", ":")).encode()
-    return f"{_b64(body)}.{_b64(_mac(body, key, client, host))}"
+    return sign(body, key, _purpose(client, host))
 
 
 def unseal(text: str, key: bytes, client: Client, host: str, now: datetime) -> str:
     """Return the path to go on to. Raises ContinueTokenError."""
     try:
-        if len(text) > _MAX_LENGTH:
-            raise ValueError("too long")
-        body, mac = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in text.split("."))
-    except ValueError as error:
-        raise ContinueTokenError("this is not a continue code") from error
-    if not hmac.compare_digest(mac, _mac(body, key, client, host)):
-        raise ContinueTokenError("this continue code was altered, or made for someone or something else")
+        body = signed_body(text[:_MAX_LENGTH], key, _purpose(client, host))
+    except SignedTextError as error:
+        raise ContinueTokenError(
+            "this continue code was altered, or made for someone or something else"
+        ) from error
     issued_at, path = json.loads(body)
     age = timedelta(seconds=now.timestamp() - issued_at)
     if not -_CLOCK_DIFFERENCE <= age < LIFETIME:
@@ -55,10 +51,5 @@ def unseal(text: str, key: bytes, client: Client, host: str, now: datetime) -> s
     return str(path)
 
 
-def _mac(body: bytes, key: bytes, client: Client, host: str) -> bytes:
-    text = f"towngate-continue-1:{who(client)}\n{host}\n".encode() + body
-    return hmac.digest(key, text, hashlib.sha256)
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _purpose(client: Client, host: str) -> bytes:
+    return f"towngate-continue-1:{who(client)}\n{host}".encode()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policy.ask_token import LIFETIME, AskToken, AskTokenError, AskTokenExpiredError, unseal
@@ -91,10 +91,6 @@ def test_no_letter_of_a_token_can_be_changed(data: st.DataObject) -> None:
     text = TOKEN.seal(KEY)
     position = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.sampled_from("AZaz09-_."))
-    altered = text[:position] + letter + text[position + 1 :]
-    try:
-        token = unseal(altered, KEY, NOW)
-    except AskTokenError:
-        return
-    # The last letter of base64 may carry bits that are not used.
-    assert token == TOKEN
+    assume(letter != text[position])
+    with pytest.raises(AskTokenError, match="altered"):
+        unseal(text[:position] + letter + text[position + 1 :], KEY, NOW)

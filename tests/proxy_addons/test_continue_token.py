@@ -54,10 +54,10 @@ def test_path_that_cannot_be_gone_on_to_becomes_the_first_page(path: str, onward
         (TOKEN[:-2] + "xx", CLERK_AT_WORK, HOST, timedelta(0), "altered"),
         ("A" + TOKEN[1:], CLERK_AT_WORK, HOST, timedelta(0), "altered"),
         (ASK_TOKEN, CLERK_AT_WORK, HOST, timedelta(0), "altered"),
-        ("", CLERK_AT_WORK, HOST, timedelta(0), "not a continue code"),
-        ("a.b.c", CLERK_AT_WORK, HOST, timedelta(0), "not a continue code"),
-        ("\u00e9.\u00e9", CLERK_AT_WORK, HOST, timedelta(0), "not a continue code"),
-        ("a" * 100_000, CLERK_AT_WORK, HOST, timedelta(0), "not a continue code"),
+        ("", CLERK_AT_WORK, HOST, timedelta(0), "altered"),
+        ("a.b.c", CLERK_AT_WORK, HOST, timedelta(0), "altered"),
+        ("\u00e9.\u00e9", CLERK_AT_WORK, HOST, timedelta(0), "altered"),
+        ("a" * 100_000, CLERK_AT_WORK, HOST, timedelta(0), "altered"),
     ],
 )
 def test_token_of_anything_else_is_refused(
