@@ -13,8 +13,8 @@ from admin.visits import VisitRow
 from categories.snapshot import CategorySnapshotError
 from policy import ask_token
 from policy.ask_token import AskToken
-from policy.deciding import asking_roles
 from policy.decision import Cause
+from policy.rule_matching import asking_roles
 from policy.town_policy import Policy
 
 

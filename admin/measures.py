@@ -19,9 +19,9 @@ from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.written_text import tidy_text
 from policy import notation
-from policy.deciding import zone_of
 from policy.state import DeviceOff, FilterOff, Lockdown
 from policy.town_policy import Policy
+from policy.town_time import zone_of
 
 # It stands twice on a block page of at most 8 kB.
 MAX_REASON_LENGTH = 300

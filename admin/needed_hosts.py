@@ -29,8 +29,8 @@ from admin.sessions import Session
 from admin.site_lists import SiteLists
 from admin.visits import host_of, site_range
 from categories.snapshot import CategorySnapshotError
-from policy.deciding import asking_roles
 from policy.decision import Cause, Verdict
+from policy.rule_matching import asking_roles
 from policy.town_policy import Approver
 
 WITHIN_FOR_ASKER = timedelta(minutes=2)

@@ -17,8 +17,8 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.outbox import Letter, LetterKind
-from policy.deciding import zone_of
 from policy.town_policy import Notice, Policy
+from policy.town_time import zone_of
 
 
 class NoticeMoveError(Exception):

@@ -57,6 +57,11 @@ class StateFolder:
         return self.root / state_names.CA
 
     @property
+    def extra_roots(self) -> Path:
+        """Certificate authorities of the town's own that origin servers are trusted by; there may be none."""
+        return self.root / state_names.EXTRA_ROOTS
+
+    @property
     def spool(self) -> Path:
         """Visit records on their way to the database."""
         return self.root / state_names.SPOOL

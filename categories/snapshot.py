@@ -39,6 +39,7 @@ NAMES = "names"
 URLS = "urls"
 TRIE_SUFFIX = ".trie"
 MEANINGS_SUFFIX = ".meanings"
+_MOST_REMEMBERED = 10_000
 
 type Meaning = tuple[tuple[str, str], ...]
 """What an entry is listed as: (category, source) pairs."""
@@ -104,6 +105,7 @@ class CategorySnapshot:
         self._has_host_expressions = self._names.has_any(HOST_EXPRESSION)
         self._has_url_expressions = self._urls.has_any(URL_EXPRESSION)
         self._has_more_for_hosts = self._has_ranges or self._has_host_expressions
+        self._url_categories: dict[str, frozenset[str]] = {}
         self._expressions: dict[str, list[tuple[tuple[str, str], ExpressionSet]]] = {}
 
     @classmethod
@@ -166,6 +168,23 @@ class CategorySnapshot:
                 for category, source in self.meanings[self._urls.meanings[number]]:
                     matches.append(_Found(CategoryMatch(category, entry, source), len(key)))
         return matches
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        """Return the categories that URLs of a canonical host are listed in; expressions are no such.
+
+        What can be said before the path is known. Remembered per host: a host may have thousands.
+        """
+        found = self._url_categories.get(host)
+        if found is None:
+            keys = (host_key(name) + "/" for name in dict.fromkeys((host, without_service_label(host))))
+            numbers = {
+                self._urls.meanings[number] for key in keys for _, number in self._urls.trie.iteritems(key)
+            }
+            found = frozenset(category for number in numbers for category, _ in self.meanings[number])
+            if len(self._url_categories) >= _MOST_REMEMBERED:
+                self._url_categories.clear()
+            self._url_categories[host] = found
+        return found
 
     def _range_matches(self, host: str) -> Iterator[_Found]:
         """Yield what the ranges that an address is in are listed as, the longest prefix first."""

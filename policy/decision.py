@@ -10,6 +10,8 @@ class Verdict(StrEnum):
     """Whether the visit may go on."""
 
     ALLOW = "allow"
+    VIEW_ONLY = "view_only"
+    """For reading: what publishes, comments, uploads or signs in is stopped."""
     WARN = "warn"
     """Not yet: a page asks first, and who continues there may go on for a while."""
     BLOCK = "block"
@@ -20,6 +22,8 @@ class Lane(StrEnum):
 
     TUNNEL = "tunnel"
     """Undecrypted, bytes counted."""
+    INSPECT = "inspect"
+    """Decrypted under the town's CA, because a rule says so, and judged request by request."""
     PLAIN = "plain"
     """An http:// request, forwarded and counted."""
     BLOCK = "block"
@@ -68,6 +72,7 @@ class Decision:
 
     `rule` and `exemption` are ids; `match` is the list entry that decided, `because` the policy's
     own clause, `approval` the roles that may allow it, in turn; empty when nobody can.
+    `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into.
     """
 
     verdict: Verdict
@@ -77,11 +82,17 @@ class Decision:
     match: CategoryMatch | None = None
     because: str | None = None
     approval: tuple[str, ...] = ()
+    inspect_rules: tuple[str, ...] = ()
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the visit may go on."""
-        return self.verdict is Verdict.ALLOW
+        """Whether the visit may go on, if only for reading."""
+        return self.verdict in _GOES_ON
+
+    @property
+    def is_inspected(self) -> bool:
+        """Whether the visit may go on, and is to be looked into."""
+        return bool(self.inspect_rules)
 
 
 def stricter(first: Decision, second: Decision) -> Decision:
@@ -89,4 +100,5 @@ def stricter(first: Decision, second: Decision) -> Decision:
     return max(first, second, key=lambda decision: _STRICTNESS[decision.verdict])
 
 
-_STRICTNESS = {Verdict.ALLOW: 0, Verdict.WARN: 1, Verdict.BLOCK: 2}
+_GOES_ON = frozenset({Verdict.ALLOW, Verdict.VIEW_ONLY})
+_STRICTNESS = {Verdict.ALLOW: 0, Verdict.VIEW_ONLY: 1, Verdict.WARN: 2, Verdict.BLOCK: 3}

@@ -8,7 +8,7 @@ from categories.host_name import is_address
 from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
-from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_rules
+from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_categories, read_rules
 from policy.document_sections import (
     read_departments,
     read_devices,
@@ -28,9 +28,10 @@ from policy.yaml_tree import Mapping, compose
 
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
-    *("ports", "internal_networks", "notice", "rules", "default", "after_approval", "tests"),
+    *("ports", "internal_networks", "never_inspect", "notice", "rules", "default", "after_approval", "tests"),
 )
-_LATER_SECTIONS = dict.fromkeys(("limits", "never_inspect"), LATER)
+_LATER_SECTIONS = dict.fromkeys(("limits",), LATER)
+_DEFAULT_ACTIONS = LATER_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
 _WEB_PORTS = frozenset({80, 443})
 
 
@@ -89,6 +90,8 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
     unknown = sections["unknown"].fields(required=("action",))["action"]
     default = sections["default"].fields(required=("action",))["action"]
     lockdown = sections["lockdown"].fields(required=("still_works",))
+    never_inspect = sections["never_inspect"].fields(optional=("categories", "sites"))
+    never_inspect_categories = read_categories(never_inspect["categories"], taxonomy)
     return Policy(
         version=version,
         town=read_town(sections["town"]),
@@ -103,12 +106,20 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         internal_networks=tuple(sections["internal_networks"].parsed_items(notation.network)),
         unknown=unknown.member(UnknownAction, "an action") or UnknownAction.BLOCK,
         security_categories=taxonomy.members("security_risk"),
-        rules=read_rules(sections["rules"], vocabulary),
-        default=default.member(Verdict, "an action", LATER_ACTIONS) or Verdict.ALLOW,
+        never_inspect_sites=_sites(never_inspect["sites"]),
+        never_inspect_categories=never_inspect_categories,
+        rules=read_rules(sections["rules"], vocabulary, never_inspect_categories),
+        default=_default(default) or Verdict.ALLOW,
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
         notice=read_notice(sections["notice"]),
     )
+
+
+def _default(value: Value) -> Verdict | None:
+    actions = [verdict.value for verdict in Verdict if verdict is not Verdict.VIEW_ONLY]
+    word = value.one_of(actions, "an action", _DEFAULT_ACTIONS)
+    return None if word is None else Verdict(word)
 
 
 def _sites(value: Value) -> frozenset[str]:

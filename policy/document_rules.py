@@ -10,8 +10,8 @@ from policy.town_policy import Approver, Rule
 
 # Words of later versions, so that whoever copies them from a newer document is told so.
 LATER = "is not supported by this version"
-LATER_ACTIONS = dict.fromkeys(("view_only", "inspect", "ask"), LATER)
-_LATER_CONDITIONS = dict.fromkeys(("inspect", "file_types", "larger_than", "quota"), LATER)
+LATER_ACTIONS = dict.fromkeys(("ask",), LATER) | {"inspect": "is no action; give the rule inspect: urls"}
+_LATER_CONDITIONS = dict.fromkeys(("file_types", "larger_than", "quota"), LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,13 @@ class Vocabulary:
     roles: Mapping[str, Collection[str]]
 
 
-def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
-    """Read `rules`, in their order, and warn of those that cannot be meant."""
+def read_rules(
+    value: Value, vocabulary: Vocabulary, never_inspected: frozenset[str] = frozenset()
+) -> tuple[Rule, ...]:
+    """Read `rules`, in their order, and warn of those that cannot be meant.
+
+    `never_inspected` are the categories that no rule can have looked into.
+    """
     written: list[tuple[Rule, Value]] = []
     lines: dict[str, int] = {}
     for item in value.items():
@@ -41,16 +46,23 @@ def read_rules(value: Value, vocabulary: Vocabulary) -> tuple[Rule, ...]:
         written.append((rule, item))
     _review(written, vocabulary.taxonomy.members("security_risk"))
     _review_approvers(written, vocabulary.roles)
+    _review_inspecting(written, never_inspected)
     return tuple(rule for rule, _ in written)
 
 
 def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
     fields = value.fields(
         required=("id", "action"),
-        optional=("group", "categories", "departments", "people", "when", "approval", "because"),
+        optional=("group", "categories", "departments", "people", "when", "approval", "because", "inspect"),
         instead=_LATER_CONDITIONS,
     )
     action = fields["action"].member(Verdict, "an action", LATER_ACTIONS)
+    inspect = fields["inspect"].one_of(("urls",), "what can be inspected")
+    if not (fields["group"].is_given or fields["categories"].is_given):
+        # As little is opened as can be: no rule opens every site.
+        for name, is_meant in (("action", action is Verdict.VIEW_ONLY), ("inspect", inspect is not None)):
+            if is_meant:
+                fields[name].report("a rule that has sites looked into must name their categories")
     return Rule(
         id=fields["id"].new_id(),
         action=action or Verdict.BLOCK,
@@ -60,12 +72,18 @@ def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
         when=fields["when"].one_of(vocabulary.schedules, "a schedule"),
         because=fields["because"].text() or None,
         approval=_approval(fields["approval"], action),
+        inspects_urls=inspect is not None,
     )
 
 
-def _categories(group: Value, categories: Value, taxonomy: Taxonomy) -> frozenset[str]:
+def read_categories(value: Value, taxonomy: Taxonomy) -> frozenset[str]:
+    """Read a list of categories that is either left out or not empty."""
     groups = dict.fromkeys(taxonomy.groups, "is a group; write it as group, without a list")
-    ids = categories.condition(taxonomy.categories, "a category", groups)
+    return value.condition(taxonomy.categories, "a category", groups)
+
+
+def _categories(group: Value, categories: Value, taxonomy: Taxonomy) -> frozenset[str]:
+    ids = read_categories(categories, taxonomy)
     group_id = group.one_of(taxonomy.groups, "a group")
     if group_id is None:
         return ids
@@ -110,6 +128,18 @@ def _review_approvers(written: list[tuple[Rule, Value]], roles: Mapping[str, Col
             seen.add(answers)
             asks = "sends a head's own requests to" if answers is not role else "asks"
             value.warn(f"rule {rule.id!r} {asks} {answers}, but roles names nobody as {answers}")
+
+
+def _review_inspecting(written: list[tuple[Rule, Value]], never_inspected: frozenset[str]) -> None:
+    for rule, value in written:
+        shut = sorted(rule.categories & never_inspected)
+        if rule.action is Verdict.VIEW_ONLY and shut:
+            value.warn(
+                f"rule {rule.id!r} leaves {', '.join(shut)} open for more than reading over HTTPS:"
+                " never_inspect names it"
+            )
+        elif rule.inspects_urls and shut:
+            value.warn(f"rule {rule.id!r} cannot see URLs of {', '.join(shut)}: never_inspect names it")
 
 
 def _covers(earlier: Rule, later: Rule, risks: frozenset[str]) -> bool:

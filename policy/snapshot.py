@@ -15,7 +15,7 @@ from policy.state import DeviceOff, Exemption, FilterOff, Lockdown, State
 from policy.town_policy import Policy
 from policy.web_address import parse_web_address
 
-_MAGIC = b"towngate-policy-3"
+_MAGIC = b"towngate-policy-4"
 
 
 class SnapshotError(Exception):
@@ -27,7 +27,7 @@ class PolicySnapshot:
     """`sequence` counts publications; `admin_url` is where people ask ("https://host:port").
 
     `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords. `receipts` has who
-    accepted the policy's notice (None), or put it off until a time.
+    accepted the policy's notice (None), or put it off until a time. `never_inspect` are hosts.
     """
 
     sequence: int
@@ -41,6 +41,7 @@ class PolicySnapshot:
     devices_off: tuple[DeviceOff, ...] = ()
     filter_off: FilterOff | None = None
     receipts: Mapping[str, AwareDatetime | None] = field(default_factory=dict)
+    never_inspect: tuple[str, ...] = ()
 
     def state(self) -> State:
         """Return what deciding needs beside the policy."""
@@ -52,6 +53,7 @@ class PolicySnapshot:
             devices_off=self.devices_off,
             filter_off=self.filter_off,
             receipts=self.receipts if self.policy.notice is not None else None,
+            never_inspect=self.never_inspect,
         )
 
     def to_bytes(self) -> bytes:

@@ -70,6 +70,7 @@ class State:
 
     `admin_site` is Towngate's own (host, port). `receipts` has the people who accepted the notice in
     force (None), or may still put it off until a time; it is None itself where nobody is asked.
+    `never_inspect` are sites that IT found programs for which do not trust the town's certificate.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class State:
         "exemptions",
         "filter_off",
         "lockdowns",
+        "never_inspect",
         "receipts",
     )
 
@@ -91,12 +93,14 @@ class State:
         devices_off: Iterable[DeviceOff] = (),
         filter_off: FilterOff | None = None,
         receipts: Mapping[str, datetime | None] | None = None,
+        never_inspect: Iterable[str] = (),
     ) -> None:
         self.exemptions = tuple(exemptions)
         self.admin_site = admin_site
         self.lockdowns = tuple(lockdowns)
         self.filter_off = filter_off
         self.receipts = receipts
+        self.never_inspect = frozenset(never_inspect)
         self._devices_off = {device.address: device for device in devices_off}
         self._by_host: dict[str, list[Exemption]] = {}
         for exemption in self.exemptions:

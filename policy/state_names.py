@@ -4,6 +4,7 @@ POLICY_SNAPSHOT = "published/policy.snapshot"
 ASK_TOKEN_KEY = "published/ask-token.key"  # noqa: S105 - a file's name
 CATEGORIES = "published/categories"
 CA = "proxy/ca"
+EXTRA_ROOTS = "proxy/extra-roots.pem"
 SPOOL = "proxy/spool"
 METRICS = "proxy/metrics"
 CONTINUED = "proxy/continued"

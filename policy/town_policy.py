@@ -101,6 +101,7 @@ class Rule:
 
     `categories` are ids, groups already expanded; empty means any site, as do empty `departments`
     and `people` any client and an empty `when` any time. `when` names a schedule.
+    `inspects_urls`: what lists have as URLs in its categories is looked for inside HTTPS, too.
     """
 
     id: str
@@ -111,6 +112,7 @@ class Rule:
     when: str | None = None
     because: str | None = None
     approval: tuple[Approver, ...] = ()
+    inspects_urls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Policy:
     others that a lockdown leaves to the rules. `ports` are the only
     ones that a client may reach. `internal_networks` are the private addresses that it may.
     `roles` gives the people of each role that is not a department's (it_security,
-    town_administrator, help_desk, auditor).
+    town_administrator, help_desk, auditor). What `never_inspect_sites` (subdomains included) and
+    `never_inspect_categories` name is never decrypted to be looked into.
     """
 
     version: str
@@ -137,6 +140,8 @@ class Policy:
     internal_networks: tuple[Network, ...] = ()
     unknown: UnknownAction = UnknownAction.BLOCK
     security_categories: frozenset[str] = frozenset()
+    never_inspect_sites: frozenset[str] = frozenset()
+    never_inspect_categories: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
     default: Verdict = Verdict.ALLOW
     after_approval: AfterApproval = AfterApproval.OPEN

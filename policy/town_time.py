@@ -3,13 +3,25 @@
 Parts of a time are held together by no-break spaces, so that no line ends inside one.
 """
 
+import functools
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from policy.schedule import Schedule
+from policy.town_policy import Policy
 
 _NO_BREAK = "\u00a0"
+
+
+@functools.lru_cache(maxsize=8)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def zone_of(policy: Policy) -> ZoneInfo:
+    """Return the town's time zone."""
+    return _zone(policy.town.timezone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class Visit:
     `scheme` is "https" or "http"; `host` a canonical host name or IP literal
     (`categories.host_name`); `path` None where it cannot be seen (a tunnel), without the query
     otherwise. `at` is aware UTC. `matches` are the categories of host and path, most specific
-    entry first. `has_continued`: the client was warned of this site lately and chose to go on.
+    entry first; where the path cannot be seen, `url_categories` are those that the lists have URLs of
+    this host in. `has_continued`: the client was warned of this site lately and chose to go on.
     """
 
     client: Client
@@ -45,3 +46,4 @@ class Visit:
     at: datetime
     matches: tuple[CategoryMatch, ...] = ()
     has_continued: bool = False
+    url_categories: frozenset[str] = frozenset()

@@ -15,6 +15,10 @@ _MAX_LINE_BYTES = 64 * 1024
 _MAX_TEXT_LENGTH = 2000
 
 
+NOT_TRUSTED = "the program did not accept the town's certificate"
+"""The refusal of a visit to a program that does not trust the town's CA."""
+
+
 def new_code() -> str:
     """Return a short code for a visit, like "K7M-4QP"; 1 in 729 million to be met twice."""
     letters = [secrets.choice(CODE_ALPHABET) for _ in range(6)]

@@ -17,12 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
-from policy.deciding import decide, next_edge_after, zone_of
+from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
 from policy.schedule import Schedule
 from policy.state import State
 from policy.town_policy import Approver, Policy, UnknownAction
-from policy.town_time import ENGLISH, SPANISH
+from policy.town_time import ENGLISH, SPANISH, zone_of
 from policy.visit import Visit
 from proxy_addons.continuations import REMEMBERED
 

@@ -14,7 +14,7 @@ from categories.taxonomy import taxonomy
 from policy import state_names
 from policy.decision import Cause
 from proxy_addons import certificate_authority, egress_metrics, mitmproxy_changes, resolver
-from proxy_addons.connect_gate import ConnectGate
+from proxy_addons.connect_gate import ConnectGate, OriginFirst
 from proxy_addons.dial_gate import DialGate
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
@@ -41,6 +41,7 @@ class Towngate:
     def __init__(self) -> None:
         self.gate = Gate(taxonomy())
         self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate)]
+        self.late_addons = [OriginFirst(self.gate)]
         self._tasks: list[asyncio.Task[None]] = []
 
     def load(self, loader: Loader) -> None:
@@ -74,6 +75,8 @@ class Towngate:
                 ctx.master.shutdown()
                 return
         ctx.options.update(**mitmproxy_options(state))
+        # After mitmproxy's own, also where those were there first.
+        ctx.master.addons.add(*self.late_addons)
         self._tasks = [
             asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
@@ -108,6 +111,9 @@ def mitmproxy_options(state: Path) -> dict[str, object]:
         "http2": False,
         "confdir": str(state / state_names.CA),
     }
+    roots = state / state_names.EXTRA_ROOTS
+    if roots.exists():
+        options["ssl_verify_upstream_trusted_ca"] = str(roots)
     # Stock mitmdump answers for mitm.it by itself; a worker has no such addon.
     return options | ({"onboarding": False} if "onboarding" in ctx.options else {})
 

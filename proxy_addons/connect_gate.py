@@ -7,12 +7,13 @@ from mitmproxy import connection, http, tls
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from categories.host_name import HostNameError
-from policy.decision import Cause, Lane, stricter
+from policy.decision import Cause, Decision, Lane, stricter
+from policy.visit_record import NOT_TRUSTED
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, take_over
@@ -31,7 +32,8 @@ class ConnectGate:
     1. who asks, and whether the port may be reached at all: 407 or 403
     2. the host of the CONNECT is judged
     3. the SNI of the ClientHello is judged too; the stricter verdict wins
-    4. allowed: tunnel; blocked: TLS under the town's CA, for a page; neither: closed
+    4. allowed: tunnel, or TLS under the town's CA where a rule wants it looked into; blocked: TLS under
+       the town's CA, for a page; neither: closed
     """
 
     name = "towngate-connect-gate"
@@ -63,7 +65,7 @@ class ConnectGate:
             return
         request.data.host = dial_name(host)
         if client.timestamp_end is None:
-            lane = Lane.TUNNEL if judgement.decision.is_allowed else Lane.BLOCK
+            lane = _lane_of(judgement.decision)
             close = functools.partial(close_connection, client.id)
             known.visit = gate.log.begin(judgement, lane, close)
             known.connect = Connect(known.visit)
@@ -73,7 +75,13 @@ class ConnectGate:
         """Choose the lane once the client has said enough; bytes that are not TLS are refused."""
         context = nextlayer.context
         connect = self.gate.connection_of(context.client).connect
-        if connect is None or not isinstance(context.layers[-1], HttpStream):
+        if connect is None:
+            return
+        if isinstance(context.layers[-1], ClientTLSLayer):
+            # Inside, nothing but HTTP is spoken: not another TLS, either.
+            nextlayer.layer = HttpLayer(context, HTTPMode.transparent)
+            return
+        if not isinstance(context.layers[-1], HttpStream):
             return
         data = nextlayer.data_client()
         if not data:
@@ -101,12 +109,16 @@ class ConnectGate:
             self._refuse(nextlayer, connect, Cause.NOT_TLS, "neither TLS nor HTTP")
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        """Record a page that could not be shown, because the program does not trust our CA."""
-        self._end_unseen(data.context.client, "the program did not accept the town's certificate")
+        """Record what could not be shown, because the program does not trust our CA."""
+        self._end_unseen(data.context.client, NOT_TRUSTED)
 
     def client_disconnected(self, client: connection.Client) -> None:
-        """Record a CONNECT on which nothing came of it."""
-        self._end_unseen(client, "the client left before anything was shown")
+        """Record a CONNECT that has ended: one that was looked into, or on which nothing came of it."""
+        connect = self.gate.connection_of(client).connect
+        if connect is not None and connect.is_inspected and connect.has_been_read:
+            self.gate.log.end(connect.visit, connect.dial_error)
+        else:
+            self._end_unseen(client, "the client left before anything was shown")
 
     def _choose_lane(self, nextlayer: NextLayer, connect: Connect, hello: tls.ClientHello) -> None:
         visit = connect.visit
@@ -126,14 +138,18 @@ class ConnectGate:
             if stricter(asked_for, named.decision) is named.decision:
                 visit.judgement = named
                 gate.log.divert(visit, Lane.BLOCK)
-        if visit.judgement.decision.is_allowed:
+        decision = visit.judgement.decision
+        if decision.is_allowed:
+            known = self.gate.connection_of(nextlayer.context.client)
+            known.may_dial.add((dial_name(asked.host), asked.port))
+        if decision.is_allowed and not decision.is_inspected:
             nextlayer.layer = self._tunnel(nextlayer.context, connect)
-        else:
-            nextlayer.layer = town_tls(nextlayer.context)
+            return
+        connect.is_inspected = decision.is_inspected
+        nextlayer.layer = town_tls(nextlayer.context)
 
     def _tunnel(self, context: Context, connect: Connect) -> TunnelLayer:
-        gate, asked = self.gate, connect.visit.judgement.visit
-        gate.connection_of(context.client).may_dial.add((dial_name(asked.host), asked.port))
+        gate = self.gate
 
         def on_dial_error(error: str) -> None:
             connect.dial_error = error
@@ -154,3 +170,28 @@ class ConnectGate:
         if not connect.visit.judgement.decision.is_allowed:
             self.gate.log.divert(connect.visit, Lane.REFUSE)
         self.gate.log.end(connect.visit, connect.dial_error or reason)
+
+
+class OriginFirst:
+    """Has an origin server's TLS come before the client's, on connections that are looked into.
+
+    So what is wrong with the origin server can be said on a page. Comes after mitmproxy's TlsConfig,
+    which would set otherwise.
+    """
+
+    name = "towngate-origin-first"
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    @fail_closed
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Dial now what a rule wants looked into, and nothing else."""
+        connect = self.gate.connection_of(data.context.client).connect
+        data.establish_server_tls_first = connect is not None and connect.is_inspected
+
+
+def _lane_of(decision: Decision) -> Lane:
+    if not decision.is_allowed:
+        return Lane.BLOCK
+    return Lane.INSPECT if decision.is_inspected else Lane.TUNNEL

@@ -34,6 +34,10 @@ class Connect:
     visit: OpenVisit
     is_plain: bool = False
     """HTTP is spoken in it: each of its requests is a visit of its own."""
+    is_inspected: bool = False
+    """It is decrypted to be looked into: its visit is the connection, and each request is judged."""
+    has_been_read: bool = False
+    """A request came on it once it was decrypted."""
     dial_error: str | None = None
 
 

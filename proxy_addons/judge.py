@@ -12,6 +12,9 @@ from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
 
+# A page says so before the site is seen; who continued there is not told again for a while.
+_SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -25,7 +28,7 @@ class Judgement:
 
     @property
     def warned_site(self) -> str:
-        """What a warning is of, and is remembered for: all that the list entry covers, or the host."""
+        """What a page said first is about: all that the list entry covers, or the host."""
         return self.decision.match.entry if self.decision.match else self.visit.host
 
 
@@ -38,6 +41,7 @@ class Judge:
     __slots__ = (
         "_continuations",
         "_corrections",
+        "_inspects_urls",
         "ask_key",
         "categories",
         "identities",
@@ -60,14 +64,16 @@ class Judge:
         self.ask_key = ask_key
         self._continuations = continuations
         self._corrections = Corrections(snapshot.corrections)
+        self._inspects_urls = any(rule.inspects_urls for rule in snapshot.policy.rules)
         self.state = snapshot.state()
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
         matches = self._corrections.apply(host, self.categories.lookup(host, path))
-        visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches)
+        hidden = self._url_categories(host) if path is None else frozenset[str]()
+        visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches, url_categories=hidden)
         judgement = self._judgement(visit)
-        if judgement.decision.verdict is Verdict.WARN and self._continuations.has(
+        if judgement.decision.verdict in _SAID_FIRST and self._continuations.has(
             client, judgement.warned_site, visit.at
         ):
             return self._judgement(replace(visit, has_continued=True))
@@ -98,6 +104,12 @@ class Judge:
         """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
         site = self.state.admin_site
         return (site[0].strip("[]"), site[1]) if site else None
+
+    def _url_categories(self, host: str) -> frozenset[str]:
+        """Return what the lists have URLs of a host as; nothing where no rule looks for them."""
+        if not self._inspects_urls or self._corrections.nearest(host) is not None:
+            return frozenset()
+        return self.categories.url_categories(host)
 
     def _judgement(self, visit: Visit) -> Judgement:
         return Judgement(

@@ -1,13 +1,14 @@
-"""Requests that the proxy can read: plain HTTP, and those behind a page under the town's CA."""
+"""Requests that the proxy can read: plain HTTP, and those that were decrypted under the town's CA."""
 
 import functools
 from datetime import UTC, datetime
 
 from mitmproxy import http
+from mitmproxy.net.http.url import parse_authority
 
-from categories.host_name import HostNameError
+from categories.host_name import HostNameError, canonical_host
 from policy.decision import Cause, Lane, Verdict
-from policy.visit import Client
+from policy.visit import Client, Visit
 from proxy_addons import continue_token
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
@@ -27,7 +28,11 @@ from proxy_addons.page_response import again_response, bare_response, page, page
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
+"""Metadata of a flow: the visit that its bytes count for."""
+_IS_WHOLE_VISIT = "towngate-is-whole-visit"
+"""Metadata of a flow: its visit ends with it, and not with the connection."""
 _HTTP_PORT = 80
+_HTTPS_PORT = 443
 _CRLF = b"\r\n"
 
 
@@ -53,6 +58,8 @@ class RequestGate:
         elif known.connect.is_plain:
             asked = known.connect.visit.judgement.visit
             await self._forward(flow, known, asked.client, asked.host, asked.port)
+        elif known.connect.is_inspected:
+            await self._inspected(flow, known.connect)
         else:
             await self._behind_page(flow, known.connect)
 
@@ -125,6 +132,34 @@ class RequestGate:
                 return
         await self._answer_with_page(flow, visit, connect.dial_error)
 
+    async def _inspected(self, flow: http.HTTPFlow, connect: Connect) -> None:
+        """Judge a request on a connection that is looked into; what may go on is counted for its visit."""
+        gate, request = self.gate, flow.request
+        whole, asked = connect.visit, connect.visit.judgement.visit
+        connect.has_been_read = True
+        if flow.server_conn.error is not None:
+            connect.dial_error = flow.server_conn.error
+            gate.log.divert(whole, Lane.BLOCK, Cause.UNREACHABLE)
+            await self._answer_with_page(flow, whole, connect.dial_error)
+            return
+        if not _is_for(request, asked):
+            # RFC 9110 section 15.5.20: it is another site's, which has to be judged by itself.
+            flow.response = bare_response(421, f"This connection is for {asked.host} alone.")
+            refused = gate.refused(flow.client_conn, Cause.MISMATCH, "https", asked.host, asked.port)
+            gate.log.record(refused, "a request inside names another site")
+            return
+        onward = self._path_onward(request, asked.client, asked.host)
+        path = onward or visible_path(request)
+        judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path)
+        if onward is not None and self._continues(judgement):
+            flow.response = again_response(asked, onward, 303)
+            return
+        if not judgement.decision.is_allowed:
+            close = functools.partial(close_connection, flow.client_conn.id)
+            await self._answer_with_page(flow, gate.log.begin(judgement, Lane.BLOCK, close))
+            return
+        self._let_go_on(flow, whole)
+
     async def _forward(
         self, flow: http.HTTPFlow, known: ClientConnection, who: Client, host: str, port: int
     ) -> None:
@@ -145,11 +180,16 @@ class RequestGate:
             await self._answer_with_page(flow, visit)
             return
         known.may_dial.add((dial_name(host), port))
-        drop_hop_by_hop(request.headers)
+        flow.metadata[_IS_WHOLE_VISIT] = True
+        self._let_go_on(flow, visit)
+
+    def _let_go_on(self, flow: http.HTTPFlow, visit: OpenVisit) -> None:
+        """Have a request streamed to its origin server, and counted."""
+        drop_hop_by_hop(flow.request.headers)
         flow.metadata[_VISIT] = visit
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
-        visit.bytes_up += _request_head_bytes(request)
-        request.stream = visit.count_up
+        visit.bytes_up += _request_head_bytes(flow.request)
+        flow.request.stream = visit.count_up
 
     def _path_onward(self, request: http.Request, client: Client, host: str) -> str | None:
         """Return where to go on to, when this is the form of a warning that this client was shown.
@@ -165,11 +205,11 @@ class RequestGate:
             return None
 
     def _continues(self, judgement: Judgement) -> bool:
-        """Whether the client may go on now; who is still warned continues. Raises OSError."""
+        """Whether the client may go on now; who is told something first continues. Raises OSError."""
         match judgement.decision.verdict:
             case Verdict.ALLOW:
                 return True
-            case Verdict.WARN:
+            case Verdict.WARN | Verdict.VIEW_ONLY:
                 visit = judgement.visit
                 self.gate.watch.continuations.add(visit.client, judgement.warned_site, visit.at)
                 return True
@@ -191,8 +231,21 @@ class RequestGate:
 
     def _end(self, flow: http.HTTPFlow, reason: str | None = None) -> None:
         visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)
-        if visit is not None:
+        if visit is not None and flow.metadata.get(_IS_WHOLE_VISIT):
             self.gate.log.end(visit, reason)
+
+
+def _is_for(request: http.Request, asked: Visit) -> bool:
+    """Whether a request names the site that its connection is for, and no other."""
+    named = request.headers.get_all("Host")
+    if len(named) != 1 or request.data.authority:
+        return False
+    try:
+        host, port = parse_authority(named[0], check=True)
+        named_host = canonical_host(f"[{host}]" if ":" in host else host)
+    except ValueError:
+        return False
+    return (named_host, port or _HTTPS_PORT) == (asked.host, asked.port)
 
 
 def _request_head_bytes(request: http.Request) -> int:

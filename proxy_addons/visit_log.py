@@ -13,6 +13,7 @@ from proxy_addons.spool import Spool
 
 # Looked up once: by its labels, a metric takes longer to find than to count.
 _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane}
+_CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
 _UP, _DOWN = (egress_metrics.BYTES.labels(direction) for direction in ("up", "down"))
 
 
@@ -97,12 +98,19 @@ class VisitLog:
         self._write(OpenVisit(judgement, Lane.REFUSE, close=_nothing), refusal)
 
     def judge_again(self, visit: OpenVisit, judge: Judge) -> None:
-        """Close a visit that is no longer allowed. Pages and refusals are left alone."""
+        """Close a visit that is no longer allowed, or is to be carried another way: opened, or no longer.
+
+        Pages and refusals are left alone.
+        """
         if not visit.judgement.decision.is_allowed:
             return
         decision = judge.judge_again(visit.judgement).decision
         if not decision.is_allowed:
             visit.refusal = f"closed: no longer allowed ({decision.rule or decision.cause.value})"
+            visit.close()
+        elif visit.lane in _CARRIERS and decision.is_inspected is not (visit.lane is Lane.INSPECT):
+            now = "to be looked into" if decision.is_inspected else "not to be looked into"
+            visit.refusal = f"closed: from now on {now}"
             visit.close()
 
     def flush(self) -> None:

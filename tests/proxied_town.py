@@ -51,13 +51,21 @@ PATIENCE_SECONDS = 15.0
 class ProxiedTown:
     """A proxy with everything around it. What is asked of the visit log counts from `begin` on.
 
-    `document` is the policy that every test begins with.
+    `document` is the policy that every test begins with, `names` and `urls` what sites are listed as.
     """
 
     def __init__(
-        self, web: DemoWeb, published: PublishedTown, proxy: RunningProxy, document: str = TOWN
+        self,
+        web: DemoWeb,
+        published: PublishedTown,
+        proxy: RunningProxy,
+        document: str = TOWN,
+        names: Mapping[str, Iterable[str]] = CATEGORIES,
+        urls: Mapping[str, Iterable[tuple[str, str]]] | None = None,
     ) -> None:
         self._document = document
+        self._names = names
+        self._urls = urls
         self.web = web
         self.published = published
         self.proxy = proxy
@@ -74,7 +82,7 @@ class ProxiedTown:
             self.publish_policy(self._document)
             self._policy_is_changed = False
         if self._categories_are_changed:
-            self.publish_categories(CATEGORIES)
+            self.publish_categories(self._names, self._urls)
             self._categories_are_changed = False
         self._began_at = datetime.now(UTC)
         self._spooled_before = self.published.spool_sizes()

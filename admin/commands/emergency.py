@@ -27,10 +27,9 @@ from admin.measures import AlreadySoError, InForce, Measure, MeasureKind
 from admin.publisher import Publisher
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
-from policy.deciding import zone_of
 from policy.snapshot import PolicySnapshot
 from policy.town_policy import Policy
-from policy.town_time import ENGLISH
+from policy.town_time import ENGLISH, zone_of
 
 # The running admin looks at the database twice a second.
 _PATIENCE_SECONDS = 5.0

@@ -18,7 +18,7 @@ from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy import notation
 from policy.correction import Corrections
-from policy.deciding import Step, decide, zone_of
+from policy.deciding import Step, decide
 from policy.decision import Decision, Verdict
 from policy.document import load_document
 from policy.identity import Identities
@@ -26,12 +26,17 @@ from policy.ip import parse_ip
 from policy.problem import PolicyError
 from policy.state import State
 from policy.town_policy import Policy
-from policy.town_time import ENGLISH
+from policy.town_time import ENGLISH, zone_of
 from policy.visit import Client, Visit
 from policy.web_address import parse_web_address
 
 _console = Console(highlight=False, soft_wrap=True)
-_VERDICTS = {Verdict.ALLOW: "Allowed", Verdict.WARN: "Warned", Verdict.BLOCK: "Blocked"}
+_VERDICTS = {
+    Verdict.ALLOW: "Allowed",
+    Verdict.VIEW_ONLY: "Read only",
+    Verdict.WARN: "Warned",
+    Verdict.BLOCK: "Blocked",
+}
 
 
 @click.command(
@@ -105,7 +110,7 @@ def _as_json(
     visit: Visit, decision: Decision, steps: list[Step], policy_version: str, lists_version: str
 ) -> dict[str, object]:
     return {
-        "visit": asdict(visit) | {"at": visit.at.isoformat()},
+        "visit": asdict(visit) | {"at": visit.at.isoformat(), "url_categories": sorted(visit.url_categories)},
         "decision": asdict(decision),
         "steps": [asdict(step) for step in steps],
         "policy": policy_version,

@@ -21,9 +21,8 @@ from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
 from admin.notices import NoticeVersion, Receipt
 from admin.state_folder import StateFolder
-from policy.deciding import zone_of
 from policy.town_policy import Notice, Policy
-from policy.town_time import ENGLISH
+from policy.town_time import ENGLISH, zone_of
 
 # A cell that begins with one of these is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -13,7 +13,7 @@ from admin.visits import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import known, session_of
 from admin.web.words import visit_status
-from policy.deciding import asking_roles
+from policy.rule_matching import asking_roles
 
 
 async def policy_page(http_request: Request) -> Response:

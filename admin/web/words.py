@@ -200,6 +200,8 @@ def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: P
         return Status("no", "Not connected")
     if verdict is Verdict.ALLOW:
         return Status("ok", "Allowed")
+    if verdict is Verdict.VIEW_ONLY:
+        return Status("warn", "Read only")
     if verdict is Verdict.WARN:
         return Status("warn", "Warned")
     if cause is Cause.SECURITY_RISK or category in policy.security_categories:
@@ -212,6 +214,8 @@ def rule_status(action: Verdict) -> Status:
     match action:
         case Verdict.ALLOW:
             return Status("ok", "Open")
+        case Verdict.VIEW_ONLY:
+            return Status("warn", "Read only")
         case Verdict.WARN:
             return Status("warn", "Warns first")
         case Verdict.BLOCK:
@@ -225,6 +229,8 @@ def decided(verdict: Verdict) -> str:
     match verdict:
         case Verdict.ALLOW:
             return "allowed"
+        case Verdict.VIEW_ONLY:
+            return "allowed for reading"
         case Verdict.WARN:
             return "held up by a warning"
         case Verdict.BLOCK:

@@ -115,6 +115,25 @@ def test_url_entries_are_looked_at_only_where_the_path_is_seen(snapshot: Categor
     assert snapshot.lookup("blog.example") == ()
 
 
+@pytest.mark.parametrize(
+    ("host", "categories"),
+    [
+        ("blog.example", {"gambling"}),
+        ("www.blog.example", {"gambling"}),
+        ("192.0.2.9", {"gambling"}),
+        ("my.blog.example", set()),
+        ("log.example", set()),
+        ("cardroom.example", set()),
+        ("library.example", set()),
+    ],
+)
+def test_categories_of_a_hosts_urls_are_known_before_the_path_is(
+    snapshot: CategorySnapshot, host: str, categories: set[str]
+) -> None:
+    assert snapshot.url_categories(host) == categories
+    assert snapshot.url_categories(host) == categories, "from memory"
+
+
 def test_url_entries_come_before_domain_entries(tmp_path: Path) -> None:
     files = {"gambling/domains": "blog.example\n", "adult/urls": "blog.example/x\n"}
     lists = {"ut1": write_layout(tmp_path / "ut1", files)}

@@ -255,7 +255,7 @@ def test_two_rules_of_one_line_and_id_are_told_apart() -> None:
         ),
         (TOWN + "lockdown: {}", "line 2: lockdown: 'still_works' is missing"),
         (TOWN + "lockdown: [a]", "line 2: lockdown: keys and values are needed here"),
-        (TOWN + "never_inspect: []", f"line 2: never_inspect: 'never_inspect' {NOT_IN_THIS_VERSION}"),
+        (TOWN + "never_inspect: [a]", "line 2: never_inspect: keys and values are needed here"),
         (TOWN + "unknown: {}", "line 2: unknown: 'action' is missing"),
         (TOWN + "rules: {a: b}", "line 2: rules: a list is needed here: [one, another]"),
         (TOWN + "rules: [a]", "line 2: rules[0]: keys and values are needed here"),
@@ -412,12 +412,24 @@ def test_problem_of_another_section(section: str, problem: str) -> None:
         ("action: block", ": 'id' is missing"),
         ("id: a", ": 'action' is missing"),
         ("id: a b, action: block", f".id: 'a b' {NOT_AN_ID}"),
-        ("id: a, action: view_only", f".action: 'view_only' {NOT_IN_THIS_VERSION}"),
+        ("id: a, action: ask", f".action: 'ask' {NOT_IN_THIS_VERSION}"),
+        ("id: a, action: inspect", ".action: 'inspect' is no action; give the rule inspect: urls"),
+        (
+            "id: a, action: view_only",
+            ".action: a rule that has sites looked into must name their categories",
+        ),
         (
             "id: a, action: warn, approval: [it_security]",
             ".approval: the rule warns; there is nothing to approve",
         ),
-        ("id: a, action: block, inspect: urls", f".inspect: 'inspect' {NOT_IN_THIS_VERSION}"),
+        (
+            "id: a, action: block, inspect: urls",
+            ".inspect: a rule that has sites looked into must name their categories",
+        ),
+        (
+            "id: a, action: block, categories: [adult], inspect: bodies",
+            ".inspect: 'bodies' is not what can be inspected (there are: urls)",
+        ),
         ("id: a, action: block, file_types: []", f".file_types: 'file_types' {NOT_IN_THIS_VERSION}"),
         (
             "id: a, action: block, category: x",

@@ -1,0 +1,57 @@
+"""What is looked into: allowed visits that a rule wants opened, and none that must never be.
+
+Everything else that is allowed is tunnelled, undecrypted.
+"""
+
+from dataclasses import replace
+
+from categories.match import CategoryMatch
+from policy.decision import Cause, Decision, Verdict
+from policy.rule_matching import NO_LIST, rule_answers, site_listed_in
+from policy.state import State
+from policy.town_policy import Policy, Rule
+from policy.visit import Visit
+
+# What is allowed for these is allowed whole: nothing found inside would change it.
+_WHOLE = frozenset({Cause.ADMIN_SITE, Cause.ESSENTIAL, Cause.EXEMPTION, Cause.FILTER_OFF})
+
+
+def rules_that_inspect(visit: Visit, decision: Decision, policy: Policy, state: State) -> tuple[str, ...]:
+    """Return the ids of the rules for which an allowed visit is to be looked into; empty for a tunnel.
+
+    1. what is essential, exempt or allowed to all is not
+    2. over HTTPS, what must never be inspected is not
+    3. the rule that decided wants it when its action is view_only
+    4. a rule with `inspect: urls` wants it when it would decide about a URL that is listed below this
+       host in one of its categories (`visit.url_categories`)
+    """
+    if decision.cause in _WHOLE or (visit.scheme == "https" and must_not_inspect(visit, policy, state)):
+        return ()
+    return tuple(
+        [
+            rule.id
+            for rule in policy.rules
+            if (rule.id == decision.rule and decision.verdict is Verdict.VIEW_ONLY)
+            or (rule.inspects_urls and _decides_a_url(rule, visit, policy))
+        ]
+    )
+
+
+def must_not_inspect(visit: Visit, policy: Policy, state: State) -> bool:
+    """Whether a site is one of those that are never decrypted to be looked into (`never_inspect`)."""
+    if any(match.category in policy.never_inspect_categories for match in visit.matches):
+        return True
+    sites = (policy.never_inspect_sites, state.never_inspect)
+    return any(site_listed_in(named, visit.host) is not None for named in sites)
+
+
+def _decides_a_url(rule: Rule, visit: Visit, policy: Policy) -> bool:
+    """Whether the rule would be the first to answer for a URL of this host that a list knows."""
+    for category in rule.categories & visit.url_categories:
+        match = CategoryMatch(category, visit.host, NO_LIST)
+        url = replace(visit, matches=(match, *visit.matches), url_categories=frozenset())
+        answers = (answer for answer, _ in rule_answers(url, policy) if answer is not None)
+        decided = next(answers, None)
+        if decided is not None and decided.rule == rule.id:
+            return True
+    return False

@@ -1,0 +1,125 @@
+"""Which rule of the policy answers for a visit, and what it says."""
+
+from collections.abc import Iterator
+
+from categories.match import CategoryMatch
+from categories.taxonomy import UNCATEGORISED
+from policy.decision import Cause, Decision, Verdict
+from policy.town_policy import Approver, Policy, Rule
+from policy.town_time import zone_of
+from policy.visit import Visit
+
+type Answer = tuple[Decision | None, str]
+"""What a step says: its decision, None when it leaves it to the next; and why."""
+
+NO_LIST = "no list"
+"""Stands in a match that says that a site is uncategorised, where another names its list."""
+
+
+def rule_answers(visit: Visit, policy: Policy) -> Iterator[Answer]:
+    """Yield what each rule says of a visit, in their order.
+
+    `matches` of a rule are the security risks of the site alone, where there are any, and that it is
+    uncategorised, where there is nothing: only a rule that names that decides by it.
+    """
+    risks = risks_of(visit, policy)
+    matches = risks or visit.matches or (CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),)
+    categories = frozenset([match.category for match in matches])
+    for rule in policy.rules:
+        yield _answer(rule, visit, policy, matches, categories, is_risk=bool(risks))
+
+
+def risks_of(visit: Visit, policy: Policy) -> tuple[CategoryMatch, ...]:
+    """Return what a site is listed as that is a security risk."""
+    return tuple([match for match in visit.matches if match.category in policy.security_categories])
+
+
+def why_not_for(rule: Rule, visit: Visit, policy: Policy) -> str | None:
+    """Return why a rule is not about this client at this time, whatever the site; None when it is."""
+    client = visit.client
+    if rule.departments and client.department not in rule.departments:
+        return "it is for other departments"
+    if rule.people and client.person not in rule.people:
+        return "it is for other people"
+    if rule.when is not None and not policy.schedules[rule.when].holds_at(visit.at, zone_of(policy)):
+        return f"it holds only in {rule.when}"
+    return None
+
+
+def asking_roles(cause: Cause, rule: str | None, policy: Policy, *, is_risk: bool) -> tuple[str, ...]:
+    """Return the roles that can be asked, in turn, to allow what was blocked for this cause.
+
+    `rule` is the id of the rule that blocked, if one did. `is_risk`: the site is listed as a security
+    risk, which nobody but IT security can open, whoever else the rule asks. Empty when nobody can.
+    """
+    it_security = (Approver.IT_SECURITY.value,) if policy.roles.get(Approver.IT_SECURITY.value) else ()
+    match cause:
+        case Cause.RULE:
+            found = next((other for other in policy.rules if other.id == rule), None)
+            roles = tuple(role.value for role in found.approval) if found else ()
+            return it_security if roles and is_risk else roles
+        case Cause.SECURITY_RISK:
+            return it_security
+        case _:
+            return ()
+
+
+def acting(action: Verdict, visit: Visit) -> tuple[Verdict, str]:
+    """Return what an action comes to for this visit, with words for it."""
+    if action is Verdict.WARN and visit.has_continued:
+        return Verdict.ALLOW, "warned of lately, and continued"
+    return action, action.value
+
+
+def site_listed_in(sites: frozenset[str], host: str) -> str | None:
+    """Return the host or the nearest of its parents that is among the sites, None if none is."""
+    while sites and host:
+        if host in sites:
+            return host
+        host = host.partition(".")[2]
+    return None
+
+
+def first_match(matches: tuple[CategoryMatch, ...]) -> CategoryMatch | None:
+    """Return the most specific match, None if there is none."""
+    return matches[0] if matches else None
+
+
+def listed(match: CategoryMatch) -> str:
+    """Return the sentence that says what a match says."""
+    if match.source == NO_LIST:
+        return f"{match.entry} is {match.category}: no list knows it"
+    return f"{match.entry} is listed as {match.category} by {match.source}"
+
+
+def _answer(
+    rule: Rule,
+    visit: Visit,
+    policy: Policy,
+    matches: tuple[CategoryMatch, ...],
+    categories: frozenset[str],
+    *,
+    is_risk: bool,
+) -> Answer:
+    # A rule for any site does not name the risk, and a rule for another category of the site neither:
+    # what is press and malware is malware.
+    if rule.categories:
+        if rule.categories.isdisjoint(categories):
+            return None, "the site is in none of its categories"
+    elif is_risk:
+        return None, "it does not name the security risk"
+    why_not = why_not_for(rule, visit, policy)
+    if why_not is not None:
+        return None, why_not
+    named = (m for m in matches if m.category in rule.categories)
+    match = next(named) if rule.categories else first_match(visit.matches)
+    verdict, does = acting(rule.action, visit)
+    decision = Decision(
+        verdict,
+        Cause.RULE,
+        rule=rule.id,
+        match=match,
+        because=rule.because,
+        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=is_risk),
+    )
+    return decision, f"{listed(match) if match else 'any site'}: {does}"
