@@ -180,7 +180,7 @@ async def show_names(t: Transaction, session: Session, until: datetime) -> Sessi
 async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime) -> bool:
     """Take a link for a browser; False when it was this browser's already. Raises LinkUsedError."""
     await t.execute("DELETE FROM followed_link WHERE issued_at < ?", to_ms(now - _LINKS_KEPT_FOR))
-    # By what it says, not by its text: the same link can be written in several ways.
+    # By what it says: made again for the same visit in the same second, it is the same link.
     link = (ask.code, to_ms(ask.issued_at))
     if await t.execute(
         "INSERT OR IGNORE INTO followed_link (code, issued_at, browser) VALUES (?, ?, ?)", *link, browser

@@ -52,7 +52,15 @@ async def test_old_link_says_to_open_the_site_again(
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda t: t[:-9], lambda t: "e" + t, lambda _t: "", lambda _t: "a.b.c" * 2000]
+    "damage",
+    [
+        lambda t: t[:-9],
+        lambda t: "e" + t,
+        # What base64 would pass over: another spelling would be a link that nobody has followed.
+        lambda t: t + "!!!!",
+        lambda _t: "",
+        lambda _t: "a.b.c" * 2000,
+    ],
 )
 async def test_damaged_link_is_refused(damage: object, site: Site) -> None:
     assert callable(damage)
@@ -71,7 +79,7 @@ async def test_copied_link_opens_nothing_in_a_second_browser(site: Site) -> None
     token = site.token()
     first, second = site.client(), site.client()
     assert (await first.get("/ask", params={"token": token})).status_code == 303
-    answer = await second.get("/ask", params={"token": token + "!!!!"})
+    answer = await second.get("/ask", params={"token": token})
     assert answer.status_code == 410
     assert "This link was opened elsewhere" in answer.text and "Open the site again" in answer.text
     assert "towngate_session" not in second.cookies
