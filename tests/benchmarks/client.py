@@ -14,6 +14,7 @@ AT_ONCE = 16
 
 _BUFFER_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 60.0
+_HTTPS_PORT = 443
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -47,15 +48,20 @@ def at_once(count: int, once: Callable[[int], None]) -> None:
 
 
 def get_through_tunnel(
-    proxy_port: int, target: Target, tls: ssl.SSLContext, path: str, status: int = 200
+    proxy_port: int, target: Target, tls: ssl.SSLContext, path: str, status: int = 200, times: int = 1
 ) -> None:
-    """CONNECT, do a full TLS handshake, GET, and close. Raises WrongAnswerError for another status."""
+    """CONNECT, do a full TLS handshake, GET so many times, and close.
+
+    Raises WrongAnswerError for another status.
+    """
+    named = target.site if target.port == _HTTPS_PORT else f"{target.site}:{target.port}"
     with _connect(proxy_port) as plain:
         plain.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         _read_head(plain, 200)
         with tls.wrap_socket(plain, server_hostname=target.site) as tunnel:
-            tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {target.site}\r\n\r\n".encode())
-            _read_answer(tunnel, status)
+            for _ in range(times):
+                tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {named}\r\n\r\n".encode())
+                _read_answer(tunnel, status)
 
 
 def get_plain(proxy_port: int, targets: Iterable[Target], path: str) -> None:

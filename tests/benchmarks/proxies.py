@@ -13,17 +13,21 @@ from tests.benchmarks.client import Target
 from tests.benchmarks.origin import SITES, Origin
 from tests.benchmarks.town import BLOCKED, publish_town
 from tests.running_proxy import running_worker
+from tests.running_town import free_ports
+from tests.squid_proxy import running_squid
 
 _START_SECONDS = 30.0
 _NAMES = [f"site-{number}.{SITES}" for number in range(1000)]
+_OPENED = [f"opened-{number}.{SITES}" for number in range(100)]
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A running proxy, and what to ask it for.
 
-    `https` and `http` are the names by which it reaches the origin server, `blocked` those it
-    answers itself under the certificate authority `ca_certificate`.
+    `https` and `http` are the names by which it reaches the origin server; `opened` are reached
+    decrypted, under the certificate authority `ca_certificate`, under which it answers itself for
+    those `blocked`. Two of one name share the work of a peer: each does what the other has nothing for.
     """
 
     name: str
@@ -31,8 +35,9 @@ class Proxy:
     pid: int
     port: int
     origin: Origin
-    https: Sequence[Target]
-    http: Sequence[Target]
+    https: Sequence[Target] = ()
+    http: Sequence[Target] = ()
+    opened: Sequence[Target] = ()
     blocked: Sequence[Target] = ()
     ca_certificate: Path | None = None
 
@@ -43,12 +48,13 @@ type Start = Callable[[Path, Origin], AbstractContextManager[Proxy]]
 @contextmanager
 def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
     """Run one worker as the supervisor does: policy, categories, visits and metrics on."""
-    state, categories = publish_town(folder, f"http://127.0.0.1:{origin.http_port}")
+    admin_url = f"http://127.0.0.1:{origin.http_port}"
+    state, categories = publish_town(folder, admin_url, _OPENED, origin.ca_certificate)
     hosts = folder / "hosts"
     hosts.write_text(
         "".join(
             f"{name}:443 127.0.0.1:{origin.https_port}\n{name}:80 127.0.0.1:{origin.http_port}\n"
-            for name in _NAMES
+            for name in (*_NAMES, *_OPENED)
         )
     )
     with running_worker(state.root, hosts, PROMETHEUS_MULTIPROC_DIR=str(state.metrics)) as worker:
@@ -60,6 +66,7 @@ def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
             origin=origin,
             https=[Target(name, 443, name) for name in _NAMES],
             http=[Target(name, 80, name) for name in _NAMES],
+            opened=[Target(name, 443, name) for name in _OPENED],
             blocked=[Target(BLOCKED, 443, BLOCKED)],
             ca_certificate=state.ca / "town-ca.pem",
         )
@@ -68,31 +75,70 @@ def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
 @contextmanager
 def stock_mitmdump(folder: Path, origin: Origin) -> Iterator[Proxy]:
     """Run mitmdump as it comes, told to tunnel every CONNECT and to stream large bodies."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    options = ["-q", "--ignore-hosts", ".*", "--set", "stream_large_bodies=1m"]
+    with _mitmdump(folder, "--ignore-hosts", ".*") as (process, port, about):
+        yield Proxy(
+            name="mitmdump",
+            about=f"as it comes, one process, no script: {about}",
+            pid=process.pid,
+            port=port,
+            origin=origin,
+            # By address, since it has no table of hosts: neither proxy asks DNS.
+            https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
+            http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
+        )
+
+
+@contextmanager
+def opening_mitmdump(folder: Path, origin: Origin) -> Iterator[Proxy]:
+    """Run another mitmdump, which decrypts every CONNECT, as it does unless told otherwise."""
+    trust = f"ssl_verify_upstream_trusted_ca={origin.ca_certificate}"
+    with _mitmdump(folder, "--set", trust) as (process, port, about):
+        yield Proxy(
+            name="mitmdump",
+            about=f"where it decrypts: {about}",
+            pid=process.pid,
+            port=port,
+            origin=origin,
+            opened=[Target("127.0.0.1", origin.https_port, name) for name in _OPENED],
+            ca_certificate=folder / "mitmproxy-ca-cert.pem",
+        )
+
+
+@contextmanager
+def _mitmdump(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int, str]]:
+    (port,) = free_ports(1)
+    said = ["-q", *options, "--set", "stream_large_bodies=1m"]
     command = [
-        *(str(Path(sys.executable).with_name("mitmdump")), *options),
+        *(str(Path(sys.executable).with_name("mitmdump")), *said),
         *("--listen-host", "127.0.0.1", "-p", str(port), "--set", f"confdir={folder}"),
     ]
     with subprocess.Popen(command) as process:
         try:
             _wait_for_port(port, process)
-            yield Proxy(
-                name="mitmdump",
-                about=f"as it comes, one process, no script: mitmdump {' '.join(options)}",
-                pid=process.pid,
-                port=port,
-                origin=origin,
-                # By address, since it has no table of hosts: neither proxy asks DNS.
-                https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
-                http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
-            )
+            yield process, port, f"mitmdump {' '.join(said).replace(str(folder.parent), '...')}"
         finally:
             process.terminate()
 
 
-PROXIES: Sequence[Start] = (towngate, stock_mitmdump)
+@contextmanager
+def squid(folder: Path, origin: Origin) -> Iterator[Proxy]:
+    """Run Debian's squid with an RSA authority of its own, which filters nothing: it splices the sites
+    that Towngate tunnels, and bumps those that it opens."""
+    with running_squid(folder, bumped=r"^opened-", trusts=origin.ca_certificate) as running:
+        yield Proxy(
+            name="squid",
+            about=f"{running.version}; one worker, no cache, its access log on, no list",
+            pid=running.pid,
+            port=running.port,
+            origin=origin,
+            https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
+            http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
+            opened=[Target("127.0.0.1", origin.https_port, name) for name in _OPENED],
+            ca_certificate=running.ca_certificate,
+        )
+
+
+PROXIES: Sequence[Start] = (towngate, stock_mitmdump, opening_mitmdump, squid)
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -44,10 +44,11 @@ def machine() -> str:
 def table(results: Sequence[Result], proxies: Sequence[Proxy]) -> str:
     """Return the figures, a row each, with the lowest and highest round.
 
-    The ratio is the first proxy's figure to the second's, the middle of that of each round.
+    A ratio is the first proxy's figure to a peer's, the middle of that of each round.
     """
-    names = [proxy.name for proxy in proxies]
-    rows = [["load", "figure", *names, "ratio"]]
+    names = list(dict.fromkeys(proxy.name for proxy in proxies))
+    ours, *peers = names
+    rows = [["load", "figure", *names, *(f"to {peer}" for peer in peers)]]
     for result in results:
         for index, figure in enumerate(result.load.figures):
             values = {name: [figure.of(one) for one in rounds] for name, rounds in result.rounds.items()}
@@ -56,7 +57,7 @@ def table(results: Sequence[Result], proxies: Sequence[Proxy]) -> str:
                     "" if index else result.load.name,
                     figure.title,
                     *(_cell(figure, values[name]) if name in values else "-" for name in names),
-                    _ratio([values[name] for name in names[:2] if name in values]),
+                    *(_ratio(values[ours], values.get(peer, ())) for peer in peers),
                 ]
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -68,7 +69,7 @@ def as_json(results: Sequence[Result], proxies: Sequence[Proxy]) -> dict[str, An
     """Return everything measured, every round of it."""
     return {
         "machine": machine(),
-        "proxies": {proxy.name: proxy.about for proxy in proxies},
+        "proxies": [{"name": proxy.name, "about": proxy.about} for proxy in proxies],
         "loads": {
             result.load.name: {
                 "about": result.load.about,
@@ -86,11 +87,10 @@ def _cell(figure: Figure, values: Sequence[float]) -> str:
     return f"{figure.over_rounds(values):.2f}{spread}"
 
 
-def _ratio(both: Sequence[Sequence[float]]) -> str:
-    if len(both) < 2 or not all(both[1]):
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    if not theirs or not all(theirs):
         return "-"
-    ratios = [ours / theirs for ours, theirs in zip(*both, strict=True)]
-    return f"{statistics.median(ratios):.2f}"
+    return f"{statistics.median(one / other for one, other in zip(ours, theirs, strict=True)):.2f}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
