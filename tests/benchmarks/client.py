@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Event, Request, TextMessage
+
 AT_ONCE = 16
 
 _BUFFER_BYTES = 1 << 20
@@ -54,14 +57,54 @@ def get_through_tunnel(
 
     Raises WrongAnswerError for another status.
     """
-    named = target.site if target.port == _HTTPS_PORT else f"{target.site}:{target.port}"
-    with _connect(proxy_port) as plain:
+    with tunnel_to(proxy_port, target, tls) as tunnel:
+        for _ in range(times):
+            tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {_host_field(target)}\r\n\r\n".encode())
+            _read_answer(tunnel, status)
+
+
+def tunnel_to(proxy_port: int, target: Target, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """CONNECT, and do a full TLS handshake with whoever answers."""
+    plain = _connect(proxy_port)
+    try:
         plain.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         _read_head(plain, 200)
-        with tls.wrap_socket(plain, server_hostname=target.site) as tunnel:
-            for _ in range(times):
-                tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {named}\r\n\r\n".encode())
-                _read_answer(tunnel, status)
+        return tls.wrap_socket(plain, server_hostname=target.site)
+    except BaseException:
+        plain.close()
+        raise
+
+
+class WebSocket:
+    """One WebSocket to a target, open until `close`."""
+
+    def __init__(self, connection: socket.socket, target: Target) -> None:
+        self._connection = connection
+        self._web_socket = WSConnection(ConnectionType.CLIENT)
+        connection.sendall(self._web_socket.send(Request(_host_field(target), "/")))
+        self._next(AcceptConnection)
+
+    def say(self, text: str) -> None:
+        """Send a message and read it back. Raises WrongAnswerError when another one comes."""
+        self._connection.sendall(self._web_socket.send(TextMessage(text)))
+        answer = self._next(TextMessage)
+        if answer.data != text:
+            raise WrongAnswerError(f"not {text[:80]!r}: {answer.data[:80]!r}")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def _next[E: Event](self, kind: type[E]) -> E:
+        while True:
+            data = self._connection.recv(65536)
+            if not data:
+                raise WrongAnswerError("a WebSocket was closed")
+            self._web_socket.receive_data(data)
+            for event in self._web_socket.events():
+                if not isinstance(event, kind):
+                    raise WrongAnswerError(f"not a {kind.__name__}: {event}")
+                return event
 
 
 def get_plain(proxy_port: int, targets: Iterable[Target], path: str) -> None:
@@ -76,6 +119,10 @@ def get_plain(proxy_port: int, targets: Iterable[Target], path: str) -> None:
 def every(targets: Sequence[Target], count: int) -> list[Target]:
     """Return so many targets, all in turn."""
     return list(itertools.islice(itertools.cycle(targets), count))
+
+
+def _host_field(target: Target) -> str:
+    return target.site if target.port == _HTTPS_PORT else f"{target.site}:{target.port}"
 
 
 def _connect(proxy_port: int) -> socket.socket:

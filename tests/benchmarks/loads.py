@@ -183,17 +183,17 @@ def _tunnel_download(proxy: Proxy, size: int) -> None:
 
 
 def _blocked_pages(proxy: Proxy, count: int) -> None:
-    targets, tls = every(proxy.blocked, count), _of_town(proxy)
+    targets, tls = every(proxy.blocked, count), of_town(proxy)
     at_once(count, lambda number: get_through_tunnel(proxy.port, targets[number], tls, "/", status=403))
 
 
 def _opened_new(proxy: Proxy, count: int) -> None:
-    targets, tls = every(proxy.opened, count), _of_town(proxy)
+    targets, tls = every(proxy.opened, count), of_town(proxy)
     at_once(count, lambda number: get_through_tunnel(proxy.port, targets[number], tls, _SMALL))
 
 
 def _opened_kept(proxy: Proxy, count: int) -> None:
-    targets, tls = every(proxy.opened, AT_ONCE), _of_town(proxy)
+    targets, tls = every(proxy.opened, AT_ONCE), of_town(proxy)
 
     def one_connection(number: int) -> None:
         share = len(range(number, count, AT_ONCE))
@@ -203,10 +203,11 @@ def _opened_kept(proxy: Proxy, count: int) -> None:
 
 
 def _opened_download(proxy: Proxy, size: int) -> None:
-    get_through_tunnel(proxy.port, proxy.opened[0], _of_town(proxy), f"/bytes/{size}")
+    get_through_tunnel(proxy.port, proxy.opened[0], of_town(proxy), f"/bytes/{size}")
 
 
-def _of_town(proxy: Proxy) -> ssl.SSLContext:
+def of_town(proxy: Proxy) -> ssl.SSLContext:
+    """Return what a workstation trusts: the authority under which a proxy decrypts."""
     assert proxy.ca_certificate is not None
     return _trusting(proxy.ca_certificate)
 

@@ -41,6 +41,11 @@ def measure(pid: int, work: Callable[[], None]) -> Measurement:
     return Measurement(cpu, wall, memory_before, _memory_bytes(pid, "VmHWM"))
 
 
+def resident_bytes(pid: int) -> int:
+    """Return what the process `pid` and its children hold in memory now, mapped files left out."""
+    return _memory_bytes(pid, "RssAnon")
+
+
 def _family(pid: int) -> Iterator[Path]:
     process = _PROC / str(pid)
     yield process

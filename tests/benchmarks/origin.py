@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.origin CERTIFICATE`: the origin server that is asked through proxies.
 
 A process of its own, so that its work is not taken for the proxy's. It answers `GET /bytes/N` with N
-zero bytes, over HTTP and HTTPS, a thread a connection; on its first line it says on which ports.
+zero bytes and a WebSocket's messages with themselves, over HTTP and HTTPS, a thread a connection; on its
+first line it says on which ports.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Request, TextMessage
 
 SITES = "bench.example"
 """The origin's certificate is for every name directly below this one."""
@@ -84,6 +87,9 @@ def _serve(connection: socket.socket) -> None:
         head += data
         if not head.endswith(_END_OF_HEAD):
             continue
+        if b"\r\nupgrade: websocket\r\n" in head.lower():
+            _echo(connection, head)
+            return
         folder, _, count = head.split(b" ", 2)[1].rpartition(b"/")
         head = b""
         if not folder.endswith(b"/bytes") or not count.isdigit():
@@ -98,6 +104,18 @@ def _serve(connection: socket.socket) -> None:
             block = _BLOCK[: min(left, len(_BLOCK))]
             connection.sendall(block)
             left -= len(block)
+
+
+def _echo(connection: socket.socket, data: bytes) -> None:
+    web_socket = WSConnection(ConnectionType.SERVER)
+    while data:
+        web_socket.receive_data(data)
+        for event in web_socket.events():
+            if isinstance(event, Request):
+                connection.sendall(web_socket.send(AcceptConnection()))
+            elif isinstance(event, TextMessage):
+                connection.sendall(web_socket.send(TextMessage(event.data)))
+        data = connection.recv(65536)
 
 
 def main() -> None:

@@ -1,0 +1,152 @@
+"""`make bench-soak`: whether a worker's memory grows with what it has done.
+
+Each part does the same again and again; memory is read in between, and the slope of a straight line
+through the readings says how much stays behind.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.client import WebSocket, at_once, every, get_through_tunnel, tunnel_to
+from tests.benchmarks.loads import GIB, UNITS, of_town
+from tests.benchmarks.measuring import measure, resident_bytes
+from tests.benchmarks.origin import running_origin
+from tests.benchmarks.proxies import Proxy, towngate
+from tests.benchmarks.report import machine
+
+_READINGS = 20
+_MIB = UNITS["MiB"]
+_SMALL = "/bytes/1024"
+_ON_ONE_CONNECTION = 50
+_AT_ONCE_CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """What stays in memory for each thing done, in bytes, with its standard error."""
+
+    what: str
+    count: int
+    bytes_each: float
+    error: float
+    first_bytes: int
+    last_bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: {self.count:,} done, {self.first_bytes / _MIB:.1f} MiB at first,"
+            f" {self.last_bytes / _MIB:.1f} at last: {self.bytes_each:+.2f} bytes each"
+            f" (standard error {self.error:.2f})"
+        )
+
+
+def slope_of(what: str, done: Sequence[int], held: Sequence[int]) -> Slope:
+    """Return the straight line through memory held (bytes) by how many were done, at least three readings."""
+    slope, intercept = statistics.linear_regression(done, held)
+    middle = statistics.fmean(done)
+    residuals = sum((h - intercept - slope * d) ** 2 for d, h in zip(done, held, strict=True))
+    error = (residuals / (len(done) - 2) / sum((d - middle) ** 2 for d in done)) ** 0.5
+    return Slope(what, done[-1], slope, error, held[0], held[-1])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run every part and print what it found."""
+    parser = argparse.ArgumentParser(prog="make bench-soak ARGS=...", description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000, help="over connections that are decrypted")
+    parser.add_argument("--tunnels", type=int, default=1_000_000, help="connections that are not")
+    parser.add_argument("--web-sockets", type=int, default=1000, help="open at once, over decrypted ones")
+    parser.add_argument("--messages", type=int, default=3600, help="on each WebSocket: an hour's")
+    parser.add_argument("--download", type=int, default=10 * GIB, help="bytes, over a decrypted connection")
+    options = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-soak-")))
+        proxy = stack.enter_context(towngate(folder, stack.enter_context(running_origin(folder))))
+        print(f"{machine()}\n\n{proxy.about}", flush=True)
+        for part in (
+            _requests(proxy, options.requests),
+            _messages(proxy, options.web_sockets, options.messages),
+            _tunnels(proxy, options.tunnels),
+        ):
+            print(part, flush=True)
+        print(_download(proxy, options.download))
+
+
+def _requests(proxy: Proxy, count: int) -> Slope:
+    targets, tls = every(proxy.opened, _AT_ONCE_CONNECTIONS), of_town(proxy)
+    times = min(_ON_ONE_CONNECTION, max(1, count // _READINGS // _AT_ONCE_CONNECTIONS))
+
+    def some(number: int) -> None:
+        get_through_tunnel(proxy.port, targets[number % len(targets)], tls, _SMALL, times=times)
+
+    return _soak("requests on decrypted connections", proxy, count, times, lambda n: at_once(n, some))
+
+
+def _tunnels(proxy: Proxy, count: int) -> Slope:
+    targets, tls = proxy.https, of_town(proxy)
+    tls.load_verify_locations(proxy.origin.ca_certificate)
+
+    def one(number: int) -> None:
+        get_through_tunnel(proxy.port, targets[number % len(targets)], tls, _SMALL)
+
+    return _soak("tunnels", proxy, count, 1, lambda n: at_once(n, one))
+
+
+def _messages(proxy: Proxy, sockets: int, messages: int) -> Slope:
+    tls = of_town(proxy)
+    with ExitStack() as stack:
+        opened = []
+        for target in every(proxy.opened, sockets):
+            opened.append(WebSocket(tunnel_to(proxy.port, target, tls), target))
+            stack.callback(opened[-1].close)
+
+        def say(number: int) -> None:
+            opened[number].say(f"a message of WebSocket {number}")
+
+        def rounds(count: int) -> None:
+            for _ in range(count):
+                at_once(sockets, say)
+
+        return _soak("messages of WebSockets that stay open", proxy, sockets * messages, sockets, rounds)
+
+
+def _soak(what: str, proxy: Proxy, count: int, each: int, work: Callable[[int], None]) -> Slope:
+    """Do `work` in so many steps that `count` is done, each call of one doing `each`."""
+    done, held = [], []
+    for step in _steps(max(_READINGS, count // each)):
+        work(step)
+        done.append((done[-1] if done else 0) + step * each)
+        held.append(resident_bytes(proxy.pid))
+        _say(f"{what}: {done[-1]:,} of {count:,}, {held[-1] / _MIB:.1f} MiB")
+    # What is done the first time is kept for the next: caches, pools, metrics.
+    warm = len(done) // 5
+    return slope_of(what, done[warm:], held[warm:])
+
+
+def _steps(calls: int) -> Iterator[int]:
+    for number in range(_READINGS):
+        yield calls * (number + 1) // _READINGS - calls * number // _READINGS
+
+
+def _download(proxy: Proxy, size: int) -> str:
+    tls, target = of_town(proxy), proxy.opened[0]
+    get_through_tunnel(proxy.port, target, tls, f"/bytes/{min(size, 64 * _MIB)}")
+    done = measure(proxy.pid, lambda: get_through_tunnel(proxy.port, target, tls, f"/bytes/{size}"))
+    grown = (done.memory_peak_bytes - done.memory_before_bytes) / _MIB
+    return (
+        f"download of {size / GIB:g} GiB over a decrypted connection: {grown:.1f} MiB more than before at its"
+        f" peak, {done.cpu_seconds:.1f} CPU seconds"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
