@@ -55,7 +55,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What to run. None leaves a part out; `admin_arguments` go to `towngate admin`."""
+    """What to run. None leaves a part out; `admin_arguments` go to `towngate admin`.
+
+    Without `has_lane` the workers carry every tunnel through mitmproxy.
+    """
 
     state: StateFolder
     proxy: Address | None
@@ -64,6 +67,7 @@ class Parts:
     workers: int = 2
     hosts_file: Path | None = None
     admin_arguments: tuple[str, ...] = ()
+    has_lane: bool = True
 
 
 class Supervisor:
@@ -148,6 +152,8 @@ class Supervisor:
         ]
         if self._parts.hosts_file is not None:
             command += ["--hosts", str(self._parts.hosts_file)]
+        if not self._parts.has_lane:
+            command.append("--no-lane")
         environment = {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)}
         return _Child(f"proxy worker {number}", command, listening, self._lifeline, environment)
 

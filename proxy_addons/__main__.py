@@ -22,13 +22,19 @@ def main() -> None:
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--hosts", type=Path)
+    parser.add_argument("--no-lane", dest="has_lane", action="store_false")
     arguments = parser.parse_args()
     configure_logging("proxy")
     # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     settings = worker.WorkerSettings(
-        arguments.state, arguments.listen_fd, arguments.ready_fd, arguments.lifeline_fd, arguments.hosts
+        arguments.state,
+        arguments.listen_fd,
+        arguments.ready_fd,
+        arguments.lifeline_fd,
+        arguments.hosts,
+        arguments.has_lane,
     )
     status = 0
     try:

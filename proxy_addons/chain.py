@@ -42,6 +42,7 @@ class Towngate:
         self.gate = Gate(taxonomy())
         self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate)]
         self.late_addons = [OriginFirst(self.gate)]
+        self.resolver: resolver.Resolver | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def load(self, loader: Loader) -> None:
@@ -59,7 +60,8 @@ class Towngate:
         hosts = resolver.read_hosts_file(hosts_file) if hosts_file else {}
         ca = certificate_authority.ensure(state / state_names.CA, watch.judge.policy.town.name)
         egress_metrics.CA_EXPIRES.set(ca.not_valid_after_utc.timestamp())
-        resolver.use(resolver.Resolver(lambda: watch.judge, hosts))
+        self.resolver = resolver.Resolver(lambda: watch.judge, hosts)
+        resolver.use(self.resolver)
         mitmproxy_changes.apply(self._on_malformed)
         self.gate.open(watch, VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy))
         egress_metrics.WORKERS.set(1)

@@ -75,12 +75,27 @@ class ClientIdentity:
             raise SignInRequiredError
         return client
 
+    def known_now(self, address: str, authorization: str | None, judge: Judge) -> Client | None:
+        """Return who makes a request, as far as that is known without checking a password.
+
+        None when one has to be checked, was wrong, or is missing: `identify` says which.
+        """
+        person = None
+        if authorization is not None:
+            try:
+                person, password = _basic_credentials(authorization)
+            except SignInRequiredError:
+                return None
+            key, stored = self._key_of(person, password, judge)
+            until, is_right = self._remembered.get(key, (0.0, False))
+            if stored is None or not is_right or until <= time.monotonic():
+                return None
+        client = judge.identities.identify(address, signed_in=person)
+        return client if client.is_known else None
+
     async def _is_right(self, address: str, person: str, password: str, judge: Judge) -> bool:
-        known = judge.snapshot.proxy_passwords.get(person) if person in judge.policy.people else None
+        key, known = self._key_of(person, password, judge)
         stored = known or _NOBODYS_HASH
-        # The stored hash is part of the key, so that a changed password is not remembered.
-        text = "\0".join((person, stored, password)).encode()
-        key = hashlib.blake2b(text, key=self._memory_key, digest_size=16).digest()
         until, is_right = self._remembered.get(key, (0.0, False))
         if until > time.monotonic():
             return is_right
@@ -93,6 +108,13 @@ class ClientIdentity:
             # A browser opens many connections at once: they share one check.
             check = self._checks[key] = asyncio.create_task(self._check(key, address, stored, password))
         return await asyncio.shield(check) and known is not None
+
+    def _key_of(self, person: str, password: str, judge: Judge) -> tuple[bytes, str | None]:
+        """Return the key under which an answer is remembered, and the person's hash if there is one."""
+        known = judge.snapshot.proxy_passwords.get(person) if person in judge.policy.people else None
+        # The stored hash is part of the key, so that a changed password is not remembered.
+        text = "\0".join((person, known or _NOBODYS_HASH, password)).encode()
+        return hashlib.blake2b(text, key=self._memory_key, digest_size=16).digest(), known
 
     def _tries_too_often(self, address: str) -> bool:
         wrong = self._wrong.get(address)

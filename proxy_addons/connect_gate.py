@@ -9,6 +9,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
+from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from categories.host_name import HostNameError
@@ -80,9 +81,15 @@ class ConnectGate:
         if isinstance(context.layers[-1], ClientTLSLayer):
             # Inside, nothing but HTTP is spoken: not another TLS, either.
             nextlayer.layer = HttpLayer(context, HTTPMode.transparent)
+        elif not isinstance(context.layers[-1], (HttpStream, TransparentProxy)):
             return
-        if not isinstance(context.layers[-1], HttpStream):
-            return
+        elif connect.dial_error is not None:
+            # The tunnel lane has dialled in vain.
+            nextlayer.layer = town_tls(context)
+        else:
+            self._read_beginning(nextlayer, connect)
+
+    def _read_beginning(self, nextlayer: NextLayer, connect: Connect) -> None:
         data = nextlayer.data_client()
         if not data:
             raise AddonHalt
@@ -102,7 +109,7 @@ class ConnectGate:
             # A plain WebSocket comes this way; each request is judged like any other.
             connect.is_plain = True
             self.gate.log.discard(connect.visit)
-            nextlayer.layer = HttpLayer(context, HTTPMode.transparent)
+            nextlayer.layer = HttpLayer(nextlayer.context, HTTPMode.transparent)
         elif len(data) < 10 and data.isalpha() and data.isupper():
             raise AddonHalt
         else:
@@ -151,9 +158,14 @@ class ConnectGate:
     def _tunnel(self, context: Context, connect: Connect) -> TunnelLayer:
         gate = self.gate
 
-        def on_dial_error(error: str) -> None:
+        def on_dial_error(error: str) -> bool:
             connect.dial_error = error
-            gate.log.divert(connect.visit, Lane.BLOCK, Cause.UNREACHABLE)
+            may_show_page = gate.judge.may_show_page(connect.visit.judgement)
+            lane = Lane.BLOCK if may_show_page else Lane.REFUSE
+            gate.log.divert(connect.visit, lane, Cause.UNREACHABLE)
+            if not may_show_page:
+                gate.log.end(connect.visit, error)
+            return may_show_page
 
         return TunnelLayer(context, connect.visit, take_over, on_dial_error, gate.log.end)
 
@@ -176,7 +188,8 @@ class OriginFirst:
     """Has an origin server's TLS come before the client's, on connections that are looked into.
 
     So what is wrong with the origin server can be said on a page. Comes after mitmproxy's TlsConfig,
-    which would set otherwise.
+    which would set otherwise. It enforces nothing: without it the origin server is dialled later, for a
+    request that was judged.
     """
 
     name = "towngate-origin-first"
@@ -184,7 +197,6 @@ class OriginFirst:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
 
-    @fail_closed
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Dial now what a rule wants looked into, and nothing else."""
         connect = self.gate.connection_of(data.context.client).connect

@@ -9,6 +9,9 @@ from prometheus_client import Counter, Gauge, Histogram
 VISITS = Counter("egress_visits", "Visits by what came of them", ["action", "category_group", "department"])
 BYTES = Counter("egress_bytes", "Bytes carried, as the client sees them", ["direction"])
 OPEN_VISITS = Gauge("egress_open_visits", "Visits going on now", ["lane"], multiprocess_mode="livesum")
+LANE_CONNECTIONS = Counter(
+    "egress_lane_connections", "Connections by what the tunnel lane did with them", ["result"]
+)
 DECISION_SECONDS = Histogram(
     "egress_decision_seconds",
     "Time to look a visit up and decide it",

@@ -15,7 +15,6 @@ from mitmproxy import connection, http
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
-from mitmproxy.tls import ClientHelloData
 
 from proxy_addons import egress_metrics
 from proxy_addons.gate import Gate
@@ -89,10 +88,6 @@ def _block(hook: str, data: object) -> connection.Client:
             return data.client_conn
         case NextLayer():
             data.layer = ClosingLayer(data.context)
-            return data.context.client
-        case ClientHelloData():
-            # Without the origin server first, nothing is dialled before the request gate has judged.
-            data.establish_server_tls_first = data.ignore_connection = False
             return data.context.client
         case ServerConnectionHookData():
             data.server.error = "this connection could not be checked"

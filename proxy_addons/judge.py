@@ -8,6 +8,7 @@ from policy.correction import Corrections
 from policy.deciding import decide, may_dial
 from policy.decision import Decision, Verdict
 from policy.identity import Identities
+from policy.inspecting import must_not_inspect
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
@@ -93,6 +94,10 @@ class Judge:
     def may_dial(self, address: str) -> bool:
         """Whether a name may lead the proxy to this IP address."""
         return may_dial(address, self.policy)
+
+    def may_show_page(self, judgement: Judgement) -> bool:
+        """Whether a page may be shown when an allowed site is out of reach: it would be decrypted for it."""
+        return not must_not_inspect(judgement.visit, self.policy, self.state)
 
     @property
     def warns(self) -> bool:

@@ -47,15 +47,19 @@ class Resolver:
 
         Raises OSError, with a text for people, when the name or every address of it fails.
         """
+        return await _open_connection(sock=await self.connected_socket(host, port, local_addr))
+
+    async def connected_socket(
+        self, host: str, port: int, local_addr: tuple[str, int] | None = None
+    ) -> socket.socket:
+        """Return a socket that is connected to an origin server. Raises OSError as `open_connection`."""
         try:
             async with asyncio.timeout(self._dial_seconds):
                 return await self._connect(host, port, local_addr)
         except TimeoutError as error:
             raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
 
-    async def _connect(
-        self, host: str, port: int, local_addr: tuple[str, int] | None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self, host: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
         reason = "the name has no address"
         addresses = await self._addresses(host, port)
         for number, (address, actual_port) in enumerate(addresses, start=1):
@@ -63,7 +67,7 @@ class Resolver:
             seconds = self._attempt_seconds if number < len(addresses) else None
             try:
                 async with asyncio.timeout(seconds):
-                    return await _open_connection(address, actual_port, local_addr=local_addr)
+                    return await _connected_socket(address, actual_port, local_addr)
             except OSError as error:
                 reason = os.strerror(error.errno) if error.errno else str(error)
         raise OSError(reason)
@@ -82,6 +86,21 @@ class Resolver:
             if refused is not None:
                 raise OSError(f"it leads to a private address ({refused})")
         return [(address, port) for address in dict.fromkeys(addresses)]
+
+
+async def _connected_socket(address: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connecting = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if local_addr is not None:
+            connecting.bind(local_addr)
+        await asyncio.get_running_loop().sock_connect(connecting, (address, port))
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
 
 
 _open_connection = asyncio.open_connection

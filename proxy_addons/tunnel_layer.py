@@ -17,8 +17,8 @@ class TunnelLayer(layer.Layer):
     `take_over` is called with this layer at its start, and gives it every later event of its
     connection past the layers that led here: an HttpStream above would turn a half-close into a
     close. `on_end` is called with the visit when both sides have ended; one that has said its last
-    word (FIN) still hears the other. When the dial fails, `on_dial_error` hears why, and the
-    connection is handed to TLS under the town's CA, so that a page can say so.
+    word (FIN) still hears the other. When the dial fails, `on_dial_error` hears why, and says whether the
+    connection is handed to TLS under the town's CA, so that a page can say so, or closed.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class TunnelLayer(layer.Layer):
         context: Context,
         visit: OpenVisit,
         take_over: Callable[[layer.Layer], None],
-        on_dial_error: Callable[[str], None],
+        on_dial_error: Callable[[str], bool],
         on_end: Callable[[OpenVisit], None],
     ) -> None:
         super().__init__(context)
@@ -41,14 +41,15 @@ class TunnelLayer(layer.Layer):
         error = yield commands.OpenConnection(self.context.server)
         if error is None:
             self._handle_event = self._relay
-        elif self.context.client.state & ConnectionState.CAN_READ:
-            self._on_dial_error(error)
+        elif self.context.client.state & ConnectionState.CAN_READ and self._on_dial_error(error):
             self.context.server.error = error
             page = town_tls(self.context)
             self._handle_event = page.handle_event
             yield from page.handle_event(event)
         else:
             self._handle_event = self._done
+            if self.context.client.state is not ConnectionState.CLOSED:
+                yield commands.CloseConnection(self.context.client)
 
     def _relay(self, event: events.Event) -> layer.CommandGenerator[None]:
         client, server = self.context.client, self.context.server

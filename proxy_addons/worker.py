@@ -1,6 +1,7 @@
 """One proxy worker: mitmproxy as a library, with only the addons a forward proxy needs."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -9,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mitmproxy import master, options
+from mitmproxy import ctx, master, options
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.proxy import context, layer, layers
-from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ProxyConnectionHandler
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from proxy_addons import hook_table
 from proxy_addons.chain import Towngate, mitmproxy_options
+from proxy_addons.gate import Connect, Gate, close_connection, dial_name
+from proxy_addons.tunnel_lane import TunnelLane
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class WorkerSettings:
 
     `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
     worker writes a line once it serves. `lifeline_fd` is a pipe that ends with the supervisor.
+    Without `has_lane` mitmproxy carries every tunnel.
     """
 
     state: Path
@@ -38,6 +42,7 @@ class WorkerSettings:
     ready_fd: int
     lifeline_fd: int | None
     hosts_file: Path | None
+    has_lane: bool = True
 
 
 class SharedSocketMode(ProxyMode):
@@ -52,7 +57,13 @@ class SharedSocketMode(ProxyMode):
 
 
 class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
-    """Accepts on the shared socket. The supervisor keeps it open, so a restart loses nothing."""
+    """Accepts on the shared socket. The supervisor keeps it open, so a restart loses nothing.
+
+    Connections begin in the tunnel lane; without one mitmproxy has each from its start.
+    """
+
+    has_lane = True
+    gate: Gate
 
     def make_top_layer(self, context: context.Context) -> layer.Layer:
         """Start every connection as an explicit proxy's."""
@@ -61,7 +72,38 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
     async def listen(self, host: str, port: int) -> list[asyncio.Server]:  # type: ignore[override]
         """Serve the inherited socket; host and port are its own."""
         shared = socket.socket(fileno=os.dup(int(self.mode.data)))
-        return [await asyncio.start_server(self.handle_stream, sock=shared, backlog=_BACKLOG)]
+        towngate: Towngate = ctx.master.addons.get("towngate")
+        self.gate = towngate.gate
+        if not self.has_lane or towngate.resolver is None:
+            return [await asyncio.start_server(self.handle_stream, sock=shared, backlog=_BACKLOG)]
+        loop = asyncio.get_running_loop()
+        lane = TunnelLane(self.gate, towngate.resolver, self._take_over)
+        self._closing_idle = loop.create_task(lane.close_idle(), name="close idle tunnels")
+        return [await loop.create_server(lane, sock=shared, backlog=_BACKLOG)]
+
+    def _take_over(self, transport: asyncio.Transport, data: bytes, connect: Connect | None) -> None:
+        """Go on with a connection that has left the lane."""
+        reader = asyncio.StreamReader()
+        go_on = self.handle_stream if connect is None else functools.partial(self._handle_answered, connect)
+        protocol = asyncio.StreamReaderProtocol(reader, go_on)
+        transport.set_protocol(protocol)
+        reader.feed_data(data)
+        protocol.connection_made(transport)
+        transport.resume_reading()
+
+    async def _handle_answered(
+        self, connect: Connect, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve a connection whose CONNECT the lane has answered."""
+        handler = ProxyConnectionHandler(ctx.master, reader, writer, ctx.options, self.mode)
+        own, asked = handler.layer.context, connect.visit.judgement.visit
+        own.server.address = (dial_name(asked.host), asked.port)
+        handler.layer = layers.modes.TransparentProxy(own)
+        known = self.gate.connection_of(own.client)
+        known.connect, known.visit = connect, connect.visit
+        connect.visit.close = functools.partial(close_connection, own.client.id)
+        with self.manager.register_connection(own.client.id, handler):
+            await handler.handle_client()
 
 
 class _Ready:
@@ -81,6 +123,7 @@ async def serve(settings: WorkerSettings) -> None:
     Raises what `Towngate.open` raises, before anything is listened to.
     """
     towngate = Towngate()
+    SharedSocketInstance.has_lane = settings.has_lane
     towngate.open(settings.state, settings.hosts_file)
     proxy = master.Master(options.Options(), with_termlog=False)
     hook_table.use(proxy)

@@ -42,9 +42,10 @@ def running_worker(
     hosts: Path | None = None,
     *,
     program: tuple[str, ...] = ("-m", "proxy_addons"),
+    options: tuple[str, ...] = (),
     **environment: str,
 ) -> Iterator[RunningProxy]:
-    """Run one worker until the block ends; `program` is what Python runs in its place."""
+    """Run one worker until the block ends; `program` is what Python runs in its place, with `options`."""
     log = state / "worker.log"
     with socket.create_server(("127.0.0.1", 0)) as listening, log.open("ab") as errors:
         reading, writing = os.pipe()
@@ -52,6 +53,7 @@ def running_worker(
             *(sys.executable, *program, "--state", str(state)),
             *("--listen-fd", str(listening.fileno()), "--ready-fd", str(writing)),
             *(("--hosts", str(hosts)) if hosts else ()),
+            *options,
         ]
         process = subprocess.Popen(
             command, pass_fds=(listening.fileno(), writing), stderr=errors, env={**os.environ, **environment}

@@ -57,13 +57,30 @@ class FailingTown(ProxiedTown):
 def failing_town(
     web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FailingTown]:
-    published = PublishedTown(tmp_path_factory.mktemp("failing") / "state", document=TOWN)
+    """Return a town whose addons fail, without the lane: it would keep allowed tunnels from them."""
+    with _failing(web, hosts_file, tmp_path_factory.mktemp("failing"), "--no-lane") as town:
+        yield town
+
+
+@pytest.fixture(scope="module")
+def failing_lane_town(
+    web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FailingTown]:
+    """Return the same with the lane."""
+    with _failing(web, hosts_file, tmp_path_factory.mktemp("failing-lane")) as town:
+        yield town
+
+
+@contextmanager
+def _failing(web: DemoWeb, hosts_file: Path, folder: Path, *options: str) -> Iterator[FailingTown]:
+    published = PublishedTown(folder / "state", document=TOWN)
     fault = published.state.root / "fault"
     fault.write_text("")
     with running_worker(
         published.state.root,
         hosts_file,
         program=("-m", failing_worker.__name__),
+        options=options,
         FAULT=str(fault),
         PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
     ) as proxy:
@@ -111,6 +128,18 @@ def test_exception_of_the_policy_itself_blocks_every_visit(place: str, failing_t
         assert failing_town.visit_fails(SITES[1], "next_layer" if place == "everything" else "http_connect")
 
     assert failing_town.client.get(SITES[1]).status == 200
+
+
+@pytest.mark.parametrize("place", ["policy", "everything"])
+def test_lane_that_cannot_decide_leaves_the_visit_to_the_addons_which_fail_closed(
+    place: str, failing_lane_town: FailingTown
+) -> None:
+    town = failing_lane_town
+    in_lane = town.metric("egress_fail_closed_total", hook="tunnel_lane")
+    with town.failing_at(place):
+        assert town.visit_fails(SITES[1], "next_layer" if place == "everything" else "http_connect")
+    assert town.metric("egress_fail_closed_total", hook="tunnel_lane") == in_lane + 1
+    assert town.client.get(SITES[1]).status == 200
 
 
 async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:

@@ -118,15 +118,18 @@ async def test_address_that_does_not_answer_leaves_time_for_the_next(
     monkeypatch.setattr(socket, "getaddrinfo", answers(PUBLIC_ADDRESS, "192.88.99.2"))
     dialled: list[str] = []
 
-    async def dial(address: str, port: int, **_: Any) -> tuple[str, str]:
+    ours, theirs = socket.socketpair()
+
+    async def dial(address: str, port: int, _: object) -> socket.socket:
         dialled.append(address)
         if address == PUBLIC_ADDRESS:
             await asyncio.sleep(60)
-        return "reader", "writer"
+        return ours
 
-    monkeypatch.setattr("proxy_addons.resolver._open_connection", dial)
+    monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
 
-    assert await resolver(judge).open_connection("two.example", 80) == ("reader", "writer")
+    with ours, theirs:
+        assert await resolver(judge).connected_socket("two.example", 80) is ours
     assert dialled == [PUBLIC_ADDRESS, "192.88.99.2"]
 
 

@@ -1,4 +1,4 @@
-"""The same visits through a worker and through a stock mitmdump: the same answers, the same records."""
+"""The same visits through worker, worker without lane, and stock mitmdump: the same answers and records."""
 
 import pkgutil
 import re
@@ -15,7 +15,7 @@ from tests.client_hellos import client_hello, in_two_records
 from tests.proxied_town import CLERKS_DESK, NOWHERE, PARKS_DESK, PARKS_NETWORK, TOWN, TOWN_ISSUER, ProxiedTown
 from tests.proxy_client import RefusedConnectError, exchange, read_to_end, send_in_parts
 from tests.published_town import PublishedTown
-from tests.running_proxy import running_mitmdump
+from tests.running_proxy import running_mitmdump, running_worker
 
 ORIGIN, PAGE, CLOSED = "the origin server", "a page of the town's", "nobody"
 
@@ -174,11 +174,21 @@ def stock_town(
         yield ProxiedTown(web, published, proxy)
 
 
-@pytest.fixture(params=["worker", "stock mitmdump"])
+@pytest.fixture(scope="module")
+def laneless_town(
+    web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProxiedTown]:
+    published = PublishedTown(tmp_path_factory.mktemp("laneless") / "state", document=TOWN)
+    program = ("-m", "tests.quick_worker")
+    with running_worker(published.state.root, hosts_file, program=program, options=("--no-lane",)) as proxy:
+        yield ProxiedTown(web, published, proxy)
+
+
+@pytest.fixture(params=["shared_town", "laneless_town", "stock_town"])
 def either_town(request: pytest.FixtureRequest) -> ProxiedTown:
-    """Return a town behind a worker, then the same behind a stock mitmdump with the chain as a script."""
-    name = "shared_town" if request.param == "worker" else "stock_town"
-    town: ProxiedTown = request.getfixturevalue(name)
+    """Return a town behind a worker, behind one without the tunnel lane, and behind a stock mitmdump
+    with the chain as a script."""
+    town: ProxiedTown = request.getfixturevalue(request.param)
     town.begin()
     return town
 

@@ -1,6 +1,7 @@
 """Which policy and categories a worker decides with: the last good ones."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def empty(path: Path) -> None:
 def make_of_another_version(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(
-        data.replace(b"towngate-policy-3", b"towngate-policy-9").replace(b'"format":2', b'"format":9')
+        re.sub(rb"\Atowngate-policy-[0-9]+", b"towngate-policy-0", data).replace(b'"format":2', b'"format":9')
     )
 
 

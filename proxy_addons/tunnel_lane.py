@@ -1,0 +1,321 @@
+"""The tunnel lane: what most connections are, an allowed tunnel, without mitmproxy's layers.
+
+It has no verdicts of its own. A connection begins here; as soon as it is anything but a plain CONNECT
+that is allowed, unopened, by someone who needs no asking, with a ClientHello that names that very host,
+mitmproxy gets it with every byte that came, and the addons judge:
+
+    plain HTTP, 407, a block page, an odd head     the bytes untouched, nothing answered yet
+    another SNI, none, what is no TLS              behind the 200, as a transparent connection
+    an origin server that cannot be reached        the same, for a page that says so
+"""
+
+import asyncio
+from enum import Enum, auto
+from typing import Protocol, assert_never, cast
+
+from categories.host_name import HostNameError, canonical_host
+from policy.decision import Cause, Lane
+from proxy_addons import egress_metrics
+from proxy_addons.client_hello import server_name_of
+from proxy_addons.connect_head import LessPlainError, read_head
+from proxy_addons.fail_closed import closed_on_failure
+from proxy_addons.gate import Connect, Gate, dial_name
+from proxy_addons.resolver import Resolver
+from proxy_addons.visit_log import OpenVisit
+
+_TUNNELLED = egress_metrics.LANE_CONNECTIONS.labels("tunnelled")
+_HANDED_OVER = egress_metrics.LANE_CONNECTIONS.labels("handed_over")
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_HELD_BYTES = 64 << 10
+_SILENT_SECONDS = 60.0
+_IDLE_SECONDS = 600.0
+
+
+class HandOver(Protocol):
+    """Gives a connection to mitmproxy, with what it sent so far and what is known of it."""
+
+    def __call__(self, transport: asyncio.Transport, data: bytes, connect: Connect | None) -> None:
+        """Go on with it; `connect` is given once it has been answered 200."""
+
+
+class _State(Enum):
+    HEAD = auto()
+    HELLO = auto()
+    DIALLING = auto()
+    OPEN = auto()
+    GONE = auto()
+    """Handed over, or ended."""
+
+
+class TunnelLane:
+    """Makes the protocol of each connection of one worker, and knows those that are here."""
+
+    def __init__(self, gate: Gate, resolver: Resolver, hand_over: HandOver) -> None:
+        self.gate = gate
+        self.resolver = resolver
+        self.hand_over = hand_over
+        self.tunnels: set[ClientSide] = set()
+
+    def __call__(self) -> "ClientSide":
+        """Return the protocol of a connection that was accepted."""
+        return ClientSide(self)
+
+    async def close_idle(self) -> None:
+        """Close tunnels in which nothing has moved for ten minutes (up to fifteen), until it is cancelled."""
+        moved: dict[ClientSide, int] = {}
+        still: set[ClientSide] = set()
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS / 2)
+            now = {tunnel: tunnel.bytes_moved for tunnel in self.tunnels}
+            unmoved = {tunnel for tunnel, count in now.items() if moved.get(tunnel) == count}
+            for tunnel in still & unmoved:
+                tunnel.close("nothing was said for ten minutes")
+            moved, still = now, unmoved
+
+
+class ClientSide(asyncio.Protocol):
+    """One connection of a client, for as long as it is in the lane."""
+
+    __slots__ = ("_buffer", "_dial", "_lane", "_origin", "_state", "_timer", "_transport", "_visit")
+
+    _transport: asyncio.Transport
+    _visit: OpenVisit
+
+    def __init__(self, lane: TunnelLane) -> None:
+        self._lane = lane
+        self._state = _State.HEAD
+        self._buffer = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._dial: asyncio.Task[None] | None = None
+        self._origin: _OriginSide | None = None
+
+    @property
+    def bytes_moved(self) -> int:
+        """How many bytes the tunnel has carried both ways."""
+        return self._visit.bytes_up + self._visit.bytes_down
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for what the client has to say."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._wait(_SILENT_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """Carry on, in whatever state the connection is."""
+        if self._state is _State.OPEN and self._origin is not None:
+            self._origin.write(self._visit.count_up(data))
+            return
+        self._buffer += data
+        with closed_on_failure("tunnel_lane", self._give_up):
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """Pass the client's last word on; one that leaves before there is a tunnel is let go."""
+        if self._state is not _State.OPEN or self._origin is None:
+            return False
+        return self._origin.write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is left of the connection."""
+        self._stop_waiting()
+        if self._dial is not None:
+            self._dial.cancel()
+        if self._origin is not None:
+            self._origin.close()
+        self._end("the client left before anything was shown" if self._state is not _State.OPEN else None)
+
+    def pause_writing(self) -> None:
+        """Read no more from the origin server while the client does not read."""
+        if self._origin is not None:
+            self._origin.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on from the origin server."""
+        if self._origin is not None:
+            self._origin.resume_reading()
+
+    def close(self, reason: str) -> None:
+        """End the tunnel, whatever it is doing; the visit says why."""
+        self._visit.refusal = reason
+        self._abort()
+
+    def _go_on(self) -> None:
+        match self._state:
+            case _State.HEAD:
+                self._read_head()
+            case _State.HELLO:
+                self._read_hello()
+            case _State.DIALLING:
+                if len(self._buffer) > _HELD_BYTES:
+                    self._transport.pause_reading()
+            case _State.OPEN | _State.GONE:
+                pass
+            case _:
+                assert_never(self._state)
+
+    def _read_head(self) -> None:
+        """Answer a plain CONNECT of someone known that may become a tunnel."""
+        gate = self._lane.gate
+        try:
+            head = read_head(self._buffer)
+            if head is None:
+                return
+            host = canonical_host(head.host)
+        except (LessPlainError, HostNameError):
+            self._give_away(None)
+            return
+        judge = gate.judge
+        address = self._transport.get_extra_info("peername")[0]
+        client = gate.identity.known_now(address, head.authorization, judge)
+        judgement = None if client is None else gate.decide(judge, client, "https", host, head.port, None)
+        if judgement is None or not judgement.decision.is_allowed or judgement.decision.is_inspected:
+            self._give_away(None)
+            return
+        self._visit = gate.log.begin(judgement, Lane.TUNNEL, self._abort)
+        self._buffer = self._buffer[head.length :]
+        self._state = _State.HELLO
+        self._wait(_SILENT_SECONDS)
+        self._transport.write(_ESTABLISHED)
+        if self._buffer:
+            self._read_hello()
+
+    def _read_hello(self) -> None:
+        """Dial for a client that greets the very host it asked for."""
+        asked = self._visit.judgement.visit
+        try:
+            name = server_name_of(self._buffer)
+            if name is None:
+                return
+            if canonical_host(name.decode("ascii")) != asked.host:
+                raise LessPlainError
+        except (LessPlainError, ValueError):
+            self._give_away(Connect(self._visit))
+            return
+        self._stop_waiting()
+        self._state = _State.DIALLING
+        self._dial = asyncio.get_running_loop().create_task(self._connect(dial_name(asked.host), asked.port))
+
+    async def _connect(self, host: str, port: int) -> None:
+        with closed_on_failure("tunnel_lane", self._give_up):
+            try:
+                connected = await self._lane.resolver.connected_socket(host, port)
+            except OSError as error:
+                self._dial = None
+                self._say_unreachable(str(error))
+                return
+            origin = _OriginSide(self._transport, self._visit)
+            await asyncio.get_running_loop().create_connection(lambda: origin, sock=connected)
+            self._dial = None
+            if self._transport.is_closing():
+                origin.close()
+                return
+            self._origin = origin
+            self._state = _State.OPEN
+            _TUNNELLED.inc()
+            self._lane.tunnels.add(self)
+            origin.write(self._visit.count_up(self._buffer))
+            self._buffer = b""
+            self._transport.resume_reading()
+
+    def _say_unreachable(self, error: str) -> None:
+        """Have mitmproxy show a page, unless the site must not be decrypted even for that."""
+        gate, visit = self._lane.gate, self._visit
+        if gate.judge.may_show_page(visit.judgement):
+            gate.log.divert(visit, Lane.BLOCK, Cause.UNREACHABLE)
+            self._give_away(Connect(visit, dial_error=error))
+        else:
+            gate.log.divert(visit, Lane.REFUSE, Cause.UNREACHABLE)
+            self.close(error)
+
+    def _give_away(self, connect: Connect | None) -> None:
+        self._stop_waiting()
+        self._state = _State.GONE
+        _HANDED_OVER.inc()
+        data, self._buffer = self._buffer, b""
+        if self._transport.is_closing():
+            if connect is not None:
+                self._lane.gate.log.end(connect.visit, connect.dial_error)
+            return
+        self._lane.hand_over(self._transport, data, connect)
+
+    def _give_up(self) -> None:
+        """Let the addons judge, and fail closed, where nothing was answered yet; else close."""
+        if self._state is _State.HEAD:
+            self._give_away(None)
+            return
+        if self._state is not _State.GONE:
+            self._lane.gate.log.divert(self._visit, Lane.REFUSE, Cause.FAULT)
+            self._visit.refusal = "deciding failed"
+        self._abort()
+
+    def _abort(self) -> None:
+        self._transport.abort()
+
+    def _end(self, refusal: str | None) -> None:
+        self._lane.tunnels.discard(self)
+        if self._state not in (_State.HEAD, _State.GONE):
+            self._lane.gate.log.end(self._visit, refusal)
+        self._state = _State.GONE
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._abort)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _OriginSide(asyncio.Protocol):
+    """The other end of a tunnel."""
+
+    __slots__ = ("_client", "_has_ended", "_is_client_done", "_transport", "_visit")
+
+    _transport: asyncio.Transport
+
+    def __init__(self, client: asyncio.Transport, visit: OpenVisit) -> None:
+        self._client = client
+        self._visit = visit
+        self._has_ended = False
+        self._is_client_done = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._client.write(self._visit.count_down(data))
+
+    def eof_received(self) -> bool:
+        self._has_ended = True
+        if not self._client.is_closing() and self._client.can_write_eof():
+            self._client.write_eof()
+        return not self._is_client_done
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # What it said last is still on its way to the client.
+        self._client.close()
+
+    def pause_writing(self) -> None:
+        self._client.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._client.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def write_eof(self) -> bool:
+        """Pass the client's end on; whether the tunnel goes on, since the origin server may say more."""
+        self._is_client_done = True
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+        return not self._has_ended
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def close(self) -> None:
+        self._transport.close()
