@@ -4,13 +4,15 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 KEY_AND_CERTIFICATE = "mitmproxy-ca.pem"
@@ -26,20 +28,86 @@ class CertificateAuthorityError(Exception):
     """The CA cannot be used; the proxy does not start, since no page could be shown."""
 
 
-def ensure(folder: Path, town_name: str) -> x509.Certificate:
-    """Return the CA's certificate, making key and certificate (P-256) when there are none.
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What leaves are signed with: the town's own CA, or an intermediate below it.
 
-    Workers that start together agree on one. Raises CertificateAuthorityError when what is there is
-    unreadable, expired or not a CA.
+    `chain` leads from the certificate that signed this one towards the root, as far as the file
+    has it; empty where the town's own CA signs leaves itself.
+    """
+
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """Its certificate and those above it."""
+        return (self.certificate, *self.chain)
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """What a workstation must trust: the highest certificate of the chain that is known here."""
+        return self.certificates[-1]
+
+    @property
+    def sent(self) -> tuple[x509.Certificate, ...]:
+        """What a client needs beside a leaf: all below the root, which it has or does not trust."""
+        return tuple(certificate for certificate in self.certificates if not _signs_itself(certificate))
+
+    @property
+    def starts_at(self) -> datetime:
+        """From when on a leaf of it is good (aware UTC)."""
+        return max(certificate.not_valid_before_utc for certificate in self.certificates)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Until when a leaf of it is good (aware UTC)."""
+        return min(certificate.not_valid_after_utc for certificate in self.certificates)
+
+
+def ensure(folder: Path, town_name: str) -> Authority:
+    """Return the authority in force, making a CA (P-256) when there is none.
+
+    The certificate that workstations must trust is written beside it. Workers that start together
+    agree on one. Raises CertificateAuthorityError when what is there is unreadable, expired or not a CA.
     """
     path = folder / KEY_AND_CERTIFICATE
     if not path.exists():
         _make(path, town_name)
+    return in_force(folder)
+
+
+def in_force(folder: Path) -> Authority:
+    """Return the authority in force, which is there; like `ensure`, which makes one where there is none."""
+    path = folder / KEY_AND_CERTIFICATE
+    authority = read(path)
+    now = datetime.now(UTC)
+    if now >= authority.ends_at:
+        raise CertificateAuthorityError(
+            f"{path}: the town's CA expired on {authority.ends_at:%Y-%m-%d}; move the "
+            "file away to have a new one made, and roll it out to the workstations"
+        )
+    if now < authority.starts_at:
+        raise CertificateAuthorityError(
+            f"{path}: the town's CA is valid from {authority.starts_at:%Y-%m-%d}; check this machine's clock"
+        )
+    public = authority.anchor.public_bytes(serialization.Encoding.PEM)
+    if not _holds(folder / CERTIFICATE, public):
+        _write(folder / CERTIFICATE, public, mode=0o644, put=Path.replace)
+    return authority
+
+
+def read(path: Path) -> Authority:
+    """Return what a file of key, certificate and chain holds (PEM).
+
+    Raises CertificateAuthorityError when it holds no authority; whether that has ended is not asked.
+    """
     try:
         pem = path.read_bytes()
         key = serialization.load_pem_private_key(pem, None)
-        certificate = x509.load_pem_x509_certificate(pem)
-        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        certificates = x509.load_pem_x509_certificates(pem)
+        are_cas = all(map(_is_ca, certificates))
     except OSError as error:
         raise CertificateAuthorityError(
             f"{path}: {error.strerror}; give it to the proxy's user, or restore it from a backup"
@@ -48,31 +116,36 @@ def ensure(folder: Path, town_name: str) -> x509.Certificate:
         raise CertificateAuthorityError(
             f"{path}: not a key without password and a certificate, in PEM; restore it from a backup"
         ) from error
-    except x509.ExtensionNotFound:
-        is_ca = False
-    if not is_ca:
+    if not are_cas:
         raise CertificateAuthorityError(
             f"{path}: the certificate is not a certificate authority's; restore it from a backup"
         )
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != certificates[0].public_key():
         raise CertificateAuthorityError(
             f"{path}: key and certificate do not belong together; restore it from a backup"
         )
-    now = datetime.now(UTC)
-    if now >= certificate.not_valid_after_utc:
-        raise CertificateAuthorityError(
-            f"{path}: the town's CA expired on {certificate.not_valid_after_utc:%Y-%m-%d}; move the "
-            "file away to have a new one made, and roll it out to the workstations"
-        )
-    if now < certificate.not_valid_before_utc:
-        raise CertificateAuthorityError(
-            f"{path}: the town's CA is valid from {certificate.not_valid_before_utc:%Y-%m-%d}; "
-            "check this machine's clock"
-        )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    if not _holds(folder / CERTIFICATE, public):
-        _write(folder / CERTIFICATE, public, mode=0o644, put=Path.replace)
-    return certificate
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CertificateAuthorityError(f"{path}: no browser takes a key of this kind; use P-256")
+    for certificate, issuer in pairwise(certificates):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            raise CertificateAuthorityError(
+                f"{path}: {certificate.subject.rfc4514_string()} is not signed by what follows it; "
+                "put each certificate above the one that signed it"
+            ) from error
+    return Authority(key, certificates[0], tuple(certificates[1:]))
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _signs_itself(certificate: x509.Certificate) -> bool:
+    return certificate.subject == certificate.issuer
 
 
 def _make(path: Path, town_name: str) -> None:

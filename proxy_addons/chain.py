@@ -13,7 +13,9 @@ from mitmproxy.addonmanager import Loader
 from categories.taxonomy import taxonomy
 from policy import state_names
 from policy.decision import Cause
-from proxy_addons import certificate_authority, egress_metrics, mitmproxy_changes, resolver
+from proxy_addons import egress_metrics, mitmproxy_changes, resolver
+from proxy_addons.authority_watch import AuthorityWatch
+from proxy_addons.certificate_authority import CertificateAuthorityError
 from proxy_addons.connect_gate import ConnectGate, OriginFirst
 from proxy_addons.dial_gate import DialGate
 from proxy_addons.fail_closed import closed_on_failure
@@ -22,6 +24,7 @@ from proxy_addons.judge import Judge
 from proxy_addons.request_gate import RequestGate
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from proxy_addons.spool import Spool
+from proxy_addons.tls_gate import TlsGate
 from proxy_addons.visit_log import VisitLog
 
 logger = logging.getLogger(__name__)
@@ -40,7 +43,8 @@ class Towngate:
 
     def __init__(self) -> None:
         self.gate = Gate(taxonomy())
-        self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate)]
+        self.tls_gate = TlsGate(self.gate)
+        self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate), self.tls_gate]
         self.late_addons = [OriginFirst(self.gate)]
         self.resolver: resolver.Resolver | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -58,8 +62,7 @@ class Towngate:
         """
         watch = SnapshotWatch(state)
         hosts = resolver.read_hosts_file(hosts_file) if hosts_file else {}
-        ca = certificate_authority.ensure(state / state_names.CA, watch.judge.policy.town.name)
-        egress_metrics.CA_EXPIRES.set(ca.not_valid_after_utc.timestamp())
+        self.tls_gate.open(AuthorityWatch(state / state_names.CA, watch.judge.policy.town.name))
         self.resolver = resolver.Resolver(lambda: watch.judge, hosts)
         resolver.use(self.resolver)
         mitmproxy_changes.apply(self._on_malformed)
@@ -81,6 +84,7 @@ class Towngate:
         ctx.master.addons.add(*self.late_addons)
         self._tasks = [
             asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
+            asyncio.create_task(self.tls_gate.authority.follow(), name="watch the CA"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
         ]
         for task in self._tasks:
@@ -122,7 +126,7 @@ def mitmproxy_options(state: Path) -> dict[str, object]:
 
 START_ERRORS = (
     NotPublishedError,
-    certificate_authority.CertificateAuthorityError,
+    CertificateAuthorityError,
     resolver.HostsFileError,
     OSError,
 )

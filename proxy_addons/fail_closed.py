@@ -15,6 +15,8 @@ from mitmproxy import connection, http
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
 
 from proxy_addons import egress_metrics
 from proxy_addons.gate import Gate
@@ -92,5 +94,23 @@ def _block(hook: str, data: object) -> connection.Client:
         case ServerConnectionHookData():
             data.server.error = "this connection could not be checked"
             return data.client
+        case TlsData():
+            # With none, mitmproxy's own addon would make one; after that, nothing is closed.
+            data.ssl_conn = refusing_connection(is_client=data.conn is data.context.client)
+            return data.context.client
         case _:
             raise TypeError(f"no way to close {hook} with {type(data).__name__}")
+
+
+def refusing_connection(*, is_client: bool) -> SSL.Connection:
+    """Return a TLS connection towards a client, or an origin server, that fails before it begins."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    # No version of the protocol is both.
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    connection = SSL.Connection(context)
+    if is_client:
+        connection.set_accept_state()
+    else:
+        connection.set_connect_state()
+    return connection

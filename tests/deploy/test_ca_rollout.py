@@ -47,7 +47,7 @@ def test_firefox_policy_installs_the_certificate_and_locks_the_proxy() -> None:
 
 @pytest.mark.needs("openssl", "uuidgen")
 def test_the_command_in_the_macos_page_makes_a_profile_with_the_certificate(tmp_path: Path) -> None:
-    certificate = certificate_authority.ensure(tmp_path, "Town of Exampleton")
+    certificate = certificate_authority.ensure(tmp_path, "Town of Exampleton").certificate
     (tmp_path / "towngate.mobileconfig").write_bytes((FOLDER / "towngate.mobileconfig").read_bytes())
     subprocess.run(["sh", "-eu", "-c", commands("macos.md")[0]], cwd=tmp_path, check=True)
     profile = plistlib.loads((tmp_path / "town.mobileconfig").read_bytes())
@@ -60,7 +60,7 @@ def test_the_command_in_the_macos_page_makes_a_profile_with_the_certificate(tmp_
 @pytest.mark.needs("openssl")
 def test_the_first_page_shows_the_certificate_and_never_the_key(tmp_path: Path) -> None:
     (tmp_path / "proxy" / "ca").mkdir(parents=True)
-    certificate = certificate_authority.ensure(tmp_path / "proxy" / "ca", "Town of Exampleton")
+    certificate = certificate_authority.ensure(tmp_path / "proxy" / "ca", "Town of Exampleton").certificate
     command = commands("README.md")[0].replace("/var/lib/towngate", str(tmp_path))
     done = subprocess.run(
         ["sh", "-eu", "-c", command.replace("/root/", f"{tmp_path}/out-")],

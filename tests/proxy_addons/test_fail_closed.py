@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 from mitmproxy.exceptions import AddonHalt
+from mitmproxy.options import Options
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import tflow
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
@@ -96,6 +100,7 @@ def test_every_hook_that_sees_a_visit_before_its_end_fails_closed() -> None:
         "requestheaders",
         "responseheaders",
         "server_connect",
+        "tls_start_client",
     }
 
 
@@ -144,14 +149,16 @@ def test_lane_that_cannot_decide_leaves_the_visit_to_the_addons_which_fail_close
 
 async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
     towngate = Towngate()
-    connect_gate, request_gate, dial_gate = towngate.addons
+    connect_gate, request_gate, dial_gate, tls_gate = towngate.addons
     flow, connect = tflow.tflow(), tflow.tflow()
     server = ServerConnectionHookData(client=flow.client_conn, server=flow.server_conn)
+    shown = TlsData(flow.client_conn, Context(flow.client_conn, Options()))
 
     for hook, data in (
         (request_gate.requestheaders, flow),
         (connect_gate.http_connect, connect),
         (dial_gate.server_connect, server),
+        (tls_gate.tls_start_client, shown),
     ):
         with suppress(AddonHalt):
             await hook(data)
@@ -161,3 +168,6 @@ async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
     assert connect.response is not None
     assert connect.response.status_code == 503
     assert server.server.error
+    assert shown.ssl_conn is not None
+    with pytest.raises(SSL.Error):
+        shown.ssl_conn.do_handshake()
