@@ -21,7 +21,10 @@ from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 
 _CAUSES_OF_THE_PROXY = frozenset(
-    {Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED, Cause.UNREACHABLE, Cause.FAULT}
+    {
+        *(Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED),
+        *(Cause.UNREACHABLE, Cause.CERTIFICATE, Cause.FAULT),
+    }
 )
 
 

@@ -62,6 +62,8 @@ class Cause(StrEnum):
     """A message that cannot be read one way only."""
     UNREACHABLE = "unreachable"
     """The origin server cannot be reached; the visit was allowed."""
+    CERTIFICATE = "certificate"
+    """The origin server could not prove who it is; the visit was allowed, and nothing was sent."""
     FAULT = "fault"
     """Deciding failed; the visit is blocked."""
 

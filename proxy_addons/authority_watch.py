@@ -1,16 +1,14 @@
 """Keeps the worker's mint up to date: `towngate ca rotate --switch` needs no restart."""
 
-import asyncio
 import logging
 from pathlib import Path
 
 from proxy_addons import certificate_authority, egress_metrics
 from proxy_addons.certificate_authority import KEY_AND_CERTIFICATE, Authority, CertificateAuthorityError
 from proxy_addons.leaf_certificates import LeafMint
+from proxy_addons.origin_certificate import public_key
 
 logger = logging.getLogger(__name__)
-
-POLL_SECONDS = 1.0
 
 
 class AuthorityWatch:
@@ -21,14 +19,13 @@ class AuthorityWatch:
 
     def __init__(self, folder: Path, town_name: str) -> None:
         self._folder = folder
-        self.mint = self._use(certificate_authority.ensure(folder, town_name))
+        self._use(certificate_authority.ensure(folder, town_name))
         self._stamp = self._seen()
 
-    async def follow(self) -> None:
-        """Watch for another authority: once a second, one stat call."""
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            self.look()
+    @property
+    def own_keys(self) -> frozenset[bytes]:
+        """The public keys (DER) of the CAs that Towngate signs with: they vouch for nothing outside."""
+        return self._own_keys
 
     def look(self) -> None:
         """Take another authority into use, if one has been put there."""
@@ -41,12 +38,13 @@ class AuthorityWatch:
         except CertificateAuthorityError as error:
             logger.error("certificate authority refused, the one in force stays: %s", error)
             return
-        self.mint = self._use(authority)
+        self._use(authority)
         logger.info("certificate authority in force: ends=%s", authority.ends_at.isoformat())
 
-    def _use(self, authority: Authority) -> LeafMint:
+    def _use(self, authority: Authority) -> None:
         egress_metrics.CA_EXPIRES.set(authority.ends_at.timestamp())
-        return LeafMint(authority)
+        self.mint = LeafMint(authority)
+        self._own_keys = frozenset({public_key(authority.certificate)})
 
     def _seen(self) -> tuple[int, int] | None:
         try:

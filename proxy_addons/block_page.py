@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,6 +26,7 @@ from policy.town_policy import Approver, Policy, UnknownAction
 from policy.town_time import ENGLISH, SPANISH, zone_of
 from policy.visit import Visit
 from proxy_addons.continuations import REMEMBERED
+from proxy_addons.origin_certificate import OriginFault, OriginRefusal
 
 _LONGEST_HOST = 200
 _LARGEST_PAGE = 8192
@@ -48,6 +50,7 @@ class Variant(StrEnum):
     MISMATCH = "mismatch"
     UNREADABLE = "unreadable"
     UNREACHABLE = "unreachable"
+    CERTIFICATE = "certificate"
     LOCKDOWN = "lockdown"
     DEVICE_OFF = "device_off"
     TROUBLE = "trouble"
@@ -58,7 +61,7 @@ class Variant(StrEnum):
         match self:
             case Variant.UNREADABLE:
                 return 400
-            case Variant.UNREACHABLE:
+            case Variant.UNREACHABLE | Variant.CERTIFICATE:
                 return 502
             case Variant.TROUBLE:
                 return 503
@@ -101,7 +104,8 @@ class BlockPage:
     security risk, looks like danger.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
-    `admin_url` is None while the admin site does not answer.
+    `admin_url` is None while the admin site does not answer. `fault` is what an origin server did not
+    prove, `fault_at` (aware) when its certificate ended or begins.
     """
 
     variant: Variant
@@ -126,6 +130,8 @@ class BlockPage:
     opening: Opening | None = None
     emergency: Emergency | None = None
     admin_url: str | None = None
+    fault: OriginFault | None = None
+    fault_at: datetime | None = None
     port: int | None = None
     ports: tuple[int, ...] = ()
     rule: str = ""
@@ -141,6 +147,13 @@ class BlockPage:
     def remembered_hours(self) -> int:
         """For how many hours a warning is not shown again."""
         return REMEMBERED // timedelta(hours=1)
+
+    @property
+    def tell_url(self) -> str | None:
+        """Where a person tells IT of a site that cannot prove who it is: a mail that says which."""
+        if self.variant is not Variant.CERTIFICATE or not self.mail:
+            return None
+        return f"mailto:{quote(self.mail, safe='@')}?subject={quote(f'{self.code}: {self.shown_host}')}"
 
     @property
     def shown_host(self) -> str:
@@ -179,6 +192,7 @@ def page_for(
     code: str,
     at: datetime,
     continue_url: str | None = None,
+    origin_refusal: OriginRefusal | None = None,
 ) -> tuple[int, bytes]:
     """Return the status and the page for a visit that was not allowed.
 
@@ -212,6 +226,8 @@ def page_for(
         opening=opening,
         emergency=_emergency(variant, visit, policy, state),
         admin_url=admin_url,
+        fault=origin_refusal.fault if origin_refusal else None,
+        fault_at=origin_refusal.at if origin_refusal else None,
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
         rule=decision.rule or "",
@@ -297,6 +313,8 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
             return Variant.UNREADABLE
         case Cause.UNREACHABLE:
             return Variant.UNREACHABLE
+        case Cause.CERTIFICATE:
+            return Variant.CERTIFICATE
         case Cause.FAULT:
             return Variant.TROUBLE
         case _:

@@ -21,6 +21,7 @@ from proxy_addons.dial_gate import DialGate
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
 from proxy_addons.judge import Judge
+from proxy_addons.origin_certificate import OriginVerifier, TrustError
 from proxy_addons.request_gate import RequestGate
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from proxy_addons.spool import Spool
@@ -57,12 +58,14 @@ class Towngate:
     def open(self, state: Path, hosts_file: Path | None) -> None:
         """Read policy, categories, CA and hosts; from here on visits are decided.
 
-        Raises NotPublishedError, CertificateAuthorityError, HostsFileError, or OSError when the
+        Raises NotPublishedError, CertificateAuthorityError, TrustError, HostsFileError, or OSError when the
         hosts file cannot be read.
         """
         watch = SnapshotWatch(state)
         hosts = resolver.read_hosts_file(hosts_file) if hosts_file else {}
-        self.tls_gate.open(AuthorityWatch(state / state_names.CA, watch.judge.policy.town.name))
+        authority = AuthorityWatch(state / state_names.CA, watch.judge.policy.town.name)
+        origins = OriginVerifier(state / state_names.EXTRA_ROOTS, lambda: authority.own_keys)
+        self.tls_gate.open(authority, origins)
         self.resolver = resolver.Resolver(lambda: watch.judge, hosts)
         resolver.use(self.resolver)
         mitmproxy_changes.apply(self._on_malformed)
@@ -84,7 +87,7 @@ class Towngate:
         ctx.master.addons.add(*self.late_addons)
         self._tasks = [
             asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
-            asyncio.create_task(self.tls_gate.authority.follow(), name="watch the CA"),
+            asyncio.create_task(self.tls_gate.follow(), name="watch certificates"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
         ]
         for task in self._tasks:
@@ -117,9 +120,6 @@ def mitmproxy_options(state: Path) -> dict[str, object]:
         "http2": False,
         "confdir": str(state / state_names.CA),
     }
-    roots = state / state_names.EXTRA_ROOTS
-    if roots.exists():
-        options["ssl_verify_upstream_trusted_ca"] = str(roots)
     # Stock mitmdump answers for mitm.it by itself; a worker has no such addon.
     return options | ({"onboarding": False} if "onboarding" in ctx.options else {})
 
@@ -127,6 +127,7 @@ def mitmproxy_options(state: Path) -> dict[str, object]:
 START_ERRORS = (
     NotPublishedError,
     CertificateAuthorityError,
+    TrustError,
     resolver.HostsFileError,
     OSError,
 )

@@ -19,6 +19,7 @@ from proxy_addons import egress_metrics
 from proxy_addons.admin_probe import AdminProbe
 from proxy_addons.client_identity import ClientIdentity
 from proxy_addons.judge import Judge, Judgement
+from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.snapshot_watch import SnapshotWatch
 from proxy_addons.visit_log import OpenVisit, VisitLog
 
@@ -44,11 +45,13 @@ class Connect:
 @dataclass(slots=True, eq=False)
 class ClientConnection:
     """What is known of one client connection. `may_dial` holds the only addresses it may cause
-    the proxy to dial, as (host without brackets, port); `visit` is the one it makes now, or the last."""
+    the proxy to dial, as (host without brackets, port); `visit` is the one it makes now, or the last.
+    `origin_refusal` is why the origin server dialled last was not taken for who it says it is."""
 
     may_dial: set[tuple[str, int]] = field(default_factory=set)
     connect: Connect | None = None
     visit: OpenVisit | None = None
+    origin_refusal: OriginRefusal | None = None
 
 
 class Gate:

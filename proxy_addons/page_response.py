@@ -45,6 +45,7 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
         code=visit.code,
         at=visit.started_at,
         continue_url=_continue_url(judge, judgement.visit, path) if is_warning else None,
+        origin_refusal=visit.origin_refusal,
     )
     return _closing(status, body, WARNING_HEADERS if is_warning else PAGE_HEADERS)
 

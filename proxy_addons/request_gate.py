@@ -138,8 +138,7 @@ class RequestGate:
         whole, asked = connect.visit, connect.visit.judgement.visit
         connect.has_been_read = True
         if flow.server_conn.error is not None:
-            connect.dial_error = flow.server_conn.error
-            gate.log.divert(whole, Lane.BLOCK, Cause.UNREACHABLE)
+            connect.dial_error = self._not_connected(whole, flow, flow.server_conn.error)
             await self._answer_with_page(flow, whole, connect.dial_error)
             return
         if not _is_for(request, asked):
@@ -187,7 +186,7 @@ class RequestGate:
         """Have a request streamed to its origin server, and counted."""
         drop_hop_by_hop(flow.request.headers)
         flow.metadata[_VISIT] = visit
-        flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit)
+        flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
         visit.bytes_up += _request_head_bytes(flow.request)
         flow.request.stream = visit.count_up
 
@@ -224,10 +223,18 @@ class RequestGate:
         finally:
             self.gate.log.end(visit, reason)
 
-    def _unreachable_page(self, visit: OpenVisit, error: str) -> http.Response:
-        self.gate.log.divert(visit, Lane.BLOCK, Cause.UNREACHABLE)
-        visit.refusal = error
+    def _unreachable_page(self, visit: OpenVisit, flow: http.HTTPFlow, error: str) -> http.Response:
+        visit.refusal = self._not_connected(visit, flow, error)
         return page(self.gate, visit)
+
+    def _not_connected(self, visit: OpenVisit, flow: http.HTTPFlow, error: str) -> str:
+        """Have a visit be one whose origin server was not reached, or not taken; return why."""
+        refusal = visit.origin_refusal = self.gate.connection_of(flow.client_conn).origin_refusal
+        if visit.judgement.decision.cause is Cause.FAULT:
+            return error
+        cause = Cause.UNREACHABLE if refusal is None else Cause.CERTIFICATE
+        self.gate.log.divert(visit, Lane.BLOCK, cause)
+        return error if refusal is None else f"{refusal.fault.value}: {refusal.detail}"
 
     def _end(self, flow: http.HTTPFlow, reason: str | None = None) -> None:
         visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)

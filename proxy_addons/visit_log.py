@@ -9,17 +9,22 @@ from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.judge import Judge, Judgement
+from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.spool import Spool
 
 # Looked up once: by its labels, a metric takes longer to find than to count.
 _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane}
 _CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
+_OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
 _UP, _DOWN = (egress_metrics.BYTES.labels(direction) for direction in ("up", "down"))
 
 
 @dataclass(slots=True, eq=False)
 class OpenVisit:
-    """A visit that goes on. `close` ends its connection; bytes are counted as they flow."""
+    """A visit that goes on. `close` ends its connection; bytes are counted as they flow.
+
+    `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
+    """
 
     judgement: Judgement
     lane: Lane
@@ -29,6 +34,7 @@ class OpenVisit:
     bytes_up: int = 0
     bytes_down: int = 0
     refusal: str | None = None
+    origin_refusal: OriginRefusal | None = None
 
     def count_up(self, data: bytes) -> bytes:
         """Count bytes on their way to the origin server; return them."""
@@ -69,11 +75,11 @@ class VisitLog:
     def divert(self, visit: OpenVisit, lane: Lane, cause: Cause | None = None) -> None:
         """Carry a visit another way than it began; with a cause, blocked for it.
 
-        An origin server that is unreachable blocks nobody: that visit stays allowed, and says why
-        nothing came of it.
+        An origin server that is unreachable, or cannot prove who it is, blocks nobody: that visit stays
+        allowed, and says why nothing came of it.
         """
         if cause is not None:
-            verdict = Verdict.ALLOW if cause is Cause.UNREACHABLE else Verdict.BLOCK
+            verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
             visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
         if visit in self._open:
             _OPEN_IN[visit.lane].dec()

@@ -196,7 +196,7 @@ def report_status(report: SiteReport) -> Status:
 
 def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: Policy) -> Status:
     """Return what came of a visit."""
-    if cause is Cause.UNREACHABLE:
+    if cause in (Cause.UNREACHABLE, Cause.CERTIFICATE):
         return Status("no", "Not connected")
     if verdict is Verdict.ALLOW:
         return Status("ok", "Allowed")

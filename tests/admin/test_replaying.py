@@ -46,7 +46,8 @@ async def explained(db: Database, town: PublishedTown, record: VisitRecord) -> t
 
 
 @pytest.mark.parametrize(
-    "cause", [Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED, Cause.UNREACHABLE, Cause.FAULT]
+    "cause",
+    [Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED, Cause.UNREACHABLE, Cause.CERTIFICATE, Cause.FAULT],
 )
 async def test_what_the_proxy_itself_refused_is_not_decided_again(
     db: Database, town: PublishedTown, cause: Cause

@@ -38,6 +38,7 @@ from proxy_addons.block_page import (
     render,
     render_short,
 )
+from proxy_addons.origin_certificate import OriginFault, OriginRefusal
 from tests import people
 from tests.browsing import StartBrowser, violations
 
@@ -108,6 +109,7 @@ def shown(
     *,
     state: State | None = None,
     admin_url: str | None = "http://127.0.0.1:8000",
+    origin_refusal: OriginRefusal | None = None,
 ) -> tuple[int, bytes]:
     matches = (decision.match,) if decision.match else ()
     visit = Visit(client, "https", host, 443, None, at, matches)
@@ -121,7 +123,11 @@ def shown(
         token="t0ken",
         code="K7M-4QP",
         at=at,
+        origin_refusal=origin_refusal,
     )
+
+
+NOT_PROVEN = Decision(Verdict.ALLOW, Cause.CERTIFICATE)
 
 
 def blocked(category: str = "gambling", entry: str = "cardroom.example") -> Decision:
@@ -332,6 +338,7 @@ def test_network_alone_is_seen_as_its_department() -> None:
     [
         (Cause.FAULT, 503, "We could not check this site So it was not opened. The problem is ours."),
         (Cause.UNREACHABLE, 502, "This site did not answer cardroom.example is not blocked"),
+        (Cause.CERTIFICATE, 502, "This site could not prove who it is"),
         (Cause.UNKNOWN_CLIENT, 403, "This computer is not known yet"),
         (Cause.PRIVATE_ADDRESS, 403, "This address is not on the public web"),
         (Cause.PORT, 403, "This kind of connection is not open"),
@@ -349,6 +356,61 @@ def test_every_cause_has_its_page(cause: Cause, status: int, heading: str) -> No
     assert heading in english(html)
     assert "cardroom.example" in english(html)
     assert b"/ask?" not in html
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "in_spanish"),
+    [
+        (OriginFault.ENDED, "ended on Tue, March 3", "venció el mar 3 de marzo"),
+        (OriginFault.NOT_BEGUN, "is not valid before Tue, March 3", "empieza el mar 3 de marzo"),
+        (OriginFault.OTHER_SITE, "is another site's", "es de otro sitio"),
+        (OriginFault.UNKNOWN_ISSUER, "has an unknown issuer", "es de un emisor desconocido"),
+        (OriginFault.TOO_WEAK, "is too weak", "es demasiado débil"),
+        (OriginFault.REVOKED, "was taken back by its issuer", "fue retirado por quien lo emitió"),
+        (OriginFault.UNPROVEN, "came without the proof that it asks for", "llegó sin la prueba que exige"),
+        (OriginFault.TOWNS_OWN, "claims to be the town's own", "dice ser del municipio"),
+        (OriginFault.INVALID, "breaks the rules for certificates", "no cumple las reglas"),
+    ],
+)
+def test_certificate_page_says_what_is_wrong_and_has_no_way_on(
+    fault: OriginFault, said: str, in_spanish: str
+) -> None:
+    at = datetime(2026, 3, 3, 17, tzinfo=UTC) if "3" in said else None
+
+    status, html = shown(NOT_PROVEN, origin_refusal=OriginRefusal(fault, "in OpenSSL's words", at))
+
+    assert status == 502
+    assert (
+        f"This site could not prove who it is Its certificate {said}. Nothing was sent."
+        " Site cardroom.example Tell IT Help desk 555-0100, code K7M-4QP"
+    ) in english(html)
+    assert f"Este sitio no pudo demostrar quién es Su certificado {in_spanish}" in spanish(html).replace(
+        "todavía no es válido: ", ""
+    )
+    assert "No se envió nada." in spanish(html)
+    assert b"OpenSSL" not in html
+    assert html.count(b"<a ") == 2
+
+
+def test_connection_without_safe_encryption_is_not_blamed_on_the_certificate() -> None:
+    _, html = shown(NOT_PROVEN, origin_refusal=OriginRefusal(OriginFault.WEAK_CONNECTION, "x"))
+    assert "It offers no encryption that is safe. Nothing was sent." in english(html)
+    assert "No ofrece ningún cifrado seguro. No se envió nada." in spanish(html)
+
+
+def test_certificate_that_ended_another_year_is_said_with_it() -> None:
+    ended = OriginRefusal(OriginFault.ENDED, "x", datetime(2024, 1, 3, 17, tzinfo=UTC))
+    _, html = shown(NOT_PROVEN, origin_refusal=ended)
+    assert "ended on Wed, January 3, 2024. Nothing" in english(html)
+
+
+def test_tell_it_is_a_mail_that_names_code_and_site() -> None:
+    _, html = shown(NOT_PROVEN, origin_refusal=OriginRefusal(OriginFault.OTHER_SITE, "x"))
+    assert b'href="mailto:helpdesk@town.example?subject=K7M-4QP%3A%20cardroom.example"' in html
+
+    without = replace(POLICY, town=replace(POLICY.town, help_desk_email=""))
+    _, html = shown(NOT_PROVEN, policy=without, origin_refusal=OriginRefusal(OriginFault.OTHER_SITE, "x"))
+    assert b"<a " not in html
 
 
 LIMITED = replace(
@@ -575,6 +637,9 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
         "security": shown(risk(), host="a" * 60 + ".phish" * 20 + ".example")[1],
         "later": shown(blocked("shopping", "shop.example"), host="shop.example")[1],
         "trouble": shown(Decision(Verdict.BLOCK, Cause.FAULT))[1],
+        "certificate": shown(NOT_PROVEN, origin_refusal=OriginRefusal(OriginFault.ENDED, "", FRIDAY_MORNING))[
+            1
+        ],
         "lockdown": shown(LOCKED_DOWN, policy=LIMITED, state=State(lockdowns=[WORM]))[1],
         "no-asking": shown(blocked(), admin_url=None)[1],
         "frame": render_short("Town of Exampleton", "iframe"),

@@ -1,5 +1,6 @@
 """An exception while deciding blocks the visit, is counted, logged and recorded; nobody sees more of it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +21,15 @@ from tests.proxied_town import TOWN, ProxiedTown
 from tests.proxy_addons import failing_worker
 from tests.proxy_addons.failing_worker import enforcing_hooks
 from tests.proxy_client import RefusedConnectError
-from tests.published_town import PublishedTown
+from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_worker
 
-SITES = ["http://library.example/", "https://library.example/", "https://cardroom.example/"]
+OPENED = "https://news.example/"
+SITES = ["http://library.example/", "https://library.example/", "https://cardroom.example/", OPENED]
+INSPECTING = TOWN.replace(
+    "rules:\n", "rules:\n  - {id: inner-pages, categories: [adult], action: block, inspect: urls}\n"
+)
+URLS = {"adult": [("news.example", "/forbidden")]}
 
 
 class FailingTown(ProxiedTown):
@@ -40,6 +46,7 @@ class FailingTown(ProxiedTown):
     def visit_fails(self, url: str, hook: str) -> bool:
         """Visit a URL; return whether the hook failed. Then it was blocked, and nobody learned why."""
         failures, connections = self.metric("egress_fail_closed_total", hook=hook), self.web.connections
+        hits = self.web.hits.total()
         try:
             answer = self.client.get(url)
         except RefusedConnectError as refused:
@@ -49,7 +56,9 @@ class FailingTown(ProxiedTown):
         if self.metric("egress_fail_closed_total", hook=hook) == failures:
             return False
         # What an origin server answers is judged when it has been asked.
-        assert hook == "responseheaders" or self.web.connections == connections
+        assert hook == "responseheaders" or self.web.hits.total() == hits
+        # One that is looked into is dialled before anything is asked of it.
+        assert url == OPENED or hook == "responseheaders" or self.web.connections == connections
         if answer is not None:
             assert answer.status in (502, 503)
             assert failing_worker.SECRET not in answer.text
@@ -77,7 +86,9 @@ def failing_lane_town(
 
 @contextmanager
 def _failing(web: DemoWeb, hosts_file: Path, folder: Path, *options: str) -> Iterator[FailingTown]:
-    published = PublishedTown(folder / "state", document=TOWN)
+    published = PublishedTown(folder / "state", document=INSPECTING)
+    published.publish_categories(CATEGORIES, URLS)
+    shutil.copyfile(web.ca_certificate, published.state.extra_roots)
     fault = published.state.root / "fault"
     fault.write_text("")
     with running_worker(
@@ -88,7 +99,7 @@ def _failing(web: DemoWeb, hosts_file: Path, folder: Path, *options: str) -> Ite
         FAULT=str(fault),
         PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
     ) as proxy:
-        town = FailingTown(web, published, proxy)
+        town = FailingTown(web, published, proxy, INSPECTING, CATEGORIES, URLS)
         town.fault = fault
         yield town
 
@@ -101,6 +112,7 @@ def test_every_hook_that_sees_a_visit_before_its_end_fails_closed() -> None:
         "responseheaders",
         "server_connect",
         "tls_start_client",
+        "tls_start_server",
     }
 
 
@@ -111,7 +123,7 @@ def test_exception_in_a_hook_blocks_the_visit(hook: str, failing_town: FailingTo
 
     assert failed
     assert f"fail closed: hook={hook}" in failing_town.proxy.logged()
-    assert [failing_town.client.get(url).status for url in SITES] == [200, 200, 403]
+    assert [failing_town.client.get(url).status for url in SITES] == [200, 200, 403, 200]
 
 
 @pytest.mark.parametrize("hook", ["http_connect", "requestheaders", "responseheaders", "server_connect"])
@@ -152,13 +164,15 @@ async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
     connect_gate, request_gate, dial_gate, tls_gate = towngate.addons
     flow, connect = tflow.tflow(), tflow.tflow()
     server = ServerConnectionHookData(client=flow.client_conn, server=flow.server_conn)
-    shown = TlsData(flow.client_conn, Context(flow.client_conn, Options()))
+    context = Context(flow.client_conn, Options())
+    shown, taken = TlsData(flow.client_conn, context), TlsData(flow.server_conn, context)
 
     for hook, data in (
         (request_gate.requestheaders, flow),
         (connect_gate.http_connect, connect),
         (dial_gate.server_connect, server),
         (tls_gate.tls_start_client, shown),
+        (tls_gate.tls_start_server, taken),
     ):
         with suppress(AddonHalt):
             await hook(data)
@@ -168,6 +182,7 @@ async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
     assert connect.response is not None
     assert connect.response.status_code == 503
     assert server.server.error
-    assert shown.ssl_conn is not None
-    with pytest.raises(SSL.Error):
-        shown.ssl_conn.do_handshake()
+    for data in (shown, taken):
+        assert data.ssl_conn is not None
+        with pytest.raises(SSL.Error):
+            data.ssl_conn.do_handshake()

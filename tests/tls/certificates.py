@@ -3,13 +3,13 @@
 import datetime as dt
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -114,7 +114,6 @@ def issue(
     extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     starts_at: dt.datetime = NOW - 10 * DAY,
     ends_at: dt.datetime = NOW + 80 * DAY,
-    hashed_with: hashes.HashAlgorithm | None = None,
 ) -> Issued:
     """Return a certificate, signed by itself where nothing is above it."""
     key = key or new_key()
@@ -135,8 +134,26 @@ def issue(
     )
     for extension, is_critical in extensions:
         builder = builder.add_extension(extension, is_critical)
-    certificate = builder.sign(signing_key, hashed_with or hashes.SHA256())
+    certificate = builder.sign(signing_key, hashes.SHA256())
     return Issued(key, certificate, under.chain if under else ())
+
+
+def signed_with_sha1(issued: Issued, under: Issued) -> Issued:
+    """Return the same certificate, signed anew with SHA-1 by an authority whose key is RSA.
+
+    Done on the bytes: no library signs a certificate so any more.
+    """
+    assert isinstance(under.key, rsa.RSAPrivateKey)
+    der, old = issued.certificate.public_bytes(Encoding.DER), issued.certificate
+    assert der.count(_SHA256_WITH_RSA) == 2
+    signed = old.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
+    signature = under.key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    der = der.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA).replace(old.signature, signature)
+    return replace(issued, certificate=x509.load_der_x509_certificate(der))
+
+
+_SHA256_WITH_RSA, _SHA1_WITH_RSA = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("0b", "05"))
+"""The object identifiers of RFC 4055 section 5 and RFC 3279 section 2.2.1, as DER."""
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -71,3 +71,17 @@ def _written(server: SSL.Connection) -> bytes:
         return server.bio_read(1 << 16)
     except SSL.WantReadError:
         return b""
+
+
+def meet(client: SSL.Connection, server: SSL.Connection) -> None:
+    """Carry a handshake between two ends of pyOpenSSL's. Raises SSL.Error from the end that gives up."""
+    is_done = False
+    while not is_done:
+        with contextlib.suppress(SSL.WantReadError):
+            client.do_handshake()
+            is_done = True
+        if sent := _written(client):
+            server.bio_write(sent)
+            _advance(server)
+        if answered := _written(server):
+            client.bio_write(answered)

@@ -145,6 +145,7 @@ async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> No
         (Cause.NOT_TLS, "sent something that is no request for a website"),
         (Cause.MALFORMED, "can be read as two different sites"),
         (Cause.UNREACHABLE, "not blocked, but it could not be reached"),
+        (Cause.CERTIFICATE, "not blocked, but it could not prove who it is"),
         (Cause.FAULT, "could not check this site"),
     ],
 )

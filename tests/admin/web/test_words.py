@@ -180,6 +180,7 @@ def test_access_stopped_by_it_is_marked_as_danger() -> None:
         (Verdict.BLOCK, Cause.RULE, "phishing", "Blocked for security"),
         (Verdict.BLOCK, Cause.SECURITY_RISK, None, "Blocked for security"),
         (Verdict.ALLOW, Cause.UNREACHABLE, None, "Not connected"),
+        (Verdict.ALLOW, Cause.CERTIFICATE, None, "Not connected"),
         (Verdict.WARN, Cause.RULE, "shopping", "Warned"),
         (Verdict.ALLOW, Cause.FILTER_OFF, "phishing", "Allowed"),
         (Verdict.BLOCK, Cause.LOCKDOWN, None, "Blocked"),

@@ -1,0 +1,109 @@
+"""Origin servers are verified as a browser would: refused with a page, and nothing is sent to them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from policy.decision import Cause, Lane, Verdict
+from proxy_addons import certificate_authority
+from proxy_addons.origin_certificate import OriginFault
+from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, served_web
+from tests.published_town import CATEGORIES, PublishedTown
+from tests.running_proxy import running_worker
+from tests.tls.certificates import Issued, pem
+from tests.tls.origin_cases import CASES, Case, Pki
+from tests.tls.origin_servers import OriginServer
+
+INSPECTING = TOWN.replace(
+    "rules:\n", "rules:\n  - {id: inner-pages, categories: [adult], action: block, inspect: urls}\n"
+)
+_WORDS = {
+    OriginFault.ENDED: "Its certificate ended on ",
+    OriginFault.NOT_BEGUN: "Its certificate is not valid before ",
+    OriginFault.OTHER_SITE: "Its certificate is another site's",
+    OriginFault.UNKNOWN_ISSUER: "Its certificate has an unknown issuer",
+    OriginFault.TOO_WEAK: "Its certificate is too weak",
+    OriginFault.REVOKED: "Its certificate was taken back by its issuer",
+    OriginFault.UNPROVEN: "Its certificate came without the proof that it asks for",
+    OriginFault.TOWNS_OWN: "Its certificate claims to be the town's own",
+    OriginFault.INVALID: "Its certificate breaks the rules for certificates",
+    OriginFault.WEAK_CONNECTION: "It offers no encryption that is safe",
+}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> PublishedTown:
+    published = PublishedTown(tmp_path_factory.mktemp("origins") / "state", document=INSPECTING)
+    published.publish_categories(CATEGORIES, {"adult": [(case.host, "/forbidden") for case in CASES]})
+    return published
+
+
+@pytest.fixture(scope="module")
+def pki(state: PublishedTown) -> Pki:
+    """Return the authorities; the town's own among them, which the proxy is made to trust as well."""
+    made = certificate_authority.ensure(state.state.ca, "Town of Exampleton")
+    pki = Pki(Issued(made.key, made.certificate))
+    state.state.extra_roots.write_bytes(pem(pki.trusted))
+    return pki
+
+
+@pytest.fixture(scope="module")
+def servers(pki: Pki) -> Iterator[dict[str, OriginServer]]:
+    servers = {case.id: OriginServer(case.served(pki, case.host)) for case in CASES}
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def shared_town(
+    state: PublishedTown, servers: dict[str, OriginServer], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProxiedTown]:
+    folder = tmp_path_factory.mktemp("web")
+    hosts = folder / "hosts"
+    hosts.write_text("".join(f"{case.host}:443 127.0.0.1:{servers[case.id].port}\n" for case in CASES))
+    with (
+        served_web(folder) as web,
+        running_worker(state.state.root, hosts, program=("-m", "tests.quick_worker")) as proxy,
+    ):
+        yield ProxiedTown(web, state, proxy, INSPECTING)
+    assert "Traceback" not in proxy.logged()
+    assert "fail closed" not in proxy.logged()
+
+
+@pytest.fixture
+def town(shared_town: ProxiedTown) -> ProxiedTown:
+    shared_town.begin()
+    return shared_town
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.refused is None], ids=lambda case: case.id)
+def test_origin_server_that_proves_who_it_is_is_reached(
+    case: Case, town: ProxiedTown, servers: dict[str, OriginServer]
+) -> None:
+    answer = town.client.get(f"https://{case.host}/")
+
+    assert (answer.status, answer.text, answer.issuer) == (200, "ok", TOWN_ISSUER)
+    assert servers[case.id].requests[0].startswith(b"GET / HTTP/1.1\r\n")
+    assert (town.visit().lane, town.visit().refusal) == (Lane.INSPECT, None)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.refused is not None], ids=lambda case: case.id
+)
+def test_origin_server_that_does_not_gets_a_page_and_not_one_byte(
+    case: Case, town: ProxiedTown, servers: dict[str, OriginServer]
+) -> None:
+    answer = town.client.get(f"https://{case.host}/private?secret=1")
+
+    visit = town.visit()
+    assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.BLOCK, Cause.CERTIFICATE)
+    assert visit.refusal is not None
+    assert visit.refusal.partition(":")[0] == case.refused, visit.refusal
+    assert (answer.status, answer.issuer, answer.names) == (502, TOWN_ISSUER, (case.host,))
+    assert "This site could not prove who it is" in answer.text
+    assert _WORDS[case.refused] in answer.text
+    assert "Nothing was sent." in answer.text
+    assert "secret" not in answer.text
+    server = servers[case.id]
+    assert (server.connections, server.requests) == (1, [])
