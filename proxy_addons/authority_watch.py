@@ -1,10 +1,17 @@
 """Keeps the worker's mint up to date: `towngate ca rotate --switch` needs no restart."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from proxy_addons import certificate_authority, egress_metrics
-from proxy_addons.certificate_authority import KEY_AND_CERTIFICATE, Authority, CertificateAuthorityError
+from proxy_addons.certificate_authority import (
+    KEY_AND_CERTIFICATE,
+    NEXT,
+    PREVIOUS,
+    Authority,
+    CertificateAuthorityError,
+)
 from proxy_addons.leaf_certificates import LeafMint
 from proxy_addons.origin_certificate import public_key
 
@@ -20,7 +27,7 @@ class AuthorityWatch:
     def __init__(self, folder: Path, town_name: str) -> None:
         self._folder = folder
         self._use(certificate_authority.ensure(folder, town_name))
-        self._stamp = self._seen()
+        self._stamps = self._seen()
 
     @property
     def own_keys(self) -> frozenset[bytes]:
@@ -29,14 +36,18 @@ class AuthorityWatch:
 
     def look(self) -> None:
         """Take another authority into use, if one has been put there."""
-        stamp = self._seen()
-        if stamp == self._stamp:
+        stamps = self._seen()
+        if stamps == self._stamps:
             return
-        self._stamp = stamp
+        self._stamps = stamps
         try:
             authority = certificate_authority.in_force(self._folder)
         except CertificateAuthorityError as error:
             logger.error("certificate authority refused, the one in force stays: %s", error)
+            return
+        if authority.certificates == self.mint.authority.certificates:
+            # Another one was made beside it, or has gone.
+            self._own_keys = self._read_own_keys(authority)
             return
         self._use(authority)
         logger.info("certificate authority in force: ends=%s", authority.ends_at.isoformat())
@@ -44,11 +55,23 @@ class AuthorityWatch:
     def _use(self, authority: Authority) -> None:
         egress_metrics.CA_EXPIRES.set(authority.ends_at.timestamp())
         self.mint = LeafMint(authority)
-        self._own_keys = frozenset({public_key(authority.certificate)})
+        self._own_keys = self._read_own_keys(authority)
 
-    def _seen(self) -> tuple[int, int] | None:
-        try:
-            found = (self._folder / KEY_AND_CERTIFICATE).stat()
-        except FileNotFoundError:
-            return None
-        return found.st_mtime_ns, found.st_ino
+    def _read_own_keys(self, authority: Authority) -> frozenset[bytes]:
+        """Return the keys of the authority in force, and of the next and the one before."""
+        keys = {public_key(authority.certificate)}
+        for name in (NEXT, PREVIOUS):
+            with suppress(CertificateAuthorityError):
+                keys.add(public_key(certificate_authority.read(self._folder / name).certificate))
+        return frozenset(keys)
+
+    def _seen(self) -> tuple[tuple[int, int] | None, ...]:
+        return tuple(_stamp(self._folder / name) for name in (KEY_AND_CERTIFICATE, NEXT, PREVIOUS))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino

@@ -21,6 +21,15 @@ KEY_AND_CERTIFICATE = "mitmproxy-ca.pem"
 CERTIFICATE = "town-ca.pem"
 """The certificate alone, for roll-out; public."""
 
+NEXT = "next-ca.pem"
+"""Key and certificate of the authority that comes next, while it is rolled out."""
+
+NEXT_CERTIFICATE = "town-ca-next.pem"
+"""The certificate of that alone; public."""
+
+PREVIOUS = "previous-ca.pem"
+"""Key and certificate of the authority that was in force before, for the way back."""
+
 _LIFETIME = timedelta(days=5 * 365)
 
 
@@ -74,13 +83,19 @@ def ensure(folder: Path, town_name: str) -> Authority:
     """
     path = folder / KEY_AND_CERTIFICATE
     if not path.exists():
-        _make(path, town_name)
+        make(path, f"{town_name[:40]} web access CA")
     return in_force(folder)
 
 
 def in_force(folder: Path) -> Authority:
     """Return the authority in force, which is there; like `ensure`, which makes one where there is none."""
-    path = folder / KEY_AND_CERTIFICATE
+    authority = usable(folder / KEY_AND_CERTIFICATE)
+    publish(folder / CERTIFICATE, authority)
+    return authority
+
+
+def usable(path: Path) -> Authority:
+    """Return what a file holds, like `read`; one that has ended or not begun is refused as well."""
     authority = read(path)
     now = datetime.now(UTC)
     if now >= authority.ends_at:
@@ -92,10 +107,14 @@ def in_force(folder: Path) -> Authority:
         raise CertificateAuthorityError(
             f"{path}: the town's CA is valid from {authority.starts_at:%Y-%m-%d}; check this machine's clock"
         )
-    public = authority.anchor.public_bytes(serialization.Encoding.PEM)
-    if not _holds(folder / CERTIFICATE, public):
-        _write(folder / CERTIFICATE, public, mode=0o644, put=Path.replace)
     return authority
+
+
+def publish(path: Path, authority: Authority) -> None:
+    """Write what workstations must trust, unless it is there already."""
+    public = authority.anchor.public_bytes(serialization.Encoding.PEM)
+    if not _holds(path, public):
+        write(path, public, mode=0o644)
 
 
 def read(path: Path) -> Authority:
@@ -148,10 +167,10 @@ def _signs_itself(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
-def _make(path: Path, town_name: str) -> None:
+def make(path: Path, common_name: str) -> None:
+    """Make a CA (P-256, five years) of up to 64 characters' name; one that is there is left alone."""
     key = ec.generate_private_key(ec.SECP256R1())
-    # RFC 5280 bounds a common name to 64 characters.
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{town_name[:40]} web access CA")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     # Workstations whose clocks run late must not refuse it on its first day.
     starts_at = datetime.now(UTC) - timedelta(days=2)
     certificate = (
@@ -173,7 +192,7 @@ def _make(path: Path, town_name: str) -> None:
     )
     with suppress(FileExistsError):
         # Never over another worker's: a link, unlike a rename, fails where there is one.
-        _write(path, private + public, mode=0o600, put=_link)
+        write(path, private + public, mode=0o600, put=_link)
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -187,14 +206,21 @@ def _link(written: Path, path: Path) -> None:
     path.hardlink_to(written)
 
 
-def _write(path: Path, data: bytes, mode: int, put: Callable[[Path, Path], object]) -> None:
-    """Write a file beside `path`, and `put` it there once it is on disk."""
+def write(path: Path, data: bytes, mode: int, put: Callable[[Path, Path], object] = Path.replace) -> None:
+    """Write a file beside `path`, and `put` it there once it is on disk.
+
+    It is given to whose the folder is, also when root writes it. Raises CertificateAuthorityError, and
+    FileExistsError where `put` does.
+    """
     try:
         fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         written = Path(name)
         try:
             with os.fdopen(fd, "wb") as file:
                 os.fchmod(fd, mode)
+                if os.geteuid() == 0:
+                    folder = path.parent.stat()
+                    os.fchown(fd, folder.st_uid, folder.st_gid)
                 file.write(data)
                 file.flush()
                 os.fsync(fd)
