@@ -19,9 +19,9 @@ class OriginServer:
         self.served = served
         self.connections = 0
         self.requests: list[bytes] = []
+        self._context = server_context(served)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
-        self._context = server_context(served)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
 """Origin servers are verified as a browser would: refused with a page, and nothing is sent to them."""
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +10,9 @@ from policy.decision import Cause, Lane, Verdict
 from proxy_addons import certificate_authority
 from proxy_addons.origin_certificate import OriginFault
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, served_web
+from tests.proxy_client import ProxyClient
 from tests.published_town import CATEGORIES, PublishedTown
-from tests.running_proxy import running_worker
+from tests.running_proxy import running_mitmdump, running_worker
 from tests.tls.certificates import Issued, pem
 from tests.tls.origin_cases import CASES, Case, Pki
 from tests.tls.origin_servers import OriginServer
@@ -49,22 +52,26 @@ def pki(state: PublishedTown) -> Pki:
 
 @pytest.fixture(scope="module")
 def servers(pki: Pki) -> Iterator[dict[str, OriginServer]]:
-    servers = {case.id: OriginServer(case.served(pki, case.host)) for case in CASES}
+    servers = {case.host: OriginServer(case.served(pki, case.host)) for case in CASES}
     yield servers
     for server in servers.values():
         server.close()
 
 
 @pytest.fixture(scope="module")
+def hosts_file(servers: dict[str, OriginServer], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("hosts") / "hosts"
+    path.write_text("".join(f"{host}:443 127.0.0.1:{server.port}\n" for host, server in servers.items()))
+    return path
+
+
+@pytest.fixture(scope="module")
 def shared_town(
-    state: PublishedTown, servers: dict[str, OriginServer], tmp_path_factory: pytest.TempPathFactory
+    state: PublishedTown, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProxiedTown]:
-    folder = tmp_path_factory.mktemp("web")
-    hosts = folder / "hosts"
-    hosts.write_text("".join(f"{case.host}:443 127.0.0.1:{servers[case.id].port}\n" for case in CASES))
     with (
-        served_web(folder) as web,
-        running_worker(state.state.root, hosts, program=("-m", "tests.quick_worker")) as proxy,
+        served_web(tmp_path_factory.mktemp("web")) as web,
+        running_worker(state.state.root, hosts_file, program=("-m", "tests.quick_worker")) as proxy,
     ):
         yield ProxiedTown(web, state, proxy, INSPECTING)
     assert "Traceback" not in proxy.logged()
@@ -84,7 +91,7 @@ def test_origin_server_that_proves_who_it_is_is_reached(
     answer = town.client.get(f"https://{case.host}/")
 
     assert (answer.status, answer.text, answer.issuer) == (200, "ok", TOWN_ISSUER)
-    assert servers[case.id].requests[0].startswith(b"GET / HTTP/1.1\r\n")
+    assert servers[case.host].requests[0].startswith(b"GET / HTTP/1.1\r\n")
     assert (town.visit().lane, town.visit().refusal) == (Lane.INSPECT, None)
 
 
@@ -105,5 +112,24 @@ def test_origin_server_that_does_not_gets_a_page_and_not_one_byte(
     assert _WORDS[case.refused] in answer.text
     assert "Nothing was sent." in answer.text
     assert "secret" not in answer.text
-    server = servers[case.id]
+    server = servers[case.host]
     assert (server.connections, server.requests) == (1, [])
+
+
+def test_stock_mitmdump_takes_and_refuses_the_same(
+    state: PublishedTown, hosts_file: Path, servers: dict[str, OriginServer]
+) -> None:
+    cases = {case.id: case for case in CASES}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    with running_mitmdump(state.state.root, port, hosts_file) as proxy:
+        client = ProxyClient(proxy.port, (state.state.ca / "town-ca.pem",))
+        for case in (cases["good"], cases["wrong-host"], cases["revoked"], cases["towns-own"]):
+            heard = len(servers[case.host].requests)
+            answer = client.get(f"https://{case.host}/")
+            if case.refused is None:
+                assert answer.status == 200
+            else:
+                assert _WORDS[case.refused] in answer.text
+                assert len(servers[case.host].requests) == heard
+    assert "Traceback" not in proxy.logged()
