@@ -10,6 +10,7 @@ from pathlib import Path
 
 import certifi
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL, crypto
 
@@ -32,6 +33,12 @@ _SECURITY_LEVEL = b"@SECLEVEL=2"
 """112 bits: of keys, of signatures in the handshake, and of those on certificates."""
 
 _LONGEST_CHAIN = 8
+
+_UNREADABLE = (
+    *(ValueError, UnsupportedAlgorithm),
+    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+"""What reading a certificate raises that OpenSSL could read."""
 
 _HTTP1 = b"http/1.1"
 
@@ -146,7 +153,7 @@ class OriginVerifier:
         chain = connection.get_verified_chain(as_cryptography=True) or []
         try:
             handshake.refusal = self._left_open(chain, staple)
-        except ValueError as error:
+        except _UNREADABLE as error:
             handshake.refusal = OriginRefusal(OriginFault.INVALID, f"it cannot be read: {error}")
         return handshake.refusal is None
 

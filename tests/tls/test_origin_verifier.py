@@ -4,6 +4,7 @@ from pathlib import Path
 
 import certifi
 import pytest
+from cryptography import x509
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.tls import ClientHello
 from OpenSSL import SSL
@@ -15,6 +16,7 @@ from tests.tls.handshakes import meet
 from tests.tls.origin_cases import Served
 from tests.tls.origin_servers import server_context
 
+_FRESHEST_CRL = x509.ObjectIdentifier("2.5.29.46")
 _STATUS_REQUEST, _SIGNATURE_ALGORITHMS, _ALPN = 5, 13, 16
 
 
@@ -91,6 +93,16 @@ def test_host_is_compared_as_what_it_is(
     root = authority("Root")
 
     assert refused(verifier(tmp_path / "roots", root), host, leaf(root, named)) is fault
+
+
+def test_certificate_that_only_openssl_can_read_is_refused(tmp_path: Path) -> None:
+    root = authority("Root")
+    origins = verifier(tmp_path / "roots", root)
+    unreadable = leaf(
+        root, "a.example", extensions=[(x509.UnrecognizedExtension(_FRESHEST_CRL, b"x"), False)]
+    )
+
+    assert refused(origins, "a.example", unreadable) is OriginFault.INVALID
 
 
 def test_roots_of_the_towns_own_are_taken_into_use_while_it_runs_and_damaged_ones_never(
