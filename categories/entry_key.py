@@ -24,11 +24,11 @@ import ada_url
 
 from categories.host_name import is_address
 
-_MAY_END_AN_ADDRESS = frozenset("0123456789]")
 # Segments that neither start with a dot (they might climb) nor hold an escape.
 _PLAIN_PATH = re.compile(r"(?:/[a-z0-9_~-][a-z0-9_~.,;:=@!$&'()*+-]*)*/?")
 # squidGuard's rule for URL entries, which its lists are written for: these say nothing about the site.
-_SERVICE_LABEL = re.compile(r"(?:www|web|ftp)[0-9]*\.(?=[^.]+\.)")
+_SERVICES = ("www", "web", "ftp")
+_SERVICE_LABEL = re.compile(rf"(?:{'|'.join(_SERVICES)})[0-9]*\.(?=[^.]+\.)")
 _SLASHES = re.compile("//+")
 
 THIS_NAME_ONLY = "|"
@@ -37,11 +37,13 @@ EXCEPTED_HERE = "^"
 HOST_EXPRESSION = "<"
 URL_EXPRESSION = "?"
 RANGES = ("4:", "6:")
+MAY_END_AN_ADDRESS = frozenset("0123456789]")
+"""What a canonical host ends in if it is an address; most names end in something else."""
 
 
 def host_key(host: str) -> str:
     """Return the key of a canonical host."""
-    if host[-1] in _MAY_END_AN_ADDRESS and is_address(host):
+    if host[-1] in MAY_END_AN_ADDRESS and is_address(host):
         return host + "."
     return host[::-1] + "."
 
@@ -95,7 +97,9 @@ def plain_path(path: str) -> str:
 
 def without_service_label(host: str) -> str:
     """Return the host that URL entries are written for: without a leading www, web3 or ftp."""
-    return host if is_address(host) else _SERVICE_LABEL.sub("", host, count=1)
+    # Most hosts begin otherwise, and an expression takes its time to say so.
+    found = host.startswith(_SERVICES) and _SERVICE_LABEL.match(host)
+    return host[found.end() :] if found else host
 
 
 def entry_of_url_key(key: str, host: str) -> str:

@@ -55,7 +55,8 @@ class ExpressionSet:
 
     def matching(self, text: str) -> list[str]:
         """Return those of the expressions that match somewhere in the text."""
-        found = self._set.Match(text) if self._set is not None else None
+        # As bytes: turning text into them itself takes the library as long as matching does.
+        found = self._set.Match(text.encode()) if self._set is not None else None
         if found is None:
             return [expression for expression, one in self._each() if one.search(text)]
         if len(found) == 1:

@@ -1,16 +1,17 @@
 """A category snapshot: every entry of every source in mapped files that all workers share.
 
 A folder that is named by its version (categories/README.md says what is in its files). Nothing but
-the manifest is read when it is opened; a lookup walks the mapped trie once.
+the manifest is read when it is opened, and the expressions, of which a set is made; a lookup walks
+the mapped trie once.
 """
 
 import hashlib
 import json
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
@@ -18,6 +19,7 @@ from categories.entry_key import (
     EXCEPTED_ALWAYS,
     EXCEPTED_HERE,
     HOST_EXPRESSION,
+    MAY_END_AN_ADDRESS,
     RANGES,
     THIS_NAME_ONLY,
     URL_EXPRESSION,
@@ -26,7 +28,6 @@ from categories.entry_key import (
     entry_of_url_key,
     host_key,
     plain_path,
-    url_key,
     without_service_label,
 )
 from categories.expressions import ExpressionSet
@@ -44,16 +45,12 @@ _MOST_REMEMBERED = 10_000
 type Meaning = tuple[tuple[str, str], ...]
 """What an entry is listed as: (category, source) pairs."""
 
+type _Found = tuple[CategoryMatch, int]
+"""An entry that covers a host, and its reach, which grows with how closely its key describes the host."""
+
 
 class CategorySnapshotError(Exception):
     """A snapshot cannot be used; whoever has one open keeps it."""
-
-
-class _Found(NamedTuple):
-    """An entry that covers a host. `reach` grows with how closely its key describes the host."""
-
-    match: CategoryMatch
-    reach: int
 
 
 class _Entries:
@@ -80,6 +77,25 @@ class _Entries:
         self.trie = marisa_trie.Trie()
 
 
+class _Expressions:
+    """All expressions of a snapshot for hosts, or all for URLs, with what each is listed as.
+
+    One set of all: each set that is asked takes 3 us, whatever is in it.
+    """
+
+    def __init__(self, listed: Mapping[str, Meaning]) -> None:
+        self._listed = listed
+        self._set = ExpressionSet(sorted(listed))
+
+    def matching(self, text: str) -> list[_Found]:
+        """Return what the expressions that match somewhere in the text are listed as."""
+        return [
+            (CategoryMatch(category, expression, source), 0)
+            for expression in self._set.matching(text)
+            for category, source in self._listed[expression]
+        ]
+
+
 class CategorySnapshot:
     """An open snapshot. Immutable; lookups may run in any thread.
 
@@ -102,11 +118,14 @@ class CategorySnapshot:
         self._urls = _Entries(folder, URLS)
         self._has_ranges = any(map(self._names.has_any, RANGES))
         self._has_exceptions = any(map(self._names.has_any, (EXCEPTED_ALWAYS, EXCEPTED_HERE)))
-        self._has_host_expressions = self._names.has_any(HOST_EXPRESSION)
-        self._has_url_expressions = self._urls.has_any(URL_EXPRESSION)
-        self._has_more_for_hosts = self._has_ranges or self._has_host_expressions
+        self._host_expressions = self._expressions(self._names, HOST_EXPRESSION)
+        self._url_expressions = self._expressions(self._urls, URL_EXPRESSION)
         self._url_categories: dict[str, frozenset[str]] = {}
-        self._expressions: dict[str, list[tuple[tuple[str, str], ExpressionSet]]] = {}
+        self._has_more_for_hosts = self._has_ranges or self._host_expressions is not None
+
+    def _expressions(self, part: _Entries, sign: str) -> "_Expressions | None":
+        listed = {key[1:]: self.meanings[part.meanings[number]] for key, number in part.trie.iteritems(sign)}
+        return _Expressions(listed) if listed else None
 
     @classmethod
     def open(cls, path: Path, built_at: datetime | None = None) -> "CategorySnapshot":
@@ -135,39 +154,55 @@ class CategorySnapshot:
         ranges of addresses, the longest prefix first, then expressions. An address of 64:ff9b::/96
         is listed as the IPv4 address within it, too.
         """
+        if host[-1] in MAY_END_AN_ADDRESS and is_address(host):
+            return self._address_matches(host, path)
+        return self._matches(host, f"{host[::-1]}.", path)
+
+    def _address_matches(self, host: str, path: str | None) -> tuple[CategoryMatch, ...]:
+        matches = self._matches(host, host_key(host), path, is_address=True)
         ipv4 = translated_ipv4(host)
-        matches = self._matches(host, path)
-        return matches if ipv4 is None else matches + self._matches(ipv4, path)
+        return matches if ipv4 is None else matches + self._address_matches(ipv4, path)
 
-    def _matches(self, host: str, path: str | None) -> tuple[CategoryMatch, ...]:
-        found = list(self._names.trie.iter_prefixes_with_ids(host_key(host) + THIS_NAME_ONLY))
-        if path is None and not found and not self._has_more_for_hosts:
+    def _matches(
+        self, host: str, key: str, path: str | None, *, is_address: bool = False
+    ) -> tuple[CategoryMatch, ...]:
+        """Return what a host, the key of which is `key`, is listed as."""
+        # Most hosts have no entry, and this says so sooner than asking for numbers, too.
+        covering = self._names.trie.prefixes(key + THIS_NAME_ONLY)
+        if path is None and not covering and not self._has_more_for_hosts:
             return ()
-        url_path = None if path is None else plain_path(path)
-        matches = [] if url_path is None else self._url_matches(host, url_path)
-        for key, number in reversed(found):
-            entry = host[-len(key) + 1 :]
-            for category, source in self.meanings[self._names.meanings[number]]:
-                matches.append(_Found(CategoryMatch(category, entry, source), len(key)))
-        if self._has_ranges and is_address(host):
-            matches += self._range_matches(host)
-        if self._has_host_expressions:
-            matches += self._expression_matches(self._names, HOST_EXPRESSION, host)
-        if self._has_url_expressions and url_path is not None:
-            matches += self._expression_matches(self._urls, URL_EXPRESSION, host + url_path)
-        if self._has_exceptions and matches:
-            return tuple(self._without_exceptions(host, matches))
-        return tuple([match for match, _ in matches])
+        found: list[_Found] = []
+        url_path = None
+        if path is not None:
+            url_path = plain_path(path)
+            self._add_url_matches(host, key, url_path, found)
+        for covers in reversed(covering):
+            entry = host[-len(covers) + 1 :]
+            for category, source in self.meanings[self._names.meanings[self._names.trie.key_id(covers)]]:
+                found.append((CategoryMatch(category, entry, source), len(covers)))
+        if is_address and self._has_ranges:
+            found += self._range_matches(host)
+        if self._host_expressions is not None:
+            found += self._host_expressions.matching(host)
+        if self._url_expressions is not None and url_path is not None:
+            found += self._url_expressions.matching(host + url_path)
+        if self._has_exceptions and found:
+            return tuple(self._without_exceptions(key, found))
+        return tuple([match for match, _ in found])
 
-    def _url_matches(self, host: str, path: str) -> list[_Found]:
-        matches = []
-        for name in dict.fromkeys((host, without_service_label(host))):
-            found = list(self._urls.trie.iter_prefixes_with_ids(url_key(name, path)))
-            for key, number in reversed(found):
-                entry = entry_of_url_key(key, name)
-                for category, source in self.meanings[self._urls.meanings[number]]:
-                    matches.append(_Found(CategoryMatch(category, entry, source), len(key)))
-        return matches
+    def _add_url_matches(self, host: str, key: str, path: str, found: list[_Found]) -> None:
+        """Add what URL entries for the host, and for it without www and its like, say of a path."""
+        trie, numbers = self._urls.trie, self._urls.meanings
+        end = path if path.endswith("/") else path + "/"
+        asked = [(host, key + end)]
+        bare = without_service_label(host)
+        if bare != host:
+            asked.append((bare, f"{bare[::-1]}.{end}"))
+        for name, url in asked:
+            for covers in reversed(trie.prefixes(url)):
+                entry = entry_of_url_key(covers, name)
+                for category, source in self.meanings[numbers[trie.key_id(covers)]]:
+                    found.append((CategoryMatch(category, entry, source), len(covers)))
 
     def url_categories(self, host: str) -> frozenset[str]:
         """Return the categories that URLs of a canonical host are listed in; expressions are no such.
@@ -191,34 +226,14 @@ class CategorySnapshot:
         for key, number in reversed(list(self._names.trie.iter_prefixes_with_ids(address_key(host)))):
             entry = entry_of_range_key(key)
             for category, source in self.meanings[self._names.meanings[number]]:
-                yield _Found(CategoryMatch(category, entry, source), 0)
+                yield CategoryMatch(category, entry, source), 0
 
-    def _expression_matches(self, part: _Entries, sign: str, text: str) -> Iterator[_Found]:
-        for (category, source), expressions in self._expressions_of(part, sign):
-            for expression in expressions.matching(text):
-                yield _Found(CategoryMatch(category, expression, source), 0)
-
-    def _expressions_of(self, part: _Entries, sign: str) -> list[tuple[tuple[str, str], ExpressionSet]]:
-        """Return the expressions with this sign, a set for each category of a source.
-
-        Made when they are first asked for: opening a snapshot takes no time.
-        """
-        made = self._expressions.get(sign)
-        if made is None:
-            texts: dict[tuple[str, str], list[str]] = {}
-            for key, number in part.trie.iteritems(sign):
-                for pair in self.meanings[part.meanings[number]]:
-                    texts.setdefault(pair, []).append(key[1:])
-            made = [(pair, ExpressionSet(sorted(texts[pair]))) for pair in sorted(texts)]
-            self._expressions[sign] = made
-        return made
-
-    def _without_exceptions(self, host: str, matches: list[_Found]) -> Iterator[CategoryMatch]:
+    def _without_exceptions(self, key: str, matches: list[_Found]) -> Iterator[CategoryMatch]:
         """Yield the matches that no exception of the same list takes back.
 
         One sort of exception always holds, the other only where no entry of its list is closer to the host.
         """
-        key = host_key(host) + THIS_NAME_ONLY
+        key += THIS_NAME_ONLY
         always: set[tuple[str, str]] = set()
         for _, number in self._names.trie.iter_prefixes_with_ids(EXCEPTED_ALWAYS + key):
             always.update(self.meanings[self._names.meanings[number]])

@@ -41,11 +41,9 @@ class Corrections:
         """Return the correction of the host or of its nearest corrected parent, None if there is none."""
         if not self._by_site:
             return None
-        while host:
-            if host in self._by_site:
-                return self._by_site[host]
-            host = host.partition(".")[2]
-        return None
+        while (found := self._by_site.get(host)) is None and (dot := host.find(".")) >= 0:
+            host = host[dot + 1 :]
+        return found
 
     def apply(self, host: str, matches: tuple[CategoryMatch, ...]) -> tuple[CategoryMatch, ...]:
         """Return what a canonical host is listed as, given what the lists say."""

@@ -293,6 +293,24 @@ def test_expressions_for_urls_are_asked_only_where_the_path_is_seen(tmp_path: Pa
     assert dict(opened.entries())["?POKER"] == (("gambling", "ut1"),) == opened.meaning_of("?POKER")
 
 
+def test_expressions_are_made_ready_when_a_snapshot_is_opened_and_not_by_a_visit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"gambling/expressions": "casino\n", "adult/expressions": "casino[0-9]\n"}
+    lists = {"ut1": write_layout(tmp_path / "ut1", files)}
+    snapshot = publish_lists(tmp_path / "published", lists, tmp_path / "scratch")
+
+    def refuse(self: object, expressions: object) -> None:
+        raise AssertionError("made during a lookup")
+
+    monkeypatch.setattr("categories.expressions.ExpressionSet.__init__", refuse)
+    found = snapshot.lookup("a.example", "/casino7")
+    assert [(match.category, match.entry) for match in found] == [
+        ("gambling", "casino"),
+        ("adult", "casino[0-9]"),
+    ]
+
+
 def test_expressions_for_hosts_are_asked_of_every_host(tmp_path: Path) -> None:
     opened = _of_files(tmp_path, {"gambling": "regexp:^bets?[0-9]+[.]\nkeyword:poker\n"})
     assert _entries(opened, "bets7.example") == ["^bets?[0-9]+[.]"]
