@@ -160,6 +160,8 @@ def test_any_path_can_be_looked_up(snapshot: CategorySnapshot, path: str) -> Non
         ("ftp3.blog.example", "blog.example"),
         ("www.example", "www.example"),
         ("wwwblog.example", "wwwblog.example"),
+        ("myweb.blog.example", "myweb.blog.example"),
+        ("a.www.blog.example", "a.www.blog.example"),
         ("192.0.2.9", "192.0.2.9"),
     ],
 )
