@@ -1,11 +1,13 @@
 """From the kept entries of all sources to the files of one snapshot.
 
 1. Every key of every source goes into one trie, which drops repetitions.
-2. The trie is mapped from its file, and every key is looked up in it again to note, in an array by
-   the trie's number for it, what it is listed as. A meaning, the set of (category, source) pairs, is
-   a small number; adding a pair to a meaning is one step in a table. So no name is ever a Python
-   object for longer than its line, and memory is the trie's own.
-3. Meanings are renumbered in order of their content, and a manifest with the digest of each file is
+2. The trie is mapped from its file, and keys are looked up in it again to note, in an array by the
+   trie's number for each, what it is listed as. A meaning, the set of (category, source) pairs, is a
+   small number; adding a pair to a meaning is one step in a table. So no name is a Python object for
+   longer than its block of lines, and memory is the trie's own.
+3. Looking up costs most of all, and one section (UT1's adult) has as many keys as all others together.
+   What no other section has must be from the largest, so only what both have is looked up for it.
+4. Meanings are renumbered in order of their content, and a manifest with the digest of each file is
    written last.
 
 The same sources give the same bytes, in whatever order they are given.
@@ -13,22 +15,38 @@ The same sources give the same bytes, in whatever order they are given.
 
 import errno
 import hashlib
+import itertools
 import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import marisa_trie  # type: ignore[import-not-found]  # ships no types
 
-from categories.entries import EntriesFile
+from categories.entries import EntriesFile, Section
 from categories.snapshot import FORMAT, MANIFEST, MEANINGS_SUFFIX, NAMES, TRIE_SUFFIX, URLS, version_of
 from categories.taxonomy import Taxonomy
 
 _NUMBERED_BY_TWO_BYTES = 1 << 16
 
+# Keys that are held at once to see which of them another section has: some 60 MB.
+_COMPARED_AT_ONCE = 1 << 19
+
 type _Pair = tuple[str, str]
-type _Labelled = tuple[_Pair, Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A section, and what its keys are listed as."""
+
+    pair: _Pair
+    entries: EntriesFile
+    section: Section
+
+    def keys(self) -> Iterator[str]:
+        return self.entries.keys(self.section)
 
 
 class _Meanings:
@@ -117,7 +135,8 @@ def _compile_kind(
 ) -> "array[int]":
     """Write the trie of one kind of entries; return the number of each key's meaning."""
     path = folder / f"{kind}{TRIE_SUFFIX}"
-    trie = marisa_trie.Trie(key for _, keys in _labelled(kind, sources, words) for key in keys)
+    parts = list(_parts(kind, sources, words))
+    trie = marisa_trie.Trie(itertools.chain.from_iterable(part.keys() for part in parts))
     try:
         trie.save(str(path))
     except RuntimeError as error:  # all that it says of a write that failed
@@ -125,22 +144,33 @@ def _compile_kind(
     del trie
     trie = marisa_trie.Trie().mmap(str(path))
     numbers = array("I", bytes(4 * len(trie)))
-    number_of_key = trie.key_id
-    for pair, keys in _labelled(kind, sources, words):
-        step = meanings.adding(pair)
-        for key in keys:
-            place = number_of_key(key)
-            numbers[place] = step[numbers[place]]
-    return numbers
+    if not parts:
+        return numbers
+    largest = max(parts, key=lambda part: part.section.count)
+    others = [part for part in parts if part is not largest]
+    for part in others:
+        _add(meanings.adding(part.pair), map(trie.key_id, part.keys()), numbers)
+    step = meanings.adding(largest.pair)
+    only_there = step[0]
+    keys = itertools.chain.from_iterable(part.keys() for part in others)
+    for some in itertools.batched(keys, _COMPARED_AT_ONCE):
+        shared = largest.entries.find(largest.section, some)
+        _add(step, map(trie.key_id, sorted(shared)), numbers)
+    return array("I", (number or only_there for number in numbers))
 
 
-def _labelled(kind: str, sources: Sequence[EntriesFile], words: Taxonomy) -> Iterator[_Labelled]:
+def _add(step: _Steps, places: Iterable[int], numbers: "array[int]") -> None:
+    for place in places:
+        numbers[place] = step[numbers[place]]
+
+
+def _parts(kind: str, sources: Sequence[EntriesFile], words: Taxonomy) -> Iterator[_Part]:
     for entries in sources:
         source = entries.source
         for section in source.sections:
             category = source.category_of(section, words)
             if section.kind == kind and category is not None:
-                yield (category, source.name), entries.keys(section)
+                yield _Part((category, source.name), entries, section)
 
 
 def _digest(path: Path) -> dict[str, object]:

@@ -375,6 +375,39 @@ def test_more_meanings_than_two_bytes_can_number_are_told_apart(
     assert sorted(wide.entries()) == sorted(narrow.entries())
 
 
+_NAMES = st.frozensets(st.sampled_from([f"n{number}.example" for number in range(6)]), min_size=1)
+
+
+@given(sections=st.lists(_NAMES, min_size=1, max_size=4), at_once=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_every_entry_is_listed_as_all_that_any_section_says(
+    tmp_path_factory: pytest.TempPathFactory, sections: list[frozenset[str]], at_once: int
+) -> None:
+    categories = ("gambling", "adult", "games", "press")[: len(sections)]
+    files = {
+        f"{category}/domains": "".join(f"{name}\n" for name in names)
+        for category, names in zip(categories, sections, strict=True)
+    }
+    folder = tmp_path_factory.mktemp("lists")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compiling, "_COMPARED_AT_ONCE", at_once)
+        snapshot = publish_lists(
+            folder / "published", {"ut1": write_layout(folder / "ut1", files)}, folder / "scratch"
+        )
+    expected = {
+        host_key(name): tuple(
+            sorted(
+                (category, "ut1")
+                for category, names in zip(categories, sections, strict=True)
+                if name in names
+            )
+        )
+        for name in frozenset[str]().union(*sections)
+    }
+    assert dict(snapshot.entries()) == expected
+    snapshot.close()
+
+
 @pytest.fixture
 def published(tmp_path: Path) -> CategorySnapshot:
     lists = {"ut1": write_layout(tmp_path / "ut1", UT1)}
