@@ -19,7 +19,7 @@ import itertools
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,8 @@ from categories.taxonomy import Taxonomy
 
 _NUMBERED_BY_TWO_BYTES = 1 << 16
 
-# Keys that are held at once to see which of them another section has: some 60 MB.
-_COMPARED_AT_ONCE = 1 << 19
+# Keys that are held at once to see which of them come again: some 120 MB, of those that a trie takes.
+_COMPARED_AT_ONCE = 1 << 20
 
 type _Pair = tuple[str, str]
 
@@ -136,7 +136,13 @@ def _compile_kind(
     """Write the trie of one kind of entries; return the number of each key's meaning."""
     path = folder / f"{kind}{TRIE_SUFFIX}"
     parts = list(_parts(kind, sources, words))
-    trie = marisa_trie.Trie(itertools.chain.from_iterable(part.keys() for part in parts))
+    largest = max(parts, key=lambda part: part.section.count, default=None)
+    others = [part for part in parts if part is not largest]
+    # What comes twice takes memory twice while a trie is made.
+    once = itertools.chain.from_iterable(_distinct(others))
+    keys = itertools.chain(once, largest.keys() if largest else ())
+    # Ordered by weight, as it is otherwise, its bytes would say how often a key was given.
+    trie = marisa_trie.Trie(keys, order=marisa_trie.LABEL_ORDER)
     try:
         trie.save(str(path))
     except RuntimeError as error:  # all that it says of a write that failed
@@ -144,19 +150,23 @@ def _compile_kind(
     del trie
     trie = marisa_trie.Trie().mmap(str(path))
     numbers = array("I", bytes(4 * len(trie)))
-    if not parts:
+    if largest is None:
         return numbers
-    largest = max(parts, key=lambda part: part.section.count)
-    others = [part for part in parts if part is not largest]
     for part in others:
         _add(meanings.adding(part.pair), map(trie.key_id, part.keys()), numbers)
     step = meanings.adding(largest.pair)
     only_there = step[0]
-    keys = itertools.chain.from_iterable(part.keys() for part in others)
-    for some in itertools.batched(keys, _COMPARED_AT_ONCE):
+    for some in _distinct(others):
         shared = largest.entries.find(largest.section, some)
         _add(step, map(trie.key_id, sorted(shared)), numbers)
     return array("I", (number or only_there for number in numbers))
+
+
+def _distinct(parts: Sequence[_Part]) -> Iterator[Collection[str]]:
+    """Yield the keys of sections many at a time, in their order, each once among those."""
+    keys = itertools.chain.from_iterable(part.keys() for part in parts)
+    for some in itertools.batched(keys, _COMPARED_AT_ONCE):
+        yield dict.fromkeys(some)
 
 
 def _add(step: _Steps, places: Iterable[int], numbers: "array[int]") -> None:
