@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from admin import accounts, ask_key
 from admin.atomic_file import write_atomically
 from admin.database import Database
 from admin.state_folder import StateFolder, StateFolderError
+from categories.default_sources import DefaultSource, default_sources
 from categories.publishing import publish_starter_if_empty
 
 DEMO_PEOPLE = ("clerk", "head", "parks-head", "helpdesk", "it", "administrator")
@@ -47,8 +48,19 @@ async def first_start(
 
 
 def first_settings() -> str:
-    """Return the settings that a town begins with: UT1, every night."""
-    return _FIRST_SETTINGS.read_text()
+    """Return the settings that a town begins with: the default lists, every night."""
+    sources = "\n".join(line for source in default_sources() for line in _as_settings(source))
+    return _FIRST_SETTINGS.read_text().replace("{default_sources}", sources)
+
+
+def _as_settings(source: DefaultSource) -> Iterator[str]:
+    yield f"    # {source.name}: {source.good_for}"
+    yield f"    # licence: {source.licence}"
+    if source.off_because:
+        yield f"    # not used: {source.off_because}"
+    category = f", category: {source.category}" if source.category else ""
+    sign = "" if source.is_on else "# "
+    yield f'    {sign}{source.name}: {{location: "{source.location}"{category}}}'
 
 
 async def start_demo(state: StateFolder) -> dict[str, str]:

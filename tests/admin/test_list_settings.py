@@ -10,6 +10,7 @@ from admin.first_start import demo_policy, first_settings, first_start, start_de
 from admin.list_settings import ListSettings
 from admin.settings import read_settings
 from admin.state_folder import StateFolder
+from categories.default_sources import default_sources
 from categories.sources import Source
 from policy.problem import PolicyError
 
@@ -38,13 +39,24 @@ def test_what_the_gate_holds_lists_to_is_read() -> None:
     assert lists.canaries == {"gambling": {"bets.example", "casino.example"}}
 
 
-async def test_a_town_begins_with_ut1_every_night(tmp_path: Path) -> None:
+async def test_a_town_begins_with_the_default_lists_every_night(tmp_path: Path) -> None:
     state = StateFolder(tmp_path / "state")
     await first_start(state, demo_policy(), {}, first_settings())
     lists = read_settings(state.settings_document.read_text(), state.root).lists
-    assert [source.name for source in lists.sources] == ["ut1"]
+    assert lists.sources == tuple(each.source for each in default_sources() if each.is_on)
     assert lists.sources[0].location == "https://dsi.ut-capitole.fr/blacklists/download/blacklists.tar.gz"
     assert (lists.at, lists.every) == (time(3), None)
+
+
+def test_a_default_list_that_is_not_used_is_one_sign_away(tmp_path: Path) -> None:
+    off = [each for each in default_sources() if not each.is_on]
+    text = first_settings()
+    for each in off:
+        assert f"    # not used: {each.off_because}\n    # {each.name}: {{location" in text
+        text = text.replace(f"    # {each.name}: {{", f"    {each.name}: {{")
+    sources = read_settings(text, tmp_path).lists.sources
+    assert off
+    assert sources == tuple(each.source for each in default_sources())
 
 
 @pytest.mark.parametrize(

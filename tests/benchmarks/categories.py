@@ -1,7 +1,7 @@
 """`make bench-categories`: what the category lists cost at full scale, each figure beside its bar.
 
-Needs TOWNGATE_TEST_DATA, the folder of ut1.tar.xz, top-sites.tar.xz and traffic.tar.xz. squidGuard runs
-beside it where it is installed.
+Needs TOWNGATE_TEST_DATA, the folder of ut1.tar.xz, top-sites.tar.xz, traffic.tar.xz and formats.tar.xz.
+squidGuard runs beside it where it is installed.
 """
 
 import json
@@ -13,23 +13,34 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from categories.compiling import compile_snapshot
+from categories.default_sources import default_sources
 from categories.entries import EntriesFile
 from categories.host_name import HostNameError, canonical_host
 from categories.reading import read_edition
 from categories.snapshot import CategorySnapshot
-from categories.sources import starter_source
+from categories.sources import STARTER, starter_source
 from categories.taxonomy import taxonomy
 from tests.benchmarks.report import machine
 from tests.benchmarks.swapping import as_markdown, measure_swaps
 from tests.categories.lists import AT
 
 _CLONES = "blogspot."
+# Editions of the default sources, of the years 2022 to 2025, in the archive `formats`.
+_SAMPLES = {
+    "v2fly": "v2fly",
+    "urlhaus": "urlhaus-filter-domains.txt",
+    "doh": "doh-domains.txt",
+    "stevenblack": "stevenblack.domains.txt",
+    "easylist": "easylist.domains.txt",
+    "someonewhocares": "someonewhocares.domains.txt",
+    "disposable_mail": "disposable_email_blocklist.conf",
+}
 _SWAP_SECONDS = 30.0
 
 
@@ -53,7 +64,12 @@ _BARS = (
     _Bar("reading it whole before it is used, ms", "open", "verify_ms"),
     _Bar("extra memory while swapping, MB", "open", "swap_own_mb", 10),
     _Bar("lookup of a host, median, us", "look-up", "lookup_us", 2.0),
-    _Bar("lookup with URL entries and 1,000 corrections, median, us", "look-up", "full_lookup_us", 5),
+    _Bar(
+        "lookup with URL entries, expressions and 1,000 corrections, median, us",
+        "look-up",
+        "full_lookup_us",
+        5,
+    ),
     _Bar("the same and the policy's decision, median, us", "look-up", "decide_us"),
     _Bar("lookups a second, one after the other", "look-up", "lookups_a_second"),
 )
@@ -63,10 +79,10 @@ def main() -> None:
     """Measure, and print."""
     data = os.environ.get("TOWNGATE_TEST_DATA")
     if data is None:
-        sys.exit("TOWNGATE_TEST_DATA must name the folder of ut1.tar.xz, top-sites.tar.xz and traffic.tar.xz")
+        sys.exit("TOWNGATE_TEST_DATA must name the folder of ut1, top-sites, traffic and formats (.tar.xz)")
     with tempfile.TemporaryDirectory(prefix="towngate-bench-") as name:
         folder = Path(name)
-        for archive in ("ut1", "top-sites", "traffic"):
+        for archive in ("ut1", "top-sites", "traffic", "formats"):
             with tarfile.open(Path(data, f"{archive}.tar.xz")) as tar:
                 tar.extractall(folder, filter="data")
         umbrella = (folder / "top-sites/umbrella-top-100k.txt").read_text().split()
@@ -85,7 +101,7 @@ def main() -> None:
         print(f"\n{machine()}\n")
         print(table(runs))
         asked = {"Umbrella": umbrella, "hosts of pages": pages, "page requests": [host for host, _ in visits]}
-        print(_coverage(folder / "all/ut1.entries", folder, asked))
+        print(coverage(_kept(folder / "all/ut1.entries", folder / "formats", folder), folder, asked))
         print(_squidguard(lists, hosts))
         print("swapping ...", file=sys.stderr, flush=True)
         entries = folder / "all/ut1.entries", folder / "starter.entries"
@@ -144,25 +160,41 @@ def table(runs: dict[str, dict[str, dict[str, float]]]) -> str:
     return _as_markdown(rows)
 
 
-def _coverage(ut1: Path, folder: Path, names: dict[str, Sequence[str]]) -> str:
-    """Return how much of what people visit each source knows, and both."""
-    read_edition(starter_source(), folder / "starter.entries", taxonomy(), AT)
+def coverage(kept: Mapping[str, Path], folder: Path, names: Mapping[str, Sequence[str]]) -> str:
+    """Return which share of names each source, by its name, knows; then those of a new town; then all."""
+    used = [STARTER, *(source.name for source in default_sources() if source.is_on)]
+    together = {"a new town's": [name for name in used if name in kept], "all": list(kept)}
     rows = [["share of names listed", *names]]
-    for title, sources in (
-        ("starter", [folder / "starter.entries"]),
-        ("ut1", [ut1]),
-        ("both", [ut1, folder / "starter.entries"]),
-    ):
-        snapshot = _compiled(sources, folder / f"coverage-{title}")
+    for title, sources in ({name: [name] for name in kept} | together).items():
+        snapshot = _compiled([kept[name] for name in sources], folder / f"coverage-{len(rows)}")
         rows.append([title, *(_share(snapshot, hosts) for hosts in names.values())])
     return _as_markdown(rows)
 
 
+def _kept(ut1: Path, formats: Path, folder: Path) -> dict[str, Path]:
+    """Return the entries of the starter list and of each default source of which there is a sample."""
+    # Its lists lie where they do in its own archive.
+    (formats / "v2fly").rename(formats / "data")
+    (formats / "v2fly").mkdir()
+    (formats / "data").rename(formats / "v2fly/data")
+    kept = {STARTER: folder / "starter.entries"}
+    read_edition(starter_source(), kept[STARTER], taxonomy(), AT)
+    for source in default_sources():
+        if source.name == "ut1":
+            kept[source.name] = ut1
+        elif source.name in _SAMPLES:
+            sample = formats / _SAMPLES[source.name]
+            kept[source.name] = folder / f"{source.name}.entries"
+            read_edition(replace(source.source, location=str(sample)), kept[source.name], taxonomy(), AT)
+    return kept
+
+
 def _compiled(sources: Iterable[Path], folder: Path) -> CategorySnapshot:
-    folder.mkdir()
+    unnamed = folder / "unnamed"
+    unnamed.mkdir(parents=True)
     files = [EntriesFile(path) for path in sources]
-    version = compile_snapshot(files, folder, taxonomy())
-    return CategorySnapshot.open(folder.rename(folder.with_name(version)))
+    version = compile_snapshot(files, unnamed, taxonomy())
+    return CategorySnapshot.open(unnamed.rename(folder / version))
 
 
 def _share(snapshot: CategorySnapshot, hosts: Sequence[str]) -> str:

@@ -55,3 +55,20 @@ def test_swaps_are_measured_beside_a_time_without(tmp_path: Path) -> None:
     assert len(calm.requests_ms) == len(swapped.requests_ms) == 150
     assert len(calm.lookups_ms) == 1200
     assert swapping.as_markdown([calm, swapped]).count("\n") == 4
+
+
+def test_coverage_is_of_each_source_of_a_new_towns_and_of_all(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("more.example\n")
+    sources = starter_source(), Source("easylist", str(tmp_path / "more.txt"), "advertising")
+    kept = {source.name: tmp_path / f"{source.name}.entries" for source in sources}
+    for source in sources:
+        read_edition(source, kept[source.name], taxonomy(), AT)
+    table = categories.coverage(
+        kept, tmp_path, {"asked": ["pokerstars.com", "more.example", "a.example", "b.example"]}
+    )
+    assert [line.replace(" ", "") for line in table.splitlines()[2:]] == [
+        "|starter|25.0%|",
+        "|easylist|25.0%|",
+        "|anewtown's|25.0%|",
+        "|all|50.0%|",
+    ]
