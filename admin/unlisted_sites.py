@@ -9,6 +9,7 @@ from admin.clock import from_ms, to_ms
 from admin.database import Reader
 from admin.visits import host_of
 from categories.host_name import registrable_domain
+from categories.look_alikes import WellKnownNames
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
 
@@ -19,7 +20,8 @@ class UnlistedSite:
 
     `hosts` are those, most visits first. `people` is how many went to the one that most people went to;
     `first_seen_at` (aware UTC) is the first visit that the log still has. `listed_hosts` are others
-    of the domain that a list knows, and that were visited.
+    of the domain that a list knows, and that were visited. `looks_like` is the well-known site that its
+    name can be taken for.
     """
 
     site: str
@@ -28,9 +30,12 @@ class UnlistedSite:
     visits: int
     people: int
     first_seen_at: datetime
+    looks_like: str | None
 
 
-async def unlisted_sites(db: Reader, lists: CategorySnapshot, since: datetime) -> tuple[UnlistedSite, ...]:
+async def unlisted_sites(
+    db: Reader, lists: CategorySnapshot, since: datetime, well_known: WellKnownNames
+) -> tuple[UnlistedSite, ...]:
     """Return the sites visited since an instant that no list knows, most visits first."""
     corrected = Corrections(await corrections.live(db))
     rows = await db.fetch_all(
@@ -55,6 +60,7 @@ async def unlisted_sites(db: Reader, lists: CategorySnapshot, since: datetime) -
             visits=sum(rows[number]["visits"] for number in numbers),
             people=max(rows[number]["people"] for number in numbers),
             first_seen_at=from_ms(min(rows[number]["first_at"] for number in numbers)),
+            looks_like=well_known.imitated_by(site),
         )
         for site, numbers in unlisted.items()
     ]

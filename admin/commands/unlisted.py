@@ -27,23 +27,34 @@ _SHOWN_HOSTS = 4
 @click.command("unlisted", epilog="Example: towngate categories unlisted --days 7 --limit 20")
 @click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="How far back.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most.")
+@click.option(
+    "--well-known",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of well-known sites, the most visited first, of which ten thousand count.",
+)
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def unlisted_command(days: int, limit: int, state: Path, *, as_json: bool) -> None:
+def unlisted_command(days: int, limit: int, well_known: Path | None, state: Path, *, as_json: bool) -> None:
     """Show the sites that people visited and no list knows, most visits first.
 
-    People are a count, and under 3 of them are "under 3". `towngate categories correct` lists one.
+    Where a name can be taken for that of a well-known site, it is said: of those that ship with
+    Towngate, and of a file such as Tranco's. People are a count, and under 3 of them are "under 3".
+    `towngate categories correct` lists one.
     """
     # A proxy host, where names are looked up too, has no database driver.
     from admin.database import Database, DatabaseError  # noqa: PLC0415
     from admin.unlisted_sites import unlisted_sites  # noqa: PLC0415
 
+    # Its table of letters takes a while to read, and no other command needs it.
+    from categories.look_alikes import WellKnownNames, ranked_names, shipped_names  # noqa: PLC0415
+
     folder = StateFolder(state)
 
     async def ask() -> "Sequence[UnlistedSite]":
         async with Database.open(folder.database, must_exist=True) as db:
-            return await unlisted_sites(db, lists, utc_now() - timedelta(days=days))
+            return await unlisted_sites(db, lists, utc_now() - timedelta(days=days), known)
 
+    known = WellKnownNames([*(ranked_names(well_known) if well_known else ()), *shipped_names()])
     try:
         with lists_of(folder) as (lists, _):
             found = asyncio.run(ask())[:limit]
@@ -62,9 +73,10 @@ def unlisted_command(days: int, limit: int, state: Path, *, as_json: bool) -> No
 
 def _sentence(one: "UnlistedSite") -> str:
     listed = f"; listed: {_some(one.listed_hosts)}" if one.listed_hosts else ""
+    alike = f"; looks like {one.looks_like}" if one.looks_like else ""
     return (
         f"{one.site}: {one.visits:,} visits, {_people(one)} people, first seen {one.first_seen_at:%Y-%m-%d}; "
-        f"{_some(one.hosts)}{listed}"
+        f"{_some(one.hosts)}{listed}{alike}"
     )
 
 

@@ -248,6 +248,7 @@ def test_unlisted_sites_are_shown_by_use_with_the_other_names_of_theirs(
         "visits": 4,
         "people": 3,
         "first_seen_at": None,
+        "looks_like": None,
     }
     assert first["first_seen_at"] < (utc_now() - timedelta(days=39)).isoformat()
     assert (second["site"], second["people"]) == ("192.0.2.7", "under 3")
@@ -255,3 +256,20 @@ def test_unlisted_sites_are_shown_by_use_with_the_other_names_of_theirs(
     assert line.startswith("new.example: 4 visits, 3 people, first seen ")
     assert line.endswith("; www.new.example, cdn.new.example; listed: play.new.example")
     assert "clerk-1" not in towngate("unlisted").output
+
+
+def test_unlisted_site_that_looks_like_a_well_known_one_is_said_to(
+    towngate: Towngate, town: PublishedTown, tmp_path: Path
+) -> None:
+    towngate("update", *_source(tmp_path / "gambling.txt", "a.example"))
+    town.publish_policy()
+    _visited(town.state, {"host": "www.paypa1.example"}, {"host": "townbenk.example"})
+    assert "; looks like paypal.com\n" in towngate("unlisted").output
+    assert "townbank" not in towngate("unlisted").output
+    ranked = tmp_path / "top.csv"
+    ranked.write_text("1,www.townbank.example\n")
+    answers = map(json.loads, towngate("unlisted", "--json", "--well-known", str(ranked)).output.splitlines())
+    assert {each["site"]: each["looks_like"] for each in answers} == {
+        "paypa1.example": "paypal.com",
+        "townbenk.example": "townbank.example",
+    }
