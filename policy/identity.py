@@ -4,14 +4,18 @@ from policy.ip import parse_ip
 from policy.town_policy import Network, Policy
 from policy.visit import Client
 
+_MOST_REMEMBERED = 10_000
 # No client connects from it.
 _NOWHERE = "0.0.0.0"  # noqa: S104 - an address to show, not one to listen on
 
 
 class Identities:
-    """The policy's people, devices and networks, arranged for look-up by address."""
+    """The policy's people, devices and networks, arranged for look-up by address.
 
-    __slots__ = ("_networks", "_policy")
+    Who was found is remembered: a town has thousands of clients, and each makes thousands of connections.
+    """
+
+    __slots__ = ("_networks", "_policy", "_remembered")
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -20,6 +24,7 @@ class Identities:
             key=lambda pair: pair[0].prefixlen,
             reverse=True,
         )
+        self._remembered: dict[tuple[str, str | None], Client] = {}
 
     def identify(self, address: str, signed_in: str | None = None) -> Client:
         """Return the client at an IP address; `signed_in` is a person id that has been proved.
@@ -28,6 +33,14 @@ class Identities:
         One of a person who is no longer in the policy counts as none. A network says the department
         only where no person and no device does.
         """
+        client = self._remembered.get((address, signed_in))
+        if client is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            client = self._remembered[address, signed_in] = self._identify(address, signed_in)
+        return client
+
+    def _identify(self, address: str, signed_in: str | None) -> Client:
         ip = parse_ip(address)
         policy = self._policy
         device = policy.devices.get(str(ip))

@@ -21,8 +21,12 @@ NOT_TRUSTED = "the program did not accept the town's certificate"
 
 def new_code() -> str:
     """Return a short code for a visit, like "K7M-4QP"; 1 in 729 million to be met twice."""
-    letters = [secrets.choice(CODE_ALPHABET) for _ in range(6)]
-    return "".join(letters[:3]) + "-" + "".join(letters[3:])
+    number = secrets.randbelow(len(CODE_ALPHABET) ** 6)
+    letters = ""
+    for _ in range(6):
+        number, letter = divmod(number, len(CODE_ALPHABET))
+        letters += CODE_ALPHABET[letter]
+    return f"{letters[:3]}-{letters[3:]}"
 
 
 class VisitRecordError(Exception):
@@ -77,8 +81,10 @@ class VisitRecord:
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included; long reasons are cut."""
-        whole = replace(self, entry=_cut(self.entry), refusal=_cut(self.refusal))
-        return _ADAPTER.dump_json(whole) + b"\n"
+        record = self
+        if any(text is not None and len(text) > _MAX_TEXT_LENGTH for text in (self.entry, self.refusal)):
+            record = replace(self, entry=_cut(self.entry), refusal=_cut(self.refusal))
+        return _ADAPTER.dump_json(record) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> "VisitRecord":

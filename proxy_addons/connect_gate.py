@@ -13,11 +13,11 @@ from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from categories.host_name import HostNameError
-from policy.decision import Cause, Decision, Lane, stricter
+from policy.decision import Cause, Lane, stricter
 from policy.visit_record import NOT_TRUSTED
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, take_over
+from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
 from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
@@ -66,7 +66,7 @@ class ConnectGate:
             return
         request.data.host = dial_name(host)
         if client.timestamp_end is None:
-            lane = _lane_of(judgement.decision)
+            lane = lane_of(judgement.decision)
             close = functools.partial(close_connection, client.id)
             known.visit = gate.log.begin(judgement, lane, close)
             known.connect = Connect(known.visit)
@@ -201,9 +201,3 @@ class OriginFirst:
         """Dial now what a rule wants looked into, and nothing else."""
         connect = self.gate.connection_of(data.context.client).connect
         data.establish_server_tls_first = connect is not None and connect.is_inspected
-
-
-def _lane_of(decision: Decision) -> Lane:
-    if not decision.is_allowed:
-        return Lane.BLOCK
-    return Lane.INSPECT if decision.is_inspected else Lane.TUNNEL

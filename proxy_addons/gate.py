@@ -178,3 +178,10 @@ def dial_name(host: str) -> str:
 def visible_path(request: http.Request) -> str:
     """Return the path of a request without its query."""
     return re.split("[?#]", request.path, maxsplit=1)[0] or "/"
+
+
+def lane_of(decision: Decision) -> Lane:
+    """Return how a CONNECT begins that was decided so."""
+    if not decision.is_allowed:
+        return Lane.BLOCK
+    return Lane.INSPECT if decision.is_inspected else Lane.TUNNEL

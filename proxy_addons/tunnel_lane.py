@@ -4,8 +4,9 @@ It has no verdicts of its own. A connection begins here; as soon as it is anythi
 that is allowed, unopened, by someone who needs no asking, with a ClientHello that names that very host,
 mitmproxy gets it with every byte that came, and the addons judge:
 
-    plain HTTP, 407, a block page, an odd head     the bytes untouched, nothing answered yet
-    another SNI, none, what is no TLS              behind the 200, as a transparent connection
+    plain HTTP, 407, another port, an odd head     the bytes untouched, nothing answered yet
+    a host that is blocked or opened               behind the 200, as a transparent connection
+    another SNI, none, what is no TLS              the same
     an origin server that cannot be reached        the same, for a page that says so
 """
 
@@ -19,7 +20,7 @@ from proxy_addons import egress_metrics
 from proxy_addons.client_hello import server_name_of
 from proxy_addons.connect_head import LessPlainError, read_head
 from proxy_addons.fail_closed import closed_on_failure
-from proxy_addons.gate import Connect, Gate, dial_name
+from proxy_addons.gate import Connect, Gate, dial_name, lane_of
 from proxy_addons.resolver import Resolver
 from proxy_addons.visit_log import OpenVisit
 
@@ -153,7 +154,7 @@ class ClientSide(asyncio.Protocol):
                 assert_never(self._state)
 
     def _read_head(self) -> None:
-        """Answer a plain CONNECT of someone known that may become a tunnel."""
+        """Answer a plain CONNECT of someone known, to a port that may be reached."""
         gate = self._lane.gate
         try:
             head = read_head(self._buffer)
@@ -167,14 +168,18 @@ class ClientSide(asyncio.Protocol):
         address = self._transport.get_extra_info("peername")[0]
         client = gate.identity.known_now(address, head.authorization, judge)
         judgement = None if client is None else gate.decide(judge, client, "https", host, head.port, None)
-        if judgement is None or not judgement.decision.is_allowed or judgement.decision.is_inspected:
+        if judgement is None or judgement.decision.cause is Cause.PORT:
             self._give_away(None)
             return
-        self._visit = gate.log.begin(judgement, Lane.TUNNEL, self._abort)
+        lane = lane_of(judgement.decision)
+        self._visit = gate.log.begin(judgement, lane, self._abort)
         self._buffer = self._buffer[head.length :]
         self._state = _State.HELLO
-        self._wait(_SILENT_SECONDS)
         self._transport.write(_ESTABLISHED)
+        if lane is not Lane.TUNNEL:
+            self._give_away(Connect(self._visit))
+            return
+        self._wait(_SILENT_SECONDS)
         if self._buffer:
             self._read_hello()
 
