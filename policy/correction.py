@@ -32,14 +32,17 @@ class Correction:
 class Corrections:
     """The corrections in force, by site; immutable once built."""
 
-    __slots__ = ("_by_site",)
+    __slots__ = ("_by_site", "_tails")
 
     def __init__(self, corrections: Iterable[Correction] = ()) -> None:
         self._by_site = {correction.site: correction for correction in corrections}
+        self._tails = {_tail(site) for site in self._by_site}
 
     def nearest(self, host: str) -> Correction | None:
         """Return the correction of the host or of its nearest corrected parent, None if there is none."""
-        if not self._by_site:
+        # Nearly every host is of a domain without any correction, and this says so at once.
+        tail = _tail(host)
+        if tail not in self._tails and tail.partition(".")[2] not in self._tails:
             return None
         while (found := self._by_site.get(host)) is None and (dot := host.find(".")) >= 0:
             host = host[dot + 1 :]
@@ -49,3 +52,8 @@ class Corrections:
         """Return what a canonical host is listed as, given what the lists say."""
         correction = self.nearest(host)
         return matches if correction is None else correction.matches
+
+
+def _tail(host: str) -> str:
+    """Return the last two labels of a host, all of it where it has no more."""
+    return host[host.rfind(".", 0, max(host.rfind("."), 0)) + 1 :]

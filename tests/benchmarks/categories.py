@@ -63,6 +63,7 @@ _BARS = (
     _Bar("opening it, own memory, MB", "open", "own_mb", 10),
     _Bar("reading it whole before it is used, ms", "open", "verify_ms"),
     _Bar("extra memory while swapping, MB", "open", "swap_own_mb", 10),
+    _Bar("the trie's part in looking a host up, median, us", "look-up", "trie_us"),
     _Bar("lookup of a host, median, us", "look-up", "lookup_us", 2.0),
     _Bar(
         "lookup with URL entries, expressions and 1,000 corrections, median, us",
