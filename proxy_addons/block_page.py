@@ -33,6 +33,7 @@ _LARGEST_PAGE = 8192
 _FRAMES = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
 _LOOK_AHEAD = timedelta(days=7)
 _SHOWN_SITES = 8
+_DOCUMENT = "document"
 
 
 class Variant(StrEnum):
@@ -40,6 +41,7 @@ class Variant(StrEnum):
 
     POLICY = "policy"
     WARN = "warn"
+    VIEW_ONLY = "view_only"
     NOTICE = "notice"
     SECURITY = "security"
     LATER = "later"
@@ -67,6 +69,9 @@ class Variant(StrEnum):
                 return 503
             case _:
                 return 403
+
+
+_SAID_FIRST = {Verdict.WARN: Variant.WARN, Verdict.VIEW_ONLY: Variant.VIEW_ONLY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,8 @@ class BlockPage:
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
     allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available, the
     two after it where there is nothing to say of the site;
-    `continue_url` is where a warning's form goes, on the host itself; one of a site that `is_risk`, a
-    security risk, looks like danger.
+    `continue_url` is where the form of a page to click through goes, on the host itself; a warning of a
+    site that `is_risk`, a security risk, looks like danger.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer. `fault` is what an origin server did not
@@ -145,7 +150,7 @@ class BlockPage:
 
     @property
     def remembered_hours(self) -> int:
-        """For how many hours a warning is not shown again."""
+        """For how many hours a page to click through is not shown again."""
         return REMEMBERED // timedelta(hours=1)
 
     @property
@@ -177,7 +182,12 @@ def render_short(town: str, destination: str) -> bytes:
 
 def is_document(destination: str | None) -> bool:
     """Whether Sec-Fetch-Dest asks for a page of its own: yes when a client does not say."""
-    return destination in (None, "", "document")
+    return destination in (None, "", _DOCUMENT)
+
+
+def is_said_to_be_document(destination: str | None) -> bool:
+    """Whether Sec-Fetch-Dest says that a page of its own is asked for."""
+    return destination == _DOCUMENT
 
 
 def page_for(
@@ -200,7 +210,7 @@ def page_for(
     """
     match = _said_match(decision, policy)
     category = taxonomy.categories.get(match.category) if match else None
-    variant = Variant.WARN if decision.verdict is Verdict.WARN else _variant(decision, policy)
+    variant = _SAID_FIRST.get(decision.verdict) or _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
     approval = _approval(decision, visit, policy)
     variant = variant if opening is None else Variant.LATER
@@ -251,7 +261,7 @@ def _reporting_urls(
     match variant:
         case Variant.POLICY:
             return wrong_category | {"accident_url": f"{admin_url}/accident?token={token}"}
-        case Variant.SECURITY | Variant.LATER | Variant.WARN:
+        case Variant.SECURITY | Variant.LATER | Variant.WARN | Variant.VIEW_ONLY:
             return wrong_category
         case _:
             return {}
@@ -413,11 +423,11 @@ PAGE_HEADERS: Mapping[str, str] = {
 }
 """The headers every page is sent with: never kept, and nothing loaded from anywhere."""
 
-WARNING_HEADERS: Mapping[str, str] = {
+CONTINUE_HEADERS: Mapping[str, str] = {
     **PAGE_HEADERS,
     "Content-Security-Policy": (
         "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         f"style-src {_STYLES}"
     ),
 }
-"""The headers of a warning: its one form goes to the host itself, and no page holds it in a frame."""
+"""The headers of a page to click through: its one form goes to the host itself, and no page frames it."""

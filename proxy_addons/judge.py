@@ -13,8 +13,8 @@ from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
 
-# A page says so before the site is seen; who continued there is not told again for a while.
-_SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
+SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
+"""What a page says before the site is seen; who continued there is not told again for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Judgement:
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide. Immutable.
 
-    `continuations` is asked only when a visit would be warned of.
+    `continuations` is asked only when a page would say something first.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Judge:
         hidden = self._url_categories(host) if path is None else frozenset[str]()
         visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches, url_categories=hidden)
         judgement = self._judgement(visit)
-        if judgement.decision.verdict in _SAID_FIRST and self._continuations.has(
+        if judgement.decision.verdict in SAID_FIRST and self._continuations.has(
             client, judgement.warned_site, visit.at
         ):
             return self._judgement(replace(visit, has_continued=True))

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from policy.ask_token import AskToken
-from policy.decision import Verdict
 from policy.visit import Visit
 from proxy_addons import continue_token
-from proxy_addons.block_page import PAGE_HEADERS, WARNING_HEADERS, is_document, page_for, render_short
+from proxy_addons.block_page import CONTINUE_HEADERS, PAGE_HEADERS, is_document, page_for, render_short
 from proxy_addons.gate import Gate, visible_path
-from proxy_addons.judge import Judge, Judgement
+from proxy_addons.judge import SAID_FIRST, Judge, Judgement
 from proxy_addons.visit_log import OpenVisit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -30,10 +29,10 @@ async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request
 def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False) -> http.Response:
     """Return the page; with a way to ask, if the admin site answers.
 
-    A warning is one to click through, to `path`.
+    A warning, and what says that a site is for reading only, is one to click through, to `path`.
     """
     judge, judgement = gate.judge, visit.judgement
-    is_warning = judgement.decision.verdict is Verdict.WARN
+    is_said_first = judgement.decision.verdict in SAID_FIRST
     status, body = page_for(
         judgement.decision,
         judgement.visit,
@@ -44,10 +43,10 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
         token=_ask_token(judge, judgement, visit.code) if can_ask else None,
         code=visit.code,
         at=visit.started_at,
-        continue_url=_continue_url(judge, judgement.visit, path) if is_warning else None,
+        continue_url=_continue_url(judge, judgement.visit, path) if is_said_first else None,
         origin_refusal=visit.origin_refusal,
     )
-    return _closing(status, body, WARNING_HEADERS if is_warning else PAGE_HEADERS)
+    return _closing(status, body, CONTINUE_HEADERS if is_said_first else PAGE_HEADERS)
 
 
 def _closing(status: int, body: bytes, headers: Mapping[str, str]) -> http.Response:

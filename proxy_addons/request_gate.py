@@ -25,6 +25,7 @@ from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
 from proxy_addons.page_response import again_response, bare_response, page, page_response
+from proxy_addons.reading_only import TOLD_FIRST, is_told_first
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
@@ -153,9 +154,10 @@ class RequestGate:
         if onward is not None and self._continues(judgement):
             flow.response = again_response(asked, onward, 303)
             return
-        if not judgement.decision.is_allowed:
+        told_first = TOLD_FIRST if is_told_first(request, judgement) else None
+        if told_first is not None or not judgement.decision.is_allowed:
             close = functools.partial(close_connection, flow.client_conn.id)
-            await self._answer_with_page(flow, gate.log.begin(judgement, Lane.BLOCK, close))
+            await self._answer_with_page(flow, gate.log.begin(judgement, Lane.BLOCK, close), told_first)
             return
         self._let_go_on(flow, whole)
 
@@ -172,11 +174,12 @@ class RequestGate:
         if onward is not None and self._continues(judgement):
             flow.response = again_response(judgement.visit, onward, 303)
             return
-        is_allowed = judgement.decision.is_allowed
+        told_first = TOLD_FIRST if is_told_first(request, judgement) else None
+        goes_on = told_first is None and judgement.decision.is_allowed
         close = functools.partial(close_connection, flow.client_conn.id)
-        visit = known.visit = gate.log.begin(judgement, Lane.PLAIN if is_allowed else Lane.BLOCK, close)
-        if not is_allowed:
-            await self._answer_with_page(flow, visit)
+        visit = known.visit = gate.log.begin(judgement, Lane.PLAIN if goes_on else Lane.BLOCK, close)
+        if not goes_on:
+            await self._answer_with_page(flow, visit, told_first)
             return
         known.may_dial.add((dial_name(host), port))
         flow.metadata[_IS_WHOLE_VISIT] = True
