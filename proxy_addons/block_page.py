@@ -22,7 +22,7 @@ from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
 from policy.schedule import Schedule
 from policy.state import State
-from policy.town_policy import Approver, Policy, UnknownAction
+from policy.town_policy import Approver, Policy, Rule, UnknownAction
 from policy.town_time import ENGLISH, SPANISH, zone_of
 from policy.visit import Visit
 from proxy_addons.continuations import REMEMBERED
@@ -42,6 +42,7 @@ class Variant(StrEnum):
     POLICY = "policy"
     WARN = "warn"
     VIEW_ONLY = "view_only"
+    ACTING = "acting"
     NOTICE = "notice"
     SECURITY = "security"
     LATER = "later"
@@ -289,8 +290,12 @@ def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
 
     None for a rule that is about people or hours and not about what the site is.
     """
-    rule = next((rule for rule in policy.rules if rule.id == decision.rule), None)
+    rule = _rule_of(decision, policy)
     return None if rule is not None and not rule.categories else decision.match
+
+
+def _rule_of(decision: Decision, policy: Policy) -> Rule | None:
+    return next((rule for rule in policy.rules if rule.id == decision.rule), None)
 
 
 def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, PLR0912 - one answer a cause
@@ -300,8 +305,12 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
             return Variant.SECURITY
         case Cause.RULE:
             match = decision.match
-            is_risk = match is not None and match.category in policy.security_categories
-            return Variant.SECURITY if is_risk else Variant.POLICY
+            if match is not None and match.category in policy.security_categories:
+                return Variant.SECURITY
+            rule = _rule_of(decision, policy)
+            # Of a site that may be read, only what acts is ever stopped.
+            is_readable = rule is not None and rule.action is Verdict.VIEW_ONLY
+            return Variant.ACTING if is_readable else Variant.POLICY
         case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
             return Variant.POLICY
         case Cause.NOTICE:

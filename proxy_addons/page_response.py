@@ -1,5 +1,6 @@
 """A judgement as the http_response a client gets in place of the site."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -11,8 +12,14 @@ from proxy_addons import continue_token
 from proxy_addons.block_page import CONTINUE_HEADERS, PAGE_HEADERS, is_document, page_for, render_short
 from proxy_addons.gate import Gate, visible_path
 from proxy_addons.judge import SAID_FIRST, Judge, Judgement
+from proxy_addons.reading_only import is_graphql
 from proxy_addons.visit_log import OpenVisit
 
+_SCRIPT_HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -24,6 +31,34 @@ async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request
         return _closing(403, render_short(town, destination or ""), PAGE_HEADERS)
     can_ask = await gate.admin_probe.answers(gate.judge.admin_site)
     return page(gate, visit, visible_path(http_request), can_ask=can_ask)
+
+
+async def stopped_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
+    """Return what a request gets that a rule stops within a visit that goes on.
+
+    A page where one is loaded; what a script can read where a script asked; else a short answer.
+    """
+    destination = http_request.headers.get("Sec-Fetch-Dest", "")
+    is_scripts = destination == "empty" or not (
+        destination or "text/html" in http_request.headers.get("Accept", "")
+    )
+    if not is_scripts:
+        return await page_response(gate, visit, http_request)
+    message = f"Stopped by {gate.judge.policy.town.name}: this site is for reading only. Code {visit.code}."
+    if is_graphql(http_request):
+        answer: object = {"data": None, "errors": [{"message": message, "extensions": {"code": "FORBIDDEN"}}]}
+    else:
+        answer = {"error": message}
+    headers = {**_SCRIPT_HEADERS, **_readable_by(http_request)}
+    return http.Response.make(403, json.dumps(answer, ensure_ascii=False), headers)
+
+
+def _readable_by(http_request: http.Request) -> dict[str, str]:
+    """Return what lets a script read the answer that asked from another host of its site."""
+    origin = http_request.headers.get("Origin")
+    if origin is None:
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
 
 
 def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False) -> http.Response:

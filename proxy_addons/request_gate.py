@@ -7,9 +7,10 @@ from mitmproxy import http
 from mitmproxy.net.http.url import parse_authority
 
 from categories.host_name import HostNameError, canonical_host
+from policy.acting import Act, Operations
 from policy.decision import Cause, Lane, Verdict
 from policy.visit import Client, Visit
-from proxy_addons import continue_token
+from proxy_addons import continue_token, reading_only
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.gate import (
@@ -24,12 +25,20 @@ from proxy_addons.gate import (
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
-from proxy_addons.page_response import again_response, bare_response, page, page_response
+from proxy_addons.page_response import (
+    again_response,
+    bare_response,
+    page,
+    page_response,
+    stopped_response,
+)
 from proxy_addons.reading_only import TOLD_FIRST, is_told_first
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
 """Metadata of a flow: the visit that its bytes count for."""
+_HELD = "towngate-held"
+"""Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
 _IS_WHOLE_VISIT = "towngate-is-whole-visit"
 """Metadata of a flow: its visit ends with it, and not with the connection."""
 _HTTP_PORT = 80
@@ -63,6 +72,19 @@ class RequestGate:
             await self._inspected(flow, known.connect)
         else:
             await self._behind_page(flow, known.connect)
+
+    @fail_closed
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Judge a request whose body was kept until it has been read, and count it if it goes on."""
+        held: tuple[Judgement, Operations] | None = flow.metadata.pop(_HELD, None)
+        if held is None:
+            return
+        judgement, operations = held
+        act = reading_only.act_in_body(flow.request, operations)
+        if act is None:
+            flow.metadata[_VISIT].count_up(flow.request.raw_content or b"")
+        else:
+            await self._stop(flow, reading_only.stopped(judgement), act.refusal)
 
     @fail_closed
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -159,7 +181,7 @@ class RequestGate:
             close = functools.partial(close_connection, flow.client_conn.id)
             await self._answer_with_page(flow, gate.log.begin(judgement, Lane.BLOCK, close), told_first)
             return
-        self._let_go_on(flow, whole)
+        await self._let_go_on(flow, whole, judgement)
 
     async def _forward(
         self, flow: http.HTTPFlow, known: ClientConnection, who: Client, host: str, port: int
@@ -183,15 +205,25 @@ class RequestGate:
             return
         known.may_dial.add((dial_name(host), port))
         flow.metadata[_IS_WHOLE_VISIT] = True
-        self._let_go_on(flow, visit)
+        await self._let_go_on(flow, visit, judgement)
 
-    def _let_go_on(self, flow: http.HTTPFlow, visit: OpenVisit) -> None:
-        """Have a request streamed to its origin server, and counted."""
-        drop_hop_by_hop(flow.request.headers)
+    async def _let_go_on(self, flow: http.HTTPFlow, visit: OpenVisit, judgement: Judgement) -> None:
+        """Have a request streamed to its origin server, and counted; what acts where it may only read not.
+
+        Where only its body tells, that is kept from the origin server until it has been read.
+        """
         flow.metadata[_VISIT] = visit
+        act = reading_only.act_of(flow.request, judgement)
+        if isinstance(act, Act):
+            await self._stop(flow, reading_only.stopped(judgement), act.refusal)
+            return
+        drop_hop_by_hop(flow.request.headers)
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
         visit.bytes_up += _request_head_bytes(flow.request)
-        flow.request.stream = visit.count_up
+        if act is None:
+            flow.request.stream = visit.count_up
+        else:
+            flow.metadata[_HELD] = (judgement, act)
 
     def _path_onward(self, request: http.Request, client: Client, host: str) -> str | None:
         """Return where to go on to, when this is the form of a warning that this client was shown.
@@ -225,6 +257,20 @@ class RequestGate:
             flow.response = await page_response(self.gate, visit, flow.request)
         finally:
             self.gate.log.end(visit, reason)
+
+    async def _stop(self, flow: http.HTTPFlow, stopped: Judgement, refusal: str) -> None:
+        """Answer what a rule stops within a visit that goes on: by a visit record of its own."""
+        log = self.gate.log
+        visit: OpenVisit = flow.metadata.pop(_VISIT)
+        if flow.metadata.get(_IS_WHOLE_VISIT):
+            visit.judgement = stopped
+            log.divert(visit, Lane.BLOCK)
+        else:
+            visit = log.begin(stopped, Lane.BLOCK, functools.partial(close_connection, flow.client_conn.id))
+        try:
+            flow.response = await stopped_response(self.gate, visit, flow.request)
+        finally:
+            log.end(visit, refusal)
 
     def _unreachable_page(self, visit: OpenVisit, flow: http.HTTPFlow, error: str) -> http.Response:
         visit.refusal = self._not_connected(visit, flow, error)

@@ -560,6 +560,16 @@ def test_links_of_a_usual_host_fit_and_those_of_an_endless_one_are_left_out() ->
         assert html.count(token.encode()) == links
 
 
+def test_page_of_what_was_stopped_on_a_site_for_reading_says_so_and_leads_on() -> None:
+    rule = replace(NOT_TOWN_BUSINESS, id="social-read", action=Verdict.VIEW_ONLY)
+    decision = replace(blocked(), rule=rule.id)
+    status, html = shown(decision, policy=replace(POLICY, rules=(rule,)))
+    assert status == 403
+    assert "Posting, comments and uploads are off here You can read cardroom.example." in english(html)
+    assert "Aquí no se puede publicar, comentar ni subir archivos" in spanish(html)
+    assert b"/ask?token=" in html and "Ask for access" in english(html)
+
+
 def test_markup_is_text_and_a_long_host_is_cut() -> None:
     markup = "<script>alert(1)</script>"
     _, html = shown(blocked(entry=markup), host=markup + "a" * 10_000)
