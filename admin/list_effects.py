@@ -13,8 +13,8 @@ from admin.database import Reader, Row
 from admin.visits import host_of
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
-from policy.deciding import decide
 from policy.decision import Verdict
+from policy.judging import SiteListing, judge
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 
@@ -23,15 +23,18 @@ LOOKED_BACK = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A host that people visited would be decided otherwise, for these departments.
+    """A host that people visited would be decided, or carried, otherwise for these departments.
 
-    `before` and `after` are the verdicts, the `categories` what the host is and would be listed as;
+    `before` and `after` are the verdicts, `is_opened_before` and `is_opened_after` whether rules have what is
+    allowed looked into, the `categories` what the host is and would be listed as;
     a client without a department counts as None, which comes last. `visits` were made by them.
     """
 
     host: str
     before: Verdict
     after: Verdict
+    is_opened_before: bool
+    is_opened_after: bool
     categories_before: tuple[str, ...]
     categories_after: tuple[str, ...]
     departments: tuple[str | None, ...]
@@ -50,7 +53,9 @@ async def effects_of(
     found = list[Effect]()
     for row in await db.fetch_all("SELECT DISTINCT site FROM visit WHERE started_at >= ?", since):
         host = host_of(row["site"])
-        if before.lookup(host) == after.lookup(host) or corrections.nearest(host) is not None:
+        is_same = before.lookup(host) == after.lookup(host)
+        is_same &= before.url_categories(host) == after.url_categories(host)
+        if is_same or corrections.nearest(host) is not None:
             continue
         kinds = await db.fetch_all(
             "SELECT address, person, device, department, scheme, port, max(started_at) AS at,"
@@ -71,33 +76,27 @@ def _effects_on(
     after: CategorySnapshot,
 ) -> list[Effect]:
     state = published.state()
-    departments = defaultdict[tuple[Verdict, Verdict], set[str | None]](set)
-    visits = defaultdict[tuple[Verdict, Verdict], int](int)
+    listings = [SiteListing(lists, Corrections(), published.policy) for lists in (before, after)]
+    departments = defaultdict[tuple[Verdict, Verdict, bool, bool], set[str | None]](set)
+    visits = defaultdict[tuple[Verdict, Verdict, bool, bool], int](int)
     for kind in kinds:
         client = Client(kind["address"], kind["person"], kind["device"], kind["department"])
-        was, would_be = (
-            decide(
-                Visit(
-                    client, kind["scheme"], host, kind["port"], None, from_ms(kind["at"]), lists.lookup(host)
-                ),
-                published.policy,
-                state,
-            ).verdict
-            for lists in (before, after)
-        )
-        if was is not would_be:
-            departments[was, would_be].add(kind["department"])
-            visits[was, would_be] += kind["visits"]
+        visit = Visit(client, kind["scheme"], host, kind["port"], None, from_ms(kind["at"]))
+        was, would_be = (judge(visit, published.policy, state, listing)[0].decision for listing in listings)
+        change = was.verdict, would_be.verdict, was.is_inspected, would_be.is_inspected
+        if change[0] is not change[1] or change[2] is not change[3]:
+            departments[change].add(kind["department"])
+            visits[change] += kind["visits"]
     return [
         Effect(
             host,
-            *verdicts,
+            *change,
             categories_before=_categories(before, host),
             categories_after=_categories(after, host),
             departments=tuple(sorted(whose, key=lambda name: (name is None, name or ""))),
-            visits=visits[verdicts],
+            visits=visits[change],
         )
-        for verdicts, whose in departments.items()
+        for change, whose in departments.items()
     ]
 
 

@@ -199,7 +199,7 @@ class Publisher:
         document = load_document(path.read_text(encoding="utf-8"), self._taxonomy)
         if document.tests:
             lists = CurrentSnapshot(self._state.categories).snapshot
-            failed = tuple(result.problem for result in run_tests(document, lists.lookup) if result.problem)
+            failed = tuple(result.problem for result in run_tests(document, lists) if result.problem)
             if failed:
                 raise PolicyError(failed)
         return document.policy

@@ -15,8 +15,9 @@ from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
 from policy.correction import Corrections
-from policy.deciding import Step, decide
+from policy.deciding import Step
 from policy.decision import Cause, Decision, Verdict
+from policy.judging import Lists, SiteListing, judge
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 
@@ -35,13 +36,14 @@ _CAUSES_OF_AN_EMERGENCY = frozenset({Cause.LOCKDOWN, Cause.DEVICE_OFF, Cause.FIL
 class Explanation:
     """How the visit is decided now, step by step, and what has changed since it happened.
 
-    `decision` is None, without steps, for a visit that the proxy itself refused. `changed` names
-    what is another now: "policy", "lists", "access that was granted",
-    "emergency measures".
+    `decision` is None, without steps, for a visit that the proxy itself refused. `opened_for` are the
+    rules for which the site would be looked into. `changed` names what is another now: "policy",
+    "lists", "access that was granted", "emergency measures".
     """
 
     decision: Decision | None
     steps: tuple[Step, ...] = ()
+    opened_for: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
     def agrees_with(self, row: VisitRow) -> bool:
@@ -63,7 +65,7 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         raise LookupError(f"visit {row.id} is no longer in the log")
     if row.cause in _CAUSES_OF_THE_PROXY:
         return Explanation(None)
-    snapshot, matches, lists_version = await asyncio.to_thread(_published, state, row)
+    snapshot, lists, lists_version = await asyncio.to_thread(_published, state, row)
     visit = Visit(
         client=Client(recorded["address"], recorded["person"], recorded["device"], recorded["department"]),
         scheme=row.scheme,
@@ -71,12 +73,12 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         port=row.port,
         path=_seen_path(row),
         at=row.started_at,
-        matches=matches,
         # Of a rule that warns, this was one who had continued.
         has_continued=row.verdict is Verdict.ALLOW,
     )
-    steps: list[Step] = []
-    decision = decide(visit, snapshot.policy, snapshot.state(), steps)
+    listing = SiteListing(lists, Corrections(snapshot.corrections), snapshot.policy)
+    judged = judge(visit, snapshot.policy, snapshot.state(), listing)
+    decision = judged[-1].decision
     changes = {
         "policy": snapshot.policy.version != row.policy_version,
         "lists": lists_version != row.category_version,
@@ -84,20 +86,36 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         "emergency measures": decision.cause is not row.cause
         and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((decision.cause, row.cause)),
     }
-    return Explanation(decision, tuple(steps), tuple(what for what, is_so in changes.items() if is_so))
+    return Explanation(
+        decision,
+        judged[-1].steps,
+        judged[0].decision.inspect_rules,
+        tuple(what for what, is_so in changes.items() if is_so),
+    )
 
 
-def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, tuple[CategoryMatch, ...], str]:
+@dataclass(frozen=True, slots=True)
+class _AsRecorded:
+    """What the record says of its site, where there are no lists to look it up in."""
+
+    row: VisitRow
+
+    def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        category, entry, source = self.row.category, self.row.entry, self.row.source
+        return () if category is None else (CategoryMatch(category, entry or host, source or ""),)
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        return frozenset()
+
+
+def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, Lists, str]:
     """Read what the proxies read. Without lists the entry of the record is all that is known."""
     snapshot = PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes())
     try:
         lists = CurrentSnapshot(state.categories).snapshot
     except CategorySnapshotError:
-        if row.category is None:
-            return snapshot, (), ""
-        return snapshot, (CategoryMatch(row.category, row.entry or row.host, row.source or ""),), ""
-    matches = lists.lookup(row.host, _seen_path(row))
-    return snapshot, Corrections(snapshot.corrections).apply(row.host, matches), lists.version
+        return snapshot, _AsRecorded(row), ""
+    return snapshot, lists, lists.version
 
 
 def _seen_path(row: VisitRow) -> str | None:

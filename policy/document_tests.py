@@ -1,17 +1,13 @@
 """The tests inside a policy document: a document whose tests fail is never published."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from categories.match import CategoryMatch
-from policy.deciding import decide
+from policy.correction import Corrections
 from policy.decision import Decision
 from policy.document import PolicyDocument, PolicyTest
+from policy.judging import Lists, SiteListing, judge
 from policy.problem import Problem
 from policy.state import State
-
-type Lookup = Callable[[str, str | None], tuple[CategoryMatch, ...]]
-"""(host, path) -> matches, most specific first; path None where a tunnel hides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +24,15 @@ class PolicyTestResult:
         return self.problem is None
 
 
-def run_tests(document: PolicyDocument, lookup: Lookup) -> tuple[PolicyTestResult, ...]:
-    """Run the document's tests, in order, without any exemption in force."""
-    return tuple(_result(test, document, lookup) for test in document.tests)
+def run_tests(document: PolicyDocument, lists: Lists) -> tuple[PolicyTestResult, ...]:
+    """Run the document's tests, in order, by the lists alone: no exemption or correction is in force."""
+    listing = SiteListing(lists, Corrections(), document.policy)
+    return tuple(_result(test, document, listing) for test in document.tests)
 
 
-def _result(test: PolicyTest, document: PolicyDocument, lookup: Lookup) -> PolicyTestResult:
-    visit = replace(test.visit, matches=lookup(test.visit.host, test.visit.path))
-    decision = decide(visit, document.policy, State())
+def _result(test: PolicyTest, document: PolicyDocument, listing: SiteListing) -> PolicyTestResult:
+    visit = test.visit
+    decision = judge(visit, document.policy, State(), listing)[-1].decision
     if decision.verdict is test.expect and test.rule in (None, decision.rule):
         return PolicyTestResult(test, decision, None)
     expected = f"{test.expect} by rule {test.rule!r}" if test.rule else test.expect.value

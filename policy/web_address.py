@@ -11,12 +11,15 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """What the proxy sees of an address: `path` is None for https, which goes by in a tunnel."""
+    """An address without its query. `path` begins with a slash.
+
+    Whether the path of https is seen depends on the policy (`policy.judging`).
+    """
 
     scheme: str
     host: str
     port: int
-    path: str | None
+    path: str
 
 
 def parse_web_address(text: str) -> WebAddress:
@@ -38,5 +41,5 @@ def parse_web_address(text: str) -> WebAddress:
         scheme=scheme,
         host=canonical_host(url.hostname),
         port=int(url.port) if url.port else _PORTS[scheme],
-        path=url.pathname if scheme == "http" else None,
+        path=url.pathname,
     )

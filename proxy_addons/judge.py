@@ -9,6 +9,7 @@ from policy.deciding import decide, may_dial
 from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.inspecting import must_not_inspect
+from policy.judging import SiteListing
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
@@ -41,8 +42,7 @@ class Judge:
 
     __slots__ = (
         "_continuations",
-        "_corrections",
-        "_inspects_urls",
+        "_listing",
         "ask_key",
         "categories",
         "identities",
@@ -64,14 +64,14 @@ class Judge:
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
         self._continuations = continuations
-        self._corrections = Corrections(snapshot.corrections)
-        self._inspects_urls = any(rule.inspects_urls for rule in snapshot.policy.rules)
+        self._listing = SiteListing(categories, Corrections(snapshot.corrections), snapshot.policy)
         self.state = snapshot.state()
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
-        matches = self._corrections.apply(host, self.categories.lookup(host, path))
-        hidden = self._url_categories(host) if path is None else frozenset[str]()
+        # As SiteListing.seen has it, but the visit is made once: this is done for every request.
+        matches = self._listing.matches(host, path)
+        hidden = self._listing.url_categories(host) if path is None else frozenset[str]()
         visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches, url_categories=hidden)
         judgement = self._judgement(visit)
         if judgement.decision.verdict in SAID_FIRST and self._continuations.has(
@@ -109,12 +109,6 @@ class Judge:
         """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
         site = self.state.admin_site
         return (site[0].strip("[]"), site[1]) if site else None
-
-    def _url_categories(self, host: str) -> frozenset[str]:
-        """Return what the lists have URLs of a host as; nothing where no rule looks for them."""
-        if not self._inspects_urls or self._corrections.nearest(host) is not None:
-            return frozenset()
-        return self.categories.url_categories(host)
 
     def _judgement(self, visit: Visit) -> Judgement:
         return Judgement(

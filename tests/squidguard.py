@@ -73,8 +73,10 @@ class SquidGuard:
         url, origin, user, _ = line.split()
         address = parse_web_address(url)
         client = self._client(origin.partition("/")[0], user)
-        matches = self._lists.lookup(address.host, address.path)
-        visit = Visit(client, address.scheme, address.host, address.port, address.path, _AT, matches)
+        # What goes by in a tunnel is seen without its path, here as there.
+        path = address.path if address.scheme == "http" else None
+        matches = self._lists.lookup(address.host, path)
+        visit = Visit(client, address.scheme, address.host, address.port, path, _AT, matches)
         return decide(visit, self._policy, State())
 
     def _client(self, address: str, user: str) -> Client:

@@ -28,6 +28,7 @@ from admin.state_folder import Side, StateFolder, StateFolderError
 from categories.comparing import compare
 from categories.sources import Source
 from categories.taxonomy import taxonomy
+from policy.decision import Verdict
 
 if TYPE_CHECKING:
     from admin.list_effects import Effect
@@ -141,10 +142,15 @@ def _print(trial: "Trial", effects: "Sequence[Effect] | None") -> None:
 def _sentence(effect: "Effect") -> str:
     whose = ", ".join(name or "no department" for name in effect.departments)
     return (
-        f"{effect.host}: {effect.before.value} -> {effect.after.value} for {whose} "
+        f"{effect.host}: {_came_to(effect.before, is_opened=effect.is_opened_before)} -> "
+        f"{_came_to(effect.after, is_opened=effect.is_opened_after)} for {whose} "
         f"({effect.visits:,} visits); "
         f"{_labels(effect.categories_before)} -> {_labels(effect.categories_after)}"
     )
+
+
+def _came_to(verdict: Verdict, *, is_opened: bool) -> str:
+    return f"{verdict.value}, checked inside" if is_opened else verdict.value
 
 
 def _labels(categories: Iterable[str]) -> str:

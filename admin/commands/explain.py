@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,11 @@ from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy import notation
 from policy.correction import Corrections
-from policy.deciding import Step, decide
-from policy.decision import Decision, Verdict
+from policy.decision import Lane, Verdict
 from policy.document import load_document
 from policy.identity import Identities
 from policy.ip import parse_ip
+from policy.judging import Judged, SiteListing, is_never_inspected, judge
 from policy.problem import PolicyError
 from policy.state import State
 from policy.town_policy import Policy
@@ -50,10 +51,13 @@ _VERDICTS = {
 def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) -> None:
     """Say what the proxy would do with a visit, and show each step and rule on the way.
 
+    Over https the path is not seen, but where a rule has the site opened: the visit is then judged twice,
+    without its path and with it.
+
     Uses the policy, exemptions and lists in force. Exit code 0 whatever the answer is.
     """
     folder = StateFolder(state)
-    policy, exemptions, corrections = _in_force(folder)
+    policy, in_force, corrections = _in_force(folder)
     try:
         address = parse_web_address(url)
         at = notation.moment(when, zone_of(policy)) if when else datetime.now(UTC)
@@ -61,15 +65,15 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         raise CommandError(str(error)) from error
     client = _client(who, policy)
     with lists_of(folder) as (lists, name):
-        matches = corrections.apply(address.host, lists.lookup(address.host, address.path))
+        visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
+        judged = judge(visit, policy, in_force, SiteListing(lists, corrections, policy))
         lists_version = lists.version
-    visit = Visit(client, address.scheme, address.host, address.port, address.path, at, matches)
-    steps: list[Step] = []
-    decision = decide(visit, policy, exemptions, steps)
+    is_never = is_never_inspected(judged[0], policy, in_force)
     if as_json:
-        click.echo(json.dumps(_as_json(visit, decision, steps, policy.version, lists_version)))
+        versions = {"policy": policy.version, "categories": lists_version}
+        click.echo(json.dumps(_as_json(judged, is_never_inspected=is_never) | versions))
     else:
-        _print(visit, decision, steps, policy, name)
+        _print(judged, policy, name, is_never_inspected=is_never)
 
 
 def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
@@ -106,31 +110,56 @@ def _client(who: str, policy: Policy) -> Client:
         raise CommandError(f"{who!r} is neither a person of the policy nor an IP address{nearest}") from error
 
 
-def _as_json(
-    visit: Visit, decision: Decision, steps: list[Step], policy_version: str, lists_version: str
-) -> dict[str, object]:
+def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str, object]:
+    outside, last = judged[0], judged[-1]
+    lane = last.lane
     return {
-        "visit": asdict(visit) | {"at": visit.at.isoformat(), "url_categories": sorted(visit.url_categories)},
-        "decision": asdict(decision),
-        "steps": [asdict(step) for step in steps],
-        "policy": policy_version,
-        "categories": lists_version,
+        **_judged_as_json(last),
+        "carried": lane.value if lane else None,
+        "opened_for": list(outside.decision.inspect_rules),
+        "is_never_inspected": is_never_inspected,
+        "outside": _judged_as_json(outside) if len(judged) > 1 else None,
     }
 
 
-def _print(visit: Visit, decision: Decision, steps: list[Step], policy: Policy, lists: str) -> None:
-    client = visit.client
+def _judged_as_json(judged: Judged) -> dict[str, object]:
+    visit = judged.visit
+    return {
+        "visit": asdict(visit) | {"at": visit.at.isoformat(), "url_categories": sorted(visit.url_categories)},
+        "decision": asdict(judged.decision),
+        "steps": [asdict(step) for step in judged.steps],
+    }
+
+
+def _print(judged: Sequence[Judged], policy: Policy, lists: str, *, is_never_inspected: bool) -> None:
+    visit, client = judged[0].visit, judged[0].visit.client
     known = ", ".join(part for part in (client.person, client.device, client.department) if part)
     who = known or f"{client.address}, whom nobody knows"
     at = ENGLISH.moment(visit.at, zone_of(policy), datetime.now(UTC))
     _console.print(Text(f"{visit.scheme}://{visit.host} port {visit.port}, for {who}, on {at}"))
-    for match in visit.matches:
+    for one in judged[:-1]:
+        _print_judged(one)
+        _console.print()
+        _console.print(
+            Text(f"{_carried(one, is_never_inspected=False)} Inside, {one.visit.host} with its path:")
+        )
+    _print_judged(judged[-1])
+    if len(judged) == 1:
+        carried = _carried(judged[0], is_never_inspected=is_never_inspected)
+        if carried:
+            _console.print(Text(carried))
+    _console.print(Text(f"decided by policy {policy.version} and {lists}"))
+
+
+def _print_judged(judged: Judged) -> None:
+    decision = judged.decision
+    for match in judged.visit.matches:
         _console.print(Text(f"{match.entry} is listed as {match.category} by {match.source}"))
-    if not visit.matches:
+    if not judged.visit.matches:
         _console.print("It is in no list.")
     _console.print()
     table = Table.grid(padding=(0, 2))
-    for step in steps:
+    for step in judged.steps:
         style = "bold" if step.is_hit else ""
         table.add_row(Text("->" if step.is_hit else "", style), Text(step.what, style), Text(step.why, style))
     _console.print(table)
@@ -142,4 +171,16 @@ def _print(visit: Visit, decision: Decision, steps: list[Step], policy: Policy, 
         _console.print(Text(f"because: {decision.because}"))
     if decision.approval:
         _console.print(Text(f"may be allowed by: {', then '.join(decision.approval)}"))
-    _console.print(Text(f"decided by policy {policy.version} and {lists}"))
+
+
+def _carried(judged: Judged, *, is_never_inspected: bool) -> str:
+    """Return how a visit that may go on is carried, in words; nothing for one that may not, or plain http."""
+    match judged.lane:
+        case Lane.INSPECT:
+            return f"It is opened and checked inside, for {', '.join(judged.decision.inspect_rules)}."
+        case Lane.TUNNEL if is_never_inspected:
+            return "It goes by in a tunnel, unopened: it is never inspected, whatever a rule says."
+        case Lane.TUNNEL:
+            return "It goes by in a tunnel, unopened."
+        case _:
+            return ""

@@ -163,7 +163,7 @@ def _check(data: bytes, folder: StateFolder) -> _Checked:
     if not document.tests:
         return _Checked(document, ())
     with lists_of(folder) as (lists, name):
-        results = run_tests(document, lists.lookup)
+        results = run_tests(document, lists)
     failed = tuple(result.problem for result in results if result.problem is not None)
     return _Checked(document, failed, len(results), name)
 

@@ -136,3 +136,53 @@ def test_without_a_policy_nothing_can_be_explained(
     result = CliRunner().invoke(cli, ["explain", "a.example", "--as", "clerk", "--state", str(tmp_path)])
     assert result.exit_code == 2
     assert message in result.output
+
+
+INSPECTING = DOCUMENT.replace(
+    "rules:\n",
+    "never_inspect: {sites: [bank.example]}\n"
+    "rules:\n  - {id: inner-pages, categories: [hate], action: block, inspect: urls}\n",
+    1,
+)
+URLS = {"hate": [("blog.example", "/hate"), ("bank.example", "/hate")]}
+
+
+@pytest.mark.parametrize(
+    ("address", "lines", "carried", "opened_for", "is_never"),
+    [
+        (
+            "https://blog.example/cats",
+            ["It is opened and checked inside, for inner-pages. Inside, blog.example with its path:"],
+            "inspect",
+            ["inner-pages"],
+            False,
+        ),
+        ("https://blog.example/hate", ["Blocked by rule inner-pages"], None, ["inner-pages"], False),
+        ("https://library.example/hate", ["It goes by in a tunnel, unopened."], "tunnel", [], False),
+        (
+            "https://bank.example/hate",
+            ["It goes by in a tunnel, unopened: it is never inspected, whatever a rule says."],
+            "tunnel",
+            [],
+            True,
+        ),
+        ("http://blog.example/hate", ["Blocked by rule inner-pages"], None, [], False),
+    ],
+)
+def test_it_says_whether_a_visit_is_opened_and_for_which_rules(
+    explain: Callable[..., Result],
+    town: PublishedTown,
+    address: str,
+    lines: list[str],
+    carried: str | None,
+    opened_for: list[str],
+    is_never: bool,
+) -> None:
+    town.publish_policy(INSPECTING)
+    town.publish_categories({}, URLS)
+    said = explain(address, "--as", "clerk", *MONDAY_TEN).output.splitlines()
+    assert set(lines) <= set(said)
+    answer = json.loads(explain(address, "--as", "clerk", *MONDAY_TEN, "--json").output)
+    assert (answer["carried"], answer["opened_for"]) == (carried, opened_for)
+    assert answer["is_never_inspected"] is is_never
+    assert (answer["outside"] is not None) is bool(opened_for)

@@ -23,7 +23,7 @@ def starter(tmp_path: Path) -> CategorySnapshot:
 
 
 def failures(document: PolicyDocument, lists: CategorySnapshot) -> list[str]:
-    return [str(result.problem) for result in run_tests(document, lists.lookup) if result.problem]
+    return [str(result.problem) for result in run_tests(document, lists) if result.problem]
 
 
 @pytest.mark.parametrize(

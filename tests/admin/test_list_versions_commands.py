@@ -21,7 +21,9 @@ from categories.publishing import CurrentSnapshot, is_held
 from policy.correction import Correction
 from policy.decision import Cause, Lane, Verdict
 from tests.admin.small_town import visit_record
+from tests.categories.lists import write_layout
 from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
 
 type Towngate = Callable[..., Result]
 
@@ -118,6 +120,23 @@ def test_diff_says_what_comes_and_goes_and_whose_visits_would_change(
         ("gone.example", ["finance"], 1),
     ]
     assert (_files(town.state.category_sources), _files(town.state.categories)) == (kept, published)
+
+
+def test_diff_says_which_sites_would_be_opened(
+    towngate: Towngate, town: PublishedTown, tmp_path: Path
+) -> None:
+    document = DOCUMENT.replace("action: block\n", "action: block\n    inspect: urls\n", 1)
+    town.publish_policy(document)
+    assert towngate("update", *_source(tmp_path / "gambling.txt", "a.example")).exit_code == 0
+    _visited(town.state, {"host": "blog.example"}, {"host": "a.example"})
+    pages = write_layout(tmp_path / "pages", {"gambling/urls": "blog.example/casino\n"})
+    result = towngate("diff", "--source", f"pages={pages}")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert "blog.example: allow -> allow, checked inside for finance (1 visits); Blogs -> Blogs" in lines
+    answer = json.loads(towngate("diff", "--source", f"pages={pages}", "--json").output)
+    (one,) = answer["visited"]
+    assert (one["is_opened_before"], one["is_opened_after"]) == (False, True)
 
 
 def test_what_the_town_corrected_does_not_change(

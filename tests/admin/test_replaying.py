@@ -97,3 +97,24 @@ async def test_warning_and_the_visit_of_who_continued_both_come_to_the_same_agai
     row, why = await explained(db, town, record)
     assert why.agrees_with(row)
     assert why.decision is not None and why.decision.verdict is verdict
+
+
+async def test_url_entry_inside_https_is_found_again_where_the_site_is_still_opened(
+    db: Database, town: PublishedTown, tmp_path: Path
+) -> None:
+    record = replace(blocked_by_url(town, tmp_path), scheme="https", port=443)
+    document = DOCUMENT.replace("action: block\n", "action: block\n    inspect: urls\n", 1)
+    town.publish_policy(document)
+    row, why = await explained(db, town, replace(record, policy_version=policy_of(document).version))
+    assert why.agrees_with(row)
+    assert why.opened_for == ("not-town-business",)
+    assert why.decision is not None and why.decision.match is not None
+    assert why.decision.match.entry == "blog.example/casino"
+
+
+async def test_url_entry_inside_https_counts_no_more_where_nothing_is_opened(
+    db: Database, town: PublishedTown, tmp_path: Path
+) -> None:
+    row, why = await explained(db, town, replace(blocked_by_url(town, tmp_path), scheme="https", port=443))
+    assert not why.agrees_with(row)
+    assert why.decision is not None and why.decision.verdict is Verdict.ALLOW

@@ -147,8 +147,8 @@ def test_every_key_is_read() -> None:
 def test_tests_of_the_document_become_visits() -> None:
     first, second = load(WHOLE).tests
     ten = datetime(2026, 3, 2, 15, tzinfo=UTC)
-    # A tunnel hides the path; of an hour that comes twice, the first is meant.
-    assert first.visit == Visit(CLERK_AT_WORK, "https", "pokerstars.com", 8443, None, ten)
+    # Of an hour that comes twice, the first is meant.
+    assert first.visit == Visit(CLERK_AT_WORK, "https", "pokerstars.com", 8443, "/a", ten)
     assert second.visit == Visit(
         STRANGER, "http", "pokerstars.com", 80, "/a", datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
     )

@@ -12,13 +12,19 @@ from tests.towns import DOCUMENT
 LISTED = {"cardroom.example": "gambling", "games.example/play": "games", "phish.example": "phishing"}
 
 
-def lookup(host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
-    found = {name: category for name, category in LISTED.items() if name in (host, f"{host}{path}")}
-    return tuple(CategoryMatch(category, name, "test") for name, category in found.items())
+class MadeUpLists:
+    """Lists of whole names and of URLs."""
+
+    def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        found = {name: category for name, category in LISTED.items() if name in (host, f"{host}{path}")}
+        return tuple(CategoryMatch(category, name, "test") for name, category in found.items())
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        return frozenset(category for name, category in LISTED.items() if name.startswith(f"{host}/"))
 
 
 def test_tests_of_a_good_policy_pass() -> None:
-    results = run_tests(load_document(DOCUMENT, taxonomy()), lookup)
+    results = run_tests(load_document(DOCUMENT, taxonomy()), MadeUpLists())
     assert [result.is_passed for result in results] == [True, True]
     assert [result.decision.cause for result in results] == [Cause.RULE, Cause.DEFAULT]
 
@@ -63,6 +69,25 @@ def test_tests_of_a_good_policy_pass() -> None:
 )
 def test_failed_test_says_what_was_expected_and_what_came(test: str, problem: str) -> None:
     text = DOCUMENT.partition("tests:")[0] + f"tests:\n  - {test}\n"
-    (result,) = run_tests(load_document(text, taxonomy()), lookup)
+    (result,) = run_tests(load_document(text, taxonomy()), MadeUpLists())
     assert not result.is_passed
     assert str(result.problem) == f"line {len(text.splitlines())}: tests[0]: {problem}"
+
+
+INSPECTING = DOCUMENT.replace("action: block\n", "action: block\n    inspect: urls\n").partition("tests:")[0]
+
+
+@pytest.mark.parametrize(
+    ("document", "visit", "expect"),
+    [
+        (INSPECTING, "https://games.example/play", "block"),
+        (INSPECTING, "https://games.example/rules", "allow"),
+        (INSPECTING + "never_inspect: {sites: [games.example]}\n", "https://games.example/play", "allow"),
+    ],
+)
+def test_path_of_https_counts_where_a_rule_has_the_site_opened(
+    document: str, visit: str, expect: str
+) -> None:
+    test = f"tests:\n  - {{as: clerk, visit: {visit}, at: 2026-03-02 10:00, expect: {expect}}}\n"
+    (result,) = run_tests(load_document(document + test, taxonomy()), MadeUpLists())
+    assert result.problem is None

@@ -23,7 +23,7 @@ EXAMPLE = README.partition("```yaml\n")[2].partition("```")[0]
 def test_example_is_a_good_policy_and_its_tests_pass(tmp_path: Path) -> None:
     document = load_document(EXAMPLE, taxonomy())
     publish_starter_if_empty(tmp_path)
-    results = run_tests(document, CurrentSnapshot(tmp_path).snapshot.lookup)
+    results = run_tests(document, CurrentSnapshot(tmp_path).snapshot)
     assert [str(result.problem) for result in results if result.problem] == []
     assert document.warnings == ()
 

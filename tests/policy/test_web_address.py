@@ -10,16 +10,16 @@ from policy.web_address import WebAddress, parse_web_address
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("https://Cardroom.Example/play?table=1#top", WebAddress("https", "cardroom.example", 443, None)),
-        ("cardroom.example", WebAddress("https", "cardroom.example", 443, None)),
-        ("cardroom.example:8443/play", WebAddress("https", "cardroom.example", 8443, None)),
+        ("https://Cardroom.Example/play?table=1#top", WebAddress("https", "cardroom.example", 443, "/play")),
+        ("cardroom.example", WebAddress("https", "cardroom.example", 443, "/")),
+        ("cardroom.example:8443/play", WebAddress("https", "cardroom.example", 8443, "/play")),
         ("http://cardroom.example/play/../a b?x", WebAddress("http", "cardroom.example", 80, "/a%20b")),
         ("http://cardroom.example", WebAddress("http", "cardroom.example", 80, "/")),
         ("http://cardroom.example.:8080", WebAddress("http", "cardroom.example", 8080, "/")),
-        ("https://bücher.example", WebAddress("https", "xn--bcher-kva.example", 443, None)),
+        ("https://bücher.example", WebAddress("https", "xn--bcher-kva.example", 443, "/")),
         ("http://0x7f.1/", WebAddress("http", "127.0.0.1", 80, "/")),
-        ("https://[::0:1]/", WebAddress("https", "[::1]", 443, None)),
-        ("  https://cardroom.example  ", WebAddress("https", "cardroom.example", 443, None)),
+        ("https://[::0:1]/", WebAddress("https", "[::1]", 443, "/")),
+        ("  https://cardroom.example  ", WebAddress("https", "cardroom.example", 443, "/")),
     ],
 )
 def test_address_is_taken_apart_as_the_url_standard_does(text: str, address: WebAddress) -> None:

@@ -1,0 +1,97 @@
+"""Judging a web address as the proxy does: what can be seen from outside first, then what is inside.
+
+Pure: who calls gives the lists to look sites up in.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from categories.match import CategoryMatch
+from policy.correction import Corrections
+from policy.deciding import Step, decide
+from policy.decision import Decision, Lane
+from policy.inspecting import must_not_inspect
+from policy.state import State
+from policy.town_policy import Policy
+from policy.visit import Visit
+
+
+class Lists(Protocol):
+    """What sites are looked up in; a `categories.snapshot.CategorySnapshot` is one."""
+
+    def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        """Return the matches of a host, and of its URL where the path is given; most specific first."""
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        """Return the categories that URLs of the host are listed in."""
+
+
+class SiteListing:
+    """What lists and corrections together say of a site, as far as the policy asks for it. Immutable."""
+
+    __slots__ = ("_corrections", "_inspects_urls", "_lists")
+
+    def __init__(self, lists: Lists, corrections: Corrections, policy: Policy) -> None:
+        self._lists = lists
+        self._corrections = corrections
+        self._inspects_urls = any(rule.inspects_urls for rule in policy.rules)
+
+    def matches(self, host: str, path: str | None) -> tuple[CategoryMatch, ...]:
+        """Return what a canonical host, or its URL with this path, is listed as."""
+        return self._corrections.apply(host, self._lists.lookup(host, path))
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        """Return what the lists have URLs of a host as; nothing where no rule looks for them."""
+        if not self._inspects_urls or self._corrections.nearest(host) is not None:
+            return frozenset()
+        return self._lists.url_categories(host)
+
+    def seen(self, visit: Visit) -> Visit:
+        """Return the visit with what its site is listed as, by as much of the address as it shows."""
+        hidden = self.url_categories(visit.host) if visit.path is None else frozenset[str]()
+        return replace(visit, matches=self.matches(visit.host, visit.path), url_categories=hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A visit as it was seen, what was decided about it, and each step on the way."""
+
+    visit: Visit
+    decision: Decision
+    steps: tuple[Step, ...]
+
+    @property
+    def lane(self) -> Lane | None:
+        """How the visit is carried where it may go on; None where it may not."""
+        if not self.decision.is_allowed:
+            return None
+        if self.visit.scheme != "https":
+            return Lane.PLAIN
+        is_inside = self.visit.path is not None
+        return Lane.INSPECT if is_inside or self.decision.is_inspected else Lane.TUNNEL
+
+
+def judge(visit: Visit, policy: Policy, state: State, listing: SiteListing) -> tuple[Judged, ...]:
+    """Decide about an address as it is written; the last of what is returned is what comes of it.
+
+    1. over https, its path is not seen: it is judged without
+    2. where that has it looked into and there is a path, the address is judged with it, too
+
+    `visit` has no matches yet.
+    """
+    is_hidden = visit.scheme == "https"
+    outside = _judged(replace(visit, path=None) if is_hidden else visit, policy, state, listing)
+    if not is_hidden or visit.path is None or not outside.decision.is_inspected:
+        return (outside,)
+    return outside, _judged(visit, policy, state, listing)
+
+
+def is_never_inspected(judged: Judged, policy: Policy, state: State) -> bool:
+    """Whether a visit goes by unopened because its site must never be opened, whatever rules say."""
+    return judged.lane is Lane.TUNNEL and must_not_inspect(judged.visit, policy, state)
+
+
+def _judged(visit: Visit, policy: Policy, state: State, listing: SiteListing) -> Judged:
+    steps: list[Step] = []
+    seen = listing.seen(visit)
+    return Judged(seen, decide(seen, policy, state, steps), tuple(steps))

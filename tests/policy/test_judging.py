@@ -1,0 +1,81 @@
+"""An address is judged as the proxy does: from outside, and inside where a rule has it opened."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from categories.match import CategoryMatch
+from policy.correction import Correction, Corrections
+from policy.decision import Lane, Verdict
+from policy.judging import Judged, SiteListing, is_never_inspected, judge
+from policy.state import State
+from policy.town_policy import Policy, Rule, Town
+from policy.visit import Visit
+from tests.people import CLERK_AT_WORK
+
+TEN = datetime(2026, 3, 2, 15, tzinfo=UTC)
+POLICY = Policy(
+    version="test",
+    town=Town("Town of Exampleton", "America/New_York"),
+    rules=(
+        Rule("inner-pages", Verdict.BLOCK, frozenset({"adult"}), inspects_urls=True),
+        Rule("social-read", Verdict.VIEW_ONLY, frozenset({"social_networks"})),
+    ),
+)
+HOSTS = {"social.example": "social_networks", "adult.example": "adult"}
+
+
+class MadeUpLists:
+    """blog.example/adult is adult, and what HOSTS says."""
+
+    def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        if (host, path) == ("blog.example", "/adult"):
+            return (CategoryMatch("adult", "blog.example/adult", "test"),)
+        return (CategoryMatch(HOSTS[host], host, "test"),) if host in HOSTS else ()
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        return frozenset({"adult"}) if host == "blog.example" else frozenset()
+
+
+def judged(address: str, state: State | None = None, *corrections: Correction) -> tuple[Judged, ...]:
+    scheme, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    visit = Visit(CLERK_AT_WORK, scheme, host, 443 if scheme == "https" else 80, f"/{path}", TEN)
+    listing = SiteListing(MadeUpLists(), Corrections(corrections), POLICY)
+    return judge(visit, POLICY, state or State(), listing)
+
+
+@pytest.mark.parametrize(
+    ("address", "verdicts", "lane"),
+    [
+        ("https://blog.example/adult", [Verdict.ALLOW, Verdict.BLOCK], None),
+        ("https://blog.example/cats", [Verdict.ALLOW, Verdict.ALLOW], Lane.INSPECT),
+        ("https://library.example/adult", [Verdict.ALLOW], Lane.TUNNEL),
+        ("https://adult.example/x", [Verdict.BLOCK], None),
+        ("https://social.example/x", [Verdict.VIEW_ONLY, Verdict.VIEW_ONLY], Lane.INSPECT),
+        ("http://blog.example/adult", [Verdict.BLOCK], None),
+        ("http://blog.example/cats", [Verdict.ALLOW], Lane.PLAIN),
+    ],
+)
+def test_address_is_judged_with_as_much_of_it_as_is_seen(
+    address: str, verdicts: list[Verdict], lane: Lane | None
+) -> None:
+    found = judged(address)
+    assert [one.decision.verdict for one in found] == verdicts
+    assert found[-1].lane is lane
+    assert found[0].visit.path is None or address.startswith("http://")
+
+
+def test_what_is_never_inspected_is_judged_from_outside_alone() -> None:
+    state = State(never_inspect=("blog.example",))
+    (found,) = judged("https://blog.example/adult", state)
+    assert found.decision.verdict is Verdict.ALLOW and found.lane is Lane.TUNNEL
+    assert is_never_inspected(found, POLICY, state)
+    assert not is_never_inspected(judged("https://library.example/")[0], POLICY, State())
+
+
+def test_corrected_site_is_what_the_town_says_inside_and_outside() -> None:
+    (found,) = judged("https://blog.example/adult", None, Correction("blog.example", ("press",)))
+    assert (found.decision.verdict, found.lane) == (Verdict.ALLOW, Lane.TUNNEL)
+    (found,) = judged("https://blog.example/", None, Correction("blog.example", ("adult",)))
+    assert found.decision.verdict is Verdict.BLOCK
