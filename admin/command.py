@@ -19,6 +19,7 @@ _SUBCOMMANDS = {
     "lockdown": "admin.commands.emergency:lockdown",
     "device": "admin.commands.emergency:device",
     "filter": "admin.commands.emergency:filter_",
+    "never-inspect": "admin.commands.never_inspect:never_inspect",
     "notice": "admin.commands.notice:notice",
     "audit": "admin.commands.audit:audit",
     "backup": "admin.commands.backup:backup",

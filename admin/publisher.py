@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, corrections, exemptions, measures, notices
+from admin import accounts, audit, corrections, exemptions, measures, never_inspected, notices
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -141,6 +141,7 @@ class Publisher:
             if policy.notice is not None:
                 await notices.keep(t, policy.notice, now)
             receipts = await notices.live(t, policy)
+            unopened = await never_inspected.live(t)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self._recorded_version = policy.version
@@ -156,6 +157,7 @@ class Publisher:
             devices_off=emergency.devices_off,
             filter_off=emergency.filter_off,
             receipts=receipts,
+            never_inspect=unopened,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence

@@ -1,4 +1,4 @@
-"""IT's board: what was opened lately, what people said of sites, and what the town lists a site as.
+"""IT's board: access opened lately, what people said of sites, how the town lists them, what is not opened.
 
 Every move checks that its actor reviews (`roles.reviews`), and is published when it returns. A move that
 is refused is recorded, with its actor.
@@ -7,7 +7,7 @@ is refused is recorded, with its actor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from admin import access_request_lists, audit, corrections, exemptions, roles, site_reports
+from admin import access_request_lists, audit, corrections, exemptions, never_inspected, roles, site_reports
 from admin.asking import (
     AccessRequest,
     InvalidRequestError,
@@ -19,13 +19,15 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock
 from admin.corrections import CorrectedMeanwhileError, MadeCorrection
 from admin.database import Database, Transaction
+from admin.never_inspected import Answered
 from admin.publisher import Publisher
 from admin.sessions import Session
-from admin.site_lists import SiteLists
+from admin.site_lists import SiteLists, blocking_categories
 from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKind, SiteReport
+from admin.untrusting_hosts import UntrustingHost, untrusting_hosts
 from admin.written_text import tidy_text
 from categories.match import CategoryMatch
-from policy.decision import Verdict
+from categories.snapshot import CategorySnapshotError
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ class Review:
     async def waiting(self) -> int:
         """Return how many cards of the board wait for an answer."""
         opened = await access_request_lists.count_unreviewed(self._db, self._clock())
-        return opened + await site_reports.count_sites(self._db)
+        said = await site_reports.count_sites(self._db)
+        return opened + said + len(await self._untrusting())
 
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.
@@ -158,13 +161,56 @@ class Review:
 
     def blocking_categories(self) -> frozenset[str]:
         """Return the categories that the policy blocks, for everyone whom no rule exempts from it."""
-        policy = self._publisher.policy
-        blocking = (
-            rule.categories
-            for rule in policy.rules
-            if rule.action is Verdict.BLOCK and not rule.departments and not rule.people and rule.when is None
+        return blocking_categories(self._publisher.policy)
+
+    # --- programs that do not trust the town's certificate ---
+
+    async def untrusting(self, session: Session) -> tuple[UntrustingHost, ...]:
+        """Return the hosts on which such programs failed, for IT to answer. Raises NotAllowedError."""
+        self._check(session)
+        return await self._untrusting()
+
+    async def never_inspected(self, session: Session) -> list[Answered]:
+        """Return the hosts that IT has not opened, newest first. Raises NotAllowedError."""
+        self._check(session)
+        return await never_inspected.all_never(self._db)
+
+    async def inspection_answer(self, session: Session, id_: int) -> Answered:
+        """Return one answer. Raises NotAllowedError, LookupError."""
+        self._check(session)
+        return await never_inspected.get(self._db, id_)
+
+    async def never_inspect(self, session: Session, host: str, why: str) -> Answered:
+        """As never_inspected.add, by what the host is listed as now; NotAllowedError too, recorded."""
+        actor = await self._actor(session, host, EventKind.SITE_INSPECTION_REFUSED)
+        try:
+            matches = await self._lists.listed(host)
+        except CategorySnapshotError as error:
+            raise InvalidRequestError("host", "What it is listed as cannot be said right now") from error
+        policy, at = self._publisher.policy, self._clock()
+        answered = await never_inspected.add(
+            self._db, host, why=why, actor=actor, at=at, policy=policy, matches=matches
         )
-        return policy.security_categories.union(*blocking)
+        await self._publisher.publish_state()
+        return answered
+
+    async def inspect_again(self, session: Session, host: str, why: str) -> Answered:
+        """As never_inspected.remove; NotAllowedError too, recorded."""
+        actor = await self._actor(session, host, EventKind.SITE_INSPECTION_REFUSED)
+        answered = await never_inspected.remove(self._db, host, why=why, actor=actor, at=self._clock())
+        await self._publisher.publish_state()
+        return answered
+
+    async def leave_inspected(self, session: Session, host: str) -> Answered:
+        """As never_inspected.leave; NotAllowedError too, recorded."""
+        actor = await self._actor(session, host, EventKind.SITE_INSPECTION_REFUSED)
+        return await never_inspected.leave(self._db, host, actor=actor, at=self._clock())
+
+    async def _untrusting(self) -> tuple[UntrustingHost, ...]:
+        lists, published = await self._lists.in_force(), self._publisher.published
+        if lists is None or published is None:
+            return ()
+        return await untrusting_hosts(self._db, published, lists, self._clock())
 
     # --- inside ---
 

@@ -9,6 +9,7 @@ from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshot, CategorySnapshotError
 from policy.correction import Corrections
+from policy.decision import Verdict
 from policy.town_policy import Policy
 
 
@@ -52,3 +53,13 @@ class SiteLists:
             elif self._current.changed():
                 await asyncio.to_thread(self._current.load)
             return self._current.snapshot
+
+
+def blocking_categories(policy: Policy) -> frozenset[str]:
+    """Return the categories that a policy blocks, for everyone whom no rule exempts from it."""
+    blocking = (
+        rule.categories
+        for rule in policy.rules
+        if rule.action is Verdict.BLOCK and not rule.departments and not rule.people and rule.when is None
+    )
+    return policy.security_categories.union(*blocking)

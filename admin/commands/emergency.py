@@ -5,10 +5,11 @@ the command publishes by itself, since an emergency does not wait for admin.
 """
 
 import asyncio
+import functools
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import assert_never
@@ -16,24 +17,19 @@ from typing import assert_never
 import click
 
 from admin import measures
-from admin.admin_lock import AdminRunsError, holding_admin_lock
 from admin.asking import InvalidRequestError
 from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
+from admin.commands.telling_proxy import Told, tell_proxy
 from admin.database import Database, DatabaseError
 from admin.measures import AlreadySoError, InForce, Measure, MeasureKind
-from admin.publisher import Publisher
 from admin.state_folder import StateFolder
-from categories.taxonomy import taxonomy
 from policy.snapshot import PolicySnapshot
 from policy.town_policy import Policy
 from policy.town_time import ENGLISH, zone_of
 
-# The running admin looks at the database twice a second.
-_PATIENCE_SECONDS = 5.0
-_STEP_SECONDS = 0.05
 _OPTIONS = {
     "because": "--because",
     "department": "--department",
@@ -139,8 +135,7 @@ def filter_(verb: str, lasts: str, because: str, state: Path, as_json: bool) -> 
 class _Outcome:
     """What came of a command: what was said of it, and all of its kind that is in force now.
 
-    `problem` says why the proxy has not been told, None when it has; `is_by_itself` is whether the
-    command told it, because admin does not run. `had_been_told` is whether nothing changed and the proxy
+    `told` is whether the proxy has been told. `had_been_told` is whether nothing changed and the proxy
     knew it all.
     """
 
@@ -148,8 +143,7 @@ class _Outcome:
     words: str = ""
     is_changed: bool = False
     had_been_told: bool = False
-    is_by_itself: bool = False
-    problem: str | None = None
+    told: Told = field(default_factory=Told)
 
 
 def _run(state: Path, kind: MeasureKind, move: _Move | None, *, as_json: bool) -> None:
@@ -170,7 +164,7 @@ def _run(state: Path, kind: MeasureKind, move: _Move | None, *, as_json: bool) -
     else:
         click.echo(outcome.words)
         if move is not None and not outcome.had_been_told:
-            click.echo(_told(outcome))
+            click.echo(outcome.told.words)
     if outcome.had_been_told:
         raise click.exceptions.Exit(1)
 
@@ -185,8 +179,8 @@ async def _outcome(
             try:
                 measure = await move(db, snapshot.policy, now)
                 is_changed = True
-            except AlreadySoError as told:
-                measure, subject = told.measure, told.subject
+            except AlreadySoError as stands:
+                measure, subject = stands.measure, stands.subject
         in_force = [found for found in await measures.all_in_force(db, now) if found.kind is kind]
         say = _Sentences(snapshot.policy, now, in_force)
         if move is None:
@@ -197,31 +191,8 @@ async def _outcome(
             if await _is_published(folder, db):
                 return _Outcome(in_force, words, had_been_told=True)
         # Also where nothing changed: what was not published before is now.
-        is_by_itself, problem = await _publish(folder, db, snapshot)
-    return _Outcome(in_force, words, is_changed, is_by_itself=is_by_itself, problem=problem)
-
-
-async def _publish(folder: StateFolder, db: Database, before: PolicySnapshot) -> tuple[bool, str | None]:
-    """Have what is in force published; return whether by itself, and why it is not, if it is not."""
-    try:
-        async with holding_admin_lock(folder, patience_seconds=0):
-            publisher = Publisher(folder, db, before.admin_url, taxonomy(), utc_now)
-            await publisher.resume()
-            await publisher.publish_state()
-            return True, publisher.failure
-    except AdminRunsError:
-        return False, await _published_by_admin(folder, db)
-    except OSError as error:
-        return False, f"{error.filename}: {error.strerror}"
-
-
-async def _published_by_admin(folder: StateFolder, db: Database) -> str | None:
-    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-    while not await _is_published(folder, db):
-        if asyncio.get_running_loop().time() > deadline:
-            return "admin runs, and has not published it; its page Today, or its log, says why"
-        await asyncio.sleep(_STEP_SECONDS)
-    return None
+        told = await tell_proxy(folder, db, snapshot, functools.partial(_is_published, folder, db))
+    return _Outcome(in_force, words, is_changed, told=told)
 
 
 async def _is_published(folder: StateFolder, db: Database) -> bool:
@@ -235,13 +206,6 @@ def _in_force(folder: StateFolder) -> InForce | None:
     off = snapshot.filter_off
     is_off = off is not None and off.holds_at(utc_now())
     return InForce(snapshot.lockdowns, snapshot.devices_off, off if is_off else None)
-
-
-def _told(outcome: _Outcome) -> str:
-    if outcome.problem is not None:
-        return f"Recorded, but not in force: {outcome.problem}. Run the command again, or start admin."
-    without = "Admin does not run, so it was published without it. " if outcome.is_by_itself else ""
-    return f"{without}In force in every running proxy within a second."
 
 
 class _Sentences:
@@ -325,8 +289,8 @@ class _Sentences:
 def _as_json(outcome: _Outcome, *, is_move: bool) -> dict[str, object]:
     moved = {
         "changed": outcome.is_changed,
-        "published": outcome.problem is None,
-        "problem": outcome.problem,
+        "published": outcome.told.problem is None,
+        "problem": outcome.told.problem,
     }
     return {**(moved if is_move else {}), "in_force": [_measure(measure) for measure in outcome.in_force]}
 

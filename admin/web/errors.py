@@ -13,6 +13,7 @@ from starlette.responses import Response
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
 from admin.corrections import CorrectedMeanwhileError
+from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.web.page import admin_of, go_to, page, status_of
@@ -70,6 +71,13 @@ async def no_longer_so(http_request: Request, error: Exception) -> Response:
             request.decided_by, request, session.person if session else None
         ),
     )
+
+
+async def inspection_answered(http_request: Request, error: Exception) -> Response:
+    """Say who answered first about a host that is, or is not, to be opened."""
+    if not isinstance(error, InspectionAnsweredError):
+        raise error
+    return await page(http_request, "inspection_answered.html", 409, site=error.host, present=error.present)
 
 
 async def answered_meanwhile(http_request: Request, error: Exception) -> Response:
@@ -156,6 +164,7 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     TransitionError: no_longer_so,
     AskTokenError: old_link,
     AnsweredMeanwhileError: answered_meanwhile,
+    InspectionAnsweredError: inspection_answered,
     CorrectedMeanwhileError: answered_meanwhile,
     LinkUsedError: used_link,
     NotAtTheDeviceError: not_at_the_device,

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asking import AccessRequest, InvalidRequestError, State
+from admin.never_inspected import Answered
 from admin.review import Listing
 from admin.site_reports import ReportKind, SiteReport
 from admin.web.page import admin_of, go_to, page, status_of
@@ -14,11 +15,12 @@ from categories.snapshot import CategorySnapshotError
 # In the address after an answer, so that a reload says it again and answers nothing.
 _DONE = "done"
 _STOPPED = "stopped"
+INSPECTION_DONE = "inspection"
 
 
 async def board(http_request: Request) -> Response:
     """Show what waits for IT, the oldest first."""
-    return await _board(http_request)
+    return await show_board(http_request)
 
 
 async def answer(http_request: Request, form: FormData) -> Response:
@@ -40,7 +42,7 @@ async def answer(http_request: Request, form: FormData) -> Response:
             case _:
                 raise InvalidRequestError("category", "Choose what it is")
     except InvalidRequestError as error:
-        return await _board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
+        return await show_board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
     return go_to(f"/review?{_DONE}={id_}")
 
 
@@ -56,11 +58,12 @@ async def stop(http_request: Request, form: FormData) -> Response:
     try:
         await admin_of(http_request).stop(signed_in(http_request), id_, field(form, "reason"))
     except InvalidRequestError as error:
-        return await _board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
+        return await show_board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
     return go_to(f"/review?{_STOPPED}={id_}")
 
 
-async def _board(http_request: Request, error: InvalidRequestError | None = None) -> Response:
+async def show_board(http_request: Request, error: InvalidRequestError | None = None) -> Response:
+    """Show the board, with what is wrong with a form of it, if something is."""
     admin, session = admin_of(http_request), signed_in(http_request)
     opened = await admin.review.opened_lately(session)
     wrong = await admin.review.unanswered(session, ReportKind.WRONG_CATEGORY)
@@ -74,6 +77,9 @@ async def _board(http_request: Request, error: InvalidRequestError | None = None
         wrong=[(reports, await _listing(http_request, reports[0])) for reports in wrong],
         accidents=[(reports, await _listing(http_request, reports[0])) for reports in accidents],
         blocking=admin.review.blocking_categories(),
+        untrusting=await admin.review.untrusting(session),
+        never_inspected=await admin.review.never_inspected(session),
+        inspection=await _inspection(http_request),
         done=await _done(http_request),
         stopped=stopped,
         has_mail=stopped is not None and admin.correspondence.reaches(stopped.person),
@@ -88,6 +94,17 @@ async def _done(http_request: Request) -> SiteReport | None:
         return None
     report = await admin_of(http_request).reports.get(signed_in(http_request), id_)
     return report if report.answer else None
+
+
+async def _inspection(http_request: Request) -> Answered | None:
+    """Return what was just answered about a host that is opened or not."""
+    id_ = _number(http_request, INSPECTION_DONE)
+    if id_ is None:
+        return None
+    try:
+        return await admin_of(http_request).review.inspection_answer(signed_in(http_request), id_)
+    except LookupError:
+        return None
 
 
 async def _stopped(http_request: Request) -> AccessRequest | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import audit, exemptions
+from admin import audit, exemptions, never_inspected
 from admin.access_requests import approve
 from admin.audit import Event, EventKind
 from admin.backup_manifest import read_manifest
@@ -61,6 +61,9 @@ async def _live(state: StateFolder) -> None:
     async with Database.open(state.database) as db:
         request = await submitted(db)
         await approve(db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        await never_inspected.add(
+            db, "api.vendor.example", why="It pins", actor="it", at=MONDAY, policy=TOWN, matches=()
+        )
 
 
 def contents(state: StateFolder) -> dict[str, bytes]:
@@ -72,11 +75,12 @@ def contents(state: StateFolder) -> dict[str, bytes]:
     }
 
 
-async def _remembered(state: StateFolder) -> tuple[list[str], int]:
-    """Return the kinds of the audit log's last events, and how many exemptions hold on that Monday."""
+async def _remembered(state: StateFolder) -> tuple[list[str], int, tuple[str, ...]]:
+    """Return the last events' kinds, how many exemptions hold on that Monday, what is never inspected."""
     async with Database.open(state.database, must_exist=True) as db:
         rows = await db.fetch_all("SELECT kind FROM event ORDER BY id DESC LIMIT 3")
-        return [row["kind"] for row in rows], len(await exemptions.live(db, MONDAY))
+        kinds, unopened = [row["kind"] for row in rows], await never_inspected.live(db)
+        return kinds, len(await exemptions.live(db, MONDAY)), unopened
 
 
 def test_backup_restored_elsewhere_is_the_same_town(town: StateFolder, tmp_path: Path) -> None:
@@ -94,9 +98,10 @@ def test_backup_restored_elsewhere_is_the_same_town(town: StateFolder, tmp_path:
     }
     after = contents(other)
     assert {name: after.get(name) for name in expected} == expected
-    kinds, open_exemptions = asyncio.run(_remembered(other))
+    kinds, open_exemptions, unopened = asyncio.run(_remembered(other))
     assert kinds[:2] == [EventKind.BACKUP_RESTORED, EventKind.BACKUP_STARTED]
     assert open_exemptions == 1
+    assert unopened == ("api.vendor.example",)
     assert CurrentSnapshot(other.categories).snapshot.lookup("play.example")
     assert KeptSources(other.category_sources).check("games") is not None
     assert towngate("audit", "verify", state=other).exit_code == 0

@@ -270,7 +270,7 @@ def test_what_was_done_is_on_record_with_who_and_why(
 def test_admin_that_runs_and_does_not_publish_is_told_of(
     state: StateFolder, towngate: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin.commands.emergency._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("admin.commands.telling_proxy._PATIENCE_SECONDS", 0.2)
     with an_admin_that_publishes_nothing(state):
         told = said(towngate("lockdown", "on", "--because", WORM))[1]
     assert told.startswith("Recorded, but not in force: admin runs, and has not published it")

@@ -15,6 +15,7 @@ from policy.town_policy import AfterApproval
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.mailed_site import with_mail, with_settings
+from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.browsing import StartBrowser, violations
@@ -261,6 +262,28 @@ async def test_pages_for_saying_something_of_a_site_are_clean(site: Site, look: 
     await look.at("requests-reports", "/requests")
     await look.use(other)
     await look.at("report-kept", "/reports/3")
+
+
+async def test_pages_about_programs_that_do_not_trust_the_certificate_are_clean(
+    site: Site, look: Look
+) -> None:
+    await with_social_read(site)
+    await with_social_read_of(site, LONG_HOST)
+    await site.log(failed(), failed(), *(failed(host=LONG_HOST, device=f"PC-{n}") for n in range(4)))
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("review-untrusting", "/review")
+    empty = await post(it, "/review/never-inspect", "/review", host=LONG_HOST, why=" ")
+    await look.answered("review-untrusting-error", empty)
+    await post(it, "/review/never-inspect", "/review", host="social.example", why="Its app pins.")
+    await look.at("review-never-inspected", "/review?inspection=1")
+    again = await post(it, "/review/never-inspect", "/review", host="social.example", why="Me too.")
+    await look.answered("inspection-answered", again)
+    await post(it, "/review/inspect-again", "/review", host="social.example", why="It trusts us now.")
+    await look.answered(
+        "inspection-answered-again",
+        await post(it, "/review/inspect-again", "/review", host="social.example", why="Me too."),
+    )
 
 
 async def test_pages_of_opened_access_are_clean(site: Site, look: Look) -> None:
