@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from admin.clock import to_ms
 from admin.database import Reader
-from policy.decision import Verdict
+from policy.decision import Lane, Verdict
 
 _HOUR_MS = 3_600_000
 
@@ -25,6 +25,7 @@ class Overview:
 
     visits: int
     blocked: int
+    checked_inside: int
     hours: tuple[Hour, ...]
     undecided: int
     in_force: int
@@ -38,8 +39,12 @@ async def overview(db: Reader, since: datetime, now: datetime) -> Overview:
     standing = await db.fetch_one(
         "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted') AS undecided,"
         " (SELECT count(DISTINCT access_request) FROM exemption"
-        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force",
+        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force,"
+        " (SELECT count(*) FROM visit WHERE started_at >= ? AND verdict = ? AND lane = ?) AS checked_inside",
         to_ms(now),
+        to_ms(since),
+        Verdict.ALLOW.value,
+        Lane.INSPECT.value,
     )
     categories = await db.fetch_all(
         "SELECT category, count(*) AS visits FROM visit"
@@ -53,6 +58,7 @@ async def overview(db: Reader, since: datetime, now: datetime) -> Overview:
     return Overview(
         sum(hour.visits for hour in hours),
         sum(hour.blocked for hour in hours),
+        standing["checked_inside"],
         hours,
         standing["undecided"],
         standing["in_force"],

@@ -45,6 +45,7 @@ class VisitFilter:
     host: str | None = None
     category: str | None = None
     verdict: Verdict | None = None
+    lane: Lane | None = None
     rule: str | None = None
     code: str | None = None
     since: datetime | None = None
@@ -296,6 +297,7 @@ def _condition(where: VisitFilter, *, names_shown: bool) -> tuple[str, list[Valu
         "department": where.department,
         "category": where.category,
         "verdict": where.verdict.value if where.verdict else None,
+        "lane": where.lane.value if where.lane else None,
         "rule": where.rule,
         "code": where.code,
     }

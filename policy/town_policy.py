@@ -114,6 +114,11 @@ class Rule:
     approval: tuple[Approver, ...] = ()
     inspects_urls: bool = False
 
+    @property
+    def opens_sites(self) -> bool:
+        """Whether sites may be opened for it, to be looked into."""
+        return self.inspects_urls or self.action is Verdict.VIEW_ONLY
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

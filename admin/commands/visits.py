@@ -26,7 +26,7 @@ from admin.state_folder import StateFolder
 from admin.visits import VisitFilter, VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
-from policy.decision import Verdict
+from policy.decision import Lane, Verdict
 
 _FOLLOW_SECONDS = 0.5
 _MOST_ROWS = 100_000
@@ -41,6 +41,7 @@ _AGO = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=
 @click.option("--host", help="Visits to this host and its subdomains.")
 @click.option("--category", help="Visits that this category decided.")
 @click.option("--verdict", type=click.Choice([v.value for v in Verdict]), help="What was decided.")
+@click.option("--lane", type=click.Choice([lane.value for lane in Lane]), help="How it was carried.")
 @click.option("--rule", help="Visits that this rule decided.")
 @click.option("--code", help="The visit whose block page showed this code.")
 @click.option("--since", help='From when: 30m, 2h, 7d ago, or the town\'s time, "2026-03-02 10:00".')
@@ -58,6 +59,7 @@ def visits(
     host: str | None,
     category: str | None,
     verdict: str | None,
+    lane: str | None,
     rule: str | None,
     code: str | None,
     since: str | None,
@@ -82,6 +84,7 @@ def visits(
         host=_host(host),
         category=category,
         verdict=Verdict(verdict) if verdict else None,
+        lane=Lane(lane) if lane else None,
         rule=rule,
         code=code.upper() if code else None,
         since=_moment("--since", since, zone),
@@ -186,7 +189,10 @@ class _Line:
         shown = f"{who.department or 'unknown'} {name}".strip()
         why = " ".join(part for part in (row.rule or row.exemption or row.cause.value, row.category) if part)
         counted = f"{row.bytes_down} B in {row.lasted.total_seconds():.1f} s"
-        return f"{at:%Y-%m-%d %H:%M:%S}  {shown:<24}  {row.verdict.value:<5}  {row.host}  ({why})  {counted}"
+        # What is allowed and checked inside is told apart from what goes by in a tunnel.
+        is_opened = row.verdict is Verdict.ALLOW and row.lane is Lane.INSPECT
+        came = row.lane.value if is_opened else row.verdict.value
+        return f"{at:%Y-%m-%d %H:%M:%S}  {shown:<24}  {came:<9}  {row.host}  ({why})  {counted}"
 
 
 def _as_json(row: VisitRow) -> str:

@@ -54,7 +54,7 @@ async def stopped_page(http_request: Request) -> Response:
         rows.append(
             (
                 row,
-                visit_status(row.verdict, row.cause, row.category, policy),
+                visit_status(row, policy),
                 request,
                 status_of(http_request, request) if request else None,
                 bool(asking_roles(row.cause, row.rule, policy, is_risk=is_risk)),

@@ -18,10 +18,10 @@ from admin.visits import NAMES_SHOWN_FOR, Cursor, NamesHiddenError, VisitFilter
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.people import People
 from admin.web.session_cookie import field, signed_in
-from admin.web.words import host, visit_status
+from admin.web.words import DECISIONS, host, visit_status
 from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
-from policy.decision import Verdict
+from policy.decision import Lane, Verdict
 
 _ROWS = 50
 _FILTERS = ("span", "department", "host", "category", "verdict", "rule", "code", "person")
@@ -45,7 +45,7 @@ async def visits_page(http_request: Request) -> Response:
         http_request,
         "visits.html",
         422 if error else 200,
-        rows=[(row, visit_status(row.verdict, row.cause, row.category, admin.policy)) for row in rows],
+        rows=[(row, visit_status(row, admin.policy)) for row in rows],
         given=given,
         address=_address(given),
         chips=[
@@ -87,7 +87,7 @@ async def why_page(http_request: Request) -> Response:
         why = await explain(admin.db, admin.state, row)
     except LookupError as error:
         raise HTTPException(404) from error
-    status = visit_status(row.verdict, row.cause, row.category, admin.policy)
+    status = visit_status(row, admin.policy)
     return await page(http_request, "why.html", row=row, why=why, status=status)
 
 
@@ -117,14 +117,19 @@ def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[Vi
         since=_since(given.get("span", ""), now, zone),
     )
     try:
-        if "verdict" in given:
+        if given.get("verdict") == Lane.INSPECT:
+            where = replace(where, verdict=Verdict.ALLOW, lane=Lane.INSPECT)
+        elif "verdict" in given:
             where = replace(where, verdict=Verdict(given["verdict"]))
         if "host" in given:
             where = replace(where, host=canonical_host(given["host"]))
     except HostNameError:
         return where, f"{host(given['host'])!r} is not a site's name. Enter it like library.example"
     except ValueError:
-        return where, "A visit is allowed, warned or blocked; nothing else can be looked for"
+        return (
+            where,
+            "Choose a decision from the list; nothing else can be looked for",
+        )
     return where, None
 
 
@@ -163,7 +168,7 @@ def _said(name: str, value: str, http_request: Request) -> str:
             category = taxonomy().categories.get(value)
             return category.label if category else value
         case "verdict":
-            return value.capitalize() + "ed" if value in tuple(Verdict) else value
+            return DECISIONS.get(value, value)
         case _:
             return host(value)
 

@@ -9,13 +9,23 @@ from markupsafe import Markup
 
 from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
+from admin.visits import VisitRow
 from categories.taxonomy import taxonomy
-from policy.decision import Cause, Verdict
+from policy.decision import Cause, Lane, Verdict
 from policy.schedule import Schedule
 from policy.town_policy import Policy
 from policy.town_time import ENGLISH, said_end
+from policy.visit_record import NOT_TRUSTED
 
 NO_BREAK = "\u00a0"
+DECISIONS = {
+    "allow": "Allowed",
+    "inspect": "Allowed and checked inside",
+    "view_only": "Read only",
+    "warn": "Warned",
+    "block": "Blocked",
+}
+"""What comes of visits, as they are shown and looked for; "inspect" is allowed in that lane."""
 _LONGEST_HOST = 200
 _STATUS_ICONS = {
     "ok": "check_circle",
@@ -194,19 +204,23 @@ def report_status(report: SiteReport) -> Status:
             assert_never(report.answer)
 
 
-def visit_status(verdict: Verdict, cause: Cause, category: str | None, policy: Policy) -> Status:
+def visit_status(row: VisitRow, policy: Policy) -> Status:
     """Return what came of a visit."""
-    if cause in (Cause.UNREACHABLE, Cause.CERTIFICATE):
+    is_allowed = row.verdict in (Verdict.ALLOW, Verdict.VIEW_ONLY)
+    is_out_of_reach = row.cause in (Cause.UNREACHABLE, Cause.CERTIFICATE)
+    if is_out_of_reach or (is_allowed and row.refusal == NOT_TRUSTED):
         return Status("no", "Not connected")
-    if verdict is Verdict.ALLOW:
-        return Status("ok", "Allowed")
-    if verdict is Verdict.VIEW_ONLY:
-        return Status("warn", "Read only")
-    if verdict is Verdict.WARN:
-        return Status("warn", "Warned")
-    if cause is Cause.SECURITY_RISK or category in policy.security_categories:
-        return Status("danger", "Blocked for security")
-    return Status("no", "Blocked")
+    match row.verdict:
+        case Verdict.ALLOW:
+            return Status("ok", DECISIONS["inspect" if row.lane is Lane.INSPECT else "allow"])
+        case Verdict.VIEW_ONLY | Verdict.WARN:
+            return Status("warn", DECISIONS[row.verdict])
+        case Verdict.BLOCK:
+            if row.cause is Cause.SECURITY_RISK or row.category in policy.security_categories:
+                return Status("danger", "Blocked for security")
+            return Status("no", DECISIONS[row.verdict])
+        case _:
+            assert_never(row.verdict)
 
 
 def rule_status(action: Verdict) -> Status:

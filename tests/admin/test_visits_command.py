@@ -66,7 +66,7 @@ def test_lines_tell_what_happened_the_newest_last_and_name_nobody(state: StateFo
     assert result.exit_code == 0, result.output
     first, second, third = result.output.splitlines()
     assert first.startswith("2026-03-02 10:00:00  finance person ")
-    assert "block  cardroom.example  (not-town-business gambling)  0 B in 0.0 s" in first
+    assert "block      cardroom.example  (not-town-business gambling)  0 B in 0.0 s" in first
     assert "parks person" in second
     assert "4096 B" in third
     for hidden in (CLERK, PARKS_CLERK, "FIN-PC-15", "10.10.20.15"):
@@ -108,6 +108,8 @@ def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: State
     [
         (["--host", "CARDROOM.example"], ["cardroom.example"]),
         (["--verdict", "allow"], []),
+        (["--lane", "inspect"], []),
+        (["--lane", "block", "--until", "2026-03-02 10:01"], ["cardroom.example"]),
         (["--since", "2026-03-02 10:01"], ["b.example", "c.example"]),
         (["--since", "2026-03-02 10:01", "--until", "2026-03-02 10:02"], ["b.example"]),
         (["--since", "2h"], []),

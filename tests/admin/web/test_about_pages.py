@@ -61,3 +61,30 @@ async def test_what_is_broken_inside_is_told_to_it_alone(site: Site) -> None:
     assert "/srv/spool: disk full" in shown
     shown = (await (await site.signed_in(people.HELP_DESK)).get("/today")).text
     assert "/srv/spool" not in shown and "Part of Towngate is not well" in shown
+
+
+OPENING = """rules:
+  - {id: social-read, categories: [social_networks], action: view_only}
+  - {id: inner-pages, categories: [adult, hate], action: block, inspect: urls}
+"""
+NEVER = "never_inspect: {categories: [banks, health], sites: [credit-union.example]}\n"
+
+
+async def test_pages_say_what_is_opened_and_why_and_what_never_is(site: Site) -> None:
+    client = site.client()
+    for path in ("/recorded", "/policy"):
+        page = (await client.get(path)).text
+        assert "Never opened" not in page and "are opened" not in page
+    assert "Open sites are not decrypted" in (await client.get("/recorded")).text
+    document = DOCUMENT.replace("rules:\n", NEVER + OPENING, 1)
+    site.state.policy_document.write_text(document)
+    await site.until(lambda: bool(site.admin.policy.never_inspect_categories))
+    for path in ("/recorded", "/policy"):
+        page = " ".join((await client.get(path)).text.split())
+        assert "Opened, so that reading works and posting does not." in page
+        assert "Sites are opened where a list names single pages of them as this." in page
+        assert "Never opened: Banks, Health." in page
+        assert "credit-union.example" in page
+        assert "are not decrypted. Only a page" not in page
+    recorded = " ".join((await client.get("/recorded")).text.split())
+    assert "Social networks: Opened, so that" in recorded

@@ -15,6 +15,7 @@ from policy.town_policy import AfterApproval
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.mailed_site import with_mail, with_settings
+from tests.admin.web.test_about_pages import NEVER, OPENING
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
@@ -122,6 +123,11 @@ async def test_pages_for_everyone_are_clean(site: Site, look: Look) -> None:
     await look.at("policy", "/policy")
     await look.at("recorded", "/recorded")
     await look.at("not-found", "/nowhere", 404)
+    document = site.state.policy_document
+    document.write_text(document.read_text().replace("rules:\n", NEVER + OPENING, 1))
+    await site.until(lambda: bool(site.admin.policy.never_inspect_categories))
+    await look.at("policy-opening", "/policy")
+    await look.at("recorded-opening", "/recorded")
     await look.at("old-link", f"/ask?token={_old_token(site)}", 410)
     await look.at("cut-link", "/ask?token=abc", 400)
 
@@ -328,6 +334,7 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("visits-empty", "/visits?host=nowhere.example")
     await _log_a_day(site)
     await look.at("visits", "/visits")
+    await look.at("visits-inspected", "/visits?verdict=inspect")
     await look.at("visits-filtered", "/visits?span=week&department=finance&verdict=block")
     await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
     await look.at("names", "/visits/names")
@@ -455,6 +462,9 @@ async def _log_a_day(site: Site) -> None:
             bytes_down=1_431_000_000,
             ended_at=at + timedelta(hours=1, minutes=5),
         ),
+        failed(at=at - timedelta(minutes=3), verdict=Verdict.ALLOW, refusal=None, bytes_down=9_000),
+        failed(at=at - timedelta(minutes=3), refusal=None, bytes_down=9_000),
+        failed(at=at - timedelta(minutes=3)),
         visit(
             at - timedelta(minutes=3), host="phish.example", category="phishing", cause=Cause.SECURITY_RISK
         ),

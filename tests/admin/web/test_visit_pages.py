@@ -212,3 +212,21 @@ async def test_problem_of_the_policy_is_shown_to_it_alone(site: Site) -> None:
     assert "gambing" in page and "nearest: &#39;gambling&#39;" in page
     assert "gambing" not in (await head.get("/policy")).text
     assert "Not open" in (await head.get("/policy")).text
+
+
+async def test_what_is_opened_is_shown_looked_for_and_counted_apart(site: Site) -> None:
+    allowed = {"verdict": Verdict.ALLOW, "cause": Cause.DEFAULT, "rule": None, "category": None}
+    await site.log(
+        visit(host="tunnelled.example", lane=Lane.TUNNEL, **allowed),
+        visit(host="opened.example", lane=Lane.INSPECT, **allowed),
+        visit(host="social.example", lane=Lane.INSPECT, verdict=Verdict.VIEW_ONLY),
+    )
+    it = await site.signed_in(people.IT)
+    inside = (await it.get("/visits?verdict=inspect")).text
+    assert "opened.example" in inside and "tunnelled.example" not in inside and "social.example" not in inside
+    assert "Allowed and checked inside</" in inside
+    reading = (await it.get("/visits?verdict=view_only")).text
+    assert "social.example" in reading and "opened.example" not in reading
+    assert "Read only <span" in reading  # the filter, in words
+    today = " ".join((await it.get("/today")).text.split())
+    assert 'verdict=inspect"><b>1</b> <span>checked inside</span></a>' in today

@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.visits import VisitRow, Who
 from admin.web.words import Times, amount, host, lasted, number, request_status, visit_status
-from policy.decision import Cause, Verdict
+from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Approver, Policy, Town
+from policy.visit_record import NOT_TRUSTED
 
 NOW = datetime(2026, 3, 6, 15, 14, tzinfo=UTC)
 TIMES = Times(ZoneInfo("America/New_York"), NOW)
@@ -173,23 +175,59 @@ def test_access_stopped_by_it_is_marked_as_danger() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "cause", "category", "said"),
+    ("came", "said"),
     [
-        (Verdict.ALLOW, Cause.DEFAULT, None, "Allowed"),
-        (Verdict.BLOCK, Cause.RULE, "gambling", "Blocked"),
-        (Verdict.BLOCK, Cause.RULE, "phishing", "Blocked for security"),
-        (Verdict.BLOCK, Cause.SECURITY_RISK, None, "Blocked for security"),
-        (Verdict.ALLOW, Cause.UNREACHABLE, None, "Not connected"),
-        (Verdict.ALLOW, Cause.CERTIFICATE, None, "Not connected"),
-        (Verdict.WARN, Cause.RULE, "shopping", "Warned"),
-        (Verdict.ALLOW, Cause.FILTER_OFF, "phishing", "Allowed"),
-        (Verdict.BLOCK, Cause.LOCKDOWN, None, "Blocked"),
-        (Verdict.BLOCK, Cause.DEVICE_OFF, None, "Blocked"),
-        (Verdict.BLOCK, Cause.NOTICE, None, "Blocked"),
+        ((Verdict.ALLOW, Lane.TUNNEL, Cause.DEFAULT, None), "Allowed"),
+        ((Verdict.ALLOW, Lane.PLAIN, Cause.DEFAULT, None), "Allowed"),
+        ((Verdict.ALLOW, Lane.INSPECT, Cause.DEFAULT, None), "Allowed and checked inside"),
+        ((Verdict.VIEW_ONLY, Lane.INSPECT, Cause.RULE, "social_networks"), "Read only"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.RULE, "gambling"), "Blocked"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.RULE, "phishing"), "Blocked for security"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.SECURITY_RISK, None), "Blocked for security"),
+        ((Verdict.ALLOW, Lane.BLOCK, Cause.UNREACHABLE, None), "Not connected"),
+        ((Verdict.ALLOW, Lane.BLOCK, Cause.CERTIFICATE, None), "Not connected"),
+        ((Verdict.WARN, Lane.BLOCK, Cause.RULE, "shopping"), "Warned"),
+        ((Verdict.ALLOW, Lane.TUNNEL, Cause.FILTER_OFF, "phishing"), "Allowed"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.LOCKDOWN, None), "Blocked"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.DEVICE_OFF, None), "Blocked"),
+        ((Verdict.BLOCK, Lane.BLOCK, Cause.NOTICE, None), "Blocked"),
     ],
 )
-def test_visit_status_says_what_came_of_it(
-    verdict: Verdict, cause: Cause, category: str | None, said: str
-) -> None:
-    policy = Policy("1", Town("Exampleton", "America/New_York"), security_categories=frozenset({"phishing"}))
-    assert visit_status(verdict, cause, category, policy).words == said
+def test_visit_status_says_what_came_of_it(came: tuple[Verdict, Lane, Cause, str | None], said: str) -> None:
+    verdict, lane, cause, category = came
+    row = replace(ROW, verdict=verdict, lane=lane, cause=cause, category=category)
+    assert visit_status(row, POLICY).words == said
+
+
+@pytest.mark.parametrize(("verdict", "said"), [(Verdict.ALLOW, "Not connected"), (Verdict.BLOCK, "Blocked")])
+def test_program_that_does_not_trust_the_certificate_was_not_connected(verdict: Verdict, said: str) -> None:
+    row = replace(ROW, verdict=verdict, lane=Lane.INSPECT, cause=Cause.RULE, refusal=NOT_TRUSTED)
+    assert visit_status(row, POLICY).words == said
+
+
+POLICY = Policy("1", Town("Exampleton", "America/New_York"), security_categories=frozenset({"phishing"}))
+ROW = VisitRow(
+    id=1,
+    who=Who("finance", None),
+    started_at=NOW,
+    ended_at=NOW,
+    code="K7M-4QP",
+    scheme="https",
+    host="site.example",
+    port=443,
+    verdict=Verdict.ALLOW,
+    lane=Lane.TUNNEL,
+    cause=Cause.DEFAULT,
+    rule=None,
+    exemption=None,
+    category=None,
+    entry=None,
+    source=None,
+    refusal=None,
+    bytes_up=0,
+    bytes_down=0,
+    policy_sequence=1,
+    policy_version="1",
+    category_version="1",
+    is_reported=False,
+)
