@@ -61,6 +61,7 @@ def test_every_example_in_the_first_policy_is_good_too(starter: CategorySnapshot
     assert set(document.policy.people) == {"ada", "clerk"}
     assert set(document.policy.devices) == {"10.10.20.15", "10.10.20.90"}
     assert [rule.id for rule in document.policy.rules][2] == "investigations"
+    assert_opens(document)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,28 @@ def test_demo_policy_passes_its_own_tests_with_the_starter_list(starter: Categor
     assert document.warnings == ()
     assert len(document.tests) >= 10
     assert failures(document, starter) == []
+
+
+def test_every_example_in_the_demo_policy_is_good_too(starter: CategorySnapshot) -> None:
+    head, _, body = demo_policy().partition("\ntown:")
+    examples = re.sub(r"^( *)# (?=- |  \S|[\w.]+: )", r"\1", body, flags=re.MULTILINE)
+    document = load_document(f"{head}\ntown:{examples}", taxonomy())
+    assert_opens(document)
+    assert failures(document, starter) == []
+
+
+def assert_opens(document: PolicyDocument) -> None:
+    """The examples of what is opened, and what never is, are in the document."""
+    opening = {rule.id for rule in document.policy.rules if rule.opens_sites}
+    assert opening == {"social-read", "inappropriate"}
+    assert document.policy.never_inspect_sites == {"credit-union.example"}
+
+
+@pytest.mark.parametrize("text", [first_policy("T", "UTC", ["10.0.0.0/8"], "ada", "Ada"), demo_policy()])
+def test_policies_that_ship_open_nothing_and_never_banks_and_health(text: str) -> None:
+    policy = load_document(text, taxonomy()).policy
+    assert policy.never_inspect_categories == {"banks", "health"}
+    assert not any(rule.opens_sites for rule in policy.rules)
 
 
 def test_demo_policy_knows_everyone_who_can_sign_in() -> None:
