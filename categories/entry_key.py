@@ -80,6 +80,12 @@ def url_key(host: str, path: str) -> str:
     return host_key(host) + (path if path.endswith("/") else path + "/")
 
 
+def host_of_url_key(key: str) -> str:
+    """Return the canonical host of a URL's key."""
+    name = key.partition("/")[0][:-1]
+    return name if is_address(name) else name[::-1]
+
+
 def plain_path(path: str) -> str:
     """Return the one spelling of a path, any text, from its first slash.
 

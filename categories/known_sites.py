@@ -27,6 +27,11 @@ class KnownSites:
     own: frozenset[str] = frozenset()
     canaries: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All of them, in order."""
+        return tuple(sorted(self.harmless.union(self.own, *self.canaries.values())))
+
     def adding(
         self, *, harmless: frozenset[str], own: frozenset[str], canaries: Mapping[str, frozenset[str]]
     ) -> Self:

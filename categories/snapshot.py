@@ -27,6 +27,7 @@ from categories.entry_key import (
     entry_of_range_key,
     entry_of_url_key,
     host_key,
+    host_of_url_key,
     plain_path,
     without_service_label,
 )
@@ -220,6 +221,20 @@ class CategorySnapshot:
                 self._url_categories.clear()
             self._url_categories[host] = found
         return found
+
+    def hosts_with_urls(self, categories: frozenset[str]) -> tuple[str, ...]:
+        """Return the hosts of which URLs are listed in one of the categories, in order. Reads every URL."""
+        wanted = {
+            number
+            for number, meaning in enumerate(self.meanings)
+            if not categories.isdisjoint(category for category, _ in meaning)
+        }
+        hosts = {
+            host_of_url_key(key)
+            for key, number in self._urls.trie.iteritems()
+            if self._urls.meanings[number] in wanted and not key.startswith(URL_EXPRESSION)
+        }
+        return tuple(sorted(hosts))
 
     def _range_matches(self, host: str) -> Iterator[_Found]:
         """Yield what the ranges that an address is in are listed as, the longest prefix first."""

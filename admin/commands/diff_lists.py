@@ -15,6 +15,7 @@ from rich.table import Table
 
 from admin.clock import utc_now
 from admin.command import CommandError
+from admin.commands.opening import ListedPages, listed_pages
 from admin.commands.policy import published_policy
 from admin.commands.update_lists import (
     SourceType,
@@ -74,7 +75,8 @@ def diff_command(sources: Sequence[Source], remove: Sequence[str], state: Path, 
             folder.create(Side.ADMIN)
             with trial_of(tried, folder.category_sources, folder.categories) as trial:
                 effects = _effects(folder, trial)
-                (_write_json if as_json else _print)(trial, effects)
+                pages = listed_pages(published_policy(folder), trial.after)
+                (_write_json if as_json else _print)(trial, effects, pages)
         except (StateFolderError, UpdateError) as error:
             raise CommandError(str(error)) from error
     if any(source.refused for source in trial.report.sources):
@@ -101,19 +103,19 @@ def _effects(folder: StateFolder, trial: "Trial") -> "Sequence[Effect] | None":
         raise CommandError(f"{folder.database}: {error}; nothing was changed") from error
 
 
-def _write_json(trial: "Trial", effects: "Sequence[Effect] | None") -> None:
+def _write_json(trial: "Trial", effects: "Sequence[Effect] | None", pages: ListedPages | None) -> None:
     changes = [
         {"category": category, "source": source, **asdict(change)}
         for (category, source), change in compare(trial.before, trial.after).items()
         if change.added or change.removed
     ]
     visited = None if effects is None else [asdict(effect) for effect in effects]
-    answer = update_as_json(trial.report) | {"changes": changes, "visited": visited}
+    answer = update_as_json(trial.report, pages) | {"changes": changes, "visited": visited}
     click.echo(json.dumps(answer, ensure_ascii=False))
 
 
-def _print(trial: "Trial", effects: "Sequence[Effect] | None") -> None:
-    print_sources(trial.report)
+def _print(trial: "Trial", effects: "Sequence[Effect] | None", pages: ListedPages | None) -> None:
+    print_sources(trial.report, pages)
     if trial.after.version == trial.report.former:
         _console.print("\nNothing would change.")
         return

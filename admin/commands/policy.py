@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import click
 from pydantic import TypeAdapter
@@ -14,12 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from admin.atomic_file import write_atomically
+from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.lists import lists_of
+from admin.commands.opening import opening_lines, openings_as_json
 from admin.state_folder import StateFolder
+from categories.host_name import HostNameError, canonical_host
+from categories.known_sites import known_sites
 from categories.taxonomy import taxonomy
+from policy.correction import Corrections
 from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
+from policy.judging import SiteListing
+from policy.opening import opened_by_rule
 from policy.problem import PolicyError, Problem
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.town_policy import Policy, Rule
@@ -42,19 +49,28 @@ def policy() -> None:
 
 @policy.command(epilog="Example: towngate policy check policy.yaml")
 @_file_argument
+@click.option(
+    "--sites", type=click.File("r"), help="Host names, one a line, in place of the well-known sites."
+)
 @_state_option
 @_json_option
-def check(file: BinaryIO, state: Path, as_json: bool) -> None:
+def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> None:
     """List every problem of a policy document, with its line, and run its tests.
 
-    The tests use the category lists in force, or the starter list where there are none. Exit code 1
-    when there is a problem.
+    Then say how many well-known sites, or of those of a file, its rules would open to look into. Both by
+    the category lists in force, or the starter list where there are none. Exit code 1 when there is a
+    problem.
     """
-    result = _check(file.read(), StateFolder(state))
+    hosts = _hosts(sites) if sites else known_sites().hosts
+    result = _check(file.read(), StateFolder(state), hosts)
     if as_json:
         click.echo(json.dumps(result.as_json(_name(file)), ensure_ascii=False))
     else:
         _print(result, _name(file))
+        if result.opened:
+            what = f"sites of {sites.name}" if sites else "well-known sites"
+            for line in opening_lines(result.opened, result.sites, what):
+                _console.print(Text(line))
     if result.problems:
         raise click.exceptions.Exit(1)
 
@@ -133,12 +149,17 @@ def published_policy(folder: StateFolder) -> PolicySnapshot | None:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What came of a check; `document` is None when it could not even be read."""
+    """What came of a check; `document` is None when it could not even be read.
+
+    `opened` are the hosts, of so many `sites`, that each rule which may open some would open.
+    """
 
     document: PolicyDocument | None
     problems: tuple[Problem, ...]
     test_count: int = 0
     tested_with: str = ""
+    sites: int = 0
+    opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -152,20 +173,42 @@ class _Checked:
             "warnings": [asdict(warning) for warning in self.warnings],
             "tests": self.test_count,
             "tested_with": self.tested_with or None,
+            "sites": self.sites,
+            "would_open": openings_as_json(self.opened),
         }
 
 
-def _check(data: bytes, folder: StateFolder) -> _Checked:
+def _check(data: bytes, folder: StateFolder, hosts: Sequence[str] = ()) -> _Checked:
+    """Check a document; and say which of the canonical hosts it would open."""
     try:
         document = load_document(_decoded(data), taxonomy())
     except PolicyError as error:
         return _Checked(None, error.problems)
-    if not document.tests:
-        return _Checked(document, ())
+    opens = any(rule.opens_sites for rule in document.policy.rules)
+    if not document.tests and not (opens and hosts):
+        return _Checked(document, (), sites=len(hosts))
     with lists_of(folder) as (lists, name):
         results = run_tests(document, lists)
+        listing = SiteListing(lists, Corrections(), document.policy)
+        opened = opened_by_rule(document.policy, listing, hosts, utc_now())
     failed = tuple(result.problem for result in results if result.problem is not None)
-    return _Checked(document, failed, len(results), name)
+    return _Checked(document, failed, len(results), name, len(hosts), opened)
+
+
+def _hosts(file: TextIO) -> tuple[str, ...]:
+    """Read host names, one a line; empty lines and those that begin with # are passed over."""
+    hosts = []
+    try:
+        for number, line in enumerate(file, 1):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                try:
+                    hosts.append(canonical_host(text))
+                except HostNameError as error:
+                    raise CommandError(f"{file.name}: line {number}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file.name}: this is not UTF-8 text") from error
+    return tuple(dict.fromkeys(hosts))
 
 
 def _name(file: BinaryIO) -> str:

@@ -15,10 +15,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from admin.command import CommandError
+from admin.commands.opening import ListedPages, listed_pages
 from admin.commands.policy import published_policy
 from admin.commands.recording import put_on_record
 from admin.state_folder import Side, StateFolder, StateFolderError
 from categories.known_sites import KnownSites, known_sites
+from categories.publishing import CurrentSnapshot
 from categories.sources import STARTER, Source, is_url
 from categories.taxonomy import TOWN_LIST, taxonomy
 from policy.problem import PolicyError
@@ -122,10 +124,11 @@ def update_command(
             )
     except (StateFolderError, UpdateError) as error:
         raise CommandError(str(error)) from error
+    pages = listed_pages(published_policy(folder), CurrentSnapshot(folder.categories).snapshot)
     if as_json:
-        click.echo(json.dumps(update_as_json(report), ensure_ascii=False))
+        click.echo(json.dumps(update_as_json(report, pages), ensure_ascii=False))
     else:
-        print_sources(report)
+        print_sources(report, pages)
         was = ", as before" if report.version == report.former else " is in force"
         _console.print(f"Snapshot {report.version}{was}.")
         if report.is_held:
@@ -198,9 +201,10 @@ def shown_progress(*, is_shown: bool) -> Iterator["Watch | None"]:
         end_steps()
 
 
-def update_as_json(report: "UpdateReport") -> dict[str, object]:
-    """Return what an update did, for a script."""
+def update_as_json(report: "UpdateReport", pages: ListedPages | None) -> dict[str, object]:
+    """Return what an update did, for a script; `pages` of the lists that it made."""
     return {
+        "url_entries": pages.as_json() if pages else None,
         "snapshot": report.version,
         "former_snapshot": report.former,
         "is_held": report.is_held,
@@ -225,8 +229,8 @@ def update_as_json(report: "UpdateReport") -> dict[str, object]:
     }
 
 
-def print_sources(report: "UpdateReport") -> None:
-    """Print what became of every source."""
+def print_sources(report: "UpdateReport", pages: ListedPages | None) -> None:
+    """Print what became of every source, and what their URL entries would have the policy open."""
     table = Table(box=None, pad_edge=False)
     table.add_column("Source")
     for heading in ("Entries", "Added", "Removed"):
@@ -240,6 +244,8 @@ def print_sources(report: "UpdateReport") -> None:
     for source in report.sources:
         for line in _remarks(source):
             _console.print(line, markup=False)
+    for line in pages.lines() if pages else ():
+        _console.print(line, markup=False)
 
 
 def _remarks(source: "SourceReport") -> Iterator[str]:

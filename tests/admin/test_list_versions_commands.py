@@ -139,6 +139,34 @@ def test_diff_says_which_sites_would_be_opened(
     assert (one["is_opened_before"], one["is_opened_after"]) == (False, True)
 
 
+def test_update_and_diff_say_how_many_hosts_with_listed_urls_would_be_opened(
+    towngate: Towngate, town: PublishedTown, tmp_path: Path
+) -> None:
+    never = "never_inspect: {sites: [bank.example]}\nrules:\n"
+    document = DOCUMENT.replace("action: block\n", "action: block\n    inspect: urls\n", 1)
+    town.publish_policy(document.replace("rules:\n", never, 1))
+    urls = "a1.example/casino\na2.example/x\na2.example/y\nbank.example/casino\n"
+    source = ("--source", f"pages={write_layout(tmp_path / 'pages', {'gambling/urls': urls})}")
+    # The starter list has games on one more host.
+    for verb in ("diff", "update"):
+        lines = towngate(verb, *source).output.splitlines()
+        assert "Of 4 hosts with URLs that the policy looks for it would open 3." in lines
+        assert "  not-town-business: 3, like a1.example, a2.example, facebook.com" in lines
+        answer = json.loads(towngate(verb, *source, "--json").output)
+        assert answer["url_entries"] == {
+            "hosts": 4,
+            "would_open": [
+                {
+                    "rule": "not-town-business",
+                    "count": 3,
+                    "first": ["a1.example", "a2.example", "facebook.com"],
+                }
+            ],
+        }
+    town.publish_policy(DOCUMENT)
+    assert json.loads(towngate("update", "--json").output)["url_entries"] is None
+
+
 def test_what_the_town_corrected_does_not_change(
     towngate: Towngate, town: PublishedTown, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from admin.command import cli
+from categories.known_sites import known_sites
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -194,3 +195,55 @@ def test_damaged_snapshot_is_said_to_be_damaged(towngate: Callable[..., Result],
     assert (
         "policy.snapshot: the policy snapshot is cut or altered: its digest does not match" in result.output
     )
+
+
+OPENING = DOCUMENT.replace(
+    "rules:\n",
+    "never_inspect: {sites: [credit-union.example]}\n"
+    "rules:\n"
+    "  - {id: social-read, categories: [social_networks], action: view_only}\n"
+    "  - {id: inner-pages, categories: [hate], action: block, inspect: urls}\n",
+    1,
+)
+
+
+def test_check_says_how_many_of_the_towns_own_sites_would_be_opened(
+    towngate: Callable[..., Result], town: PublishedTown, tmp_path: Path
+) -> None:
+    social = [f"s{n}.example" for n in range(7)]
+    urls = [("blog.example", "/hate"), ("credit-union.example", "/hate")]
+    town.publish_categories({"gambling": ["cardroom.example"], "social_networks": social}, {"hate": urls})
+    sites = tmp_path / "sites.txt"
+    sites.write_text("# ours\n\n" + "\n".join([*social, "Blog.Example", "credit-union.example", "x.example"]))
+    result = towngate("check", "-", "--sites", str(sites), text=OPENING)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[1:] == [
+        f"Of 10 sites of {sites} it would open 8.",
+        "  social-read: 7, like s0.example, s1.example, s2.example, s3.example, s4.example, ...",
+        "  inner-pages: 1, like blog.example",
+    ]
+    answer = json.loads(towngate("check", "-", "--sites", str(sites), "--json", text=OPENING).output)
+    assert answer["sites"] == 10
+    assert [(one["rule"], one["count"]) for one in answer["would_open"]] == [
+        ("social-read", 7),
+        ("inner-pages", 1),
+    ]
+    assert answer["would_open"][1]["first"] == ["blog.example"]
+
+
+def test_check_counts_over_the_well_known_sites_that_ship(
+    towngate: Callable[..., Result], town: PublishedTown
+) -> None:
+    town.publish_categories({"gambling": ["cardroom.example"], "social_networks": [known_sites().hosts[0]]})
+    said = towngate("check", "-", text=OPENING).output.splitlines()
+    assert f"Of {len(known_sites().hosts)} well-known sites it would open 1." in said
+    assert "  inner-pages: 0" in said
+    assert "it would open" not in towngate("check", "-", text=DOCUMENT).output
+
+
+def test_file_of_sites_that_holds_none_says_the_line(towngate: Callable[..., Result], tmp_path: Path) -> None:
+    sites = tmp_path / "sites.txt"
+    sites.write_text("a.example\na..example\n")
+    result = towngate("check", "-", "--sites", str(sites), text=OPENING)
+    assert result.exit_code == 2
+    assert f"{sites}: line 2: 'a..example' is not a host name" in result.output

@@ -1,0 +1,83 @@
+"""Which sites a policy would open, per rule: for anybody, at any hour."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from categories.match import CategoryMatch
+from categories.taxonomy import taxonomy
+from policy.correction import Corrections
+from policy.document import load_document
+from policy.judging import SiteListing
+from policy.opening import opened_by_rule
+from tests.towns import DOCUMENT
+
+FRIDAY_NIGHT = datetime(2026, 3, 7, 4, tzinfo=UTC)
+LISTED = {
+    "social.example": "social_networks",
+    "bank.example": "banks",
+    "games.example": "games",
+    "press.example": "press",
+}
+URLS = {"blog.example": "hate", "bank.example": "hate", "other.example": "drugs"}
+HOSTS = (*LISTED, *URLS, "library.example")
+
+
+class MadeUpLists:
+    """What LISTED and URLS say."""
+
+    def lookup(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        return (CategoryMatch(LISTED[host], host, "test"),) if host in LISTED else ()
+
+    def url_categories(self, host: str) -> frozenset[str]:
+        return frozenset({URLS[host]}) if host in URLS else frozenset()
+
+
+@pytest.mark.parametrize(
+    ("rules", "opened"),
+    [
+        (["{id: a, categories: [social_networks], action: view_only}"], {"a": ("social.example",)}),
+        (
+            ["{id: a, categories: [hate], action: block, inspect: urls}"],
+            {"a": ("blog.example",)},
+        ),
+        # Only for some, and only at an hour that is not now.
+        (
+            ["{id: a, categories: [social_networks], departments: [parks], action: view_only, when: lunch}"],
+            {"a": ("social.example",)},
+        ),
+        (
+            ["{id: a, categories: [social_networks], people: [it], action: view_only}"],
+            {"a": ("social.example",)},
+        ),
+        # An earlier rule answers, whoever it is.
+        (
+            [
+                "{id: first, categories: [social_networks], action: block}",
+                "{id: a, categories: [social_networks], action: view_only}",
+            ],
+            {"a": ()},
+        ),
+        (
+            [
+                "{id: a, categories: [hate, games], action: block, inspect: urls}",
+                "{id: b, categories: [press, uncategorised], action: view_only}",
+            ],
+            {
+                "a": ("blog.example",),
+                "b": ("press.example", "blog.example", "other.example", "library.example"),
+            },
+        ),
+        (["{id: a, categories: [games], action: block}"], {}),
+    ],
+)
+def test_hosts_are_counted_for_the_rules_that_would_open_them(
+    rules: list[str], opened: dict[str, tuple[str, ...]]
+) -> None:
+    never = "never_inspect: {categories: [banks]}\n"
+    given = "".join(f"  - {rule}\n" for rule in rules)
+    text = DOCUMENT.replace("rules:\n", f"{never}rules:\n{given}", 1)
+    # Press is open at lunch by a rule of its own, which comes after these.
+    policy = load_document(text, taxonomy()).policy
+    listing = SiteListing(MadeUpLists(), Corrections(), policy)
+    assert opened_by_rule(policy, listing, dict.fromkeys(HOSTS), FRIDAY_NIGHT) == opened
