@@ -123,10 +123,15 @@ def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str,
 
 
 def _judged_as_json(judged: Judged) -> dict[str, object]:
-    visit = judged.visit
+    visit, match = judged.visit, judged.decision.match
     return {
-        "visit": asdict(visit) | {"at": visit.at.isoformat(), "url_categories": sorted(visit.url_categories)},
-        "decision": asdict(judged.decision),
+        "visit": asdict(visit)
+        | {
+            "at": visit.at.isoformat(),
+            "matches": [match._asdict() for match in visit.matches],
+            "url_categories": sorted(visit.url_categories),
+        },
+        "decision": asdict(judged.decision) | {"match": match and match._asdict()},
         "steps": [asdict(step) for step in judged.steps],
     }
 

@@ -84,6 +84,7 @@ def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Res
         "entry": "cardroom.example",
         "source": "test",
     }
+    assert answer["visit"]["matches"] == [answer["decision"]["match"]]
     assert [step["what"] for step in answer["steps"] if step["is_hit"]] == ["rule not-town-business"]
     assert answer["policy"]
     assert answer["categories"]
