@@ -30,6 +30,11 @@ _PLAIN_PATH = re.compile(r"(?:/[a-z0-9_~-][a-z0-9_~.,;:=@!$&'()*+-]*)*/?")
 _SERVICES = ("www", "web", "ftp")
 _SERVICE_LABEL = re.compile(rf"(?:{'|'.join(_SERVICES)})[0-9]*\.(?=[^.]+\.)")
 _SLASHES = re.compile("//+")
+_MOST_ESCAPED = 4
+"""No server undoes a path's escapes that often."""
+_MAY_BE_ESCAPED = re.compile(r"%[0-9a-f]{2}|/\.|\\")
+_PARTS = re.compile("[;\0]")
+_HAS_PARTS = re.compile(r"[;\0]|[ .](?:/|\Z)")
 
 THIS_NAME_ONLY = "|"
 EXCEPTED_ALWAYS = "@"
@@ -89,16 +94,38 @@ def host_of_url_key(key: str) -> str:
 def plain_path(path: str) -> str:
     """Return the one spelling of a path, any text, from its first slash.
 
-    Dot segments resolved, escapes undone, lower case, single slashes, without query and fragment.
+    Dot segments resolved, escapes undone (also escapes of escapes, a few times over), lower case,
+    single slashes, without query and fragment.
     """
     path = path.lower()
     if not _PLAIN_PATH.fullmatch(path):
         # Bytes that are no UTF-8 may come as surrogates, which no URL and no trie can hold.
-        text = path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        path = unquote(ada_url.URL(f"http://host/{text.removeprefix('/')}").pathname).lower()
+        path = _unescaped(path.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
+        # "%252e" is "%2e" is ".", and may be of a new dot segment.
+        for _ in range(_MOST_ESCAPED):
+            if not _MAY_BE_ESCAPED.search(path):
+                break
+            path = _unescaped(path.replace("?", "%3f").replace("#", "%23").replace("\n", "%0a"))
         # A key is one line of the kept entries.
-        path = _SLASHES.sub("/", path).replace("\n", "%0a")
+        path = path.replace("\n", "%0a")
     return path
+
+
+def _unescaped(path: str) -> str:
+    pathname = ada_url.URL(f"http://host/{path.removeprefix('/')}").pathname
+    return _SLASHES.sub("/", unquote(pathname).lower())
+
+
+def bare_path(path: str) -> str:
+    """Return a path in its one spelling as servers read it that pass over parts of its segments.
+
+    Without parameters (RFC 3986 section 3.3), without what follows a NUL, and without blanks and
+    dots at the end of a segment.
+    """
+    if _HAS_PARTS.search(path) is None:
+        return path
+    segments = (_PARTS.split(segment, maxsplit=1)[0].rstrip(" .") for segment in path.split("/"))
+    return _SLASHES.sub("/", "/".join(segments))
 
 
 def without_service_label(host: str) -> str:

@@ -24,6 +24,7 @@ from categories.entry_key import (
     THIS_NAME_ONLY,
     URL_EXPRESSION,
     address_key,
+    bare_path,
     entry_of_range_key,
     entry_of_url_key,
     host_key,
@@ -177,6 +178,10 @@ class CategorySnapshot:
         if path is not None:
             url_path = plain_path(path)
             self._add_url_matches(host, key, url_path, found)
+            if (bare := bare_path(url_path)) != url_path:
+                more: list[_Found] = []
+                self._add_url_matches(host, key, bare, more)
+                found += [match for match in more if match not in found]
         for covers in reversed(covering):
             entry = host[-len(covers) + 1 :]
             for category, source in self.meanings[self._names.meanings[self._names.trie.key_id(covers)]]:

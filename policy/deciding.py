@@ -27,6 +27,8 @@ from policy.visit import Visit
 
 # RFC 6052: the last 32 bits are the IPv4 address that a translator connects to.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+# And those of RFC 4291 section 2.5.5.1 (IPv4-compatible) and of RFC 2765 (IPv4-translated).
+_ENDS_IN_IPV4 = (_TRANSLATED, IPv6Network("::/96"), IPv6Network("::ffff:0:0:0/96"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,32 @@ def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | No
 
 
 def may_dial(address: str, policy: Policy) -> bool:
-    """Whether the proxy may connect to this IP address: public, or of an internal network."""
+    """Whether the proxy may connect to this IP address: public, or of an internal network.
+
+    An IPv6 address that carries an IPv4 address (NAT64, 6to4, Teredo and older forms) has to be
+    both, and leads to an internal network if either says so.
+    """
     ip = parse_ip(address)
-    if isinstance(ip, IPv6Address) and ip in _TRANSLATED:
-        ip = IPv4Address(ip.packed[-4:])
-    is_public = ip.is_global and not ip.is_multicast
-    return is_public or any(ip in network for network in policy.internal_networks)
+    reached: tuple[IPv4Address | IPv6Address, ...] = (ip,)
+    if isinstance(ip, IPv6Address):
+        reached += _carried(ip)
+    is_public = all(_is_public(one) for one in reached)
+    return is_public or any(one in network for one in reached for network in policy.internal_networks)
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    is_site_local = isinstance(ip, IPv6Address) and ip.is_site_local
+    return (ip.is_global or ip in _TRANSLATED) and not ip.is_multicast and not is_site_local
+
+
+def _carried(ip: IPv6Address) -> tuple[IPv4Address, ...]:
+    """Return the IPv4 addresses that a translator or the end of a tunnel takes an IPv6 address for."""
+    last = IPv4Address(ip.packed[-4:])
+    if any(ip in network for network in _ENDS_IN_IPV4):
+        return (last,)
+    if ip.sixtofour is not None:
+        return (ip.sixtofour,)
+    return ip.teredo or ()
 
 
 def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[Answer]:

@@ -24,7 +24,7 @@ from proxy_addons.gate import (
 )
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
-from proxy_addons.mitmproxy_changes import UNREACHABLE_PAGE
+from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.page_response import (
     again_response,
     bare_response,

@@ -6,6 +6,7 @@ import struct
 
 _SERVER_NAME = 0
 _HOST_NAME = 0
+_ECH = 0xFE0D
 
 
 def client_hello(sni: str | None) -> bytes:
@@ -48,3 +49,19 @@ def in_two_records(hello: bytes) -> bytes:
     """Return a ClientHello of one record as two."""
     handshake = hello[5:]
     return record(handshake[:40]) + record(handshake[40:])
+
+
+def with_ech(hello: bytes) -> bytes:
+    """Return a ClientHello of one record with an encrypted_client_hello extension as well, made up."""
+    # RFC 9849 section 5: outer, HPKE with SHA-256 and AES-128-GCM, config 7, a key and the inner hello.
+    body = b"\0" + struct.pack("!HHB", 1, 1, 7) + struct.pack("!H", 32) + bytes(32) + b"\0\x40" + bytes(64)
+    extension = struct.pack("!HH", _ECH, len(body)) + body
+    handshake = bytearray(hello[5:] + extension)
+    at = 4 + 2 + 32
+    at += 1 + handshake[at]
+    at += 2 + int.from_bytes(handshake[at : at + 2])
+    at += 1 + handshake[at]
+    extensions = int.from_bytes(handshake[at : at + 2]) + len(extension)
+    handshake[at : at + 2] = extensions.to_bytes(2)
+    handshake[1:4] = (len(handshake) - 4).to_bytes(3)
+    return record(bytes(handshake))

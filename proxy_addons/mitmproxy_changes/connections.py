@@ -1,0 +1,91 @@
+"""Connections: how much is read of one that has to wait, and how it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
+
+from mitmproxy import connection
+from mitmproxy import http as mitm_http
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.server import ConnectionHandler
+
+from proxy_addons.mitmproxy_changes.replacing import original, replace
+from proxy_addons.mitmproxy_changes.request_heads import MAX_HEAD_BYTES
+
+_READS_WHILE_DIALLING = 8
+_HELD_SECONDS = 0.02
+
+
+def change() -> None:
+    """Change how mitmproxy reads connections: 6, 7 and 8 of the list."""
+    _leave_types_unchecked()
+    _hold_clients_while_dialling()
+    _end_clients_that_do_not_wait()
+    _close_what_is_cancelled()
+
+
+def _leave_types_unchecked() -> None:
+    message = mitm_http.MessageData
+    check = original(message.__post_init__)
+
+    def take_as_it_is(self: mitm_http.MessageData) -> None:
+        """Check nothing."""
+
+    replace(message, "__post_init__", take_as_it_is, check)
+
+
+def _hold_clients_while_dialling() -> None:
+    drain: Callable[[ConnectionHandler], Awaitable[None]] = original(ConnectionHandler.drain_writers)
+    reads: WeakKeyDictionary[ConnectionHandler, int] = WeakKeyDictionary()
+
+    async def drain_writers(self: ConnectionHandler) -> None:
+        await drain(self)
+        if not is_dialling(self):
+            reads.pop(self, None)
+            return
+        reads[self] = reads.get(self, 0) + 1
+        # The first are read on, so that a client that leaves is noticed.
+        while reads[self] > _READS_WHILE_DIALLING and is_dialling(self):  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(_HELD_SECONDS)
+
+    def is_dialling(handler: ConnectionHandler) -> bool:
+        # One whose dial has failed stays among the transports, with a task that is done.
+        dials = (io.handler for io in handler.transports.values() if io.writer is None)
+        return any(dial is not None and not dial.done() for dial in dials)
+
+    replace(ConnectionHandler, "drain_writers", drain_writers, drain)
+
+
+def _end_clients_that_do_not_wait() -> None:
+    wait = original(_http1.Http1Connection.wait)
+
+    def wait_for_the_answer(
+        self: _http1.Http1Connection, event: events.Event
+    ) -> layer.CommandGenerator[None]:
+        if len(self.buf) > MAX_HEAD_BYTES:
+            yield commands.CloseConnection(self.conn)
+            event = events.ConnectionClosed(self.conn)
+        yield from wait(self, event)
+
+    replace(_http1.Http1Connection, "wait", wait_for_the_answer, wait)
+
+
+def _close_what_is_cancelled() -> None:
+    handle: Callable[[ConnectionHandler, connection.Connection], Awaitable[None]] = original(
+        ConnectionHandler.handle_connection
+    )
+
+    async def handle_connection(self: ConnectionHandler, conn: connection.Connection) -> None:
+        try:
+            await handle(self, conn)
+        except asyncio.CancelledError:
+            io = self.transports.get(conn)
+            if io is not None and io.writer is not None:
+                conn.state = connection.ConnectionState.CLOSED
+                await self.server_event(events.ConnectionClosed(conn))
+                self.transports.pop(conn, None)
+                io.writer.close()
+            raise
+
+    replace(ConnectionHandler, "handle_connection", handle_connection, handle)

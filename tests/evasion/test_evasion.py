@@ -1,0 +1,93 @@
+"""No way around: every case of the table, as the origin server saw it."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.evasion.cases import Case, groups, vector_group
+from tests.evasion.document import README, outcomes, row
+from tests.evasion.one_way import AmbiguousError, read_one_way
+from tests.evasion.outside import become_root
+from tests.evasion.trying import Outcome
+from tests.missing_parts import require
+from tests.real_data import TestData
+
+CASES = {case.id: case for group in groups() for case in group.cases}
+
+
+@pytest.fixture(scope="session")
+def came_of(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
+    """Return what came of every case that is written here, tried through a Towngate worker."""
+    require("unshare", "ip")
+    if subprocess.run(["unshare", *become_root(), "--net", "--mount", "true"], check=False).returncode:
+        pytest.skip("needs root, or user namespaces: the outside world is made in namespaces")
+    found = outcomes(tmp_path_factory.mktemp("evasion"), ["Towngate"], vectors=None)
+    made: Mapping[str, Outcome] = found["Towngate"]["outcomes"]
+    return made
+
+
+@pytest.mark.parametrize("id_", CASES)
+def test_origin_sees_what_was_allowed_and_nothing_else(id_: str, came_of: Mapping[str, Outcome]) -> None:
+    _assert_holds(CASES[id_], came_of[id_])
+
+
+def test_no_request_of_llhttps_cases_is_forwarded_in_a_way_that_two_servers_could_read_otherwise(
+    tmp_path: Path, test_data: TestData, came_of: Mapping[str, Outcome]
+) -> None:
+    vectors = test_data("vectors")
+    cases = vector_group(vectors).cases
+    made = outcomes(tmp_path, ["Towngate"], vectors)["Towngate"]["outcomes"]
+
+    assert len(cases) > 150
+    for case in cases:
+        _assert_holds(case, made[case.id])
+    assert sum(bool(made[case.id].targets) for case in cases) > 30
+
+
+def test_document_says_of_towngate_what_the_cases_do(came_of: Mapping[str, Outcome]) -> None:
+    documented = [line for line in README.read_text().splitlines() if line.startswith("| ")]
+    rows = {tuple(line.split(" | ")[:3]) for line in documented}
+
+    for id_, case in CASES.items():
+        cells = row(case, [came_of[id_]]).removesuffix(" |").split(" | ")
+        assert tuple(cells) in rows, f"make bench-evasion writes it anew: {cells}"
+
+
+def _assert_holds(case: Case, outcome: Outcome) -> None:
+    assert outcome.holds(case), (
+        f"sent {case.parts!r}\nexpected {case.answer}, at most {sorted(case.reached)} reached\n"
+        f"got {outcome.answer}, {sorted(outcome.reached)} reached, ambiguous: {outcome.ambiguous}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"GET / HTTP/1.1\nHost: a\n\n", "half a head"),
+        (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "request line"),
+        (b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "request line"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "field"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "Host"),
+        (b"GET / HTTP/1.1\r\n\r\n", "Host"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "lengths"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", "Content-Length"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", "Transfer-Encoding"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n", "chunk"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n", "end of a chunk"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxGET", "half a head"),
+    ],
+)
+def test_strict_reader_refuses_what_two_servers_could_read_otherwise(data: bytes, why: str) -> None:
+    with pytest.raises(AmbiguousError, match=why):
+        read_one_way(data)
+
+
+def test_strict_reader_reads_what_every_server_reads_alike() -> None:
+    data = (
+        b"POST /a HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\nhello"
+        b"POST /b HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    )
+
+    assert [(one.target, one.host) for one in read_one_way(data)] == [("/a", "a"), ("/b", "b")]
