@@ -154,6 +154,10 @@ class Supervisor:
             command += ["--hosts", str(self._parts.hosts_file)]
         if not self._parts.has_lane:
             command.append("--no-lane")
+        # Nobody is led to these through the proxy.
+        others = (address.port for address in (self._parts.metrics, self._parts.admin) if address)
+        for port in (listening.getsockname()[1], *others):
+            command += ["--own-port", str(port)]
         environment = {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)}
         return _Child(f"proxy worker {number}", command, listening, self._lifeline, environment)
 

@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--hosts", type=Path)
     parser.add_argument("--no-lane", dest="has_lane", action="store_false")
+    parser.add_argument("--own-port", type=int, action="append", default=[])
     arguments = parser.parse_args()
     configure_logging("proxy")
     # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
@@ -35,6 +36,7 @@ def main() -> None:
         arguments.lifeline_fd,
         arguments.hosts,
         arguments.has_lane,
+        tuple(arguments.own_port),
     )
     status = 0
     try:

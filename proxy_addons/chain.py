@@ -31,6 +31,8 @@ from proxy_addons.visit_log import VisitLog
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 0.5
+_STOCK_PORT = 8080
+"""Where a stock mitmdump listens unless told otherwise."""
 
 
 class Towngate:
@@ -47,7 +49,6 @@ class Towngate:
         self.tls_gate = TlsGate(self.gate)
         self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate), self.tls_gate]
         self.late_addons = [OriginFirst(self.gate)]
-        self.resolver: resolver.Resolver | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def load(self, loader: Loader) -> None:
@@ -55,9 +56,10 @@ class Towngate:
         loader.add_option("towngate_state", str, "var", "The state folder.")
         loader.add_option("towngate_hosts", str, "", "A file of lines NAME:PORT ADDRESS:PORT.")
 
-    def open(self, state: Path, hosts_file: Path | None) -> None:
+    def open(self, state: Path, hosts_file: Path | None, own_ports: frozenset[int]) -> None:
         """Read policy, categories, CA and hosts; from here on visits are decided.
 
+        `own_ports` are those of this machine that nobody is led to.
         Raises NotPublishedError, CertificateAuthorityError, TrustError, HostsFileError, or OSError when the
         hosts file cannot be read.
         """
@@ -66,10 +68,11 @@ class Towngate:
         authority = AuthorityWatch(state / state_names.CA, watch.judge.policy.town.name)
         origins = OriginVerifier(state / state_names.EXTRA_ROOTS, lambda: authority.own_keys)
         self.tls_gate.open(authority, origins)
-        self.resolver = resolver.Resolver(lambda: watch.judge, hosts)
-        resolver.use(self.resolver)
+        dialling = resolver.Resolver(lambda: watch.judge, hosts, own_ports)
+        resolver.use(dialling)
         mitmproxy_changes.apply(self._on_malformed)
-        self.gate.open(watch, VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy))
+        log = VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy)
+        self.gate.open(watch, log, dialling)
         egress_metrics.WORKERS.set(1)
 
     def running(self) -> None:
@@ -77,7 +80,8 @@ class Towngate:
         state = Path(ctx.options.towngate_state)
         if not self.gate.is_open:
             try:
-                self.open(state, Path(ctx.options.towngate_hosts) if ctx.options.towngate_hosts else None)
+                hosts = Path(ctx.options.towngate_hosts) if ctx.options.towngate_hosts else None
+                self.open(state, hosts, frozenset({ctx.options.listen_port or _STOCK_PORT}))
             except START_ERRORS as error:
                 logger.error("%s", error)
                 ctx.master.shutdown()

@@ -1,15 +1,10 @@
 """uvloop as mitmproxy needs it: with eager tasks, also on the first releases of Python 3.13."""
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from typing import Any
 
 import uvloop
-
-# libuv gives name lookups half of its threads, four unless told before the first: two names whose
-# servers do not answer would hold up every other.
-os.environ.setdefault("UV_THREADPOOL_SIZE", "32")
 
 
 class WorkerLoop(uvloop.Loop):

@@ -19,7 +19,7 @@ from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
 from proxy_addons import egress_metrics
-from proxy_addons.gate import Gate
+from proxy_addons.gate import Gate, hang_up
 from proxy_addons.tunnel_layer import ClosingLayer
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ def _block(hook: str, data: object) -> connection.Client:
             return data.context.client
         case ServerConnectionHookData():
             data.server.error = "this connection could not be checked"
+            if hook == "server_connected":
+                hang_up(data.client.id, data.server)
             return data.client
         case TlsData():
             # With none, mitmproxy's own addon would make one; after that, nothing is closed.

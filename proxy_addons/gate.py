@@ -1,5 +1,6 @@
 """What the enforcing addons share: who is connected, what was decided, and where it is written."""
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from proxy_addons.admin_probe import AdminProbe
 from proxy_addons.client_identity import ClientIdentity
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.origin_certificate import OriginRefusal
+from proxy_addons.resolver import Resolver
 from proxy_addons.snapshot_watch import SnapshotWatch
 from proxy_addons.visit_log import OpenVisit, VisitLog
 
@@ -59,6 +61,7 @@ class Gate:
 
     watch: SnapshotWatch
     log: VisitLog
+    resolver: Resolver
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
@@ -67,10 +70,11 @@ class Gate:
         self.is_open = False
         self._connections: WeakKeyDictionary[connection.Client, ClientConnection] = WeakKeyDictionary()
 
-    def open(self, watch: SnapshotWatch, log: VisitLog) -> None:
-        """Give the gate what it decides with, and where it writes."""
+    def open(self, watch: SnapshotWatch, log: VisitLog, resolver: Resolver) -> None:
+        """Give the gate what it decides with, where it writes, and what it dials with."""
         self.watch = watch
         self.log = log
+        self.resolver = resolver
         self.is_open = True
 
     @property
@@ -145,6 +149,15 @@ def close_connection(client_id: str) -> None:
     io = handler.transports.get(handler.client) if handler else None
     if io is not None and io.handler is not None:
         io.handler.cancel("no longer allowed")
+
+
+def hang_up(client_id: str, server: connection.Server) -> None:
+    """End a connection to an origin server, and its client's with it; what has not been said is not."""
+    handler = _handler(client_id)
+    io = handler.transports.get(server) if handler else None
+    if io is not None and isinstance(io.writer, asyncio.StreamWriter):
+        io.writer.transport.abort()
+    close_connection(client_id)
 
 
 def take_over(layer: Layer) -> None:

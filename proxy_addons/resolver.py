@@ -3,17 +3,21 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from categories.host_name import canonical_host
+from policy.ip import parse_ip
 from policy.notation import port as port_number
 from proxy_addons.judge import Judge
+from proxy_addons.name_lookup import NameLookup
 
 _DIAL_SECONDS = 10.0
-_ATTEMPT_SECONDS = 3.0
+_APART_SECONDS = 0.25
+"""The Connection Attempt Delay of RFC 8305 section 5."""
 
 
 class HostsFileError(Exception):
@@ -25,72 +29,110 @@ class Resolver:
 
     An address that is private, or the proxy's own machine, is refused unless policy lists it: a
     name that resolves there gains nothing. What the hosts file or the admin site's own address
-    says is trusted as the town's word.
+    says is trusted as the town's word. `own_ports` are the proxy's, metrics' and admin's: nothing
+    but the admin site's own name leads to them, whatever policy lists.
     """
 
     def __init__(
         self,
         judge: Callable[[], Judge],
         hosts: dict[tuple[str, int], tuple[str, int]],
+        own_ports: frozenset[int] = frozenset(),
+        *,
+        names: NameLookup | None = None,
         dial_seconds: float = _DIAL_SECONDS,
-        attempt_seconds: float = _ATTEMPT_SECONDS,
     ) -> None:
         self._judge = judge
         self._hosts = hosts
+        self._own_ports = own_ports
+        self._names = names or NameLookup()
         self._dial_seconds = dial_seconds
-        self._attempt_seconds = attempt_seconds
 
     async def open_connection(
         self, host: str, port: int, *, local_addr: tuple[str, int] | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect to an origin server, in place of `asyncio.open_connection`.
-
-        Raises OSError, with a text for people, when the name or every address of it fails.
-        """
+        """Connect to an origin server, in place of `asyncio.open_connection`; as `connected_socket`."""
         return await _open_connection(sock=await self.connected_socket(host, port, local_addr))
 
     async def connected_socket(
         self, host: str, port: int, local_addr: tuple[str, int] | None = None
     ) -> socket.socket:
-        """Return a socket that is connected to an origin server. Raises OSError as `open_connection`."""
+        """Return a socket that is connected to an origin server.
+
+        1. the name is looked up
+        2. every address of it is judged; one that may not be reached refuses all
+        3. they are dialled 250 ms apart, IPv6 and IPv4 in turn, until one answers (RFC 8305)
+
+        Raises OSError, with a text for people, when the name or every address of it fails.
+        """
         try:
             async with asyncio.timeout(self._dial_seconds):
-                return await self._connect(host, port, local_addr)
+                return await _first_to_answer(await self._addresses(host, port), local_addr)
         except TimeoutError as error:
             raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
 
-    async def _connect(self, host: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
-        reason = "the name has no address"
-        addresses = await self._addresses(host, port)
-        for number, (address, actual_port) in enumerate(addresses, start=1):
-            # One that does not answer must not use up the time of those after it.
-            seconds = self._attempt_seconds if number < len(addresses) else None
-            try:
-                async with asyncio.timeout(seconds):
-                    return await _connected_socket(address, actual_port, local_addr)
-            except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OSError(reason)
+    def refusal_of(self, host: str, port: int, address: str, actual_port: int) -> str | None:
+        """Say why a dial of host and port may not lead to this address; None when it may."""
+        judge = self._judge()
+        if (host, port) == judge.admin_site:
+            return None
+        if actual_port in self._own_ports and _is_here(address):
+            return "it leads to the proxy itself"
+        if (host, port) in self._hosts or judge.may_dial(address):
+            return None
+        return f"it leads to a private address ({address})"
 
     async def _addresses(self, host: str, port: int) -> list[tuple[str, int]]:
-        judge = self._judge()
         if (host, port) in self._hosts:
-            return [self._hosts[host, port]]
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise OSError("the name was not found") from error
-        addresses = [str(info[4][0]) for info in found]
-        if (host, port) != judge.admin_site:
-            refused = next((a for a in addresses if not judge.may_dial(a)), None)
-            if refused is not None:
-                raise OSError(f"it leads to a private address ({refused})")
-        return [(address, port) for address in dict.fromkeys(addresses)]
+            found = [self._hosts[host, port]]
+        else:
+            found = [(address, port) for address in await self._names.addresses(host)]
+        for address, actual_port in found:
+            refusal = self.refusal_of(host, port, address, actual_port)
+            if refusal is not None:
+                raise OSError(refusal)
+        return found
+
+
+_open_connection = asyncio.open_connection
+
+
+async def _first_to_answer(
+    addresses: Sequence[tuple[str, int]], local_addr: tuple[str, int] | None
+) -> socket.socket:
+    if len(addresses) == 1:
+        return await _dial(*addresses[0], local_addr)
+    reason = "the name has no address"
+    dials: set[asyncio.Task[socket.socket]] = set()
+    waiting = list(_in_turn(addresses))
+    try:
+        while dials or waiting:
+            if waiting:
+                dials.add(asyncio.create_task(_dial(*waiting.pop(0), local_addr)))
+            apart = _APART_SECONDS if waiting else None
+            done, dials = await asyncio.wait(dials, timeout=apart, return_when=asyncio.FIRST_COMPLETED)
+            answered = [dial for dial in done if dial.exception() is None]
+            if answered:
+                dials.update(answered[1:])
+                return answered[0].result()
+            for failed in done:
+                reason = str(failed.exception())
+    finally:
+        for dial in dials:
+            dial.add_done_callback(_hang_up)
+            dial.cancel()
+    raise OSError(reason)
+
+
+async def _dial(address: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
+    try:
+        return await _connected_socket(address, port, local_addr)
+    except OSError as error:
+        raise OSError(os.strerror(error.errno) if error.errno else str(error)) from error
 
 
 async def _connected_socket(address: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connecting = socket.socket(family, socket.SOCK_STREAM)
+    connecting = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         connecting.setblocking(False)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,7 +145,32 @@ async def _connected_socket(address: str, port: int, local_addr: tuple[str, int]
     return connecting
 
 
-_open_connection = asyncio.open_connection
+def _hang_up(dial: asyncio.Task[socket.socket]) -> None:
+    """End a connection that came too late."""
+    if not dial.cancelled() and dial.exception() is None:
+        dial.result().close()
+
+
+def _in_turn(addresses: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Yield addresses of both families in turn, beginning with that of the first."""
+    is_ipv6 = [":" in address for address, _ in addresses]
+    first = [a for a, is_6 in zip(addresses, is_ipv6, strict=True) if is_6 == is_ipv6[0]]
+    other = [a for a, is_6 in zip(addresses, is_ipv6, strict=True) if is_6 != is_ipv6[0]]
+    for pair in zip_longest(first, other):
+        yield from filter(None, pair)
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is this machine's own: only then a socket can be bound to it."""
+    ip = parse_ip(address)
+    if ip.is_loopback or ip.is_unspecified:
+        return True
+    with socket.socket(socket.AF_INET if ip.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(ip), 0))
+        except OSError:
+            return False
+    return True
 
 
 def use(resolver: Resolver) -> None:

@@ -21,7 +21,6 @@ from proxy_addons.client_hello import server_name_of
 from proxy_addons.connect_head import LessPlainError, read_head
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Connect, Gate, dial_name, lane_of
-from proxy_addons.resolver import Resolver
 from proxy_addons.visit_log import OpenVisit
 
 _TUNNELLED = egress_metrics.LANE_CONNECTIONS.labels("tunnelled")
@@ -51,9 +50,8 @@ class _State(Enum):
 class TunnelLane:
     """Makes the protocol of each connection of one worker, and knows those that are here."""
 
-    def __init__(self, gate: Gate, resolver: Resolver, hand_over: HandOver) -> None:
+    def __init__(self, gate: Gate, hand_over: HandOver) -> None:
         self.gate = gate
-        self.resolver = resolver
         self.hand_over = hand_over
         self.tunnels: set[ClientSide] = set()
 
@@ -202,7 +200,7 @@ class ClientSide(asyncio.Protocol):
     async def _connect(self, host: str, port: int) -> None:
         with closed_on_failure("tunnel_lane", self._give_up):
             try:
-                connected = await self._lane.resolver.connected_socket(host, port)
+                connected = await self._lane.gate.resolver.connected_socket(host, port)
             except OSError as error:
                 self._dial = None
                 self._say_unreachable(str(error))

@@ -34,6 +34,7 @@ class WorkerSettings:
 
     `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
     worker writes a line once it serves. `lifeline_fd` is a pipe that ends with the supervisor.
+    `own_ports` are Towngate's ports on this machine, its other parts' too.
     Without `has_lane` mitmproxy carries every tunnel.
     """
 
@@ -43,6 +44,7 @@ class WorkerSettings:
     lifeline_fd: int | None
     hosts_file: Path | None
     has_lane: bool = True
+    own_ports: tuple[int, ...] = ()
 
 
 class SharedSocketMode(ProxyMode):
@@ -74,10 +76,10 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
         shared = socket.socket(fileno=os.dup(int(self.mode.data)))
         towngate: Towngate = ctx.master.addons.get("towngate")
         self.gate = towngate.gate
-        if not self.has_lane or towngate.resolver is None:
+        if not self.has_lane:
             return [await asyncio.start_server(self.handle_stream, sock=shared, backlog=_BACKLOG)]
         loop = asyncio.get_running_loop()
-        lane = TunnelLane(self.gate, towngate.resolver, self._take_over)
+        lane = TunnelLane(self.gate, self._take_over)
         self._closing_idle = loop.create_task(lane.close_idle(), name="close idle tunnels")
         return [await loop.create_server(lane, sock=shared, backlog=_BACKLOG)]
 
@@ -124,7 +126,7 @@ async def serve(settings: WorkerSettings) -> None:
     """
     towngate = Towngate()
     SharedSocketInstance.has_lane = settings.has_lane
-    towngate.open(settings.state, settings.hosts_file)
+    towngate.open(settings.state, settings.hosts_file, frozenset(settings.own_ports))
     proxy = master.Master(options.Options(), with_termlog=False)
     hook_table.use(proxy)
     server = proxyserver.Proxyserver()

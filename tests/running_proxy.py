@@ -52,6 +52,7 @@ def running_worker(
         command = [
             *(sys.executable, *program, "--state", str(state)),
             *("--listen-fd", str(listening.fileno()), "--ready-fd", str(writing)),
+            *("--own-port", str(listening.getsockname()[1])),
             *(("--hosts", str(hosts)) if hosts else ()),
             *options,
         ]

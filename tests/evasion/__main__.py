@@ -18,10 +18,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.evasion", description=__doc__)
     parser.add_argument("--proxy", action="append", choices=PROXIES, required=True)
     parser.add_argument("--vectors", type=Path, help="llhttp's cases too, from this folder")
+    parser.add_argument("--only", help="the cases of this kind")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
     found = groups() + ([vector_group(options.vectors)] if options.vectors else [])
-    cases = [case for group in found for case in group.cases]
+    cases = [case for group in found if options.only in (None, group.name) for case in group.cases]
     with tempfile.TemporaryDirectory(prefix="towngate-evasion-") as name:
         folder = Path(name)
         with outside(folder):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.evasion.cases import ANY_ANSWER, Case, Group, groups, vector_group
 from tests.evasion.outside import run_outside
-from tests.evasion.proxies import PROXIES, SQUID
+from tests.evasion.proxies import COMPARED, SQUID
 from tests.evasion.trying import Outcome
 
 README = Path(__file__).with_name("README.md")
@@ -30,7 +30,7 @@ def main() -> None:
         with tarfile.open(Path(data, "vectors.tar.xz")) as archive:
             archive.extractall(folder, filter="data")
         vectors = folder / "vectors"
-        found = outcomes(folder, PROXIES, vectors)
+        found = outcomes(folder, COMPARED, vectors)
         about = [f"{proxy}: {tried['about']}." for proxy, tried in found.items()]
         tables = written([*groups(), vector_group(vectors)], {p: t["outcomes"] for p, t in found.items()})
     versions = f"mitmdump {_version('mitmdump')}; squid {_version(SQUID)}."
@@ -38,11 +38,14 @@ def main() -> None:
     README.write_text(above + _TABLES + "\n" + "\n".join([*about, versions, "", *tables]))
 
 
-def outcomes(folder: Path, proxies: Iterable[str], vectors: Path | None) -> dict[str, Any]:
-    """Try every case through each of these proxies, outside; return what came of them by name."""
+def outcomes(
+    folder: Path, proxies: Iterable[str], vectors: Path | None, only: str | None = None
+) -> dict[str, Any]:
+    """Try every case, or those of one kind, through each of these proxies; return what came of them."""
     path = folder / "outcomes.json"
     arguments = [argument for proxy in proxies for argument in ("--proxy", proxy)]
     arguments += ["--vectors", str(vectors)] if vectors else []
+    arguments += ["--only", only] if only else []
     done = run_outside("tests.evasion", *arguments, "--json", str(path))
     if done.returncode != 0:
         raise RuntimeError(f"the cases could not be tried:\n{done.stderr}")

@@ -36,12 +36,21 @@ class Start(Protocol):
     def __call__(self, folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]: ...
 
 
-@contextmanager
-def towngate(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
+def towngate(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
     """Run one worker with a town's policy."""
+    return _worker(folder, "tests.quick_worker")
+
+
+def misled(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
+    """Run one worker whose resolver judges nothing."""
+    return _worker(folder, "tests.evasion.misled_worker")
+
+
+@contextmanager
+def _worker(folder: Path, program: str) -> Iterator[TriedProxy]:
     published = PublishedTown(folder / "state", document=DOCUMENT)
     published.publish_categories(_LISTED, _LISTED_PAGES)
-    with running_worker(published.state.root, program=("-m", "tests.quick_worker")) as worker:
+    with running_worker(published.state.root, program=("-m", program)) as worker:
         yield TriedProxy(worker.port, "one worker")
         assert "Traceback" not in worker.logged(), worker.logged()
 
@@ -120,7 +129,8 @@ coredump_dir {folder}
 shutdown_lifetime 0 seconds
 """
 
-PROXIES: Mapping[str, Start] = {"Towngate": towngate, "mitmdump": mitmdump, "squid": squid}
+COMPARED: Mapping[str, Start] = {"Towngate": towngate, "mitmdump": mitmdump, "squid": squid}
+PROXIES: Mapping[str, Start] = {**COMPARED, "misled": misled}
 
 
 def _free_port() -> int:

@@ -1,6 +1,7 @@
 """From a name to a connection: which address is dialled, which is refused, and what people are told."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -12,7 +13,6 @@ from proxy_addons.judge import Judge
 from proxy_addons.resolver import HostsFileError, Resolver, read_hosts_file
 from proxy_addons.snapshot_watch import SnapshotWatch
 from tests.odd_origin import OddOrigin
-from tests.proxied_town import ProxiedTown
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -25,7 +25,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 
 def resolver(judge: Judge, hosts: dict[tuple[str, int], tuple[str, int]] | None = None) -> Resolver:
-    return Resolver(lambda: judge, hosts or {}, dial_seconds=0.5, attempt_seconds=0.2)
+    return Resolver(lambda: judge, hosts or {}, dial_seconds=0.5)
 
 
 @pytest.mark.parametrize(
@@ -112,32 +112,103 @@ async def test_lookup_that_hangs_ends_with_a_text(judge: Judge, monkeypatch: pyt
         await resolver(judge).open_connection("slow.example", 80)
 
 
-async def test_address_that_does_not_answer_leaves_time_for_the_next(
+async def test_addresses_are_dialled_in_turn_of_their_families_until_one_answers(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ("2001:4860::1", "2001:4860::2", PUBLIC_ADDRESS, "192.88.99.2")
+    monkeypatch.setattr(socket, "getaddrinfo", answers(*addresses))
+    dialled: list[str] = []
+
+    async def dial(address: str, port: int, _: object) -> str:
+        dialled.append(address)
+        if address != "192.88.99.2":
+            await asyncio.sleep(60)
+        return "socket"
+
+    monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
+    monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 0.01)
+
+    assert await resolver(judge).connected_socket("two.example", 80) == "socket"
+    assert dialled == ["2001:4860::1", PUBLIC_ADDRESS, "2001:4860::2", "192.88.99.2"]
+
+
+async def test_address_that_refuses_is_followed_by_the_next_at_once(
     judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers(PUBLIC_ADDRESS, "192.88.99.2"))
-    dialled: list[str] = []
 
-    ours, theirs = socket.socketpair()
-
-    async def dial(address: str, port: int, _: object) -> socket.socket:
-        dialled.append(address)
+    async def dial(address: str, port: int, _: object) -> str:
         if address == PUBLIC_ADDRESS:
-            await asyncio.sleep(60)
-        return ours
+            raise ConnectionRefusedError(111, "Connection refused")
+        return "socket"
 
     monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
+    monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 60)
 
-    with ours, theirs:
-        assert await resolver(judge).connected_socket("two.example", 80) is ours
-    assert dialled == [PUBLIC_ADDRESS, "192.88.99.2"]
+    assert await resolver(judge).connected_socket("two.example", 80) == "socket"
 
 
-def test_many_names_are_looked_up_at_once(town: ProxiedTown) -> None:
-    town.client.get("https://localhost/")
+async def test_connection_that_came_second_is_hung_up(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers(PUBLIC_ADDRESS, "192.88.99.2"))
+    hung_up: list[str] = []
 
-    # libuv starts all its threads with the first lookup, and gives lookups half of them.
-    assert len(list(Path(f"/proc/{town.proxy.process.pid}/task").iterdir())) >= 32
+    class Connected:
+        def __init__(self, address: str) -> None:
+            self.address = address
+
+        def close(self) -> None:
+            hung_up.append(self.address)
+
+    async def dial(address: str, port: int, _: object) -> Connected:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02 if address == PUBLIC_ADDRESS else 60)
+        return Connected(address)
+
+    monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
+    monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 0.01)
+
+    connected = await resolver(judge).connected_socket("two.example", 80)
+    await asyncio.sleep(0.01)
+
+    assert (connected.address, hung_up) == (PUBLIC_ADDRESS, ["192.88.99.2"])
+
+
+async def test_own_ports_are_refused_by_any_address_of_this_machine_whatever_policy_lists(
+    tmp_path: Path, odd_origin: OddOrigin
+) -> None:
+    town = PublishedTown(tmp_path, document=DOCUMENT + 'internal_networks: [127.0.0.0/8, "::1/128"]\n')
+    judge = SnapshotWatch(town.state.root).judge
+    port = int(odd_origin.hosts_lines().split()[1].rpartition(":")[2])
+    hosts = {("gate.example", 80): ("127.0.0.1", port)}
+    guarded = Resolver(lambda: judge, hosts, frozenset({port}), dial_seconds=0.5)
+
+    for host in ("127.0.0.1", "127.0.0.9", "localhost", "0.0.0.0", "::1", "::ffff:127.0.0.1"):
+        with pytest.raises(OSError, match="it leads to the proxy itself"):
+            await guarded.open_connection(host, port)
+    with pytest.raises(OSError, match="it leads to the proxy itself"):
+        await guarded.open_connection("gate.example", 80)
+
+
+async def test_own_port_of_another_machine_may_be_dialled(tmp_path: Path) -> None:
+    town = PublishedTown(tmp_path, document=DOCUMENT + "internal_networks: [192.0.2.0/24]\n")
+    judge = SnapshotWatch(town.state.root).judge
+
+    assert Resolver(lambda: judge, {}, frozenset({80})).refusal_of("192.0.2.7", 80, "192.0.2.7", 80) is None
+
+
+async def test_admin_site_is_reached_by_its_own_name_alone(tmp_path: Path, odd_origin: OddOrigin) -> None:
+    port = int(odd_origin.hosts_lines().split()[1].rpartition(":")[2])
+    town = PublishedTown(
+        tmp_path, f"http://127.0.0.1:{port}", DOCUMENT + "internal_networks: [127.0.0.0/8]\n"
+    )
+    judge = SnapshotWatch(town.state.root).judge
+    guarded = Resolver(lambda: judge, {}, frozenset({port}))
+
+    _, writer = await guarded.open_connection("127.0.0.1", port)
+
+    writer.close()
+    with pytest.raises(OSError, match="it leads to the proxy itself"):
+        await guarded.open_connection("localhost", port)
 
 
 def test_hosts_file_is_read(tmp_path: Path) -> None:
@@ -185,6 +256,6 @@ def answers(*addresses: str) -> Any:
     def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        return [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
     return getaddrinfo

@@ -75,7 +75,7 @@ def test_gate_stays_closed_when_a_part_cannot_be_read(
     towngate = Towngate()
 
     with pytest.raises(error) as refused:
-        towngate.open(tmp_path, tmp_path / "hosts")
+        towngate.open(tmp_path, tmp_path / "hosts", frozenset())
 
     assert not towngate.gate.is_open
     assert "\n" not in str(refused.value)

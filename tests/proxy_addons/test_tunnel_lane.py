@@ -14,8 +14,6 @@ from admin.demo_web import DemoWeb
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
 from proxy_addons.gate import Connect, Gate
-from proxy_addons.judge import Judge
-from proxy_addons.resolver import Resolver
 from proxy_addons.tunnel_lane import TunnelLane
 from tests.client_hellos import client_hello, in_two_records
 from tests.people import CLERK
@@ -208,7 +206,7 @@ async def test_connection_whose_hand_over_fails_is_closed() -> None:
         raise RuntimeError("nobody takes it")
 
     handed: list[bytes] = []
-    lane = TunnelLane(Gate(taxonomy()), Resolver(_no_judge, {}), hand_over)
+    lane = TunnelLane(Gate(taxonomy()), hand_over)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lane, sock=socket.create_server(("127.0.0.1", 0)))
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -218,10 +216,6 @@ async def test_connection_whose_hand_over_fails_is_closed() -> None:
     assert handed == [CONNECT]
     writer.close()
     server.close()
-
-
-def _no_judge() -> Judge:
-    raise AssertionError("nothing is dialled")
 
 
 def test_connection_that_is_kept_is_one_visit_until_it_ends(town: ProxiedTown) -> None:
