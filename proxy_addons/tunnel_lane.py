@@ -11,6 +11,8 @@ mitmproxy gets it with every byte that came, and the addons judge:
 """
 
 import asyncio
+import logging
+import socket
 from enum import Enum, auto
 from typing import Protocol, assert_never, cast
 
@@ -22,6 +24,8 @@ from proxy_addons.connect_head import LessPlainError, read_head
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Connect, Gate, dial_name, lane_of
 from proxy_addons.visit_log import OpenVisit
+
+logger = logging.getLogger(__name__)
 
 _TUNNELLED = egress_metrics.LANE_CONNECTIONS.labels("tunnelled")
 _HANDED_OVER = egress_metrics.LANE_CONNECTIONS.labels("handed_over")
@@ -200,7 +204,7 @@ class ClientSide(asyncio.Protocol):
     async def _connect(self, host: str, port: int) -> None:
         with closed_on_failure("tunnel_lane", self._give_up):
             try:
-                connected = await self._lane.gate.resolver.connected_socket(host, port)
+                connected = await self._connected_socket(host, port)
             except OSError as error:
                 self._dial = None
                 self._say_unreachable(str(error))
@@ -218,6 +222,19 @@ class ClientSide(asyncio.Protocol):
             origin.write(self._visit.count_up(self._buffer))
             self._buffer = b""
             self._transport.resume_reading()
+
+    async def _connected_socket(self, host: str, port: int) -> socket.socket:
+        """Return a socket to the origin server, looked at once more. Raises OSError."""
+        resolver = self._lane.gate.resolver
+        connected = await resolver.connected_socket(host, port)
+        # The resolver has judged it before; this is what the socket says.
+        address, actual_port = connected.getpeername()[:2]
+        refusal = resolver.refusal_of(host, port, address, actual_port)
+        if refusal is not None:
+            connected.close()
+            logger.error("connected where no one may: host=%s address=%s", host, address)
+            raise OSError(refusal)
+        return connected
 
     def _say_unreachable(self, error: str) -> None:
         """Have mitmproxy show a page, unless the site must not be decrypted even for that."""
