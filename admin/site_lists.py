@@ -60,6 +60,8 @@ def blocking_categories(policy: Policy) -> frozenset[str]:
     blocking = (
         rule.categories
         for rule in policy.rules
-        if rule.action is Verdict.BLOCK and not rule.departments and not rule.people and rule.when is None
+        if rule.action is Verdict.BLOCK
+        and not (rule.departments or rule.people or rule.file_types)
+        and rule.when is None
     )
     return policy.security_categories.union(*blocking)

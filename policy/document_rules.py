@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from categories.taxonomy import Taxonomy
 from policy.decision import Verdict
 from policy.document_value import Value
+from policy.file_types import FILE_TYPES
 from policy.town_policy import Approver, Rule
 
 # Words of later versions, so that whoever copies them from a newer document is told so.
 LATER = "is not supported by this version"
 LATER_ACTIONS = dict.fromkeys(("ask",), LATER) | {"inspect": "is no action; give the rule inspect: urls"}
-_LATER_CONDITIONS = dict.fromkeys(("file_types", "larger_than", "quota"), LATER)
+_LATER_CONDITIONS = dict.fromkeys(("larger_than", "quota"), LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,35 @@ def read_rules(
 def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
     fields = value.fields(
         required=("id", "action"),
-        optional=("group", "categories", "departments", "people", "when", "approval", "because", "inspect"),
+        optional=(
+            "group",
+            "categories",
+            "departments",
+            "people",
+            "when",
+            "approval",
+            "because",
+            "inspect",
+            "file_types",
+        ),
         instead=_LATER_CONDITIONS,
     )
     action = fields["action"].member(Verdict, "an action", LATER_ACTIONS)
     inspect = fields["inspect"].one_of(("urls",), "what can be inspected")
     if not (fields["group"].is_given or fields["categories"].is_given):
         # As little is opened as can be: no rule opens every site.
-        for name, is_meant in (("action", action is Verdict.VIEW_ONLY), ("inspect", inspect is not None)):
+        for name, is_meant in (
+            ("action", action is Verdict.VIEW_ONLY),
+            ("inspect", inspect is not None),
+            ("file_types", fields["file_types"].is_given),
+        ):
             if is_meant:
                 fields[name].report("a rule that has sites looked into must name their categories")
+    if fields["file_types"].is_given:
+        if action in (Verdict.WARN, Verdict.VIEW_ONLY):
+            fields["action"].report("a rule of file_types allows or blocks")
+        if inspect is not None:
+            fields["inspect"].report("a rule of file_types decides about downloads, and about no URL")
     return Rule(
         id=fields["id"].new_id(),
         action=action or Verdict.BLOCK,
@@ -73,6 +93,7 @@ def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
         because=fields["because"].text() or None,
         approval=_approval(fields["approval"], action),
         inspects_urls=inspect is not None,
+        file_types=fields["file_types"].condition(FILE_TYPES, "a file type"),
     )
 
 
@@ -140,14 +161,21 @@ def _review_inspecting(written: list[tuple[Rule, Value]], never_inspected: froze
             )
         elif rule.inspects_urls and shut:
             value.warn(f"rule {rule.id!r} cannot see URLs of {', '.join(shut)}: never_inspect names it")
+        elif rule.file_types and rule.action is Verdict.BLOCK and shut:
+            value.warn(
+                f"rule {rule.id!r} cannot see downloads of {', '.join(shut)} over HTTPS:"
+                " never_inspect names it"
+            )
 
 
 def _covers(earlier: Rule, later: Rule, risks: frozenset[str]) -> bool:
-    """Whether `earlier` matches every visit that `later` would."""
+    """Whether `earlier` matches every visit, or every download, that `later` would."""
 
     def is_wider(wide: frozenset[str], narrow: frozenset[str]) -> bool:
         return not wide or (bool(narrow) and narrow <= wide)
 
+    if earlier.file_types and not (later.file_types and later.file_types <= earlier.file_types):
+        return False
     # A security risk is judged only by rules that name it: one for any site does not come first.
     if not earlier.categories and later.categories & risks:
         return False

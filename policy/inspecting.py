@@ -6,8 +6,16 @@ Everything else that is allowed is tunnelled, undecrypted.
 from dataclasses import replace
 
 from categories.match import CategoryMatch
+from categories.taxonomy import UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
-from policy.rule_matching import NO_LIST, rule_answers, site_listed_in
+from policy.rule_matching import (
+    NO_LIST,
+    asking_roles,
+    download_rules,
+    risks_of,
+    rule_answers,
+    site_listed_in,
+)
 from policy.state import State
 from policy.town_policy import Policy, Rule
 from policy.visit import Visit
@@ -24,16 +32,48 @@ def rules_that_inspect(visit: Visit, decision: Decision, policy: Policy, state: 
     3. the rule that decided wants it when its action is view_only
     4. a rule with `inspect: urls` wants it when it would decide about a URL that is listed below this
        host in one of its categories (`visit.url_categories`)
+    5. a rule with `file_types` that blocks wants it when it stands before the rule that decided
     """
     if decision.cause in _WHOLE or (visit.scheme == "https" and must_not_inspect(visit, policy, state)):
         return ()
+    by_downloads = {rule.id for rule in rules_for_downloads(visit, decision, policy) if _blocks(rule)}
     return tuple(
         [
             rule.id
             for rule in policy.rules
-            if (rule.id == decision.rule and decision.verdict is Verdict.VIEW_ONLY)
+            if rule.id in by_downloads
+            or (rule.id == decision.rule and decision.verdict is Verdict.VIEW_ONLY)
             or (rule.inspects_urls and _decides_a_url(rule, visit, policy))
         ]
+    )
+
+
+def rules_for_downloads(visit: Visit, decision: Decision, policy: Policy) -> tuple[Rule, ...]:
+    """Return the rules that decide about what an allowed visit downloads, in their order."""
+    if decision.cause in _WHOLE:
+        return ()
+    return download_rules(visit, policy, decision.rule)
+
+
+def decide_download(
+    types: frozenset[str], rules: tuple[Rule, ...], visit: Visit, policy: Policy
+) -> Decision | None:
+    """Return the decision that blocks a download which is of these types; None when it goes on.
+
+    `rules` are `rules_for_downloads`; the first that names one of the types decides.
+    """
+    rule = next((rule for rule in rules if rule.file_types & types), None)
+    if rule is None or not _blocks(rule):
+        return None
+    risks = risks_of(visit, policy)
+    match = next((match for match in risks or visit.matches if match.category in rule.categories), None)
+    return Decision(
+        Verdict.BLOCK,
+        Cause.RULE,
+        rule=rule.id,
+        match=match or CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),
+        because=rule.because,
+        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks)),
     )
 
 
@@ -43,6 +83,10 @@ def must_not_inspect(visit: Visit, policy: Policy, state: State) -> bool:
         return True
     sites = (policy.never_inspect_sites, state.never_inspect)
     return any(site_listed_in(named, visit.host) is not None for named in sites)
+
+
+def _blocks(rule: Rule) -> bool:
+    return rule.action is Verdict.BLOCK
 
 
 def _decides_a_url(rule: Rule, visit: Visit, policy: Policy) -> bool:

@@ -1,5 +1,6 @@
 """Which rule of the policy answers for a visit, and what it says."""
 
+import itertools
 from collections.abc import Iterator
 
 from categories.match import CategoryMatch
@@ -27,6 +28,24 @@ def rule_answers(visit: Visit, policy: Policy) -> Iterator[Answer]:
     categories = frozenset([match.category for match in matches])
     for rule in policy.rules:
         yield _answer(rule, visit, policy, matches, categories, is_risk=bool(risks))
+
+
+def download_rules(visit: Visit, policy: Policy, decided_by: str | None) -> tuple[Rule, ...]:
+    """Return the rules that decide about what is downloaded in a visit, in their order.
+
+    Only those before the rule that decided the visit (None: none did): first match wins.
+    """
+    categories = frozenset([match.category for match in risks_of(visit, policy) or visit.matches])
+    before = itertools.takewhile(lambda rule: rule.id != decided_by, policy.rules)
+    return tuple(
+        [
+            rule
+            for rule in before
+            if rule.file_types
+            and rule.categories & (categories or {UNCATEGORISED})
+            and why_not_for(rule, visit, policy) is None
+        ]
+    )
 
 
 def risks_of(visit: Visit, policy: Policy) -> tuple[CategoryMatch, ...]:
@@ -111,6 +130,8 @@ def _answer(
     why_not = why_not_for(rule, visit, policy)
     if why_not is not None:
         return None, why_not
+    if rule.file_types:
+        return None, f"the site may go on: it decides about downloads ({', '.join(sorted(rule.file_types))})"
     named = (m for m in matches if m.category in rule.categories)
     match = next(named) if rule.categories else first_match(visit.matches)
     verdict, does = acting(rule.action, visit)

@@ -102,6 +102,7 @@ class Rule:
     `categories` are ids, groups already expanded; empty means any site, as do empty `departments`
     and `people` any client and an empty `when` any time. `when` names a schedule.
     `inspects_urls`: what lists have as URLs in its categories is looked for inside HTTPS, too.
+    With `file_types` (`policy.file_types`) it decides about downloads of these types and not about visits.
     """
 
     id: str
@@ -113,11 +114,13 @@ class Rule:
     because: str | None = None
     approval: tuple[Approver, ...] = ()
     inspects_urls: bool = False
+    file_types: frozenset[str] = frozenset()
 
     @property
     def opens_sites(self) -> bool:
         """Whether sites may be opened for it, to be looked into."""
-        return self.inspects_urls or self.action is Verdict.VIEW_ONLY
+        stops_downloads = bool(self.file_types) and self.action is Verdict.BLOCK
+        return self.inspects_urls or stops_downloads or self.action is Verdict.VIEW_ONLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Variant(StrEnum):
     WARN = "warn"
     VIEW_ONLY = "view_only"
     ACTING = "acting"
+    DOWNLOAD = "download"
     NOTICE = "notice"
     SECURITY = "security"
     LATER = "later"
@@ -308,6 +309,8 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
             if match is not None and match.category in policy.security_categories:
                 return Variant.SECURITY
             rule = _rule_of(decision, policy)
+            if rule is not None and rule.file_types:
+                return Variant.DOWNLOAD
             # Of a site that may be read, only what acts is ever stopped.
             is_readable = rule is not None and rule.action is Verdict.VIEW_ONLY
             return Variant.ACTING if is_readable else Variant.POLICY

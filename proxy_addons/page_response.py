@@ -25,26 +25,40 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
     """Return the page for a visit that was not allowed, or a short answer where none is read."""
+    can_ask = is_document(http_request.headers.get("Sec-Fetch-Dest")) and await can_ask_for(gate)
+    return _page_or_short(gate, visit, http_request, can_ask=can_ask)
+
+
+def _page_or_short(
+    gate: Gate, visit: OpenVisit, http_request: http.Request, *, can_ask: bool
+) -> http.Response:
     destination = http_request.headers.get("Sec-Fetch-Dest")
     if not is_document(destination):
         town = gate.judge.policy.town.name
         return _closing(403, render_short(town, destination or ""), PAGE_HEADERS)
-    can_ask = await gate.admin_probe.answers(gate.judge.admin_site)
     return page(gate, visit, visible_path(http_request), can_ask=can_ask)
 
 
-async def stopped_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
+async def can_ask_for(gate: Gate) -> bool:
+    """Whether a page can lead on to the admin site now."""
+    return await gate.admin_probe.answers(gate.judge.admin_site)
+
+
+def stopped_response(
+    gate: Gate, visit: OpenVisit, http_request: http.Request, says: str, *, can_ask: bool
+) -> http.Response:
     """Return what a request gets that a rule stops within a visit that goes on.
 
-    A page where one is loaded; what a script can read where a script asked; else a short answer.
+    A page where one is loaded; what a script can read, which `says` why, where a script asked; else a short
+    answer.
     """
     destination = http_request.headers.get("Sec-Fetch-Dest", "")
     is_scripts = destination == "empty" or not (
         destination or "text/html" in http_request.headers.get("Accept", "")
     )
     if not is_scripts:
-        return await page_response(gate, visit, http_request)
-    message = f"Stopped by {gate.judge.policy.town.name}: this site is for reading only. Code {visit.code}."
+        return _page_or_short(gate, visit, http_request, can_ask=can_ask)
+    message = f"Stopped by {gate.judge.policy.town.name}: {says}. Code {visit.code}."
     if is_graphql(http_request):
         answer: object = {"data": None, "errors": [{"message": message, "extensions": {"code": "FORBIDDEN"}}]}
     else:

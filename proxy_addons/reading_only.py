@@ -18,6 +18,8 @@ _SITES = acting.read_sites(
 )
 # Fields by which frameworks take another method than the request's own.
 _METHOD_FIELDS = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+SAYS = "this site is for reading only"
+"""Why a script was not answered."""
 TOLD_FIRST = "told first that the site is for reading only"
 """The refusal of a visit in whose place the page was shown that says so."""
 

@@ -10,9 +10,9 @@ from categories.host_name import HostNameError, canonical_host
 from policy.acting import Act, Operations
 from policy.decision import Cause, Lane, Verdict
 from policy.visit import Client, Visit
-from proxy_addons import continue_token, reading_only
+from proxy_addons import continue_token, downloads, reading_only
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
-from proxy_addons.fail_closed import fail_closed
+from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import (
     ClientConnection,
     Connect,
@@ -25,9 +25,11 @@ from proxy_addons.gate import (
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
+from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
 from proxy_addons.page_response import (
     again_response,
     bare_response,
+    can_ask_for,
     page,
     page_response,
     stopped_response,
@@ -37,6 +39,8 @@ from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
 """Metadata of a flow: the visit that its bytes count for."""
+_DOWNLOADS = "towngate-downloads"
+"""Metadata of a flow: the judgement of a request whose answer may be a download that a rule stops."""
 _HELD = "towngate-held"
 """Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
 _IS_WHOLE_VISIT = "towngate-is-whole-visit"
@@ -84,16 +88,19 @@ class RequestGate:
         if act is None:
             flow.metadata[_VISIT].count_up(flow.request.raw_content or b"")
         else:
-            await self._stop(flow, reading_only.stopped(judgement), act.refusal)
+            await self._stop_acting(flow, judgement, act)
 
     @fail_closed
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream the origin server's answer and count it, its own connection's fields left out."""
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         if visit is not None and flow.response is not None:
             drop_hop_by_hop(flow.response.headers)
             visit.bytes_down += _response_head_bytes(flow.response)
             flow.response.stream = visit.count_down
+            judgement: Judgement | None = flow.metadata.pop(_DOWNLOADS, None)
+            if judgement is not None:
+                await self._look_at_download(flow, flow.response, judgement)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Write the visit when its answer is complete; a WebSocket goes on."""
@@ -215,9 +222,12 @@ class RequestGate:
         flow.metadata[_VISIT] = visit
         act = reading_only.act_of(flow.request, judgement)
         if isinstance(act, Act):
-            await self._stop(flow, reading_only.stopped(judgement), act.refusal)
+            await self._stop_acting(flow, judgement, act)
             return
         drop_hop_by_hop(flow.request.headers)
+        if downloads.may_be_stopped(judgement, self.gate.judge.policy):
+            downloads.ask_for_what_can_be_told(flow.request)
+            flow.metadata[_DOWNLOADS] = judgement
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
         visit.bytes_up += _request_head_bytes(flow.request)
         if act is None:
@@ -258,8 +268,33 @@ class RequestGate:
         finally:
             self.gate.log.end(visit, reason)
 
-    async def _stop(self, flow: http.HTTPFlow, stopped: Judgement, refusal: str) -> None:
-        """Answer what a rule stops within a visit that goes on: by a visit record of its own."""
+    async def _stop_acting(self, flow: http.HTTPFlow, judgement: Judgement, act: Act) -> None:
+        """Answer what acts on a site that is for reading only."""
+        stopped, can_ask = reading_only.stopped(judgement), await can_ask_for(self.gate)
+        flow.response = self._stop(flow, stopped, act.refusal, reading_only.SAYS, can_ask=can_ask)
+
+    async def _look_at_download(
+        self, flow: http.HTTPFlow, response: http.Response, judgement: Judgement
+    ) -> None:
+        """Have an answer be looked at before it is sent, where a rule may stop what it is."""
+        head = downloads.head_of(flow.request, response)
+        can_ask, policy = await can_ask_for(self.gate), self.gate.judge.policy
+
+        def look_at(beginning: bytes) -> http.Response | None:
+            instead: http.Response | None = bare_response(
+                503, "This could not be checked, so it was not sent."
+            )
+            with closed_on_failure("download", lambda: None):
+                found = downloads.stopped(head, beginning, judgement, policy)
+                instead = found and self._stop(flow, *found, downloads.SAYS, can_ask=can_ask)
+            return instead
+
+        flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy), look_at)
+
+    def _stop(
+        self, flow: http.HTTPFlow, stopped: Judgement, refusal: str, says: str, *, can_ask: bool
+    ) -> http.Response:
+        """Return the answer to what a rule stops within a visit that goes on: a visit record of its own."""
         log = self.gate.log
         visit: OpenVisit = flow.metadata.pop(_VISIT)
         if flow.metadata.get(_IS_WHOLE_VISIT):
@@ -268,7 +303,7 @@ class RequestGate:
         else:
             visit = log.begin(stopped, Lane.BLOCK, functools.partial(close_connection, flow.client_conn.id))
         try:
-            flow.response = await stopped_response(self.gate, visit, flow.request)
+            return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)
         finally:
             log.end(visit, refusal)
 

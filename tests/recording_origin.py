@@ -14,6 +14,8 @@ import trustme
 
 _SEEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nseen"
 _CHUNK_BYTES = 1 << 16
+EARLY = "/early"
+"""What the paths begin with that are answered before a request's body has come."""
 
 
 class RecordingOrigin:
@@ -74,10 +76,10 @@ class RecordingOrigin:
                 head, _, rest = heard.partition(b"\r\n\r\n")
                 fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
                 length = int(fields.get(b"content-length", b"0"))
-                if len(rest) < length:
+                path = head.split()[1].decode().partition("?")[0]
+                if len(rest) < length and not path.startswith(EARLY):
                     break
                 heard = rest[length:]
-                path = head.split()[1].decode().partition("?")[0]
                 self._say(connection, self._answers.get(path, _SEEN))
 
     def _say(self, connection: socket.socket, answer: bytes) -> None:

@@ -262,6 +262,8 @@ def _conditions(rule: Rule) -> str:
     known = taxonomy()
     group = next((id_ for id_ in known.groups if known.members(id_) == rule.categories), None)
     parts = [f"group {group}" if group else ", ".join(sorted(rule.categories)) or "any site"]
+    if rule.file_types:
+        parts.append(f"downloads of {', '.join(sorted(rule.file_types))}")
     if rule.departments or rule.people:
         parts.append("for " + ", ".join(sorted(rule.departments) + sorted(rule.people)))
     if rule.when:

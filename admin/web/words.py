@@ -12,8 +12,9 @@ from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
+from policy.file_types import FILE_TYPES
 from policy.schedule import Schedule
-from policy.town_policy import Policy
+from policy.town_policy import Policy, Rule
 from policy.town_time import ENGLISH, said_end
 from policy.visit_record import NOT_TRUSTED
 
@@ -221,6 +222,11 @@ def visit_status(row: VisitRow, policy: Policy) -> Status:
             return Status("no", DECISIONS[row.verdict])
         case _:
             assert_never(row.verdict)
+
+
+def file_types(rule: Rule) -> list[str]:
+    """Return what the rule decides about the downloads of, in words; nothing where it is about visits."""
+    return sorted(FILE_TYPES[id_].label for id_ in rule.file_types)
 
 
 def rule_status(action: Verdict) -> Status:

@@ -23,9 +23,18 @@ Each change replaces one name of a pinned version, and has a test that fails wit
 9. An answer's head of over 256 KiB is refused, and interim answers (1xx) are dropped; mitmproxy keeps
    a head without end, and takes an interim answer for the last one.
 10. A 101 that is not the answer to a WebSocket's handshake is refused; mitmproxy passes it on.
+11. An answer is held until its first bytes have been looked at, where they tell whether it may go on; in
+    place of one that may not, a page is sent, and its connection ends. mitmproxy sends the head at once.
 """
 
-from proxy_addons.mitmproxy_changes import answers, bodies, connections, error_answers, request_heads
+from proxy_addons.mitmproxy_changes import (
+    answers,
+    bodies,
+    connections,
+    error_answers,
+    held_answers,
+    request_heads,
+)
 from proxy_addons.mitmproxy_changes.request_heads import HEAD_SECONDS, OnMalformed
 
 
@@ -34,5 +43,6 @@ def apply(on_malformed: OnMalformed, head_seconds: float = HEAD_SECONDS) -> None
     bodies.change()
     request_heads.change(on_malformed, head_seconds)
     answers.change()
+    held_answers.change()
     error_answers.change()
     connections.change()

@@ -430,7 +430,24 @@ def test_problem_of_another_section(section: str, problem: str) -> None:
             "id: a, action: block, categories: [adult], inspect: bodies",
             ".inspect: 'bodies' is not what can be inspected (there are: urls)",
         ),
-        ("id: a, action: block, file_types: []", f".file_types: 'file_types' {NOT_IN_THIS_VERSION}"),
+        ("id: a, action: block, quota: 1", f".quota: 'quota' {NOT_IN_THIS_VERSION}"),
+        ("id: a, action: block, categories: [games], file_types: []", f".file_types: {EMPTY}"),
+        (
+            "id: a, action: block, categories: [games], file_types: [executables]",
+            ".file_types[0]: 'executables' is not a file type (nearest: 'executable')",
+        ),
+        (
+            "id: a, action: block, file_types: [executable]",
+            ".file_types: a rule that has sites looked into must name their categories",
+        ),
+        (
+            "id: a, action: warn, categories: [games], file_types: [executable]",
+            ".action: a rule of file_types allows or blocks",
+        ),
+        (
+            "id: a, action: block, categories: [games], file_types: [executable], inspect: urls",
+            ".inspect: a rule of file_types decides about downloads, and about no URL",
+        ),
         (
             "id: a, action: block, category: x",
             ".category: 'category' is not a key here (nearest: 'categories')",
@@ -558,6 +575,22 @@ NEVER_REACHED = "line 7: rules[1]: rule 'b' is never reached: 'a' matches whatev
             NEVER_REACHED,
         ),
         (
+            "the same files of the same sites",
+            (
+                "id: a, action: allow, categories: [games], file_types: [executable, archive]",
+                "id: b, action: block, categories: [games], file_types: [archive]",
+            ),
+            NEVER_REACHED,
+        ),
+        (
+            "files of sites that an earlier rule decides about",
+            (
+                "id: a, action: allow, categories: [games]",
+                "id: b, action: block, categories: [games], file_types: [archive]",
+            ),
+            NEVER_REACHED,
+        ),
+        (
             "a risk opened",
             ("id: a, action: allow, categories: [malware, games]",),
             "line 6: rules[0]: rule 'a' opens a security risk: malware",
@@ -574,6 +607,24 @@ def test_warning(case: str, rules: tuple[str, ...], warning: str) -> None:
     written = "".join(f"- {{{rule}}}\n" for rule in rules)
     warnings = load(TOWN + PEOPLE + LUNCH + ROLES + "rules:\n" + written).warnings
     assert [str(found) for found in warnings] == [warning], case
+
+
+def test_rule_of_files_keeps_no_other_from_being_reached() -> None:
+    text = """\
+rules:
+  - {id: a, action: block, categories: [games], file_types: [archive]}
+  - {id: b, action: block, categories: [games], file_types: [archive, video]}
+  - {id: c, action: block, categories: [games]}
+"""
+    document = load(TOWN + text)
+    assert document.warnings == ()
+    assert document.policy.rules[1].file_types == {"archive", "video"}
+
+
+def test_files_of_what_is_never_opened_are_warned_of() -> None:
+    text = "never_inspect: {categories: [games]}\nrules:\n- {id: a, action: block, categories: [games], "
+    (warning,) = load(TOWN + text + "file_types: [archive]}").warnings
+    assert "rule 'a' cannot see downloads of games over HTTPS: never_inspect names it" in str(warning)
 
 
 def test_role_that_is_asked_and_has_nobody_is_warned_of_once() -> None:

@@ -1,0 +1,165 @@
+"""What kind of file a download is, and which rule decides about it."""
+
+from dataclasses import replace
+
+import pytest
+
+from policy.deciding import Step, decide
+from policy.decision import Cause, Decision, Verdict
+from policy.file_types import FILE_TYPES, Download
+from policy.inspecting import decide_download, rules_for_downloads
+from policy.state import Exemption, State
+from policy.town_policy import Policy, Rule, Town
+from policy.visit import Client, Visit
+from tests.policy.test_inspecting import HOST, OFFICER, TEN, visit
+
+SHARING = frozenset({"file_sharing"})
+BY_POLICE = Rule("police", Verdict.ALLOW, SHARING, frozenset({"police"}), file_types=frozenset({"archive"}))
+NO_PROGRAMS = Rule(
+    "no-programs", Verdict.BLOCK, SHARING, because="Use 9", file_types=frozenset({"executable", "archive"})
+)
+POLICY = Policy(
+    "test",
+    Town("Town of Exampleton", "America/New_York"),
+    essentials=frozenset({"dispatch.example"}),
+    security_categories=frozenset({"malware"}),
+    never_inspect_sites=frozenset({"bank.example"}),
+    rules=(
+        BY_POLICE,
+        Rule("sharing-first", Verdict.ALLOW, frozenset({"press"})),
+        NO_PROGRAMS,
+        Rule("no-games", Verdict.BLOCK, frozenset({"games"})),
+    ),
+)
+EXE = b"MZ" + bytes(58) + b"\x80\x00\x00\x00" + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("download", "types", "is_told"),
+    [
+        (Download("/setup.exe", "application/octet-stream"), {"executable"}, True),
+        (Download("/SETUP.EXE.", "application/octet-stream"), {"executable"}, True),
+        (Download("/setup%2Eexe;v=2", ""), {"executable"}, True),
+        (Download("/get", "application/x-msdownload; v=1"), {"executable"}, True),
+        (Download("/get", "image/png", 'inline; filename="a.exe"'), {"executable"}, True),
+        (Download("/get", "", "attachment; filename*=UTF-8''a%2Eexe; filename=a.txt"), {"executable"}, False),
+        (Download("/get", "", "attachment; filename=a.tar.gz"), {"archive"}, False),
+        (Download("/film", "video/mp4"), {"video"}, True),
+        (Download("/song.mp3", "audio/mpeg"), {"audio"}, True),
+        (Download("/a.docm", "application/octet-stream"), {"office_macro"}, True),
+        (Download("/about/setup.exe", "text/html; charset=utf-8"), set(), True),
+        (Download("/api/setup.exe", "application/json"), set(), True),
+        (Download("/about/setup.exe", "text/html", "attachment"), {"executable"}, False),
+        (Download("/run.sh", "text/plain"), {"script"}, True),
+        (Download("/photo.png", "image/png"), set(), True),
+        (Download("/photo.png", "image/png", "attachment"), set(), False),
+        (Download("/get", "application/octet-stream"), set(), False),
+        (Download("/get", ""), set(), False),
+    ],
+)
+def test_head_names_what_a_file_is(download: Download, types: set[str], is_told: bool) -> None:
+    assert download.named_types == types
+    assert download.is_told is is_told
+
+
+@pytest.mark.parametrize(
+    ("beginning", "type_"),
+    [
+        (EXE, "executable"),
+        (b"\x7fELF\x02\x01", "executable"),
+        (b"\xcf\xfa\xed\xfe", "executable"),
+        (b"!<arch>\ndebian-binary", "installer"),
+        (b"#!/bin/sh\n", "script"),
+        (b"PK\x03\x04\x14\x00", "archive"),
+        (b"\x1f\x8b\x08\x00", "archive"),
+        (b"Rar!\x1a\x07\x01\x00", "archive"),
+        (bytes(257) + b"ustar\x0000", "archive"),
+        (b"KDMV\x01", "disk_image"),
+        (b"\x00\x00\x00\x20ftypisom", "video"),
+        (b"ID3\x04\x00", "audio"),
+        (b"d8:announce35:udp://", "torrent"),
+        (b"MZ is a text that begins like a program, and is long enough to hold a header" * 3, None),
+        (b"<!doctype html>", None),
+        (b"", None),
+    ],
+)
+def test_first_bytes_tell_what_a_file_is(beginning: bytes, type_: str | None) -> None:
+    assert Download("/get").types_of(beginning) == ({type_} if type_ else set())
+
+
+def test_document_that_is_zipped_inside_is_no_archive() -> None:
+    zipped = b"PK\x03\x04\x14\x00"
+    assert Download("/get", "", "attachment; filename=report.docx").types_of(zipped) == set()
+    assert Download("/report.pdf", "", "attachment").types_of(EXE) == {"executable"}
+
+
+def test_types_share_no_extension() -> None:
+    extensions = [extension for file_type in FILE_TYPES.values() for extension in file_type.extensions]
+    assert len(extensions) == len(set(extensions))
+
+
+def decided(asked: Visit) -> Decision:
+    return decide(asked, POLICY, State())
+
+
+@pytest.mark.parametrize(
+    ("case", "asked", "rules"),
+    [
+        ("a category of the rule", visit("file_sharing"), ("no-programs",)),
+        ("another category", visit("press"), ()),
+        ("allowed by a rule before", visit("file_sharing", "press"), ()),
+        ("blocked", visit("games", "file_sharing"), ()),
+        ("essential", visit("file_sharing", host="dispatch.example"), ()),
+        ("never to be opened", visit("file_sharing", host="bank.example"), ()),
+        ("of those who may have archives", visit("file_sharing", client=OFFICER), ("no-programs",)),
+    ],
+)
+def test_visit_is_opened_for_rules_of_files_before_the_one_that_decides(
+    case: str, asked: Visit, rules: tuple[str, ...]
+) -> None:
+    assert decided(asked).inspect_rules == rules, case
+
+
+def test_rule_of_files_leaves_the_visit_to_the_next_and_says_so() -> None:
+    steps: list[Step] = []
+    decision = decide(visit("file_sharing"), POLICY, State(), steps)
+    assert (decision.verdict, decision.cause) == (Verdict.ALLOW, Cause.DEFAULT)
+    why = next(step.why for step in steps if step.what == "rule no-programs")
+    assert why == "the site may go on: it decides about downloads (archive, executable)"
+
+
+@pytest.mark.parametrize(
+    ("client", "types", "rule"),
+    [
+        (visit().client, {"executable"}, "no-programs"),
+        (visit().client, {"video", "archive"}, "no-programs"),
+        (visit().client, {"video"}, None),
+        (visit().client, set(), None),
+        (OFFICER, {"archive"}, None),
+        (OFFICER, {"executable"}, "no-programs"),
+    ],
+)
+def test_first_rule_that_names_the_type_decides(client: Client, types: set[str], rule: str | None) -> None:
+    asked = visit("file_sharing", client=client)
+    rules = rules_for_downloads(asked, decided(asked), POLICY)
+    decision = decide_download(frozenset(types), rules, asked, POLICY)
+    assert (decision and decision.rule) == rule
+    if decision is not None:
+        assert (decision.verdict, decision.cause, decision.because) == (Verdict.BLOCK, Cause.RULE, "Use 9")
+        assert decision.match is not None and decision.match.category == "file_sharing"
+
+
+def test_exemption_is_for_downloads_too() -> None:
+    asked = visit("file_sharing")
+    exemption = Exemption("1", HOST, TEN, TEN.replace(year=2027), person=asked.client.person)
+    decision = decide(asked, POLICY, State([exemption]))
+    assert rules_for_downloads(asked, decision, POLICY) == ()
+
+
+def test_site_that_no_list_knows_can_be_named() -> None:
+    rule = replace(NO_PROGRAMS, categories=frozenset({"uncategorised"}))
+    policy = replace(POLICY, rules=(rule,))
+    decision = decide_download(frozenset({"executable"}), (rule,), visit(), policy)
+    assert decide(visit(), policy, State()).inspect_rules == ("no-programs",)
+    assert decision is not None and decision.match is not None
+    assert decision.match.category == "uncategorised"
