@@ -172,6 +172,8 @@ def _print_judged(judged: Judged) -> None:
     cause = decision.cause.value.replace("_", " ")
     by = " ".join(part for part in (cause, decision.rule, decision.exemption) if part)
     _console.print(Text(f"{_VERDICTS[decision.verdict]} by {by}", "bold"))
+    if decision.is_inspected:
+        _console.print(Text(f"It is looked into, for rule {', '.join(decision.inspect_rules)}"))
     if decision.because:
         _console.print(Text(f"because: {decision.because}"))
     if decision.approval:

@@ -74,6 +74,16 @@ def test_exemptions_in_force_count(explain: Callable[..., Result], town: Publish
     assert "Blocked by rule not-town-business" in explain("cardroom.example", "--as", "head").output
 
 
+def test_rule_of_files_is_named_where_it_has_a_site_looked_into(
+    explain: Callable[..., Result], town: PublishedTown
+) -> None:
+    rule = "rules:\n  - {id: no-programs, categories: [press], file_types: [executable], action: block}\n"
+    town.publish_policy(DOCUMENT.replace("rules:\n", rule))
+    lines = explain("https://news.example/", "--as", "clerk", *MONDAY_TEN).output.splitlines()
+    assert lines[-3:-1] == ["Allowed by default", "It is looked into, for rule no-programs"]
+    assert any("it decides about downloads (executable)" in line for line in lines)
+
+
 def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Result]) -> None:
     answer = json.loads(explain("http://cardroom.example/a", "--as", "clerk", *MONDAY_TEN, "--json").output)
     assert answer["visit"]["client"]["device"] == "FIN-PC-15"
