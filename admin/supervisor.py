@@ -58,6 +58,7 @@ class Parts:
     """What to run. None leaves a part out; `admin_arguments` go to `towngate admin`.
 
     Without `has_lane` the workers carry every tunnel through mitmproxy.
+    `connections` is how many one client address may have open in a worker; None: as the proxy has it.
     """
 
     state: StateFolder
@@ -68,6 +69,7 @@ class Parts:
     hosts_file: Path | None = None
     admin_arguments: tuple[str, ...] = ()
     has_lane: bool = True
+    connections: int | None = None
 
 
 class Supervisor:
@@ -154,6 +156,8 @@ class Supervisor:
             command += ["--hosts", str(self._parts.hosts_file)]
         if not self._parts.has_lane:
             command.append("--no-lane")
+        if self._parts.connections is not None:
+            command += ["--connections", str(self._parts.connections)]
         # Nobody is led to these through the proxy.
         others = (address.port for address in (self._parts.metrics, self._parts.admin) if address)
         for port in (listening.getsockname()[1], *others):

@@ -75,6 +75,7 @@ class Decision:
     `rule` and `exemption` are ids; `match` is the list entry that decided, `because` the policy's
     own clause, `approval` the roles that may allow it, in turn; empty when nobody can.
     `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into.
+    `carried_by` is the host that was visited, where the site decided about is the one that it shows.
     """
 
     verdict: Verdict
@@ -85,6 +86,7 @@ class Decision:
     because: str | None = None
     approval: tuple[str, ...] = ()
     inspect_rules: tuple[str, ...] = ()
+    carried_by: str | None = None
 
     @property
     def is_allowed(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from policy.log_lines import configure_logging
 from proxy_addons import worker
 from proxy_addons.chain import START_ERRORS
+from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
 from proxy_addons.event_loop import WorkerLoop
 
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=Path)
     parser.add_argument("--no-lane", dest="has_lane", action="store_false")
     parser.add_argument("--own-port", type=int, action="append", default=[])
+    parser.add_argument("--connections", type=int, default=CONNECTIONS_PER_ADDRESS)
     arguments = parser.parse_args()
     configure_logging("proxy")
     # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
@@ -37,6 +39,7 @@ def main() -> None:
         arguments.hosts,
         arguments.has_lane,
         tuple(arguments.own_port),
+        arguments.connections,
     )
     status = 0
     try:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy import connection, ctx
 from mitmproxy.addonmanager import Loader
 
@@ -17,15 +18,18 @@ from proxy_addons import egress_metrics, mitmproxy_changes, resolver
 from proxy_addons.authority_watch import AuthorityWatch
 from proxy_addons.certificate_authority import CertificateAuthorityError
 from proxy_addons.connect_gate import ConnectGate, OriginFirst
+from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS, ConnectionLimit
 from proxy_addons.dial_gate import DialGate
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
 from proxy_addons.judge import Judge
+from proxy_addons.mitmproxy_changes.request_heads import HEAD_SECONDS
 from proxy_addons.origin_certificate import OriginVerifier, TrustError
 from proxy_addons.request_gate import RequestGate
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from proxy_addons.spool import Spool
 from proxy_addons.tls_gate import TlsGate
+from proxy_addons.via import name_in_via
 from proxy_addons.visit_log import VisitLog
 
 logger = logging.getLogger(__name__)
@@ -43,17 +47,32 @@ class Towngate:
     """
 
     name = "towngate"
+    head_seconds = HEAD_SECONDS
 
     def __init__(self) -> None:
         self.gate = Gate(taxonomy())
+        self.limit = ConnectionLimit(self.gate)
+        self.connect_gate = ConnectGate(self.gate)
         self.tls_gate = TlsGate(self.gate)
-        self.addons = [ConnectGate(self.gate), RequestGate(self.gate), DialGate(self.gate), self.tls_gate]
+        self.addons = [
+            self.limit,
+            self.connect_gate,
+            RequestGate(self.gate),
+            DialGate(self.gate),
+            self.tls_gate,
+        ]
         self.late_addons = [OriginFirst(self.gate)]
         self._tasks: list[asyncio.Task[None]] = []
 
     def load(self, loader: Loader) -> None:
         """Declare the options of a stock mitmdump."""
         loader.add_option("towngate_state", str, "var", "The state folder.")
+        loader.add_option(
+            "towngate_connections",
+            int,
+            CONNECTIONS_PER_ADDRESS,
+            "Connections one address may have open.",
+        )
         loader.add_option("towngate_hosts", str, "", "A file of lines NAME:PORT ADDRESS:PORT.")
 
     def open(self, state: Path, hosts_file: Path | None, own_ports: frozenset[int]) -> None:
@@ -70,9 +89,10 @@ class Towngate:
         self.tls_gate.open(authority, origins)
         dialling = resolver.Resolver(lambda: watch.judge, hosts, own_ports)
         resolver.use(dialling)
-        mitmproxy_changes.apply(self._on_malformed)
+        mitmproxy_changes.apply(self._on_malformed, self.head_seconds)
         log = VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy)
-        self.gate.open(watch, log, dialling)
+        via = name_in_via(authority.mint.authority.certificate.public_bytes(Encoding.DER))
+        self.gate.open(watch, log, dialling, via)
         egress_metrics.WORKERS.set(1)
 
     def running(self) -> None:
@@ -86,6 +106,7 @@ class Towngate:
                 logger.error("%s", error)
                 ctx.master.shutdown()
                 return
+        self.limit.per_address = ctx.options.towngate_connections
         ctx.options.update(**mitmproxy_options(state))
         # After mitmproxy's own, also where those were there first.
         ctx.master.addons.add(*self.late_addons)

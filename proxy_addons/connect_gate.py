@@ -1,5 +1,6 @@
 """CONNECT: who asks for which host, then the ClientHello; judged before anything is dialled."""
 
+import asyncio
 import functools
 import re
 
@@ -16,14 +17,17 @@ from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from policy.visit_record import NOT_TRUSTED
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
-from proxy_addons.fail_closed import fail_closed
+from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
 from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
+from proxy_addons.via import CAME_BACK, has_come_back
 
 _MAX_CLIENT_HELLO_BYTES = 64 << 10
 _TLS_HANDSHAKE = 0x16
+HELLO_SECONDS = 20.0
+"""From the answer to a CONNECT to the end of the ClientHello."""
 _HTTP_METHOD = re.compile(rb"[A-Z]{3,10} ")
 
 
@@ -38,6 +42,7 @@ class ConnectGate:
     """
 
     name = "towngate-connect-gate"
+    hello_seconds = HELLO_SECONDS
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -46,8 +51,14 @@ class ConnectGate:
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """Judge the CONNECT's host before it is answered."""
         gate, request, client = self.gate, flow.request, flow.client_conn
+        if flow.response is not None:
+            return
         known = gate.connection_of(client)
         known.connect = None
+        if has_come_back(request, gate.via):
+            gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), CAME_BACK)
+            flow.response = bare_response(508, "This request came back to the town's proxy.")
+            return
         try:
             who = await gate.identify(flow)
         except SignInRequiredError:
@@ -70,6 +81,7 @@ class ConnectGate:
             close = functools.partial(close_connection, client.id)
             known.visit = gate.log.begin(judgement, lane, close)
             known.connect = Connect(known.visit)
+            self.wait_for_hello(known.connect)
 
     @fail_closed
     def next_layer(self, nextlayer: NextLayer) -> None:
@@ -107,6 +119,7 @@ class ConnectGate:
                 raise AddonHalt
         elif _HTTP_METHOD.match(data):
             # A plain WebSocket comes this way; each request is judged like any other.
+            connect.has_said_enough()
             connect.is_plain = True
             self.gate.log.discard(connect.visit)
             nextlayer.layer = HttpLayer(nextlayer.context, HTTPMode.transparent)
@@ -122,12 +135,15 @@ class ConnectGate:
     def client_disconnected(self, client: connection.Client) -> None:
         """Record a CONNECT that has ended: one that was looked into, or on which nothing came of it."""
         connect = self.gate.connection_of(client).connect
+        if connect is not None:
+            connect.has_said_enough()
         if connect is not None and connect.is_inspected and connect.has_been_read:
             self.gate.log.end(connect.visit, connect.dial_error)
         else:
             self._end_unseen(client, "the client left before anything was shown")
 
     def _choose_lane(self, nextlayer: NextLayer, connect: Connect, hello: tls.ClientHello) -> None:
+        connect.has_said_enough()
         visit = connect.visit
         asked = visit.judgement.visit
         try:
@@ -170,10 +186,24 @@ class ConnectGate:
         return TunnelLayer(context, connect.visit, take_over, on_dial_error, gate.log.end)
 
     def _refuse(self, nextlayer: NextLayer, connect: Connect, cause: Cause, reason: str) -> None:
+        self._end_refused(connect, cause, reason)
+        nextlayer.layer = ClosingLayer(nextlayer.context)
+
+    def wait_for_hello(self, connect: Connect) -> None:
+        """Give a client that was answered 200 a while to say what it wants."""
+        loop = asyncio.get_running_loop()
+        connect.deadline = loop.call_later(self.hello_seconds, self._end_late, connect)
+
+    def _end_late(self, connect: Connect) -> None:
+        with closed_on_failure("hello_deadline", connect.visit.close):
+            self._end_refused(connect, Cause.NOT_TLS, "no ClientHello in time")
+            connect.visit.close()
+
+    def _end_refused(self, connect: Connect, cause: Cause, reason: str) -> None:
+        connect.has_said_enough()
         is_allowed = connect.visit.judgement.decision.is_allowed
         self.gate.log.divert(connect.visit, Lane.REFUSE, cause if is_allowed else None)
         self.gate.log.end(connect.visit, reason)
-        nextlayer.layer = ClosingLayer(nextlayer.context)
 
     def _end_unseen(self, client: connection.Client, reason: str) -> None:
         connect = self.gate.connection_of(client).connect

@@ -32,6 +32,9 @@ SNAPSHOT_REFUSED = Counter(
     "egress_snapshot_refused", "New snapshots that could not be used; the old ones stay", ["kind"]
 )
 NAMES_LOOKED_UP = Counter("egress_names_looked_up", "Names that the resolver was asked for")
+CONNECTIONS_REFUSED = Counter(
+    "egress_connections_refused", "Connections refused because their address had too many open"
+)
 CONTINUATIONS_REFUSED = Counter(
     "egress_continuations_refused", "Lines of the file of who continued past a warning that are none"
 )

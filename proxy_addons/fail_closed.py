@@ -91,6 +91,9 @@ def _block(hook: str, data: object) -> connection.Client:
         case NextLayer():
             data.layer = ClosingLayer(data.context)
             return data.context.client
+        case connection.Client():
+            data.error = "this connection could not be counted"
+            return data
         case ServerConnectionHookData():
             data.server.error = "this connection could not be checked"
             if hook == "server_connected":

@@ -42,6 +42,13 @@ class Connect:
     has_been_read: bool = False
     """A request came on it once it was decrypted."""
     dial_error: str | None = None
+    deadline: asyncio.TimerHandle | None = None
+    """Closes the connection, unless a ClientHello or a request comes before."""
+
+    def has_said_enough(self) -> None:
+        """Take the deadline off: the client has said what it wants, or has left."""
+        if self.deadline is not None:
+            self.deadline.cancel()
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +61,8 @@ class ClientConnection:
     connect: Connect | None = None
     visit: OpenVisit | None = None
     origin_refusal: OriginRefusal | None = None
+    is_too_many: bool = False
+    """Its address has more connections open than it may: whatever it asks for is refused."""
 
 
 class Gate:
@@ -62,6 +71,7 @@ class Gate:
     watch: SnapshotWatch
     log: VisitLog
     resolver: Resolver
+    via: str
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
@@ -70,11 +80,12 @@ class Gate:
         self.is_open = False
         self._connections: WeakKeyDictionary[connection.Client, ClientConnection] = WeakKeyDictionary()
 
-    def open(self, watch: SnapshotWatch, log: VisitLog, resolver: Resolver) -> None:
-        """Give the gate what it decides with, where it writes, and what it dials with."""
+    def open(self, watch: SnapshotWatch, log: VisitLog, resolver: Resolver, via: str) -> None:
+        """Give the gate what it decides with, where it writes, what it dials with, and its name in Via."""
         self.watch = watch
         self.log = log
         self.resolver = resolver
+        self.via = via
         self.is_open = True
 
     @property
@@ -95,11 +106,22 @@ class Gate:
         return await self.identity.identify(address, flow.request.headers, lambda: self.judge)
 
     def decide(
-        self, judge: Judge, client: Client, scheme: str, host: str, port: int, path: str | None
+        self,
+        judge: Judge,
+        client: Client,
+        scheme: str,
+        host: str,
+        port: int,
+        path: str | None,
+        target: str = "",
     ) -> Judgement:
-        """Decide about a visit, and time it."""
+        """Decide about a visit and the sites that it shows, and time it.
+
+        `target` is the path with its query, which may name a site; it is kept nowhere.
+        """
         began = time.perf_counter()
         judgement = judge.judge(client, scheme, host, port, path)
+        judgement = judge.judge_carried(judgement, target)
         egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         return judgement
 

@@ -35,6 +35,7 @@ from proxy_addons.page_response import (
     stopped_response,
 )
 from proxy_addons.reading_only import TOLD_FIRST, is_told_first
+from proxy_addons.via import CAME_BACK, add_via, has_come_back
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
@@ -62,6 +63,8 @@ class RequestGate:
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Answer with a page, or let the request go on, counted."""
         gate, client = self.gate, flow.client_conn
+        if flow.response is not None:
+            return
         if flow.error is not None:
             # mitmproxy found headers that can be read in more than one way, and answers 400 by itself.
             gate.log.record(gate.refused(client, Cause.MALFORMED, "http"), "ambiguous headers")
@@ -96,6 +99,7 @@ class RequestGate:
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         if visit is not None and flow.response is not None:
             drop_hop_by_hop(flow.response.headers)
+            add_via(flow.response, self.gate.via)
             visit.bytes_down += _response_head_bytes(flow.response)
             flow.response.stream = visit.count_down
             judgement: Judgement | None = flow.metadata.pop(_DOWNLOADS, None)
@@ -128,6 +132,10 @@ class RequestGate:
 
     async def _plain(self, flow: http.HTTPFlow, known: ClientConnection) -> None:
         gate, request = self.gate, flow.request
+        if has_come_back(request, gate.via):
+            gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), CAME_BACK)
+            flow.response = bare_response(508, "This request came back to the town's proxy.")
+            return
         try:
             who = await gate.identify(flow)
         except SignInRequiredError:
@@ -179,7 +187,7 @@ class RequestGate:
             return
         onward = self._path_onward(request, asked.client, asked.host)
         path = onward or visible_path(request)
-        judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path)
+        judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path, request.path)
         if onward is not None and self._continues(judgement):
             flow.response = again_response(asked, onward, 303)
             return
@@ -199,7 +207,8 @@ class RequestGate:
         request.host, request.authority = dial_name(host), ""
         request.headers["Host"] = host if port == _HTTP_PORT else f"{host}:{port}"
         onward = self._path_onward(request, who, host)
-        judgement = gate.decide(gate.judge, who, "http", host, port, onward or visible_path(request))
+        path = onward or visible_path(request)
+        judgement = gate.decide(gate.judge, who, "http", host, port, path, request.path)
         if onward is not None and self._continues(judgement):
             flow.response = again_response(judgement.visit, onward, 303)
             return
@@ -225,6 +234,7 @@ class RequestGate:
             await self._stop_acting(flow, judgement, act)
             return
         drop_hop_by_hop(flow.request.headers)
+        add_via(flow.request, self.gate.via)
         if downloads.may_be_stopped(judgement, self.gate.judge.policy):
             downloads.ask_for_what_can_be_told(flow.request)
             flow.metadata[_DOWNLOADS] = judgement

@@ -21,6 +21,7 @@ from policy.decision import Cause, Lane
 from proxy_addons import egress_metrics
 from proxy_addons.client_hello import server_name_of
 from proxy_addons.connect_head import LessPlainError, read_head
+from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Connect, Gate, dial_name, lane_of
 from proxy_addons.visit_log import OpenVisit
@@ -52,11 +53,25 @@ class _State(Enum):
 
 
 class TunnelLane:
-    """Makes the protocol of each connection of one worker, and knows those that are here."""
+    """Makes the protocol of each connection of one worker, and knows the tunnels that are here.
 
-    def __init__(self, gate: Gate, hand_over: HandOver) -> None:
+    A client has `head_seconds` for its CONNECT, and `hello_seconds` for its ClientHello.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        limit: ConnectionLimit,
+        hand_over: HandOver,
+        *,
+        head_seconds: float,
+        hello_seconds: float,
+    ) -> None:
         self.gate = gate
+        self.limit = limit
         self.hand_over = hand_over
+        self.head_seconds = head_seconds
+        self.hello_seconds = hello_seconds
         self.tunnels: set[ClientSide] = set()
 
     def __call__(self) -> "ClientSide":
@@ -79,10 +94,21 @@ class TunnelLane:
 class ClientSide(asyncio.Protocol):
     """One connection of a client, for as long as it is in the lane."""
 
-    __slots__ = ("_buffer", "_dial", "_lane", "_origin", "_state", "_timer", "_transport", "_visit")
+    __slots__ = (
+        "_address",
+        "_buffer",
+        "_dial",
+        "_lane",
+        "_origin",
+        "_state",
+        "_timer",
+        "_transport",
+        "_visit",
+    )
 
     _transport: asyncio.Transport
     _visit: OpenVisit
+    _address: str
 
     def __init__(self, lane: TunnelLane) -> None:
         self._lane = lane
@@ -100,6 +126,18 @@ class ClientSide(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for what the client has to say."""
         self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if peer is None:
+            # It has left again.
+            self._state = _State.GONE
+            self._abort()
+            return
+        self._address = peer[0]
+        if self._lane.limit.is_full(self._address):
+            self._state = _State.GONE
+            self._lane.hand_over(self._transport, b"", None)
+            return
+        self._lane.limit.count(self._address)
         self._wait(_SILENT_SECONDS)
 
     def data_received(self, data: bytes) -> None:
@@ -107,6 +145,8 @@ class ClientSide(asyncio.Protocol):
         if self._state is _State.OPEN and self._origin is not None:
             self._origin.write(self._visit.count_up(data))
             return
+        if self._state is _State.HEAD and not self._buffer:
+            self._wait(self._lane.head_seconds)
         self._buffer += data
         with closed_on_failure("tunnel_lane", self._give_up):
             self._go_on()
@@ -167,8 +207,7 @@ class ClientSide(asyncio.Protocol):
             self._give_away(None)
             return
         judge = gate.judge
-        address = self._transport.get_extra_info("peername")[0]
-        client = gate.identity.known_now(address, head.authorization, judge)
+        client = gate.identity.known_now(self._address, head.authorization, judge)
         judgement = None if client is None else gate.decide(judge, client, "https", host, head.port, None)
         if judgement is None or judgement.decision.cause is Cause.PORT:
             self._give_away(None)
@@ -181,7 +220,7 @@ class ClientSide(asyncio.Protocol):
         if lane is not Lane.TUNNEL:
             self._give_away(Connect(self._visit))
             return
-        self._wait(_SILENT_SECONDS)
+        self._wait(self._lane.hello_seconds)
         if self._buffer:
             self._read_hello()
 
@@ -247,8 +286,7 @@ class ClientSide(asyncio.Protocol):
             self.close(error)
 
     def _give_away(self, connect: Connect | None) -> None:
-        self._stop_waiting()
-        self._state = _State.GONE
+        self._leave()
         _HANDED_OVER.inc()
         data, self._buffer = self._buffer, b""
         if self._transport.is_closing():
@@ -274,11 +312,27 @@ class ClientSide(asyncio.Protocol):
         self._lane.tunnels.discard(self)
         if self._state not in (_State.HEAD, _State.GONE):
             self._lane.gate.log.end(self._visit, refusal)
+        if self._state is not _State.GONE:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._stop_waiting()
         self._state = _State.GONE
+        self._lane.limit.uncount(self._address)
 
     def _wait(self, seconds: float) -> None:
         self._stop_waiting()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._abort)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._end_late)
+
+    def _end_late(self) -> None:
+        if self._state is _State.HEAD and self._buffer:
+            # A head that is not there whole in time is answered, and recorded, by mitmproxy.
+            self._give_away(None)
+        elif self._state is _State.HELLO:
+            self._lane.gate.log.divert(self._visit, Lane.REFUSE, Cause.NOT_TLS)
+            self.close("no ClientHello in time")
+        else:
+            self._abort()
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

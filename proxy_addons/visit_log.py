@@ -143,6 +143,8 @@ class VisitLog:
             # Looking at the visit log must not add to it.
             return
         match = decision.match
+        if decision.carried_by is not None:
+            refusal = refusal or f"shown by {decision.carried_by}"
         self._spool.append(
             VisitRecord(
                 code=visit.code,

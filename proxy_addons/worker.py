@@ -18,6 +18,8 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from proxy_addons import hook_table
 from proxy_addons.chain import Towngate, mitmproxy_options
+from proxy_addons.connect_gate import ConnectGate
+from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
 from proxy_addons.gate import Connect, Gate, close_connection, dial_name
 from proxy_addons.tunnel_lane import TunnelLane
 
@@ -45,6 +47,7 @@ class WorkerSettings:
     hosts_file: Path | None
     has_lane: bool = True
     own_ports: tuple[int, ...] = ()
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS
 
 
 class SharedSocketMode(ProxyMode):
@@ -66,6 +69,7 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
 
     has_lane = True
     gate: Gate
+    connect_gate: ConnectGate
 
     def make_top_layer(self, context: context.Context) -> layer.Layer:
         """Start every connection as an explicit proxy's."""
@@ -76,10 +80,17 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
         shared = socket.socket(fileno=os.dup(int(self.mode.data)))
         towngate: Towngate = ctx.master.addons.get("towngate")
         self.gate = towngate.gate
+        self.connect_gate = towngate.connect_gate
         if not self.has_lane:
             return [await asyncio.start_server(self.handle_stream, sock=shared, backlog=_BACKLOG)]
         loop = asyncio.get_running_loop()
-        lane = TunnelLane(self.gate, self._take_over)
+        lane = TunnelLane(
+            self.gate,
+            towngate.limit,
+            self._take_over,
+            head_seconds=towngate.head_seconds,
+            hello_seconds=towngate.connect_gate.hello_seconds,
+        )
         self._closing_idle = loop.create_task(lane.close_idle(), name="close idle tunnels")
         return [await loop.create_server(lane, sock=shared, backlog=_BACKLOG)]
 
@@ -104,6 +115,7 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
         known = self.gate.connection_of(own.client)
         known.connect, known.visit = connect, connect.visit
         connect.visit.close = functools.partial(close_connection, own.client.id)
+        self.connect_gate.wait_for_hello(connect)
         with self.manager.register_connection(own.client.id, handler):
             await handler.handle_client()
 
@@ -136,6 +148,7 @@ async def serve(settings: WorkerSettings) -> None:
     proxy.options.update(
         mode=[f"sharedsocket:{settings.listen_fd}"],
         towngate_state=str(settings.state),
+        towngate_connections=settings.connections_per_address,
         **mitmproxy_options(settings.state),
     )
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import click
 
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.commands.lane import lane_option
+from admin.commands.worker_options import connections_option, lane_option
 from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.supervisor import Address, Parts, StartError, Supervisor
 from policy.log_lines import configure_logging
@@ -23,14 +23,22 @@ from policy.log_lines import configure_logging
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
 @click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
+@connections_option
 @lane_option
 def proxy(
-    state: Path, address: Address, metrics: Address, workers: int, hosts: Path | None, has_lane: bool
+    *,
+    state: Path,
+    address: Address,
+    metrics: Address,
+    workers: int,
+    hosts: Path | None,
+    connections: int | None,
+    has_lane: bool,
 ) -> None:
     """Run the proxy with what has been published in the state folder, until SIGTERM or Ctrl-C."""
     configure_logging("supervisor")
     folder = StateFolder(state.resolve())
-    parts = Parts(folder, address, metrics, None, workers, hosts, has_lane=has_lane)
+    parts = Parts(folder, address, metrics, None, workers, hosts, has_lane=has_lane, connections=connections)
     try:
         if not folder.policy_snapshot.exists():
             raise StateFolderError(

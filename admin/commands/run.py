@@ -12,8 +12,8 @@ from rich.console import Console
 from admin import accounts, first_start
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.commands.lane import lane_option
 from admin.commands.site_options import Site, is_loopback, site_options
+from admin.commands.worker_options import connections_option, lane_option
 from admin.database import DatabaseError
 from admin.demo_web import demo_web
 from admin.first_policy import first_policy
@@ -37,6 +37,7 @@ _console = Console(highlight=False, soft_wrap=True)
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Proxy processes.")
 @click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
+@connections_option
 @lane_option
 @click.option("--demo", is_flag=True, help="A made-up town with a little web of its own, on loopback.")
 @click.option("--town-name", help="First start: the town's name.")
@@ -55,6 +56,7 @@ def run(
     metrics: Address,
     workers: int,
     hosts: Path | None,
+    connections: int | None,
     has_lane: bool,
     demo: bool,
     town_name: str | None,
@@ -71,7 +73,7 @@ def run(
     configure_logging("supervisor")
     folder = StateFolder(state.resolve())
     site = Site.checked(address, admin_url, tls_cert, tls_key)
-    parts = Parts(folder, proxy, metrics, address, workers, hosts, site.arguments(), has_lane)
+    parts = Parts(folder, proxy, metrics, address, workers, hosts, site.arguments(), has_lane, connections)
     try:
         if demo:
             asyncio.run(_run_demo(parts, site.url))

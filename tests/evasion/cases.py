@@ -82,6 +82,7 @@ def groups() -> list[Group]:
         Group("connection", "One connection, used for more than what was allowed."),
         Group("HTTP/1", "Heads and bodies that one server reads otherwise than another."),
         Group("path", "The listed page library.example/cards, in other spellings, over plain HTTP."),
+        Group("carrier", "Translators and archives, allowed by themselves, that show the blocked site."),
         Group("destination", "Addresses of the town's own network and of the proxy itself."),
     ]
     for group in made:
@@ -98,7 +99,7 @@ def vector_group(vectors: Path) -> Group:
 
 def _addresses() -> Iterator[Case]:
     a, b, c, d = map(int, CARDROOM.split("."))
-    number = int.from_bytes(bytes((a, b, c, d)))
+    number = _number(CARDROOM)
     spellings = {
         "decimal": str(number),
         "hexadecimal": hex(number),
@@ -631,6 +632,35 @@ def _paths() -> Iterator[Case]:
     )
 
 
+def _carriers() -> Iterator[Case]:
+    inner, translate, archive = "http://cardroom.example/", "/translate?u=", "/web/2020/"
+    by_number = f"http://{_number(CARDROOM)}/"
+    host = "cardroom-example.translate.goog"
+    blocked = {
+        "a translator's host": get(host),
+        "a translator's address": get("translate.google.com", translate + inner),
+        "a translator's address, by number": get("translate.google.com", translate + by_number),
+        "an archive": get("web.archive.org", archive + inner),
+        "an archive in a translator": get(
+            "translate.google.com", f"{translate}http://web.archive.org{archive}{inner}"
+        ),
+    }
+    for name, said in blocked.items():
+        yield Case("carrier", name, (said,), "403")
+    connect = f"{host}:443"
+    yield Case("carrier", "CONNECT to a translator's host", (inside(host),), "403", NOTHING, connect, host)
+    allowed = {
+        "a translator of an allowed site": get("translate.google.com", f"{translate}http://library.example/"),
+        "a link to the blocked site on another": get("news.example", f"/share?url={inner}"),
+    }
+    for name, said in allowed.items():
+        yield Case("carrier", name, (said,), "200", NEWS_80)
+
+
+def _number(address: str) -> int:
+    return int.from_bytes(bytes(map(int, address.split("."))))
+
+
 def _destinations() -> Iterator[Case]:
     spellings: Mapping[str, str] = {
         "127.0.0.1": "127.0.0.1",
@@ -650,6 +680,7 @@ def _destinations() -> Iterator[Case]:
     for name, host in spellings.items():
         yield Case("destination", name, (get(host),), "403")
         yield Case("destination", f"CONNECT to {name}", (inside(host),), "403", NOTHING, f"{host}:443", "")
+    yield Case("destination", "mitmproxy's own page, mitm.it", (get("mitm.it"),), "502")
     names = {
         "localhost": "localhost",
         "a name of the town's network": "inside.example",
@@ -671,5 +702,6 @@ _CASES = {
     "connection": _connections,
     "HTTP/1": _messages,
     "path": _paths,
+    "carrier": _carriers,
     "destination": _destinations,
 }

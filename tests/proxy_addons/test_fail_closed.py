@@ -142,8 +142,8 @@ def test_visit_that_could_not_be_decided_is_recorded(hook: str, failing_town: Fa
 @pytest.mark.parametrize("place", ["policy", "everything"])
 def test_exception_of_the_policy_itself_blocks_every_visit(place: str, failing_town: FailingTown) -> None:
     with failing_town.failing_at(place):
-        assert failing_town.visit_fails(SITES[0], "next_layer" if place == "everything" else "requestheaders")
-        assert failing_town.visit_fails(SITES[1], "next_layer" if place == "everything" else "http_connect")
+        for site, hook in ((SITES[0], "requestheaders"), (SITES[1], "http_connect")):
+            assert failing_town.visit_fails(site, "client_connected" if place == "everything" else hook)
 
     assert failing_town.client.get(SITES[1]).status == 200
 
@@ -162,7 +162,7 @@ def test_lane_that_cannot_decide_leaves_the_visit_to_the_addons_which_fail_close
 
 async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
     towngate = Towngate()
-    connect_gate, request_gate, dial_gate, tls_gate = towngate.addons
+    _, connect_gate, request_gate, dial_gate, tls_gate = towngate.addons
     flow, connect = tflow.tflow(), tflow.tflow()
     server = ServerConnectionHookData(client=flow.client_conn, server=flow.server_conn)
     context = Context(flow.client_conn, Options())

@@ -120,6 +120,7 @@ CASES = {
         get("http://[::ffff:10.0.0.5]/"), PAGE, Lane.BLOCK, Cause.PRIVATE_ADDRESS
     ),
     "a name of this machine": Case(get("https://localhost/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
+    "mitmproxy's own page": Case(get("http://mitm.it/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
     "an origin server that is down": Case(get("https://dead.example/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
     "plain, one that is down": Case(get("http://dead.example/"), PAGE, Lane.BLOCK, Cause.UNREACHABLE),
     "an unknown client": Case(

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from admin.demo_web import DemoWeb
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
+from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.gate import Connect, Gate
 from proxy_addons.tunnel_lane import TunnelLane
 from tests.client_hellos import client_hello, in_two_records
@@ -181,7 +182,12 @@ def test_client_that_says_no_more_before_its_tunnel_is_let_go(
 ) -> None:
     with impatient_town.client.dial() as connection:
         connection.sendall(said)
-        assert read_to_end(connection) in (b"", b"HTTP/1.1 200 Connection established\r\n\r\n")
+        answer = read_to_end(connection)
+    # The beginning of a head is answered by mitmproxy, when its own time is over, too.
+    assert answer.partition(b"\r\n")[0] in (
+        *(b"", b"HTTP/1.1 200 Connection established"),
+        b"HTTP/1.1 408 Request Timeout",
+    )
 
 
 def test_tunnel_in_which_nothing_moves_is_closed_and_one_that_drips_is_not(
@@ -206,7 +212,8 @@ async def test_connection_whose_hand_over_fails_is_closed() -> None:
         raise RuntimeError("nobody takes it")
 
     handed: list[bytes] = []
-    lane = TunnelLane(Gate(taxonomy()), hand_over)
+    gate = Gate(taxonomy())
+    lane = TunnelLane(gate, ConnectionLimit(gate), hand_over, head_seconds=9, hello_seconds=9)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lane, sock=socket.create_server(("127.0.0.1", 0)))
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -1,4 +1,4 @@
-"""The option of the commands that run proxy workers: whether tunnels have a lane of their own."""
+"""Options of the commands that run proxy workers."""
 
 import click
 
@@ -8,4 +8,8 @@ lane_option = click.option(
     default=True,
     show_default=True,
     help="Carry allowed tunnels past mitmproxy's layers; the verdicts are the same without.",
+)
+
+connections_option = click.option(
+    "--connections", type=click.IntRange(1), help="Connections one address may have open (500)."
 )
