@@ -155,7 +155,7 @@ def test_lane_that_cannot_decide_leaves_the_visit_to_the_addons_which_fail_close
     town = failing_lane_town
     in_lane = town.metric("egress_fail_closed_total", hook="tunnel_lane")
     with town.failing_at(place):
-        assert town.visit_fails(SITES[1], "next_layer" if place == "everything" else "http_connect")
+        assert town.visit_fails(SITES[1], "client_connected" if place == "everything" else "http_connect")
     assert town.metric("egress_fail_closed_total", hook="tunnel_lane") == in_lane + 1
     assert town.client.get(SITES[1]).status == 200
 

@@ -184,10 +184,7 @@ def test_client_that_says_no_more_before_its_tunnel_is_let_go(
         connection.sendall(said)
         answer = read_to_end(connection)
     # The beginning of a head is answered by mitmproxy, when its own time is over, too.
-    assert answer.partition(b"\r\n")[0] in (
-        *(b"", b"HTTP/1.1 200 Connection established"),
-        b"HTTP/1.1 408 Request Timeout",
-    )
+    assert answer[:13] in (b"", b"HTTP/1.1 200 ", b"HTTP/1.1 408 ")
 
 
 def test_tunnel_in_which_nothing_moves_is_closed_and_one_that_drips_is_not(
