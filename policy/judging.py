@@ -6,14 +6,17 @@ Pure: who calls gives the lists to look sites up in.
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from categories.carriers import carried_hosts
 from categories.match import CategoryMatch
 from policy.correction import Corrections
 from policy.deciding import Step, decide
-from policy.decision import Decision, Lane
+from policy.decision import Cause, Decision, Lane, Verdict, stricter
 from policy.inspecting import must_not_inspect
 from policy.state import State
 from policy.town_policy import Policy
 from policy.visit import Visit
+
+_SHOWS_ANYTHING = frozenset({Cause.ADMIN_SITE, Cause.ESSENTIAL})
 
 
 class Lists(Protocol):
@@ -71,19 +74,43 @@ class Judged:
         return Lane.INSPECT if is_inside or self.decision.is_inspected else Lane.TUNNEL
 
 
-def judge(visit: Visit, policy: Policy, state: State, listing: SiteListing) -> tuple[Judged, ...]:
+def judge(
+    visit: Visit, policy: Policy, state: State, listing: SiteListing, query: str = ""
+) -> tuple[Judged, ...]:
     """Decide about an address as it is written; the last of what is returned is what comes of it.
 
     1. over https, its path is not seen: it is judged without
     2. where that has it looked into and there is a path, the address is judged with it, too
+    3. a site that it shows (`categories.carriers`) is judged as well, if that is decided more strictly
 
-    `visit` has no matches yet.
+    `visit` has no matches yet. `query` is what follows the path, from its question mark on.
     """
     is_hidden = visit.scheme == "https"
     outside = _judged(replace(visit, path=None) if is_hidden else visit, policy, state, listing)
-    if not is_hidden or visit.path is None or not outside.decision.is_inspected:
-        return (outside,)
-    return outside, _judged(visit, policy, state, listing)
+    seen = [outside]
+    if is_hidden and visit.path is not None and outside.decision.is_inspected:
+        seen.append(_judged(visit, policy, state, listing))
+    last = seen[-1]
+    target = "" if last.visit.path is None else last.visit.path + query
+    for host in carried_hosts(visit.host, target):
+        shown = _judged(replace(visit, host=host, path=None), policy, state, listing)
+        stricter_one = stricter_of_shown(last.decision, shown.decision, visit.host)
+        if stricter_one is not None:
+            last = replace(shown, decision=stricter_one)
+            seen.append(last)
+    return tuple(seen)
+
+
+def stricter_of_shown(decision: Decision, shown: Decision, shown_by: str) -> Decision | None:
+    """Return what comes of a visit that shows another site; None where that site changes nothing.
+
+    `decision` is about the visit, `shown` about the site that the host `shown_by` shows. What would be
+    warned of is blocked there, and can be opened by itself: its warning would be continued from on a
+    host of its own. What is never blocked shows what it likes.
+    """
+    if decision.cause in _SHOWS_ANYTHING or shown.is_allowed or stricter(decision, shown) is not shown:
+        return None
+    return replace(shown, verdict=Verdict.BLOCK, carried_by=shown_by)
 
 
 def is_never_inspected(judged: Judged, policy: Policy, state: State) -> bool:

@@ -131,7 +131,7 @@ def _answer(
     if why_not is not None:
         return None, why_not
     if rule.file_types:
-        return None, f"the site may go on: it decides about downloads ({', '.join(sorted(rule.file_types))})"
+        return None, f"it decides about downloads only: {', '.join(sorted(rule.file_types))}"
     named = (m for m in matches if m.category in rule.categories)
     match = next(named) if rule.categories else first_match(visit.matches)
     verdict, does = acting(rule.action, visit)

@@ -11,7 +11,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """An address without its query. `path` begins with a slash.
+    """An address. `path` begins with a slash; `query` with a question mark, unless there is none.
 
     Whether the path of https is seen depends on the policy (`policy.judging`).
     """
@@ -20,6 +20,7 @@ class WebAddress:
     host: str
     port: int
     path: str
+    query: str = ""
 
 
 def parse_web_address(text: str) -> WebAddress:
@@ -42,4 +43,5 @@ def parse_web_address(text: str) -> WebAddress:
         host=canonical_host(url.hostname),
         port=int(url.port) if url.port else _PORTS[scheme],
         path=url.pathname,
+        query=url.search,
     )

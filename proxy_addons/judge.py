@@ -7,17 +7,16 @@ from categories.carriers import carried_hosts
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
 from policy.deciding import decide, may_dial
-from policy.decision import Cause, Decision, Verdict, stricter
+from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.inspecting import must_not_inspect
-from policy.judging import SiteListing
+from policy.judging import SiteListing, stricter_of_shown
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
 
 SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
 """What a page says before the site is seen; who continued there is not told again for a while."""
-_SHOWS_ANYTHING = frozenset({Cause.ADMIN_SITE, Cause.ESSENTIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +82,17 @@ class Judge:
         return judgement
 
     def judge_carried(self, judgement: Judgement, target: str) -> Judgement:
-        """Return the stricter judgement of a visit and of the sites that it shows.
+        """Return the stricter judgement of a visit and of the sites that it shows (`policy.judging`).
 
         A translator, a cache or an archive shows another site, which `target` (the path with its
-        query, empty where it cannot be seen) or the host itself may name. What would be warned of is
-        blocked there, and can be opened by itself. What is never blocked shows what it likes.
+        query, empty where it cannot be seen) or the host itself may name.
         """
         visit = judgement.visit
-        if judgement.decision.cause in _SHOWS_ANYTHING:
-            return judgement
         for host in carried_hosts(visit.host, target):
-            inner = self.judge(visit.client, visit.scheme, host, visit.port, None)
-            decision = inner.decision
-            if decision.is_allowed or stricter(judgement.decision, decision) is not decision:
-                continue
-            # Its warning would be continued from on its own host, which is not the one that shows it.
-            blocked = replace(decision, verdict=Verdict.BLOCK, carried_by=visit.host)
-            judgement = replace(inner, decision=blocked)
+            shown = self.judge(visit.client, visit.scheme, host, visit.port, None)
+            decision = stricter_of_shown(judgement.decision, shown.decision, visit.host)
+            if decision is not None:
+                judgement = replace(shown, decision=decision)
         return judgement
 
     def judge_again(self, judgement: Judgement) -> Judgement:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -66,7 +67,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     client = _client(who, policy)
     with lists_of(folder) as (lists, name):
         visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
-        judged = judge(visit, policy, in_force, SiteListing(lists, corrections, policy))
+        judged = judge(visit, policy, in_force, SiteListing(lists, corrections, policy), address.query)
         lists_version = lists.version
     is_never = is_never_inspected(judged[0], policy, in_force)
     if as_json:
@@ -142,12 +143,14 @@ def _print(judged: Sequence[Judged], policy: Policy, lists: str, *, is_never_ins
     who = known or f"{client.address}, whom nobody knows"
     at = ENGLISH.moment(visit.at, zone_of(policy), datetime.now(UTC))
     _console.print(Text(f"{visit.scheme}://{visit.host} port {visit.port}, for {who}, on {at}"))
-    for one in judged[:-1]:
+    for one, following in pairwise(judged):
         _print_judged(one)
         _console.print()
-        _console.print(
-            Text(f"{_carried(one, is_never_inspected=False)} Inside, {one.visit.host} with its path:")
-        )
+        if following.decision.carried_by is None:
+            said = f"{_carried(one, is_never_inspected=False)} Inside, {one.visit.host} with its path:"
+        else:
+            said = f"It shows {following.visit.host}:"
+        _console.print(Text(said))
     _print_judged(judged[-1])
     if len(judged) == 1:
         carried = _carried(judged[0], is_never_inspected=is_never_inspected)

@@ -66,6 +66,12 @@ def test_answer_is_the_decision_of_the_policy(
     assert last in result.output.splitlines()
 
 
+def test_site_that_another_one_shows_decides(explain: Callable[..., Result]) -> None:
+    answer = explain("https://cardroom-example.translate.goog/", "--as", "clerk", *MONDAY_TEN).output
+    assert "It shows cardroom.example:" in answer
+    assert "Blocked by rule not-town-business" in answer.splitlines()
+
+
 def test_exemptions_in_force_count(explain: Callable[..., Result], town: PublishedTown) -> None:
     now = datetime.now(UTC)
     granted = Exemption("EX-7", "cardroom.example", now, now + timedelta(hours=1), person="clerk")
@@ -81,7 +87,7 @@ def test_rule_of_files_is_named_where_it_has_a_site_looked_into(
     town.publish_policy(DOCUMENT.replace("rules:\n", rule))
     lines = explain("https://news.example/", "--as", "clerk", *MONDAY_TEN).output.splitlines()
     assert lines[-3:-1] == ["Allowed by default", "It is looked into, for rule no-programs"]
-    assert any("it decides about downloads (executable)" in line for line in lines)
+    assert any("downloads only: executable" in line for line in lines)
 
 
 def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Result]) -> None:

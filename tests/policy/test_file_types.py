@@ -125,7 +125,7 @@ def test_rule_of_files_leaves_the_visit_to_the_next_and_says_so() -> None:
     decision = decide(visit("file_sharing"), POLICY, State(), steps)
     assert (decision.verdict, decision.cause) == (Verdict.ALLOW, Cause.DEFAULT)
     why = next(step.why for step in steps if step.what == "rule no-programs")
-    assert why == "the site may go on: it decides about downloads (archive, executable)"
+    assert why == "it decides about downloads only: archive, executable"
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,30 @@ def test_corrected_site_is_what_the_town_says_inside_and_outside() -> None:
     assert (found.decision.verdict, found.lane) == (Verdict.ALLOW, Lane.TUNNEL)
     (found,) = judged("https://blog.example/", None, Correction("blog.example", ("adult",)))
     assert found.decision.verdict is Verdict.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("address", "query", "hosts"),
+    [
+        ("https://adult-example.translate.goog/", "", ["adult-example.translate.goog", "adult.example"]),
+        ("http://web.archive.org/web/2024/http://adult.example/", "", ["web.archive.org", "adult.example"]),
+        (
+            "http://translate.google.com/translate",
+            "?u=https://adult.example/x",
+            ["translate.google.com", "adult.example"],
+        ),
+        # Over https the query is not seen.
+        ("https://translate.google.com/translate", "?u=https://adult.example/x", ["translate.google.com"]),
+        ("https://library-example.translate.goog/", "", ["library-example.translate.goog"]),
+    ],
+)
+def test_site_that_another_one_shows_is_judged_too(address: str, query: str, hosts: list[str]) -> None:
+    scheme, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    visit = Visit(CLERK_AT_WORK, scheme, host, 443 if scheme == "https" else 80, f"/{path}", TEN)
+    found = judge(visit, POLICY, State(), SiteListing(MadeUpLists(), Corrections(), POLICY), query)
+    assert [one.visit.host for one in found] == hosts
+    last = found[-1].decision
+    assert (last.verdict, last.carried_by) == (
+        (Verdict.BLOCK, host) if len(hosts) > 1 else (Verdict.ALLOW, None)
+    )

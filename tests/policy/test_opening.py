@@ -50,6 +50,15 @@ class MadeUpLists:
             ["{id: a, categories: [social_networks], people: [it], action: view_only}"],
             {"a": ("social.example",)},
         ),
+        # For downloads of what goes on; a rule that allows them needs nothing opened.
+        (
+            [
+                "{id: a, categories: [games, press], file_types: [archive], action: block}",
+                "{id: b, categories: [social_networks], file_types: [archive], action: allow}",
+                "{id: c, categories: [games], action: block}",
+            ],
+            {"a": ("press.example",)},
+        ),
         # An earlier rule answers, whoever it is.
         (
             [

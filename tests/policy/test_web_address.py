@@ -10,10 +10,13 @@ from policy.web_address import WebAddress, parse_web_address
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("https://Cardroom.Example/play?table=1#top", WebAddress("https", "cardroom.example", 443, "/play")),
+        (
+            "https://Cardroom.Example/play?table=1#top",
+            WebAddress("https", "cardroom.example", 443, "/play", "?table=1"),
+        ),
         ("cardroom.example", WebAddress("https", "cardroom.example", 443, "/")),
         ("cardroom.example:8443/play", WebAddress("https", "cardroom.example", 8443, "/play")),
-        ("http://cardroom.example/play/../a b?x", WebAddress("http", "cardroom.example", 80, "/a%20b")),
+        ("http://cardroom.example/play/../a b?x", WebAddress("http", "cardroom.example", 80, "/a%20b", "?x")),
         ("http://cardroom.example", WebAddress("http", "cardroom.example", 80, "/")),
         ("http://cardroom.example.:8080", WebAddress("http", "cardroom.example", 8080, "/")),
         ("https://bücher.example", WebAddress("https", "xn--bcher-kva.example", 443, "/")),

@@ -8,9 +8,9 @@ import pytest
 
 from admin.asking import AccessRequest, Duration, ForWhom, State
 from admin.visits import VisitRow, Who
-from admin.web.words import Times, amount, host, lasted, number, request_status, visit_status
+from admin.web.words import Times, amount, file_types, host, lasted, number, request_status, visit_status
 from policy.decision import Cause, Lane, Verdict
-from policy.town_policy import Approver, Policy, Town
+from policy.town_policy import Approver, Policy, Rule, Town
 from policy.visit_record import NOT_TRUSTED
 
 NOW = datetime(2026, 3, 6, 15, 14, tzinfo=UTC)
@@ -231,3 +231,9 @@ ROW = VisitRow(
     category_version="1",
     is_reported=False,
 )
+
+
+def test_rule_of_files_is_told_as_what_people_download() -> None:
+    rule = Rule("a", Verdict.BLOCK, frozenset({"games"}), file_types=frozenset({"torrent", "executable"}))
+    assert file_types(rule) == ["programs", "torrents"]
+    assert file_types(Rule("b", Verdict.BLOCK)) == []
