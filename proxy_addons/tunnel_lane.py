@@ -370,10 +370,12 @@ class _OriginSide(asyncio.Protocol):
         self._client.close()
 
     def pause_writing(self) -> None:
-        self._client.pause_reading()
+        if not self._client.is_closing():
+            self._client.pause_reading()
 
     def resume_writing(self) -> None:
-        self._client.resume_reading()
+        if not self._client.is_closing():
+            self._client.resume_reading()
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -386,10 +388,12 @@ class _OriginSide(asyncio.Protocol):
         return not self._has_ended
 
     def pause_reading(self) -> None:
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._transport.resume_reading()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def close(self) -> None:
         self._transport.close()

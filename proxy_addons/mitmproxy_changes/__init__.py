@@ -25,6 +25,8 @@ Each change replaces one name of a pinned version, and has a test that fails wit
 10. A 101 that is not the answer to a WebSocket's handshake is refused; mitmproxy passes it on.
 11. An answer is held until its first bytes have been looked at, where they tell whether it may go on; in
     place of one that may not, a page is sent, and its connection ends. mitmproxy sends the head at once.
+12. Connections to origin servers that are closed are forgotten at the client's next request; mitmproxy
+    keeps them, with all their layers, for as long as the client's connection lasts.
 """
 
 from proxy_addons.mitmproxy_changes import (

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from mitmproxy import connection
 from mitmproxy import http as mitm_http
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http import HttpLayer, _http1
 from mitmproxy.proxy.server import ConnectionHandler
 
 from proxy_addons.mitmproxy_changes.replacing import original, replace
@@ -18,11 +18,12 @@ _HELD_SECONDS = 0.02
 
 
 def change() -> None:
-    """Change how mitmproxy reads connections: 6, 7 and 8 of the list."""
+    """Change how mitmproxy reads connections: 6, 7, 8 and 12 of the list."""
     _leave_types_unchecked()
     _hold_clients_while_dialling()
     _end_clients_that_do_not_wait()
     _close_what_is_cancelled()
+    _forget_what_is_closed()
 
 
 def _leave_types_unchecked() -> None:
@@ -89,3 +90,17 @@ def _close_what_is_cancelled() -> None:
             raise
 
     replace(ConnectionHandler, "handle_connection", handle_connection, handle)
+
+
+def _forget_what_is_closed() -> None:
+    make = original(HttpLayer.make_stream)
+
+    def make_stream(self: HttpLayer, stream_id: int) -> layer.CommandGenerator[None]:
+        # Only between requests: what is being answered may still say something to a closed connection.
+        if not self.streams:
+            for known in list(self.connections):
+                if known is not self.context.client and known.state is connection.ConnectionState.CLOSED:
+                    del self.connections[known]
+        yield from make(self, stream_id)
+
+    replace(HttpLayer, "make_stream", make_stream, make)

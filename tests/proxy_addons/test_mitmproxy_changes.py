@@ -6,12 +6,14 @@ from importlib import metadata
 
 import pytest
 from mitmproxy import http, options
-from mitmproxy.connection import ConnectionState
+from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.events import ConnectionClosed, Event
 from mitmproxy.proxy.layer import CommandGenerator, Layer
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import SimpleConnectionHandler
+from mitmproxy.test import tflow
 
 from proxy_addons import mitmproxy_changes
 from tests.odd_origin import OddOrigin
@@ -105,3 +107,21 @@ async def test_connection_cancelled_while_it_waits_for_its_turn_is_closed() -> N
     theirs.settimeout(1)
     assert await asyncio.to_thread(theirs.recv, 1) == b""
     theirs.close()
+
+
+def test_closed_connections_to_origin_servers_are_forgotten_at_the_next_request() -> None:
+    mitmproxy_changes.apply(lambda *_: None)
+    made = Context(tflow.tclient_conn(), options.Options())
+    http_layer = HttpLayer(made, HTTPMode.regular)
+    open_one, closed = (Server(address=(host, 80)) for host in ("a.example", "b.example"))
+    open_one.state = ConnectionState.OPEN
+    http_layer.connections = dict.fromkeys((made.client, open_one, closed), http_layer)
+    made.client.state = ConnectionState.CLOSED
+
+    list(http_layer.make_stream(1))
+
+    assert set(http_layer.connections) == {made.client, open_one}
+    # While a request is going on, nothing is forgotten.
+    open_one.state = ConnectionState.CLOSED
+    list(http_layer.make_stream(3))
+    assert set(http_layer.connections) == {made.client, open_one}
