@@ -31,6 +31,7 @@ from admin.clock import Clock, utc_now
 from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.emergency import Emergency
+from admin.first_visits import FirstVisitsJob
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
 from admin.needed_hosts import NeededHosts
@@ -429,4 +430,5 @@ async def admin_process(
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             background.keep_running("pausing", admin.pausing.watch)
+            background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

@@ -16,7 +16,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.written_text import tidy_text
-from categories.taxonomy import taxonomy
+from categories.taxonomy import UNLISTED, taxonomy
 from policy.correction import Correction
 
 
@@ -95,8 +95,10 @@ async def undo(
 def checked(site: str, categories: Sequence[str], why: str) -> Correction:
     """Return what would be corrected. Raises InvalidRequestError as `correct` does."""
     tidy_text("why", why, "Enter why")
-    known = taxonomy().categories
+    known = taxonomy().listable
     for category in categories:
+        if category in UNLISTED:
+            raise InvalidRequestError("category", f"{category!r} is for rules; no site is listed as that")
         if category not in known:
             near = taxonomy().nearest(category)
             hint = f" (nearest: {near!r})" if near in known else ""

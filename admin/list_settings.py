@@ -71,7 +71,7 @@ def read_lists(value: Value, folder: Path) -> ListSettings:
 def _canaries(value: Value) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for name, sites in value.entries():
-        category = name.one_of(taxonomy().categories, "a category")
+        category = name.one_of(taxonomy().listable, "a category")
         if category:
             found[category] = frozenset(sites.parsed_items(canonical_host))
     return found
@@ -80,7 +80,7 @@ def _canaries(value: Value) -> dict[str, frozenset[str]]:
 def _source(name: Value, value: Value, folder: Path) -> Source | None:
     fields = value.fields(required=("location",), optional=("category",))
     location = fields["location"].text()
-    category = fields["category"].one_of(taxonomy().categories, "a category")
+    category = fields["category"].one_of(taxonomy().listable, "a category")
     id_ = name.new_id()
     if id_ == STARTER:
         name.report(f"{STARTER!r} is the list that ships with Towngate; choose another name")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from admin.database import Reader
 from admin.state_folder import StateFolder
 from admin.visits import VisitRow
+from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
@@ -66,6 +67,7 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
     if row.cause in _CAUSES_OF_THE_PROXY:
         return Explanation(None)
     snapshot, lists, lists_version = await asyncio.to_thread(_published, state, row)
+    first_visits = await asyncio.to_thread(_first_visits, state)
     visit = Visit(
         client=Client(recorded["address"], recorded["person"], recorded["device"], recorded["department"]),
         scheme=row.scheme,
@@ -76,7 +78,7 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
         # Of a rule that warns, this was one who had continued.
         has_continued=row.verdict is Verdict.ALLOW,
     )
-    listing = SiteListing(lists, Corrections(snapshot.corrections), snapshot.policy)
+    listing = SiteListing(lists, Corrections(snapshot.corrections), snapshot.policy, first_visits)
     judged = judge(visit, snapshot.policy, snapshot.state(), listing)
     decision = judged[-1].decision
     changes = {
@@ -116,6 +118,14 @@ def _published(state: StateFolder, row: VisitRow) -> tuple[PolicySnapshot, Lists
     except CategorySnapshotError:
         return snapshot, _AsRecorded(row), ""
     return snapshot, lists, lists.version
+
+
+def _first_visits(state: StateFolder) -> FirstVisits | None:
+    """Read when sites were first visited; without it nothing is newly seen."""
+    try:
+        return FirstVisits.from_bytes(state.first_visits.read_bytes())
+    except (OSError, FirstVisitsError):
+        return None
 
 
 def _seen_path(row: VisitRow) -> str | None:

@@ -103,7 +103,7 @@ async def send(
     wrong. Mail goes to IT, of an accident to the department head, too: once while it is open. Raises
     InvalidRequestError for a category that is none.
     """
-    if proposed is not None and proposed not in taxonomy().categories:
+    if proposed is not None and proposed not in taxonomy().listable:
         raise InvalidRequestError("proposed", "Choose a category from the list")
     site = _site(ask.host)
     async with db.transaction() as t:

@@ -97,6 +97,11 @@ class StateFolder:
         return self.root / state_names.POLICY_SNAPSHOT
 
     @property
+    def first_visits(self) -> Path:
+        """When each site was first visited (`categories.first_visits`)."""
+        return self.root / state_names.FIRST_VISITS
+
+    @property
     def admin_metrics(self) -> Path:
         """What admin tells Prometheus, as text."""
         return self.published / "admin.prom"

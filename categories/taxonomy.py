@@ -10,6 +10,10 @@ import yaml
 
 UNCATEGORISED = "uncategorised"
 """What a rule calls a site that is listed as nothing; no list has it."""
+NEWLY_SEEN = "newly_seen"
+"""What a rule calls a site that was first visited in this town a few days ago, whatever lists say of it."""
+UNLISTED = frozenset({UNCATEGORISED, NEWLY_SEEN})
+"""What only rules name: no list, correction or report says that a site is one of these."""
 TOWN_LIST = "town_list"
 """The category of a plain list whose name says nothing about what is in it."""
 
@@ -46,6 +50,11 @@ class Taxonomy:
     lists: Mapping[str, Mapping[str, str]]
     left_out: Mapping[str, Mapping[str, str]]
 
+    @property
+    def listable(self) -> Mapping[str, Category]:
+        """What a site can be listed as or corrected to, by id: all but what only rules name."""
+        return {id_: category for id_, category in self.categories.items() if id_ not in UNLISTED}
+
     def members(self, group_id: str) -> frozenset[str]:
         """Return the ids of the group's categories; KeyError when there is no such group."""
         if group_id not in self.groups:
@@ -65,7 +74,7 @@ class Taxonomy:
         if name in self.left_out.get(list_format, ()):
             return None
         mapped = self.lists.get(list_format, {}).get(name)
-        return mapped if mapped is not None else (name if name in self.categories else None)
+        return mapped if mapped is not None else (name if name in self.listable else None)
 
     def why_left_out(self, list_format: str, name: str) -> str | None:
         """Return why a list's category is used for nothing; None when nobody decided that."""

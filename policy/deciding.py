@@ -128,7 +128,7 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[Answer]:
     yield _lockdown(visit, policy, state)
     yield _filter_off(visit, state)
     yield _notice(visit, state)
-    yield _security_risk(risks)
+    yield _security_risk(risks, policy)
     yield _exemption(visit, state, risks)
     yield from rule_answers(visit, policy)
     yield _default(visit, policy, risks)
@@ -232,10 +232,10 @@ def _notice(visit: Visit, state: State) -> Answer:
     return Decision(Verdict.BLOCK, Cause.NOTICE), "the person has not accepted the town's notice"
 
 
-def _security_risk(risks: tuple[CategoryMatch, ...]) -> Answer:
+def _security_risk(risks: tuple[CategoryMatch, ...], policy: Policy) -> Answer:
     if not risks:
         return None, "no known security risk"
-    return None, f"{listed(risks[0])}: only what accepts or names this risk counts from here on"
+    return None, f"{listed(risks[0], policy)}: only what accepts or names this risk counts from here on"
 
 
 def _exemption(visit: Visit, state: State, risks: tuple[CategoryMatch, ...]) -> Answer:

@@ -28,10 +28,12 @@ from policy.yaml_tree import Mapping, compose
 
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
-    *("ports", "internal_networks", "never_inspect", "notice", "rules", "default", "after_approval", "tests"),
+    *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "default"),
+    *("after_approval", "tests"),
 )
 _LATER_SECTIONS = dict.fromkeys(("limits",), LATER)
 _DEFAULT_ACTIONS = LATER_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
+_NEWLY_SEEN_DAYS = 7
 _WEB_PORTS = frozenset({80, 443})
 
 
@@ -91,6 +93,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
     default = sections["default"].fields(required=("action",))["action"]
     lockdown = sections["lockdown"].fields(required=("still_works",))
     never_inspect = sections["never_inspect"].fields(optional=("categories", "sites"))
+    newly_seen = sections["newly_seen"].fields(required=("days",))
     never_inspect_categories = read_categories(never_inspect["categories"], taxonomy)
     return Policy(
         version=version,
@@ -113,6 +116,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
         notice=read_notice(sections["notice"]),
+        newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
     )
 
 

@@ -6,7 +6,6 @@ Everything else that is allowed is tunnelled, undecrypted.
 from dataclasses import replace
 
 from categories.match import CategoryMatch
-from categories.taxonomy import UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
 from policy.rule_matching import (
     NO_LIST,
@@ -14,6 +13,7 @@ from policy.rule_matching import (
     download_rules,
     risks_of,
     rule_answers,
+    rule_matches,
     site_listed_in,
 )
 from policy.state import State
@@ -65,15 +65,13 @@ def decide_download(
     rule = next((rule for rule in rules if rule.file_types & types), None)
     if rule is None or not _blocks(rule):
         return None
-    risks = risks_of(visit, policy)
-    match = next((match for match in risks or visit.matches if match.category in rule.categories), None)
     return Decision(
         Verdict.BLOCK,
         Cause.RULE,
         rule=rule.id,
-        match=match or CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),
+        match=next(match for match in rule_matches(visit, policy) if match.category in rule.categories),
         because=rule.because,
-        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks)),
+        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks_of(visit, policy))),
     )
 
 

@@ -4,6 +4,7 @@ Pure: who calls gives the lists to look sites up in.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from categories.carriers import carried_hosts
@@ -29,12 +30,27 @@ class Lists(Protocol):
         """Return the categories that URLs of the host are listed in."""
 
 
+class FirstSeen(Protocol):
+    """What knows when sites were first visited; a `categories.first_visits.FirstVisits` is one."""
+
+    def is_newly_seen(self, host: str, at: datetime, within: timedelta) -> bool:
+        """Whether the host's site was first visited less than `within` before `at` (aware UTC)."""
+
+
 class SiteListing:
-    """What lists and corrections together say of a site, as far as the policy asks for it. Immutable."""
+    """What is known of a site, as far as the policy asks for it: what lists and corrections together
+    say, and whether it is newly seen. Immutable.
 
-    __slots__ = ("_corrections", "_inspects_urls", "_lists")
+    Without `first_seen` nothing is newly seen.
+    """
 
-    def __init__(self, lists: Lists, corrections: Corrections, policy: Policy) -> None:
+    __slots__ = ("_corrections", "_first_seen", "_inspects_urls", "_lists", "_newly_seen_for")
+
+    def __init__(
+        self, lists: Lists, corrections: Corrections, policy: Policy, first_seen: FirstSeen | None = None
+    ) -> None:
+        self._first_seen = first_seen if policy.names_newly_seen else None
+        self._newly_seen_for = timedelta(days=policy.newly_seen_days)
         self._lists = lists
         self._corrections = corrections
         self._inspects_urls = any(rule.inspects_urls for rule in policy.rules)
@@ -49,10 +65,18 @@ class SiteListing:
             return frozenset()
         return self._lists.url_categories(host)
 
+    def is_newly_seen(self, host: str, at: datetime) -> bool:
+        """Whether a visit at `at` (aware UTC) is to a newly seen site; False where no rule names that."""
+        return self._first_seen is not None and self._first_seen.is_newly_seen(host, at, self._newly_seen_for)
+
     def seen(self, visit: Visit) -> Visit:
-        """Return the visit with what its site is listed as, by as much of the address as it shows."""
-        hidden = self.url_categories(visit.host) if visit.path is None else frozenset[str]()
-        return replace(visit, matches=self.matches(visit.host, visit.path), url_categories=hidden)
+        """Return the visit with what is known of its site, by as much of the address as it shows."""
+        return replace(
+            visit,
+            matches=self.matches(visit.host, visit.path),
+            url_categories=self.url_categories(visit.host) if visit.path is None else frozenset(),
+            is_newly_seen=self.is_newly_seen(visit.host, visit.at),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def days_of_newness(text: str) -> int:
+    """Read for how many days a site is newly seen."""
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= 365:
+        raise ValueError(f"{text!r} is no number of days from 1 to 365")
+    return int(text)
+
+
 def mail_address(text: str) -> str:
     """Read one mail address."""
     if not _MAIL.fullmatch(text) or not text.isprintable():

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 from categories.match import CategoryMatch
-from categories.taxonomy import UNCATEGORISED
+from categories.taxonomy import NEWLY_SEEN, UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
 from policy.town_policy import Approver, Policy, Rule
 from policy.town_time import zone_of
@@ -14,20 +14,32 @@ type Answer = tuple[Decision | None, str]
 """What a step says: its decision, None when it leaves it to the next; and why."""
 
 NO_LIST = "no list"
-"""Stands in a match that says that a site is uncategorised, where another names its list."""
+"""Stands in a match that says that a site is uncategorised or newly seen, where another names its list."""
 
 
 def rule_answers(visit: Visit, policy: Policy) -> Iterator[Answer]:
-    """Yield what each rule says of a visit, in their order.
+    """Yield what each rule says of a visit, in their order."""
+    matches = rule_matches(visit, policy)
+    categories = frozenset([match.category for match in matches])
+    is_risk = not policy.security_categories.isdisjoint(categories)
+    for rule in policy.rules:
+        yield _answer(rule, visit, policy, matches, categories, is_risk=is_risk)
 
-    `matches` of a rule are the security risks of the site alone, where there are any, and that it is
-    uncategorised, where there is nothing: only a rule that names that decides by it.
+
+def rule_matches(visit: Visit, policy: Policy) -> tuple[CategoryMatch, ...]:
+    """Return what the rules are asked about.
+
+    1. the security risks of the site alone, where there are any
+    2. what it is listed as, or that it is uncategorised where there is nothing
+    3. beside that, and after it, that it is newly seen: a rule that names both quotes the list
+
+    Only a rule that names "uncategorised" or "newly_seen" decides by it.
     """
     risks = risks_of(visit, policy)
-    matches = risks or visit.matches or (CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),)
-    categories = frozenset([match.category for match in matches])
-    for rule in policy.rules:
-        yield _answer(rule, visit, policy, matches, categories, is_risk=bool(risks))
+    if risks:
+        return risks
+    matches = visit.matches or (CategoryMatch(UNCATEGORISED, visit.host, NO_LIST),)
+    return (*matches, CategoryMatch(NEWLY_SEEN, visit.host, NO_LIST)) if visit.is_newly_seen else matches
 
 
 def download_rules(visit: Visit, policy: Policy, decided_by: str | None) -> tuple[Rule, ...]:
@@ -35,15 +47,13 @@ def download_rules(visit: Visit, policy: Policy, decided_by: str | None) -> tupl
 
     Only those before the rule that decided the visit (None: none did): first match wins.
     """
-    categories = frozenset([match.category for match in risks_of(visit, policy) or visit.matches])
+    categories = frozenset([match.category for match in rule_matches(visit, policy)])
     before = itertools.takewhile(lambda rule: rule.id != decided_by, policy.rules)
     return tuple(
         [
             rule
             for rule in before
-            if rule.file_types
-            and rule.categories & (categories or {UNCATEGORISED})
-            and why_not_for(rule, visit, policy) is None
+            if rule.file_types and rule.categories & categories and why_not_for(rule, visit, policy) is None
         ]
     )
 
@@ -104,8 +114,11 @@ def first_match(matches: tuple[CategoryMatch, ...]) -> CategoryMatch | None:
     return matches[0] if matches else None
 
 
-def listed(match: CategoryMatch) -> str:
+def listed(match: CategoryMatch, policy: Policy) -> str:
     """Return the sentence that says what a match says."""
+    if match.source == NO_LIST and match.category == NEWLY_SEEN:
+        days = policy.newly_seen_days
+        return f"{match.entry} is {match.category}: first visited here less than {days} days ago"
     if match.source == NO_LIST:
         return f"{match.entry} is {match.category}: no list knows it"
     return f"{match.entry} is listed as {match.category} by {match.source}"
@@ -143,4 +156,4 @@ def _answer(
         because=rule.because,
         approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=is_risk),
     )
-    return decision, f"{listed(match) if match else 'any site'}: {does}"
+    return decision, f"{listed(match, policy) if match else 'any site'}: {does}"

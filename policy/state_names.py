@@ -2,6 +2,7 @@
 
 POLICY_SNAPSHOT = "published/policy.snapshot"
 ASK_TOKEN_KEY = "published/ask-token.key"  # noqa: S105 - a file's name
+FIRST_VISITS = "published/first-visits"
 CATEGORIES = "published/categories"
 CA = "proxy/ca"
 EXTRA_ROOTS = "proxy/extra-roots.pem"

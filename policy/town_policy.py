@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
+from categories.taxonomy import NEWLY_SEEN
 from policy.decision import Verdict
 from policy.schedule import Schedule
 
@@ -132,7 +133,8 @@ class Policy:
     ones that a client may reach. `internal_networks` are the private addresses that it may.
     `roles` gives the people of each role that is not a department's (it_security,
     town_administrator, help_desk, auditor). What `never_inspect_sites` (subdomains included) and
-    `never_inspect_categories` name is never decrypted to be looked into.
+    `never_inspect_categories` name is never decrypted to be looked into. A site is newly seen for
+    `newly_seen_days` from its first visit in the town on.
     """
 
     version: str
@@ -154,3 +156,9 @@ class Policy:
     default: Verdict = Verdict.ALLOW
     after_approval: AfterApproval = AfterApproval.OPEN
     notice: Notice | None = None
+    newly_seen_days: int = 7
+
+    @property
+    def names_newly_seen(self) -> bool:
+        """Whether a rule asks when a site was first visited."""
+        return any(NEWLY_SEEN in rule.categories for rule in self.rules)

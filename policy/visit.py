@@ -36,6 +36,8 @@ class Visit:
     otherwise. `at` is aware UTC. `matches` are the categories of host and path, most specific
     entry first; where the path cannot be seen, `url_categories` are those that the lists have URLs of
     this host in. `has_continued`: the client was warned of this site lately and chose to go on.
+    `is_newly_seen`: the site was first visited in this town less than `Policy.newly_seen_days` ago; it
+    is looked up only where a rule names that.
     """
 
     client: Client
@@ -47,3 +49,4 @@ class Visit:
     matches: tuple[CategoryMatch, ...] = ()
     has_continued: bool = False
     url_categories: frozenset[str] = frozenset()
+    is_newly_seen: bool = False

@@ -20,6 +20,7 @@ from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
+from policy.rule_matching import rule_matches
 from policy.schedule import Schedule
 from policy.state import State
 from policy.town_policy import Approver, Policy, Rule, UnknownAction
@@ -389,7 +390,7 @@ def _seen_as(visit: Visit, policy: Policy) -> str:
 
 def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None:
     """Return when the clock alone will open the site for this client, within a week."""
-    categories = {match.category for match in visit.matches}
+    categories = {match.category for match in rule_matches(visit, policy)}
     timed = {
         rule.id: policy.schedules[rule.when]
         for rule in policy.rules

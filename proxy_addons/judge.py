@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from categories.carriers import carried_hosts
+from categories.first_visits import FirstVisits
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
 from policy.deciding import decide, may_dial
@@ -38,6 +39,8 @@ class Judgement:
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide. Immutable.
 
+    Without `first_visits` no site is newly seen.
+
     `continuations` is asked only when a page would say something first.
     """
 
@@ -58,6 +61,7 @@ class Judge:
         categories: CategorySnapshot,
         ask_key: bytes,
         continuations: Continuations,
+        first_visits: FirstVisits | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.policy = snapshot.policy
@@ -65,7 +69,9 @@ class Judge:
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
         self._continuations = continuations
-        self._listing = SiteListing(categories, Corrections(snapshot.corrections), snapshot.policy)
+        self._listing = SiteListing(
+            categories, Corrections(snapshot.corrections), snapshot.policy, first_visits
+        )
         self.state = snapshot.state()
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
@@ -73,7 +79,13 @@ class Judge:
         # As SiteListing.seen has it, but the visit is made once: this is done for every request.
         matches = self._listing.matches(host, path)
         hidden = self._listing.url_categories(host) if path is None else frozenset[str]()
-        visit = Visit(client, scheme, host, port, path, datetime.now(UTC), matches, url_categories=hidden)
+        now = datetime.now(UTC)
+        is_newly_seen = self._listing.is_newly_seen(host, now)
+        visit = Visit(
+            *(client, scheme, host, port, path, now, matches),
+            url_categories=hidden,
+            is_newly_seen=is_newly_seen,
+        )
         judgement = self._judgement(visit)
         if judgement.decision.verdict in SAID_FIRST and self._continuations.has(
             client, judgement.warned_site, visit.at

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
 from policy import state_names
@@ -28,7 +29,8 @@ class NotPublishedError(Exception):
 class SnapshotWatch:
     """Holds the judge in force.
 
-    A snapshot that cannot be read is refused, logged once and counted; the one in force stays.
+    A snapshot that cannot be read is refused, logged once and counted; the one in force stays. So are first
+    visits; a worker starts without them, too, and nothing is newly seen.
     """
 
     def __init__(self, state: Path) -> None:
@@ -44,10 +46,15 @@ class SnapshotWatch:
                 "start `towngate admin` with this state folder first"
             ) from error
         self.continuations = Continuations(state / state_names.CONTINUED, self._ask_key)
-        self.judge = self._new_judge(snapshot)
-        for kind in ("policy", "categories"):
+        for kind in ("policy", "categories", "first_visits"):
             # There from the start: an increase from nothing is none.
             egress_metrics.SNAPSHOT_REFUSED.labels(kind)
+        self._first_visits_path = state / state_names.FIRST_VISITS
+        self._first_visits_stamp = _stamp(self._first_visits_path)
+        self._first_visits: FirstVisits | None = None
+        if self._first_visits_stamp is not None:
+            self._first_visits = self._read_first_visits()
+        self.judge = self._new_judge(snapshot)
 
     async def follow(self, on_change: Callable[[Judge], None]) -> None:
         """Watch for new snapshots, and for the instants when the policy itself changes its answers:
@@ -62,6 +69,7 @@ class SnapshotWatch:
             await asyncio.sleep(POLL_SECONDS)
             changed = await self._reload_policy()
             changed = await self._reload_categories() or changed
+            changed = await self._reload_first_visits() or changed
             # Taken before anything is judged again: an edge that passes meanwhile is still to come.
             now = datetime.now(UTC)
             ended = self.judge.warns and self.continuations.have_ended(now)
@@ -95,11 +103,35 @@ class SnapshotWatch:
         logger.info("categories in force: version=%s", self.judge.categories.version)
         return True
 
+    async def _reload_first_visits(self) -> bool:
+        """Take new first visits into use; return whether the policy asks for them."""
+        stamp = _stamp(self._first_visits_path)
+        if stamp == self._first_visits_stamp:
+            return False
+        self._first_visits_stamp = stamp
+        found = await asyncio.to_thread(self._read_first_visits)
+        if found is None:
+            return False
+        self._first_visits = found
+        self.judge = self._new_judge(self.judge.snapshot)
+        return self.judge.policy.names_newly_seen
+
+    def _read_first_visits(self) -> FirstVisits | None:
+        try:
+            return FirstVisits.from_bytes(self._first_visits_path.read_bytes())
+        except (OSError, FirstVisitsError) as error:
+            self._refuse("first_visits", error)
+            return None
+
     def _new_judge(self, snapshot: PolicySnapshot) -> Judge:
-        judge = Judge(snapshot, self._categories.snapshot, self._ask_key, self.continuations)
+        judge = Judge(
+            snapshot, self._categories.snapshot, self._ask_key, self.continuations, self._first_visits
+        )
         published = egress_metrics.SNAPSHOT_PUBLISHED
         published.labels("policy").set(snapshot.published_at.timestamp())
         published.labels("categories").set(judge.categories.built_at.timestamp())
+        if self._first_visits is not None:
+            published.labels("first_visits").set(self._first_visits.published_at.timestamp())
         return judge
 
     def _next_edge(self, now: datetime) -> datetime | None:

@@ -10,6 +10,7 @@ from admin.measures import InForce
 from admin.state_folder import StateFolder
 from categories.entries import EntriesFile, EntriesWriter, KeptSource
 from categories.entry_key import host_key, url_key
+from categories.first_visits import FirstVisits
 from categories.publishing import publish
 from categories.taxonomy import taxonomy
 from policy.correction import Correction
@@ -73,6 +74,11 @@ class PublishedTown:
             filter_off=emergency.filter_off,
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
+
+    def publish_first_visits(self, first_visits: Mapping[str, datetime]) -> None:
+        """Publish when sites were first visited."""
+        found = FirstVisits.of(first_visits, datetime.now(UTC))
+        write_atomically(self.state.first_visits, found.to_bytes())
 
     def publish_categories(
         self, names: Mapping[str, Iterable[str]], urls: Mapping[str, Iterable[tuple[str, str]]] | None = None

@@ -17,6 +17,7 @@ from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
 from admin.state_folder import StateFolder
+from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.taxonomy import taxonomy
 from policy import notation
 from policy.correction import Corrections
@@ -59,6 +60,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     """
     folder = StateFolder(state)
     policy, in_force, corrections = _in_force(folder)
+    first_visits = _first_visits(folder)
     try:
         address = parse_web_address(url)
         at = notation.moment(when, zone_of(policy)) if when else datetime.now(UTC)
@@ -67,7 +69,8 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     client = _client(who, policy)
     with lists_of(folder) as (lists, name):
         visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
-        judged = judge(visit, policy, in_force, SiteListing(lists, corrections, policy), address.query)
+        listing = SiteListing(lists, corrections, policy, first_visits)
+        judged = judge(visit, policy, in_force, listing, address.query)
         lists_version = lists.version
     is_never = is_never_inspected(judged[0], policy, in_force)
     if as_json:
@@ -97,6 +100,15 @@ def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
         ) from error
     click.echo(f"Nothing was published yet; this is by {folder.policy_document} alone.", err=True)
     return policy, State(), Corrections()
+
+
+def _first_visits(folder: StateFolder) -> FirstVisits | None:
+    try:
+        return FirstVisits.from_bytes(folder.first_visits.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, FirstVisitsError) as error:
+        raise CommandError(f"{folder.first_visits}: {error}; the admin process writes it anew") from error
 
 
 def _client(who: str, policy: Policy) -> Client:

@@ -165,12 +165,24 @@ class _Checked:
     def warnings(self) -> tuple[Problem, ...]:
         return self.document.warnings if self.document else ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is right, and yet better known."""
+        if self.document is None or not self.document.policy.names_newly_seen:
+            return ()
+        days = self.document.policy.newly_seen_days
+        return (
+            f"nothing is newly seen before the town's own first visit is {_counted(days, 'day')} old,"
+            " nor in the policy's tests",
+        )
+
     def as_json(self, name: str) -> dict[str, object]:
         return {
             "file": name,
             "version": self.document.policy.version if self.document else None,
             "problems": [asdict(problem) for problem in self.problems],
             "warnings": [asdict(warning) for warning in self.warnings],
+            "notes": list(self.notes),
             "tests": self.test_count,
             "tested_with": self.tested_with or None,
             "sites": self.sites,
@@ -227,6 +239,8 @@ def _decoded(data: bytes) -> str:
 def _print(result: _Checked, name: str) -> None:
     _print_places(name, result.problems, "")
     _print_places(name, result.warnings, "warning: ")
+    for note in result.notes:
+        _console.print(Text(f"{name}: note: {note}"))
     if result.problems:
         _console.print(f"{_counted(len(result.problems), 'problem')}.")
     elif result.test_count:

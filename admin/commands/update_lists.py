@@ -49,7 +49,7 @@ class SourceType(click.ParamType[Source]):
             self.fail(f"{value!r}: write NAME=PATH_OR_URL, like ut1=https://lists.example/ut1.tar.gz")
         if name == STARTER:
             self.fail(f"{STARTER!r} is the list that ships with Towngate; choose another name")
-        if category and category not in taxonomy().categories:
+        if category and category not in taxonomy().listable:
             nearest = taxonomy().nearest(category)
             hint = f" (nearest: {nearest!r})" if nearest else ""
             self.fail(f"{value!r}: {category!r} is not a category{hint}")

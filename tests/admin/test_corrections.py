@@ -98,6 +98,7 @@ async def test_undoing_what_is_not_corrected_says_so(db: Database) -> None:
     [
         ("com", "reference", "Why", "host", "com is not one site"),
         (SITE, "gambing", "Why", "category", "'gambing' is not a category (nearest: 'gambling')"),
+        (SITE, "newly_seen", "Why", "category", "'newly_seen' is for rules; no site is listed as that"),
         (SITE, "security_risk", "Why", "category", "'security_risk' is not a category"),
         (SITE, "reference", " \n", "why", "Enter why"),
         (SITE, "reference", "x" * 501, "why", "Use 500 characters at most; this has 501"),

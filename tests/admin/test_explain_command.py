@@ -203,3 +203,32 @@ def test_it_says_whether_a_visit_is_opened_and_for_which_rules(
     assert (answer["carried"], answer["opened_for"]) == (carried, opened_for)
     assert answer["is_never_inspected"] is is_never
     assert (answer["outside"] is not None) is bool(opened_for)
+
+
+NEW_SITES = DOCUMENT.replace(
+    "rules:\n", "rules:\n  - {id: new-sites, categories: [newly_seen], action: block}\n", 1
+)
+
+
+def test_newly_seen_site_is_explained_by_the_first_visits_in_force(
+    explain: Callable[..., Result], town: PublishedTown
+) -> None:
+    now = datetime.now(UTC)
+    town.publish_policy(NEW_SITES)
+    assert "Allowed by default" in explain("library.example", "--as", "clerk").output
+
+    town.publish_first_visits({"library.example": now - timedelta(days=8)})
+    assert "Allowed by default" in explain("library.example", "--as", "clerk").output
+    output = explain("www.other.example", "--as", "clerk").output
+    why = "www.other.example is newly_seen: first visited here less than 7 days ago: block"
+    assert why in " ".join(output.split())
+    assert "Blocked by rule new-sites" in output
+
+
+def test_damaged_first_visits_are_said_to_be_damaged(
+    explain: Callable[..., Result], town: PublishedTown
+) -> None:
+    town.state.first_visits.write_bytes(b"nothing")
+    result = explain("library.example", "--as", "clerk")
+    assert result.exit_code != 0
+    assert "no first visits of this version" in result.output

@@ -79,6 +79,24 @@ def test_check_warns_and_does_not_refuse(towngate: Callable[..., Result]) -> Non
     assert "warning: line 32: rules[3]: rule 'dead' is never reached" in result.output
 
 
+def test_check_notes_that_nothing_is_newly_seen_in_a_new_town(towngate: Callable[..., Result]) -> None:
+    rule = "rules:\n  - {id: new-sites, categories: [newly_seen], action: block}\n"
+    text = "newly_seen: {days: 14}\n" + DOCUMENT.replace("rules:\n", rule, 1)
+    result = towngate("check", "-", text=text)
+    assert result.exit_code == 0
+    said = "<stdin>: note: nothing is newly seen before the town's own first visit is 14 days old, nor in the"
+    assert said in result.output
+    assert "note" not in towngate("check", "-", text=DOCUMENT).output
+
+
+@pytest.mark.parametrize("days", ["0", "366", "a week", "-1"])
+def test_newly_seen_days_that_are_none_are_a_problem(towngate: Callable[..., Result], days: str) -> None:
+    result = towngate("check", "-", text=f"newly_seen: {{days: {days}}}\n{DOCUMENT}")
+    assert result.exit_code == 1
+    assert "newly_seen.days" in result.output
+    assert f"{days!r} is no number of days from 1 to 365" in result.output
+
+
 def test_check_prints_json_for_scripts(towngate: Callable[..., Result]) -> None:
     result = towngate("check", "-", "--json", text=WRONG)
     assert result.exit_code == 1

@@ -1,7 +1,7 @@
 """Why a recorded visit was decided as it was: what is compared with today, and what is not."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,25 @@ async def test_url_entry_inside_https_counts_no_more_where_nothing_is_opened(
     row, why = await explained(db, town, replace(blocked_by_url(town, tmp_path), scheme="https", port=443))
     assert not why.agrees_with(row)
     assert why.decision is not None and why.decision.verdict is Verdict.ALLOW
+
+
+async def test_visit_to_a_newly_seen_site_is_explained_as_of_when_it_was_made(
+    db: Database, town: PublishedTown
+) -> None:
+    new_sites = "rules:\n  - {id: new-sites, categories: [newly_seen], action: block}\n"
+    town.publish_policy(DOCUMENT.replace("rules:\n", new_sites, 1))
+    town.publish_first_visits(
+        {"first.example": MONDAY_TEN - timedelta(days=90), "library.example": MONDAY_TEN}
+    )
+    record = visit_record(
+        host="library.example",
+        started_at=MONDAY_TEN,
+        ended_at=MONDAY_TEN,
+        rule="new-sites",
+        category="newly_seen",
+        entry="library.example",
+        source="no list",
+    )
+    row, why = await explained(db, town, record)
+    assert why.agrees_with(row)
+    assert why.decision is not None and why.decision.rule == "new-sites"

@@ -62,6 +62,8 @@ def test_nearest_word_is_what_was_meant(word: str, nearest: str | None) -> None:
         ("ut1", "hobby/cooking", None),
         ("plain", "gambling", "gambling"),
         ("plain", "drogue", None),
+        ("plain", "uncategorised", None),
+        ("plain", "newly_seen", None),
     ],
 )
 def test_lists_names_are_understood_by_format(list_format: str, name: str, category: str | None) -> None:

@@ -145,6 +145,52 @@ def test_rule_that_names_what_no_list_knows_decides_by_that_and_no_other_rule_do
     assert decide(visit(host="dispatch.example"), policy, State()).cause is Cause.ESSENTIAL
 
 
+NEW_SITES = Rule("new-sites", Verdict.WARN, frozenset({"newly_seen"}))
+CAREFUL = replace(POLICY, rules=(*POLICY.rules, NEW_SITES, Rule("any-site", Verdict.ALLOW)))
+
+
+@pytest.mark.parametrize(
+    ("case", "judged", "rule"),
+    [
+        ("in no list", visit(), "new-sites"),
+        ("listed, too", visit("banks"), "new-sites"),
+        ("listed as what an earlier rule blocks", visit("gambling"), "not-town-business"),
+        ("listed as what an earlier rule allows", visit("shopping", at=NOON), "lunch-time"),
+    ],
+)
+def test_newly_seen_site_is_judged_so_by_the_first_rule_that_matches(
+    case: str, judged: Visit, rule: str
+) -> None:
+    decision = decide(replace(judged, is_newly_seen=True), CAREFUL, State())
+    assert decision.rule == rule, case
+    is_so = rule == "new-sites"
+    assert (decision.match == CategoryMatch("newly_seen", "site.example", "no list")) is is_so
+    assert decide(judged, CAREFUL, State()).rule != "new-sites", case
+
+
+def test_newly_seen_counts_for_nothing_that_comes_before_rules_about_categories() -> None:
+    def new(judged: Visit) -> Visit:
+        return replace(judged, is_newly_seen=True)
+
+    assert decide(new(visit(host="dispatch.example")), CAREFUL, State()).cause is Cause.ESSENTIAL
+    assert decide(new(visit()), CAREFUL, State([exemption()])).cause is Cause.EXEMPTION
+    # A security risk is judged as nothing else.
+    assert decide(new(visit("malware")), CAREFUL, State()).cause is Cause.SECURITY_RISK
+    # What is newly seen is still in no list, and a rule of both names the list.
+    both = Rule("both", Verdict.BLOCK, frozenset({"newly_seen", "uncategorised", "banks"}))
+    policy = replace(POLICY, rules=(both,))
+    assert decide(new(visit("banks")), policy, State()).match == listed("banks")[0]
+    named = decide(new(visit()), policy, State()).match
+    assert named is not None and named.category == "uncategorised"
+
+
+def test_step_says_how_new_a_newly_seen_site_is() -> None:
+    steps: list[Step] = []
+    decide(replace(visit(), is_newly_seen=True), replace(CAREFUL, newly_seen_days=3), State(), steps)
+    why = "site.example is newly_seen: first visited here less than 3 days ago: warn"
+    assert Step("rule new-sites", True, why) in steps
+
+
 def test_rule_that_names_a_security_risk_may_open_it() -> None:
     analysts = Rule("analysts", Verdict.ALLOW, frozenset({"malware"}), people=frozenset({IT}))
     policy = replace(POLICY, rules=(analysts, *POLICY.rules))

@@ -1,6 +1,7 @@
 """An address is judged as the proxy does: from outside, and inside where a rule has it opened."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -105,4 +106,34 @@ def test_site_that_another_one_shows_is_judged_too(address: str, query: str, hos
     last = found[-1].decision
     assert (last.verdict, last.carried_by) == (
         (Verdict.BLOCK, host) if len(hosts) > 1 else (Verdict.ALLOW, None)
+    )
+
+
+class AllNew:
+    """Every site is newly seen; `asked` are the hosts that were asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, timedelta]] = []
+
+    def is_newly_seen(self, host: str, at: datetime, within: timedelta) -> bool:
+        self.asked.append((host, within))
+        return True
+
+
+def test_first_visits_are_asked_only_where_a_rule_names_newly_seen() -> None:
+    visit = Visit(CLERK_AT_WORK, "https", "library.example", 443, "/", TEN)
+    first_seen = AllNew()
+    listing = SiteListing(MadeUpLists(), Corrections(), POLICY, first_seen)
+    assert judge(visit, POLICY, State(), listing)[-1].decision.is_allowed
+    assert first_seen.asked == []
+
+    new = Rule("new-sites", Verdict.BLOCK, frozenset({"newly_seen"}))
+    policy = replace(POLICY, rules=(new,), newly_seen_days=3)
+    listing = SiteListing(MadeUpLists(), Corrections(), policy, first_seen)
+    assert judge(visit, policy, State(), listing)[-1].decision.rule == "new-sites"
+    assert first_seen.asked == [("library.example", timedelta(days=3))]
+
+    assert (
+        judge(visit, policy, State(), SiteListing(MadeUpLists(), Corrections(), policy))[-1].decision.rule
+        is None
     )

@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from tests.people import CLERK_AT_WORK
 from tests.proxied_town import ProxiedTown, eventually
 from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
 
 OTHER_CATEGORIES = {"gambling": ["library.example"]}
 
@@ -158,6 +160,62 @@ def test_watch_does_not_begin_before_everything_is_published(missing: str, tmp_p
 
     with pytest.raises(NotPublishedError, match="start `towngate admin` with this state folder first"):
         SnapshotWatch(tmp_path)
+
+
+NEW_SITES = DOCUMENT.replace(
+    "rules:\n", "rules:\n  - {id: new-sites, categories: [newly_seen], action: block}\n", 1
+)
+LONG_AGO = datetime.now(UTC) - timedelta(days=90)
+
+
+async def test_first_visits_are_followed_where_a_rule_names_newly_seen(watched: Watched) -> None:
+    watched.published.publish_policy(NEW_SITES)
+    await watched.until(lambda: bool(watched.judges))
+    # Before anything is known of first visits nothing is newly seen.
+    assert watched.verdict("library.example") == "allow"
+
+    watched.published.publish_first_visits({"other.example": LONG_AGO})
+    await watched.until(lambda: watched.verdict("library.example") == "block")
+    assert watched.verdict("www.other.example") == "allow"
+    assert watched.judges[-1] is watched.watch.judge
+
+    watched.published.publish_first_visits({"other.example": LONG_AGO, "library.example": LONG_AGO})
+    await watched.until(lambda: watched.verdict("library.example") == "allow")
+
+
+async def test_first_visits_that_no_rule_asks_for_have_no_connection_judged_again(watched: Watched) -> None:
+    judge = watched.watch.judge
+    watched.published.publish_first_visits({"other.example": LONG_AGO})
+    await watched.until(lambda: watched.watch.judge is not judge)
+    await asyncio.sleep(0.5)
+    assert watched.judges == []
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty, remove])
+async def test_damaged_first_visits_are_refused_once_and_those_in_force_stay(
+    damage: Callable[[Path], None], watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.published.publish_first_visits({"other.example": LONG_AGO})
+    watched.published.publish_policy(NEW_SITES)
+    await watched.until(lambda: watched.verdict("library.example") == "block")
+    before = refused("first_visits")
+
+    damage(watched.published.state.first_visits)
+    await watched.until(lambda: refused("first_visits") > before)
+    await asyncio.sleep(0.5)
+
+    assert (watched.verdict("library.example"), watched.verdict("other.example")) == ("block", "allow")
+    assert refused("first_visits") == before + 1
+    assert caplog.text.count("snapshot refused, the one in force stays: kind=first_visits") == 1
+
+
+def test_worker_starts_beside_damaged_first_visits(tmp_path: Path) -> None:
+    town = PublishedTown(tmp_path, document=NEW_SITES)
+    town.state.first_visits.write_bytes(b"nothing")
+    before = refused("first_visits")
+    judge = SnapshotWatch(tmp_path).judge
+    assert judge.judge(CLERK_AT_WORK, "https", "library.example", 443, None).decision.is_allowed
+    assert refused("first_visits") == before + 1
 
 
 def test_refused_snapshot_in_a_worker_changes_nothing_for_those_who_browse(town: ProxiedTown) -> None:
