@@ -4,8 +4,11 @@ Every move checks that its actor reviews (`roles.reviews`), and is published whe
 is refused is recorded, with its actor.
 """
 
+import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from admin import access_request_lists, audit, corrections, exemptions, never_inspected, roles, site_reports
 from admin.asking import (
@@ -24,10 +27,21 @@ from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.site_lists import SiteLists, blocking_categories
 from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKind, SiteReport
+from admin.unlisted_sites import UnlistedSite, unlisted_sites
 from admin.untrusting_hosts import UntrustingHost, untrusting_hosts
 from admin.written_text import tidy_text
+from categories.look_alikes import WellKnownNames, shipped_names
 from categories.match import CategoryMatch
 from categories.snapshot import CategorySnapshotError
+
+_LOOKED_BACK = timedelta(days=30)
+MOST_UNLISTED = 100
+"""So many sites in no list are shown."""
+
+
+@functools.cache
+def _well_known() -> WellKnownNames:
+    return WellKnownNames(shipped_names())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,16 @@ class Review:
         """Return the corrections in force, newest first. Raises NotAllowedError."""
         self._check(session)
         return await corrections.all_in_force(self._db)
+
+    async def unlisted(self, session: Session) -> tuple[UnlistedSite, ...]:
+        """Return the sites of the last 30 days that no list knows, the 100 most used, most visits first.
+
+        Raises NotAllowedError; CategorySnapshotError when no lists can be read.
+        """
+        self._check(session)
+        lists = await self._lists.snapshot()
+        known = await asyncio.to_thread(_well_known)
+        return await unlisted_sites(self._db, lists, self._clock() - _LOOKED_BACK, known, MOST_UNLISTED)
 
     async def history(self, session: Session, site: str) -> list[MadeCorrection]:
         """Return all corrections of exactly this site, newest first. Raises NotAllowedError."""

@@ -27,7 +27,7 @@ class SiteLists:
 
         Raises CategorySnapshotError when no lists can be read.
         """
-        lists = await self._lists()
+        lists = await self.snapshot()
         corrected = await corrections.of_parents(self._db, host)
         return Corrections(corrected).apply(host, lists.lookup(host))
 
@@ -37,16 +37,17 @@ class SiteLists:
 
     async def version(self) -> str:
         """Return the version of the lists in use. Raises as `listed` does."""
-        return (await self._lists()).version
+        return (await self.snapshot()).version
 
     async def in_force(self) -> CategorySnapshot | None:
         """Return the published lists, None when none can be read."""
         try:
-            return await self._lists()
+            return await self.snapshot()
         except CategorySnapshotError:
             return None
 
-    async def _lists(self) -> CategorySnapshot:
+    async def snapshot(self) -> CategorySnapshot:
+        """Return the published lists. Raises as `listed` does."""
         async with self._opening:
             if self._current is None:
                 self._current = await asyncio.to_thread(CurrentSnapshot, self._folder)

@@ -1,17 +1,21 @@
 """Sites that no list knows, by how much the town uses them: what IT may want to list itself."""
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from admin import corrections
 from admin.clock import from_ms, to_ms
-from admin.database import Reader
+from admin.database import Reader, Row
 from admin.visits import host_of
-from categories.host_name import registrable_domain
+from categories.first_visits import site_of
 from categories.look_alikes import WellKnownNames
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
+
+_FEW_PEOPLE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,16 @@ class UnlistedSite:
     first_seen_at: datetime
     looks_like: str | None
 
+    @property
+    def said_people(self) -> int | str:
+        """How many people, as it is shown: under 3 are not told apart, they could be known by it."""
+        return self.people if self.people >= _FEW_PEOPLE else f"under {_FEW_PEOPLE}"
+
 
 async def unlisted_sites(
-    db: Reader, lists: CategorySnapshot, since: datetime, well_known: WellKnownNames
+    db: Reader, lists: CategorySnapshot, since: datetime, well_known: WellKnownNames, most: int
 ) -> tuple[UnlistedSite, ...]:
-    """Return the sites visited since an instant that no list knows, most visits first."""
+    """Return so many of the sites visited since an instant that no list knows, most visits first."""
     corrected = Corrections(await corrections.live(db))
     rows = await db.fetch_all(
         "SELECT site, count(*) AS visits, count(DISTINCT coalesce(person, device, address)) AS people,"
@@ -44,24 +53,35 @@ async def unlisted_sites(
         " FROM visit WHERE started_at >= ? GROUP BY site ORDER BY visits DESC, site",
         to_ms(since),
     )
-    unlisted, listed = defaultdict[str, list[int]](list), defaultdict[str, list[str]](list)
-    for number, row in enumerate(rows):
+    # A town visits ten thousands of sites: whoever waits for something else does not wait for this.
+    return await asyncio.to_thread(_most_used, rows, lists, corrected, well_known, most)
+
+
+def _most_used(
+    rows: Sequence[Row],
+    lists: CategorySnapshot,
+    corrected: Corrections,
+    well_known: WellKnownNames,
+    most: int,
+) -> tuple[UnlistedSite, ...]:
+    unlisted, listed = defaultdict[str, list[Row]](list), defaultdict[str, list[str]](list)
+    for row in rows:
         host = host_of(row["site"])
-        site = registrable_domain(host) or host
+        site = site_of(host)
         if lists.lookup(host) or corrected.nearest(host) is not None:
             listed[site].append(host)
         else:
-            unlisted[site].append(number)
-    found = [
+            unlisted[site].append(row)
+    visits = {site: sum(row["visits"] for row in found) for site, found in unlisted.items()}
+    return tuple(
         UnlistedSite(
             site,
-            hosts=tuple(host_of(rows[number]["site"]) for number in numbers),
+            hosts=tuple(host_of(row["site"]) for row in unlisted[site]),
             listed_hosts=tuple(listed.get(site, ())),
-            visits=sum(rows[number]["visits"] for number in numbers),
-            people=max(rows[number]["people"] for number in numbers),
-            first_seen_at=from_ms(min(rows[number]["first_at"] for number in numbers)),
+            visits=visits[site],
+            people=max(row["people"] for row in unlisted[site]),
+            first_seen_at=from_ms(min(row["first_at"] for row in unlisted[site])),
             looks_like=well_known.imitated_by(site),
         )
-        for site, numbers in unlisted.items()
-    ]
-    return tuple(sorted(found, key=lambda one: (-one.visits, one.site)))
+        for site in sorted(visits, key=lambda site: (-visits[site], site))[:most]
+    )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from admin.unlisted_sites import UnlistedSite
 
-_FEW_PEOPLE = 3
 _SHOWN_HOSTS = 4
 
 
@@ -52,19 +51,19 @@ def unlisted_command(days: int, limit: int, well_known: Path | None, state: Path
 
     async def ask() -> "Sequence[UnlistedSite]":
         async with Database.open(folder.database, must_exist=True) as db:
-            return await unlisted_sites(db, lists, utc_now() - timedelta(days=days), known)
+            return await unlisted_sites(db, lists, utc_now() - timedelta(days=days), known, limit)
 
     known = WellKnownNames([*(ranked_names(well_known) if well_known else ()), *shipped_names()])
     try:
         with lists_of(folder) as (lists, _):
-            found = asyncio.run(ask())[:limit]
+            found = asyncio.run(ask())
     except DatabaseError as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}") from error
     if as_json:
         for one in found:
-            values = asdict(one) | {"people": _people(one), "first_seen_at": one.first_seen_at.isoformat()}
+            values = asdict(one) | {"people": one.said_people, "first_seen_at": one.first_seen_at.isoformat()}
             click.echo(json.dumps(values))
         return
     for one in found:
@@ -75,13 +74,9 @@ def _sentence(one: "UnlistedSite") -> str:
     listed = f"; listed: {_some(one.listed_hosts)}" if one.listed_hosts else ""
     alike = f"; looks like {one.looks_like}" if one.looks_like else ""
     return (
-        f"{one.site}: {one.visits:,} visits, {_people(one)} people, first seen {one.first_seen_at:%Y-%m-%d}; "
-        f"{_some(one.hosts)}{listed}{alike}"
+        f"{one.site}: {one.visits:,} visits, {one.said_people} people, "
+        f"first seen {one.first_seen_at:%Y-%m-%d}; {_some(one.hosts)}{listed}{alike}"
     )
-
-
-def _people(one: "UnlistedSite") -> int | str:
-    return one.people if one.people >= _FEW_PEOPLE else f"under {_FEW_PEOPLE}"
 
 
 def _some(hosts: "Sequence[str]") -> str:

@@ -141,6 +141,7 @@ def _routes() -> list[BaseRoute]:
         _post("/review/never-inspect", inspection.never_inspect),
         _post("/review/inspect-again", inspection.inspect_again),
         _post("/review/leave-inspected", inspection.leave),
+        _get("/categories/unlisted", corrections.unlisted_page),
         _get("/corrections", corrections.corrections_page),
         _post("/corrections", corrections.correct),
         _post("/corrections/undo", corrections.undo),

@@ -7,18 +7,45 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
-from admin.review import Listing
+from admin.corrections import in_force
+from admin.review import MOST_UNLISTED, Listing
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import field, form_number, signed_in
 from categories.snapshot import CategorySnapshotError
 from policy.web_address import parse_web_address
 
 _MOST_CATEGORIES = 3
+_ON_A_PAGE = 20
 
 
 async def corrections_page(http_request: Request) -> Response:
     """List the corrections in force; with a site, show what it is listed as and a form to correct it."""
     return await _page(http_request, http_request.query_params.get("site", "").strip())
+
+
+async def unlisted_page(http_request: Request) -> Response:
+    """List what people use and no list knows, each with a form to correct it."""
+    admin, session = admin_of(http_request), signed_in(http_request)
+    try:
+        sites = await admin.review.unlisted(session)
+        is_readable = True
+    except CategorySnapshotError:
+        sites, is_readable = (), False
+    pages = range(1, -(-len(sites) // _ON_A_PAGE) + 1)
+    asked = http_request.query_params.get("page", "")
+    number = next((number for number in pages if str(number) == asked), 1)
+    return await page(
+        http_request,
+        "unlisted.html",
+        sites=sites[(number - 1) * _ON_A_PAGE : number * _ON_A_PAGE],
+        is_cut=len(sites) == MOST_UNLISTED,
+        most=MOST_UNLISTED,
+        number=number,
+        pages=pages,
+        is_readable=is_readable,
+        corrected=await in_force(admin.db, http_request.query_params.get("corrected", "")),
+        max_reason_length=MAX_REASON_LENGTH,
+    )
 
 
 async def correct(http_request: Request, form: FormData) -> Response:
@@ -39,6 +66,8 @@ async def correct(http_request: Request, form: FormData) -> Response:
         )
     except InvalidRequestError as error:
         return await _page(http_request, site, error)
+    if field(form, "from") == "unlisted":
+        return go_to(f"/categories/unlisted?corrected={quote(made.site)}")
     return go_to(f"/corrections?site={quote(made.site)}")
 
 

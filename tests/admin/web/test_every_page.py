@@ -364,6 +364,23 @@ async def test_overview_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("today-old-list", "/today")
 
 
+async def test_pages_of_sites_in_no_list_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("unlisted-empty", "/categories/unlisted")
+    hosts = (
+        "www.paypa1.example",
+        LONG_HOST,
+        *(f"{name}.tools.example" for name in ("a", "b", "c", "d", "e")),
+    )
+    await site.log(*(visit(host=host) for host in (*hosts, *(f"site-{n}.example" for n in range(20)))))
+    await look.at("unlisted", "/categories/unlisted")
+    await look.at("unlisted-last", "/categories/unlisted?page=2")
+    fields = {"site": "tools.example", "category": "business_tools", "why": "Ours", "from": "unlisted"}
+    await post(it, "/corrections", "/categories/unlisted", **fields)
+    await look.at("unlisted-corrected", "/categories/unlisted?corrected=tools.example")
+
+
 async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
     it = await site.signed_in(people.IT)
     await look.use(it)
