@@ -12,10 +12,14 @@ from admin.accounts import SignInError
 from admin.admin_process import AdminProcess, admin_process
 from admin.asking import Duration, ForWhom, NotAllowedError, State, UnknownRequestError
 from admin.audit import EventKind
+from admin.clock import utc_now
+from admin.database import Database
+from admin.ingest import Ingest
 from admin.publisher import NoPolicyError
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.state_folder import StateFolder, StateFolderError
 from admin.visits import NamesHiddenError, VisitFilter
+from categories.first_visits import FirstVisits
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError
 from policy.snapshot import PolicySnapshot
 from tests.admin.small_town import MONDAY, visit_record
@@ -402,3 +406,25 @@ async def test_trouble_is_said_and_goes_when_it_is_over(admin: AdminProcess, sta
         (state.proxy / "away").rename(state.spool)
         while admin.troubles():
             await asyncio.sleep(0.05)
+
+
+async def test_first_visits_are_published_at_the_start(
+    state: StateFolder, clock: Clock, visited_before: None
+) -> None:
+    async with admin_process(state, URL, clock), asyncio.timeout(10):
+        while not state.first_visits.exists():
+            await asyncio.sleep(0.02)
+    found = FirstVisits.from_bytes(state.first_visits.read_bytes())
+    assert not found.is_newly_seen("www.old.example", MONDAY, timedelta(days=7))
+    assert found.is_newly_seen("other.example", MONDAY, timedelta(days=7))
+
+
+@pytest.fixture
+async def visited_before(state: StateFolder) -> None:
+    """Leave a database in which a month ago somebody visited old.example."""
+    at = MONDAY - timedelta(days=30)
+    (state.spool / "1.visits").write_bytes(
+        visit_record(host="old.example", started_at=at, ended_at=at).to_line()
+    )
+    async with Database.open(state.database) as db:
+        await Ingest(db, state.spool, utc_now).take_in()
