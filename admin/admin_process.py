@@ -88,7 +88,9 @@ class AdminProcess:
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)
         self.needed_hosts = NeededHosts(db, publisher, self.site_lists, clock)
-        self.review = Review(db, publisher, self.site_lists, clock)
+        self.review = Review(
+            db, publisher, self.site_lists, clock, lambda: settings.settings.lists.well_known
+        )
         self.notice = NoticeSigning(db, publisher, clock)
 
     # --- what is in force ---

@@ -7,6 +7,7 @@ lists:
     ads: {location: /srv/lists/hosts.txt, category: advertising}
   never_listed: [town.example, state.example]      # as anything that harms, or is not for the workplace
   canaries: {gambling: [casino.example]}           # what a list has as this, it must keep
+  well_known: /srv/lists/top-sites.csv             # whose names others imitate, the most visited first
 """
 
 import re
@@ -32,6 +33,7 @@ class ListSettings:
     """Which lists, fetched at `at` by the town's clock; or, where it is given, `every` so often.
 
     What the gate holds them to is in `never_listed` and `canaries`, as `categories.known_sites` has it.
+    `well_known` is a file for `categories.look_alikes.ranked_names`.
     """
 
     sources: tuple[Source, ...] = ()
@@ -39,6 +41,7 @@ class ListSettings:
     every: timedelta | None = None
     never_listed: frozenset[str] = frozenset()
     canaries: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    well_known: Path | None = None
 
     def next_after(self, last: datetime, zone: ZoneInfo) -> datetime:
         """Return when what was fetched at `last` (aware) is to be fetched next, aware UTC."""
@@ -54,7 +57,8 @@ class ListSettings:
 
 def read_lists(value: Value, folder: Path) -> ListSettings:
     """Read the section; paths are as seen from `folder`. What is wrong is reported."""
-    fields = value.fields(optional=("update", "sources", "never_listed", "canaries"))
+    fields = value.fields(optional=("update", "sources", "never_listed", "canaries", "well_known"))
+    well_known = fields["well_known"].text()
     update = fields["update"].fields(optional=("at", "every"))
     if update["at"].is_given and update["every"].is_given:
         fields["update"].report("'at' and 'every' are two ways to say it; write one")
@@ -65,6 +69,7 @@ def read_lists(value: Value, folder: Path) -> ListSettings:
         every=update["every"].parsed(_hours),
         never_listed=frozenset(fields["never_listed"].parsed_items(canonical_host)),
         canaries=_canaries(fields["canaries"]),
+        well_known=folder / well_known if well_known else None,
     )
 
 

@@ -6,9 +6,11 @@ is refused is recorded, with its actor.
 
 import asyncio
 import functools
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from admin import access_request_lists, audit, corrections, exemptions, never_inspected, roles, site_reports
 from admin.asking import (
@@ -30,18 +32,25 @@ from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKi
 from admin.unlisted_sites import UnlistedSite, unlisted_sites
 from admin.untrusting_hosts import UntrustingHost, untrusting_hosts
 from admin.written_text import tidy_text
-from categories.look_alikes import WellKnownNames, shipped_names
+from categories.look_alikes import WellKnownNames, ranked_names, shipped_names
 from categories.match import CategoryMatch
 from categories.snapshot import CategorySnapshotError
+
+logger = logging.getLogger(__name__)
 
 _LOOKED_BACK = timedelta(days=30)
 MOST_UNLISTED = 100
 """So many sites in no list are shown."""
 
 
-@functools.cache
-def _well_known() -> WellKnownNames:
-    return WellKnownNames(shipped_names())
+@functools.lru_cache(maxsize=1)
+def _well_known(file: Path | None, _written_at: float | None) -> WellKnownNames:
+    return WellKnownNames([*(ranked_names(file) if file else ()), *shipped_names()])
+
+
+def well_known_names(file: Path | None) -> WellKnownNames:
+    """Return the names that ship and those of a file; read again when it was written. Raises OSError."""
+    return _well_known(file, file.stat().st_mtime if file else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,15 @@ class Listing:
 class Review:
     """What IT answers."""
 
-    def __init__(self, db: Database, publisher: Publisher, lists: SiteLists, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        publisher: Publisher,
+        lists: SiteLists,
+        clock: Clock,
+        well_known_file: Callable[[], Path | None],
+    ) -> None:
+        self._well_known_file = well_known_file
         self._db = db
         self._publisher = publisher
         self._lists = lists
@@ -87,11 +104,16 @@ class Review:
     async def unlisted(self, session: Session) -> tuple[UnlistedSite, ...]:
         """Return the sites of the last 30 days that no list knows, the 100 most used, most visits first.
 
-        Raises NotAllowedError; CategorySnapshotError when no lists can be read.
+        Raises NotAllowedError; CategorySnapshotError when no lists can be read. A file of well-known names
+        that cannot be read is logged, and those that ship are used alone.
         """
         self._check(session)
         lists = await self._lists.snapshot()
-        known = await asyncio.to_thread(_well_known)
+        try:
+            known = await asyncio.to_thread(well_known_names, self._well_known_file())
+        except OSError as error:
+            logger.warning("well-known names not read: error=%s", error)
+            known = await asyncio.to_thread(well_known_names, None)
         return await unlisted_sites(self._db, lists, self._clock() - _LOOKED_BACK, known, MOST_UNLISTED)
 
     async def history(self, session: Session, site: str) -> list[MadeCorrection]:

@@ -89,3 +89,15 @@ async def test_town_that_visits_only_what_is_listed_is_told_so(site: Site) -> No
     await site.log(visit())
     page = text_of((await (await site.signed_in(people.IT)).get(PAGE)).text)
     assert "Nothing: every site that was visited in the last 30 days is in a list or corrected." in page
+
+
+async def test_look_alikes_of_a_file_of_well_known_sites_are_marked_too(site: Site) -> None:
+    await site.log(visit(host="townbenk.example"))
+    it = await site.signed_in(people.IT)
+    assert "Looks like" not in (await it.get(PAGE)).text
+    site.state.settings_document.write_text("lists: {well_known: top.csv}\n")
+    await site.until(lambda: site.admin.settings.settings.lists.well_known is not None)
+    # A file that is not there leaves those that ship.
+    assert "Looks like" not in (await it.get(PAGE)).text
+    (site.state.root / "top.csv").write_text("1,www.townbank.example\n")
+    assert "Looks like townbank.example" in (await it.get(PAGE)).text
