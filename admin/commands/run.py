@@ -1,6 +1,7 @@
 """`towngate run`: everything on one machine, in the foreground."""
 
 import asyncio
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,9 @@ async def _run_demo(parts: Parts, url: str) -> None:
     web_folder.mkdir(exist_ok=True)
     async with demo_web(web_folder) as web:
         hosts_file = web.hosts_file(web_folder / "hosts")
+        # Else a rule that has the demo's sites decrypted would find nobody to trust there.
+        if not parts.state.extra_roots.exists():
+            shutil.copyfile(web.ca_certificate, parts.state.extra_roots)
 
         def on_ready() -> None:
             _announce_demo(parts, passwords, web.ca_certificate)

@@ -74,17 +74,17 @@ async def test_pages_say_what_is_opened_and_why_and_what_never_is(site: Site) ->
     client = site.client()
     for path in ("/recorded", "/policy"):
         page = (await client.get(path)).text
-        assert "Never opened" not in page and "are opened" not in page
+        assert "Never decrypted" not in page and "are decrypted" not in page
     assert "Open sites are not decrypted" in (await client.get("/recorded")).text
     document = DOCUMENT.replace("rules:\n", NEVER + OPENING, 1)
     site.state.policy_document.write_text(document)
     await site.until(lambda: bool(site.admin.policy.never_inspect_categories))
     for path in ("/recorded", "/policy"):
         page = " ".join((await client.get(path)).text.split())
-        assert "Opened, so that reading works and posting does not." in page
-        assert "Sites are opened where a list names single pages of them as this." in page
-        assert "Never opened: Banks, Health." in page
+        assert "Decrypted, so that reading works and posting does not." in page
+        assert "Sites are decrypted where a list names single pages of them as this." in page
+        assert "Never decrypted: Banks, Health." in page
         assert "credit-union.example" in page
         assert "are not decrypted. Only a page" not in page
     recorded = " ".join((await client.get("/recorded")).text.split())
-    assert "Social networks: Opened, so that" in recorded
+    assert "Social networks: Decrypted, so that" in recorded

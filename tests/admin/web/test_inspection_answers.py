@@ -67,12 +67,12 @@ async def test_site_is_not_opened_after_one_click_and_opened_again_after_another
     assert answer.status_code == 303
     assert published(site).never_inspect == (HOST,)
     done = (await it.get(answer.headers["location"])).text
-    assert "Not opened anywhere since" in done and "Nothing to review" in done and "Its app pins" in done
+    assert "Not decrypted anywhere since" in done and "Nothing to review" in done and "Its app pins" in done
     late = await post(it, "/review/never-inspect", BOARD, host=HOST, why="Me too")
     assert late.status_code == 409 and "Nothing changed" in late.text
     again = await post(it, "/review/inspect-again", BOARD, host=HOST, why="It trusts us now")
     assert published(site).never_inspect == ()
-    assert "Rules open it again everywhere since" in (await it.get(again.headers["location"])).text
+    assert "Rules have it decrypted again everywhere since" in (await it.get(again.headers["location"])).text
     kinds = [row["kind"] for row in await site.admin.db.fetch_all("SELECT kind FROM event ORDER BY id")]
     assert [kind for kind in kinds if "inspect" in kind] == [
         EventKind.SITE_NEVER_INSPECTED,
@@ -87,7 +87,7 @@ async def test_what_is_left_leaves_the_board_and_is_opened_as_before(site: Site)
     it = await site.signed_in(IT)
     answer = await post(it, "/review/leave-inspected", BOARD, host=HOST)
     board = (await it.get(answer.headers["location"])).text
-    assert "It is opened as before" in board and "Nothing to review" in board
+    assert "It is decrypted as before" in board and "Nothing to review" in board
     assert published(site).never_inspect == ()
 
 
