@@ -6,6 +6,7 @@ squidGuard runs beside it where it is installed.
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -42,6 +43,7 @@ _SAMPLES = {
     "disposable_mail": "disposable_email_blocklist.conf",
 }
 _SWAP_SECONDS = 30.0
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def main() -> None:
         print(table(runs))
         asked = {"Umbrella": umbrella, "hosts of pages": pages, "page requests": [host for host, _ in visits]}
         print(coverage(_kept(folder / "all/ut1.entries", folder / "formats", folder), folder, asked))
-        print(_squidguard(lists, hosts))
+        (published,) = (path for path in (folder / "all/published").iterdir() if path.is_dir())
+        print(squidguard(lists, hosts, CategorySnapshot.open(published)))
         print("swapping ...", file=sys.stderr, flush=True)
         entries = folder / "all/ut1.entries", folder / "starter.entries"
         print(as_markdown(measure_swaps(folder, *entries, seconds=_SWAP_SECONDS)))
@@ -202,8 +205,8 @@ def _share(snapshot: CategorySnapshot, hosts: Sequence[str]) -> str:
     return f"{sum(bool(snapshot.lookup(host)) for host in hosts) / len(hosts):.1%}"
 
 
-def _squidguard(lists: Path, hosts: Path) -> str:
-    """Return what squidGuard takes for the same lists, in a process of its own."""
+def squidguard(lists: Path, hosts: Path, ours: CategorySnapshot) -> str:
+    """Return what squidGuard takes for the same lists, in a process of its own; and where it differs."""
     program = shutil.which("squidGuard")
     if program is None:
         return "squidGuard: not installed, so nothing to compare with"
@@ -224,13 +227,48 @@ def _squidguard(lists: Path, hosts: Path) -> str:
             [program, "-c", config], input=text, text=True, capture_output=True, check=True
         )
         seconds.append(time.perf_counter() - started)
-    blocked = sum("127.0.0.1" in line for line in answers.stdout.splitlines())
+    named = [named_by(line) for line in answers.stdout.splitlines()]
+    blocked = sum(each is not None for each in named)
+    theirs = dict(zip(hosts.read_text().split(), named, strict=True))
     count = asked.count("\n")
     return (
         f"squidGuard, compiling the same lists: {cpu:.1f} CPU s, {size:,.0f} MB on disk; "
         f"{count / (seconds[1] - seconds[0]):,.0f} lookups a second over its pipe, "
-        f"{blocked:,} of {count:,} listed"
+        f"{blocked:,} of {count:,} listed\n\n{agreement(theirs, ours)}"
     )
+
+
+def named_by(answer: str) -> str | None:
+    """Return the category for which squidGuard's answer, a line, redirects a request; None: it does not."""
+    found = re.search(r"[?]by=([^\s\"]+)", answer)
+    return found[1] if found else None
+
+
+def agreement(theirs: Mapping[str, str | None], ours: CategorySnapshot) -> str:
+    """Return where squidGuard's answers (UT1's own name of a category, or None, by host) are not ours.
+
+    A category that we use for nothing is none. Where it names one of several, ours has to be among them.
+    """
+    alike = 0
+    kinds: dict[str, list[str]] = {
+        "listed by squidGuard alone": [],
+        "listed by ours alone": [],
+        "listed as something else": [],
+    }
+    for host, name in theirs.items():
+        category = taxonomy().for_list_category("ut1", name) if name else None
+        listed = {match.category for match in ours.lookup(host)}
+        if category in listed or (category is None and not listed):
+            alike += 1
+        elif not listed:
+            kinds["listed by squidGuard alone"].append(host)
+        elif category is None:
+            kinds["listed by ours alone"].append(host)
+        else:
+            kinds["listed as something else"].append(host)
+    rows = [["squidGuard's answers and ours", "names", "such as"], ["alike", f"{alike:,}", ""]]
+    rows += [[kind, f"{len(hosts):,}", ", ".join(hosts[:_EXAMPLES])] for kind, hosts in kinds.items()]
+    return _as_markdown(rows)
 
 
 def _squidguard_config(lists: Path, names: Sequence[str]) -> str:
@@ -241,8 +279,10 @@ def _squidguard_config(lists: Path, names: Sequence[str]) -> str:
         parts.append(
             f"dest {name} {{\n domainlist {name}/domains\n{f' urllist {name}/urls' if has_urls else ''}\n}}"
         )
-    denied = " ".join(f"!{name}" for name in names)
-    parts.append(f"acl {{\n default {{\n  pass {denied} all\n  redirect http://127.0.0.1/\n }}\n}}")
+    # It names the first that holds: of a site in several categories, one that we use.
+    used_first = sorted(names, key=lambda name: taxonomy().for_list_category("ut1", name) is None)
+    denied = " ".join(f"!{name}" for name in used_first)
+    parts.append(f"acl {{\n default {{\n  pass {denied} all\n  redirect http://127.0.0.1/?by=%t\n }}\n}}")
     return "\n".join(parts) + "\n"
 
 

@@ -8,7 +8,7 @@ from categories.reading import read_edition
 from categories.sources import Source, starter_source
 from categories.taxonomy import taxonomy
 from tests.benchmarks import categories, category_steps, swapping
-from tests.categories.lists import AT
+from tests.categories.lists import AT, publish_lists, write_layout
 
 
 @pytest.fixture
@@ -72,3 +72,37 @@ def test_coverage_is_of_each_source_of_a_new_towns_and_of_all(tmp_path: Path) ->
         "|anewtown's|25.0%|",
         "|all|50.0%|",
     ]
+
+
+def test_answers_of_squidguard_that_are_not_ours_are_told_by_their_kind(tmp_path: Path) -> None:
+    names = {"gambling": "a.example\nours.example\nelse.example\n", "games": "a.example\n"}
+    lists = write_layout(tmp_path / "ut1", {f"{name}/domains": text for name, text in names.items()})
+    ours = publish_lists(tmp_path / "published", {"ut1": lists}, tmp_path / "scratch")
+    theirs = {
+        "www.a.example": "games",
+        "nobody.example": None,
+        "left-out.example": "liste_bu",
+        "theirs.example": "drogue",
+        "ours.example": None,
+        "else.example": "drogue",
+    }
+    table = categories.agreement(theirs, ours)
+    assert table.splitlines()[2:] == [
+        "| alike | 3 |  |",
+        "| listed by squidGuard alone | 1 | theirs.example |",
+        "| listed by ours alone | 1 | ours.example |",
+        "| listed as something else | 1 | else.example |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ('OK rewrite-url="http://127.0.0.1/?by=audio-video"', "audio-video"),
+        ("http://127.0.0.1/?by=adult 10.0.0.1/- - GET", "adult"),
+        ("ERR", None),
+        ("", None),
+    ],
+)
+def test_answer_of_squidguard_names_the_category_in_both_its_forms(answer: str, name: str | None) -> None:
+    assert categories.named_by(answer) == name
