@@ -148,7 +148,9 @@ def _move_in(state: StateFolder, manifest: Manifest, staged: Path) -> None:
 def _make_folder(folder: Path) -> None:
     if not folder.exists():
         _make_folder(folder.parent)
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        # As the folders are that admin makes, whatever is inherited from above.
+        folder.chmod(0o755)
         _give_to_owner_of(folder.parent, folder)
 
 

@@ -7,7 +7,6 @@ it was built, and of what, and names the few before it, to go back to.
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -116,8 +115,7 @@ def publish(folder: Path, sources: Iterable[EntriesFile], built_at: datetime) ->
         for path in unfinished.iterdir():
             path.chmod(0o644)
             _sync(path)
-        # Whose group it is, is inherited from the folder above, and is not to be taken off again.
-        unfinished.chmod(0o755 | (unfinished.stat().st_mode & stat.S_ISGID))
+        unfinished.chmod(0o755)
         _sync(unfinished)
         target = folder / version
         if not _is_whole(target):

@@ -116,7 +116,7 @@ class Towngate:
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
         ]
         for task in self._tasks:
-            task.add_done_callback(_stop_when_failed)
+            task.add_done_callback(stop_when_failed)
 
     def done(self) -> None:
         """Write what is still open."""
@@ -158,7 +158,7 @@ START_ERRORS = (
 )
 
 
-def _stop_when_failed(task: asyncio.Task[None]) -> None:
+def stop_when_failed(task: asyncio.Task[None]) -> None:
     """End the proxy with a task of its own: without it, it would go on with an old policy, or unrecorded."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("stopping, a task has failed: task=%s", task.get_name(), exc_info=error)

@@ -8,6 +8,8 @@ from proxy_addons.connect_head import LessPlainError
 
 MAX_BYTES = 64 << 10
 
+MAX_RECORDS = 16
+"""Browsers send one or a few; in thousands, each read would cost what all before it did."""
 _RECORD_HEADER = 5
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
@@ -29,8 +31,20 @@ def server_name_of(data: bytes) -> bytes | None:
         raise LessPlainError from error
 
 
+def has_too_many_records(data: bytes) -> bool:
+    """Whether the bytes that a connection begins with are cut into more TLS records than a hello needs."""
+    at = 0
+    for _ in range(MAX_RECORDS):
+        if len(data) < at + _RECORD_HEADER:
+            return False
+        at += _RECORD_HEADER + int.from_bytes(data[at + 3 : at + 5])
+    return len(data) > at
+
+
 def _message(data: bytes) -> bytes | None:
     """Return the ClientHello without its record headers, once it is there whole."""
+    if has_too_many_records(data):
+        raise LessPlainError
     body, at = b"", 0
     while True:
         header = data[at : at + _RECORD_HEADER]

@@ -16,6 +16,7 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from policy.visit_record import NOT_TRUSTED
+from proxy_addons.client_hello import has_too_many_records
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
@@ -96,7 +97,8 @@ class ConnectGate:
         elif not isinstance(context.layers[-1], (HttpStream, TransparentProxy)):
             return
         elif connect.dial_error is not None:
-            # The tunnel lane has dialled in vain.
+            # The tunnel lane has dialled in vain, for a client that has said what it wants.
+            connect.has_said_enough()
             nextlayer.layer = town_tls(context)
         else:
             self._read_beginning(nextlayer, connect)
@@ -105,7 +107,9 @@ class ConnectGate:
         data = nextlayer.data_client()
         if not data:
             raise AddonHalt
-        if data[0] == _TLS_HANDSHAKE:
+        if data[0] == _TLS_HANDSHAKE and has_too_many_records(data):
+            self._refuse(nextlayer, connect, Cause.NOT_TLS, "a ClientHello in too many records")
+        elif data[0] == _TLS_HANDSHAKE:
             try:
                 hello = parse_client_hello(data)
             except ValueError:

@@ -99,6 +99,9 @@ def _decoded(beginning: bytes, coding: str) -> bytes | None:
     if coding not in _DECODERS:
         return None
     try:
-        return zlib.decompressobj(_DECODERS[coding]).decompress(beginning, BEGINNING_BYTES)
+        plain = zlib.decompressobj(_DECODERS[coding]).decompress(beginning, BEGINNING_BYTES)
     except zlib.error:
         return None
+    # Not all of it, and yet less than tells: padded, so that nothing is seen.
+    is_padded = len(beginning) >= BEGINNING_BYTES and len(plain) < BEGINNING_BYTES
+    return None if is_padded else plain

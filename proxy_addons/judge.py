@@ -111,12 +111,13 @@ class Judge:
         """Decide about the same visit as if it were made now.
 
         Who sits at the address is asked again as well, unless the person signed in: a device may
-        have been given to someone else.
+        have been given to someone else. Of what a site shows, only what its host names is seen again.
         """
         visit = judgement.visit
         signed_in = visit.client.person if visit.client.is_signed_in else None
         client = self.identities.identify(visit.client.address, signed_in)
-        return self.judge(client, visit.scheme, visit.host, visit.port, visit.path)
+        again = self.judge(client, visit.scheme, visit.host, visit.port, visit.path)
+        return self.judge_carried(again, "")
 
     def may_dial(self, address: str) -> bool:
         """Whether a name may lead the proxy to this IP address."""

@@ -23,8 +23,8 @@ type LookUp = Callable[[str], tuple[str, ...]]
 class NameLookup:
     """Asks the machine's resolver, which blocks: never on the event loop, and for one name once.
 
-    A name whose server is slow keeps one thread busy, however many ask for it, and no other name
-    waits for it.
+    A name whose server is slow keeps one thread busy, however many ask for it; no other name waits for
+    it, unless AT_ONCE such names are being looked up.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Requests that the proxy can read: plain HTTP, and those that were decrypted under the town's CA."""
 
 import functools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mitmproxy import http
@@ -156,6 +157,10 @@ class RequestGate:
         gate, visit = self.gate, connect.visit
         if connect.dial_error is None:
             asked = visit.judgement.visit
+            shown_by = visit.judgement.decision.carried_by
+            if shown_by is not None:
+                # What is visited is the site that shows the one that was judged.
+                asked = replace(asked, host=shown_by)
             # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
             visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
             onward = self._path_onward(flow.request, asked.client, asked.host)

@@ -13,6 +13,7 @@ mitmproxy gets it with every byte that came, and the addons judge:
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol, assert_never, cast
 
@@ -33,6 +34,7 @@ _HANDED_OVER = egress_metrics.LANE_CONNECTIONS.labels("handed_over")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _HELD_BYTES = 64 << 10
 _SILENT_SECONDS = 60.0
+_FLUSH_SECONDS = 60.0
 _IDLE_SECONDS = 600.0
 
 
@@ -163,7 +165,8 @@ class ClientSide(asyncio.Protocol):
         if self._dial is not None:
             self._dial.cancel()
         if self._origin is not None:
-            self._origin.close()
+            is_closed_by_us = self._visit.refusal is not None
+            self._origin.end(at_once=is_closed_by_us)
         self._end("the client left before anything was shown" if self._state is not _State.OPEN else None)
 
     def pause_writing(self) -> None:
@@ -248,31 +251,38 @@ class ClientSide(asyncio.Protocol):
                 self._dial = None
                 self._say_unreachable(str(error))
                 return
-            origin = _OriginSide(self._transport, self._visit)
+            origin = _OriginSide(self._transport, self._visit, self._begin)
             await asyncio.get_running_loop().create_connection(lambda: origin, sock=connected)
             self._dial = None
             if self._transport.is_closing():
-                origin.close()
+                origin.abort()
                 return
-            self._origin = origin
             self._state = _State.OPEN
             _TUNNELLED.inc()
             self._lane.tunnels.add(self)
+            # Before the write, which may pause it again.
+            self._transport.resume_reading()
             origin.write(self._visit.count_up(self._buffer))
             self._buffer = b""
-            self._transport.resume_reading()
+
+    def _begin(self, origin: "_OriginSide") -> None:
+        """Know the origin server's side before its first bytes come: it may have to be paused."""
+        self._origin = origin
 
     async def _connected_socket(self, host: str, port: int) -> socket.socket:
         """Return a socket to the origin server, looked at once more. Raises OSError."""
         resolver = self._lane.gate.resolver
         connected = await resolver.connected_socket(host, port)
-        # The resolver has judged it before; this is what the socket says.
-        address, actual_port = connected.getpeername()[:2]
-        refusal = resolver.refusal_of(host, port, address, actual_port)
-        if refusal is not None:
+        try:
+            # The resolver has judged it before; this is what the socket says.
+            address, actual_port = connected.getpeername()[:2]
+            refusal = resolver.refusal_of(host, port, address, actual_port)
+            if refusal is not None:
+                logger.error("connected where no one may: host=%s address=%s", host, address)
+                raise OSError(refusal)
+        except BaseException:
             connected.close()
-            logger.error("connected where no one may: host=%s address=%s", host, address)
-            raise OSError(refusal)
+            raise
         return connected
 
     def _say_unreachable(self, error: str) -> None:
@@ -293,7 +303,12 @@ class ClientSide(asyncio.Protocol):
             if connect is not None:
                 self._lane.gate.log.end(connect.visit, connect.dial_error)
             return
-        self._lane.hand_over(self._transport, data, connect)
+        try:
+            self._lane.hand_over(self._transport, data, connect)
+        except BaseException:
+            if connect is not None:
+                self._lane.gate.log.end(connect.visit, "deciding failed")
+            raise
 
     def _give_up(self) -> None:
         """Let the addons judge, and fail closed, where nothing was answered yet; else close."""
@@ -343,18 +358,22 @@ class ClientSide(asyncio.Protocol):
 class _OriginSide(asyncio.Protocol):
     """The other end of a tunnel."""
 
-    __slots__ = ("_client", "_has_ended", "_is_client_done", "_transport", "_visit")
+    __slots__ = ("_begin", "_client", "_has_ended", "_is_client_done", "_transport", "_visit")
 
     _transport: asyncio.Transport
 
-    def __init__(self, client: asyncio.Transport, visit: OpenVisit) -> None:
+    def __init__(
+        self, client: asyncio.Transport, visit: OpenVisit, begin: Callable[["_OriginSide"], None]
+    ) -> None:
         self._client = client
         self._visit = visit
+        self._begin = begin
         self._has_ended = False
         self._is_client_done = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._begin(self)
 
     def data_received(self, data: bytes) -> None:
         self._client.write(self._visit.count_down(data))
@@ -395,5 +414,13 @@ class _OriginSide(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def close(self) -> None:
+    def end(self, *, at_once: bool) -> None:
+        """Close what is left: at once, or when all that the client said has been taken, for a minute."""
+        if at_once:
+            self.abort()
+            return
         self._transport.close()
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.abort)
+
+    def abort(self) -> None:
+        self._transport.abort()

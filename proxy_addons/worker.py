@@ -17,7 +17,7 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ProxyConnectionH
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from proxy_addons import hook_table
-from proxy_addons.chain import Towngate, mitmproxy_options
+from proxy_addons.chain import Towngate, mitmproxy_options, stop_when_failed
 from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
 from proxy_addons.gate import Connect, Gate, close_connection, dial_name
@@ -92,6 +92,7 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
             hello_seconds=towngate.connect_gate.hello_seconds,
         )
         self._closing_idle = loop.create_task(lane.close_idle(), name="close idle tunnels")
+        self._closing_idle.add_done_callback(stop_when_failed)
         return [await loop.create_server(lane, sock=shared, backlog=_BACKLOG)]
 
     def _take_over(self, transport: asyncio.Transport, data: bytes, connect: Connect | None) -> None:

@@ -65,3 +65,10 @@ def with_ech(hello: bytes) -> bytes:
     handshake[at : at + 2] = extensions.to_bytes(2)
     handshake[1:4] = (len(handshake) - 4).to_bytes(3)
     return record(bytes(handshake))
+
+
+def in_many_records(hello: bytes, count: int) -> bytes:
+    """Return a ClientHello of one record as so many: all but the last hold a byte each."""
+    handshake = hello[5:]
+    cut = [handshake[i : i + 1] for i in range(count - 1)]
+    return b"".join(map(record, [*cut, handshake[count - 1 :]]))

@@ -5,9 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
-from proxy_addons.client_hello import MAX_BYTES, server_name_of
+from proxy_addons.client_hello import MAX_BYTES, MAX_RECORDS, server_name_of
 from proxy_addons.connect_head import LessPlainError
-from tests.client_hellos import client_hello, in_two_records, made_up_hello, record, server_names
+from tests.client_hellos import (
+    client_hello,
+    in_many_records,
+    in_two_records,
+    made_up_hello,
+    record,
+    server_names,
+)
 
 HELLO = client_hello("library.example")
 
@@ -15,6 +22,7 @@ HELLO = client_hello("library.example")
 def test_name_of_a_real_hello_is_read() -> None:
     assert server_name_of(HELLO) == b"library.example"
     assert server_name_of(in_two_records(HELLO)) == b"library.example"
+    assert server_name_of(in_many_records(HELLO, MAX_RECORDS)) == b"library.example"
 
 
 @given(st.integers(0, len(HELLO) - 1))
@@ -34,6 +42,7 @@ def test_hello_that_is_not_there_whole_is_waited_for(length: int) -> None:
         ("two extensions", made_up_hello(server_names(b"a.example"), server_names(b"b.example"))),
         ("a name of another type", made_up_hello(b"\0\x0c\1\0\x09a.example")),
         ("a list shorter than its extension", made_up_hello(server_names(b"a.example") + b"\0")),
+        ("more records than it needs", in_many_records(HELLO, MAX_RECORDS + 1)),
         ("something behind it", HELLO + b"\x14\x03\x03\x00\x01\x01"),
         ("another record type", b"\x17" + HELLO[1:]),
         ("another version", b"\x16\x02" + HELLO[2:]),

@@ -50,6 +50,12 @@ STOPPED = {
 }
 UNTOLD = {
     "/unasked-coding": _answer(b"x" * 1000, OCTETS, "Content-Encoding: br"),
+    # A gzip header may hold a field of any length before what was compressed (RFC 1952, FEXTRA).
+    "/padded": _answer(
+        b"\x1f\x8b\x08\x04" + bytes(6) + (1000).to_bytes(2, "little") + bytes(1000) + gzip.compress(EXE)[10:],
+        OCTETS,
+        "Content-Encoding: gzip",
+    ),
     "/bad-coding": _answer(b"x" * 1000, OCTETS, "Content-Encoding: gzip"),
     "/later-part": _answer(EXE[2:], OCTETS, "Content-Range: bytes 2-9/9", status="206 Partial Content"),
 }

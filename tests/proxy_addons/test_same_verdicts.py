@@ -11,7 +11,7 @@ import pytest
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
-from tests.client_hellos import client_hello, in_two_records
+from tests.client_hellos import client_hello, in_many_records, in_two_records
 from tests.proxied_town import CLERKS_DESK, NOWHERE, PARKS_DESK, PARKS_NETWORK, TOWN, TOWN_ISSUER, ProxiedTown
 from tests.proxy_client import RefusedConnectError, exchange, read_to_end, send_in_parts
 from tests.published_town import PublishedTown
@@ -148,6 +148,12 @@ CASES = {
     ),
     "hello in two records, blocked": Case(
         get_with_hello("cardroom.example", two_records), PAGE, Lane.BLOCK, Cause.RULE
+    ),
+    "hello in a hundred records": Case(
+        say("library.example", in_many_records(client_hello("library.example"), 100)),
+        CLOSED,
+        Lane.REFUSE,
+        Cause.NOT_TLS,
     ),
     "not tls, allowed": Case(say("library.example", b"SSH-2.0-x\r\n"), CLOSED, Lane.REFUSE, Cause.NOT_TLS),
     "not tls, blocked": Case(say("cardroom.example", b"SSH-2.0-x\r\n"), CLOSED, Lane.REFUSE, Cause.RULE),

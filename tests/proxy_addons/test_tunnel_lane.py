@@ -187,6 +187,15 @@ def test_client_that_says_no_more_before_its_tunnel_is_let_go(
     assert answer[:13] in (b"", b"HTTP/1.1 200 ", b"HTTP/1.1 408 ")
 
 
+def test_client_whose_site_is_out_of_reach_has_its_time_to_read_that(impatient_town: ProxiedTown) -> None:
+    impatient_town.begin()
+    with impatient_town.client.tunnel("dead.example") as secured:
+        # Longer than it has for its ClientHello, which has come.
+        time.sleep(1.5)
+        assert exchange(secured, "GET", "/", "dead.example").status == 502
+    assert impatient_town.visit().cause is Cause.UNREACHABLE
+
+
 def test_tunnel_in_which_nothing_moves_is_closed_and_one_that_drips_is_not(
     impatient_town: ProxiedTown,
 ) -> None:
