@@ -17,7 +17,7 @@ from OpenSSL import SSL
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
 from proxy_addons.chain import Towngate
-from tests.proxied_town import TOWN, ProxiedTown
+from tests.proxied_town import ORIGIN_ISSUER, TOWN, ProxiedTown
 from tests.proxy_addons import failing_worker
 from tests.proxy_addons.failing_worker import enforcing_hooks
 from tests.proxy_client import RefusedConnectError
@@ -158,6 +158,24 @@ def test_lane_that_cannot_decide_leaves_the_visit_to_the_addons_which_fail_close
         assert town.visit_fails(SITES[1], "client_connected" if place == "everything" else "http_connect")
     assert town.metric("egress_fail_closed_total", hook="tunnel_lane") == in_lane + 1
     assert town.client.get(SITES[1]).status == 200
+
+
+@pytest.mark.parametrize("place", [*enforcing_hooks(), "policy", "a refusal", "everything"])
+@pytest.mark.parametrize("lane", ["failing_lane_town", "failing_town"])
+def test_site_that_must_not_be_opened_is_not_opened_whatever_fails(
+    lane: str, place: str, request: pytest.FixtureRequest
+) -> None:
+    town: FailingTown = request.getfixturevalue(lane)
+    town.begin()
+    closed = "never_inspect: {sites: [news.example, dead.example]}\n"
+    town.publish_policy(INSPECTING.replace("rules:\n", f"{closed}rules:\n"))
+    seen = set()
+    with town.failing_at(place):
+        for url in (OPENED, "https://dead.example/"):
+            with suppress(OSError, RefusedConnectError):
+                seen.add(town.client.get(url).issuer)
+    assert seen <= {ORIGIN_ISSUER}
+    assert town.client.get(OPENED).issuer == ORIGIN_ISSUER
 
 
 async def test_hooks_fail_closed_until_the_policy_has_been_read() -> None:
