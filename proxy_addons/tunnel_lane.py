@@ -358,7 +358,7 @@ class ClientSide(asyncio.Protocol):
 class _OriginSide(asyncio.Protocol):
     """The other end of a tunnel."""
 
-    __slots__ = ("_begin", "_client", "_has_ended", "_is_client_done", "_transport", "_visit")
+    __slots__ = ("_begin", "_client", "_has_ended", "_is_client_done", "_late", "_transport", "_visit")
 
     _transport: asyncio.Transport
 
@@ -368,6 +368,7 @@ class _OriginSide(asyncio.Protocol):
         self._client = client
         self._visit = visit
         self._begin = begin
+        self._late: asyncio.TimerHandle | None = None
         self._has_ended = False
         self._is_client_done = False
 
@@ -385,6 +386,8 @@ class _OriginSide(asyncio.Protocol):
         return not self._is_client_done
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
         # What it said last is still on its way to the client.
         self._client.close()
 
@@ -419,8 +422,9 @@ class _OriginSide(asyncio.Protocol):
         if at_once:
             self.abort()
             return
-        self._transport.close()
-        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.abort)
+        if not self._transport.is_closing():
+            self._transport.close()
+            self._late = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.abort)
 
     def abort(self) -> None:
         self._transport.abort()
