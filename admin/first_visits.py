@@ -50,7 +50,7 @@ class FirstVisitsJob:
         rows = await self._db.fetch_all(_FIRST_VISITS)
         hosts = [(row["site"], row["first_at"]) for row in rows]
         count = await asyncio.to_thread(_write, self._path, hosts, now)
-        logger.info("first visits published: sites=%d", count)
+        logger.debug("first visits published: sites=%d", count)
 
 
 def _write(path: Path, hosts: list[tuple[str, int]], now: datetime) -> int:

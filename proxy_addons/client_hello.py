@@ -32,12 +32,19 @@ def server_name_of(data: bytes) -> bytes | None:
 
 
 def has_too_many_records(data: bytes) -> bool:
-    """Whether the bytes that a connection begins with are cut into more TLS records than a hello needs."""
-    at = 0
+    """Whether a ClientHello that bytes begin with is cut into more TLS records than it needs."""
+    at, size, beginning = 0, 0, b""
     for _ in range(MAX_RECORDS):
         if len(data) < at + _RECORD_HEADER:
             return False
-        at += _RECORD_HEADER + int.from_bytes(data[at + 3 : at + 5])
+        length = int.from_bytes(data[at + 3 : at + 5])
+        at += _RECORD_HEADER
+        beginning = (beginning + data[at : at + min(length, 4)])[:4] if len(beginning) < 4 else beginning
+        at += length
+        size += length
+        if len(beginning) == 4 and size >= 4 + int.from_bytes(beginning[1:]):
+            # It is there whole; what follows is no part of it.
+            return False
     return len(data) > at
 
 

@@ -100,6 +100,8 @@ class ClientSide(asyncio.Protocol):
         "_address",
         "_buffer",
         "_dial",
+        "_has_ended",
+        "_hello_bytes",
         "_lane",
         "_origin",
         "_state",
@@ -119,6 +121,8 @@ class ClientSide(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._dial: asyncio.Task[None] | None = None
         self._origin: _OriginSide | None = None
+        self._hello_bytes = 0
+        self._has_ended = False
 
     @property
     def bytes_moved(self) -> int:
@@ -155,6 +159,10 @@ class ClientSide(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Pass the client's last word on; one that leaves before there is a tunnel is let go."""
+        if self._state is _State.DIALLING and len(self._buffer) > self._hello_bytes:
+            # More than a greeting: its last word, which has an answer.
+            self._has_ended = True
+            return True
         if self._state is not _State.OPEN or self._origin is None:
             return False
         return self._origin.write_eof()
@@ -241,6 +249,7 @@ class ClientSide(asyncio.Protocol):
             return
         self._stop_waiting()
         self._state = _State.DIALLING
+        self._hello_bytes = len(self._buffer)
         self._dial = asyncio.get_running_loop().create_task(self._connect(dial_name(asked.host), asked.port))
 
     async def _connect(self, host: str, port: int) -> None:
@@ -264,6 +273,8 @@ class ClientSide(asyncio.Protocol):
             self._transport.resume_reading()
             origin.write(self._visit.count_up(self._buffer))
             self._buffer = b""
+            if self._has_ended and not origin.write_eof():
+                self._transport.close()
 
     def _begin(self, origin: "_OriginSide") -> None:
         """Know the origin server's side before its first bytes come: it may have to be paused."""

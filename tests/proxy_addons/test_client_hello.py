@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
-from proxy_addons.client_hello import MAX_BYTES, MAX_RECORDS, server_name_of
+from proxy_addons.client_hello import MAX_BYTES, MAX_RECORDS, has_too_many_records, server_name_of
 from proxy_addons.connect_head import LessPlainError
 from tests.client_hellos import (
     client_hello,
@@ -62,6 +62,12 @@ def test_whatever_is_less_plain_is_left_to_mitmproxy(case: str, data: bytes) -> 
         data = record(handshake[:1] + (len(handshake) - 5).to_bytes(3) + handshake[4:-1])
     with pytest.raises(LessPlainError):
         server_name_of(data)
+
+
+def test_what_follows_a_hello_is_no_record_of_it() -> None:
+    assert not has_too_many_records(HELLO + bytes(1000))
+    assert not has_too_many_records(in_many_records(HELLO, MAX_RECORDS) + bytes(1000))
+    assert has_too_many_records(in_many_records(HELLO, MAX_RECORDS + 1))
 
 
 def test_hello_without_end_is_not_waited_for() -> None:
