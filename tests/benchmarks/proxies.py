@@ -46,8 +46,11 @@ type Start = Callable[[Path, Origin], AbstractContextManager[Proxy]]
 
 
 @contextmanager
-def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
-    """Run one worker as the supervisor does: policy, categories, visits and metrics on."""
+def towngate(folder: Path, origin: Origin, *, connections: int | None = None) -> Iterator[Proxy]:
+    """Run one worker as the supervisor does: policy, categories, visits and metrics on.
+
+    `connections` is how many one client may have open, where that is more than usual.
+    """
     admin_url = f"http://127.0.0.1:{origin.http_port}"
     state, categories = publish_town(folder, admin_url, _OPENED, origin.ca_certificate)
     hosts = folder / "hosts"
@@ -57,7 +60,9 @@ def towngate(folder: Path, origin: Origin) -> Iterator[Proxy]:
             for name in (*_NAMES, *_OPENED)
         )
     )
-    with running_worker(state.root, hosts, PROMETHEUS_MULTIPROC_DIR=str(state.metrics)) as worker:
+    options = () if connections is None else ("--connections", str(connections))
+    metrics = str(state.metrics)
+    with running_worker(state.root, hosts, options=options, PROMETHEUS_MULTIPROC_DIR=metrics) as worker:
         yield Proxy(
             name="towngate",
             about=f"one worker; policy, visits and metrics on; {categories}",

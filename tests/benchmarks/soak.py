@@ -66,15 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-soak-")))
-        proxy = stack.enter_context(towngate(folder, stack.enter_context(running_origin(folder))))
+        origin = stack.enter_context(running_origin(folder))
+        # All of them come from one address, beside what goes on at once.
+        connections = options.web_sockets + 2 * _AT_ONCE_CONNECTIONS
+        proxy = stack.enter_context(towngate(folder, origin, connections=connections))
         print(f"{machine()}\n\n{proxy.about}", flush=True)
-        for part in (
-            _requests(proxy, options.requests),
-            _messages(proxy, options.web_sockets, options.messages),
-            _tunnels(proxy, options.tunnels),
-        ):
-            print(part, flush=True)
-        print(_download(proxy, options.download))
+        if options.requests:
+            print(_requests(proxy, options.requests), flush=True)
+        if options.web_sockets:
+            print(_messages(proxy, options.web_sockets, options.messages), flush=True)
+        if options.tunnels:
+            print(_tunnels(proxy, options.tunnels), flush=True)
+        if options.download:
+            print(_download(proxy, options.download))
 
 
 def _requests(proxy: Proxy, count: int) -> Slope:
