@@ -5,7 +5,8 @@ import logging
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from proxy_addons.fail_closed import fail_closed
-from proxy_addons.gate import Gate, hang_up
+from proxy_addons.gate import Gate, address_of, hang_up
+from proxy_addons.resolver import DIALLED_FOR
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +21,12 @@ class DialGate:
 
     @fail_closed
     def server_connect(self, data: ServerConnectionHookData) -> None:
-        """Refuse what no verdict has allowed."""
+        """Refuse what no verdict has allowed; what has been allowed is dialled for this client."""
         allowed = self.gate.connection_of(data.client).may_dial
         if data.server.address is None or data.server.address[:2] not in allowed:
             data.server.error = "no decision allows this connection"
+            return
+        DIALLED_FOR.set(address_of(data.client))
 
     @fail_closed
     def server_connected(self, data: ServerConnectionHookData) -> None:

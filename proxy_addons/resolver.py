@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from ipaddress import ip_address
 from itertools import zip_longest
 from pathlib import Path
@@ -49,15 +50,15 @@ class Resolver:
         self._dial_seconds = dial_seconds
 
     async def open_connection(
-        self, host: str, port: int, *, local_addr: tuple[str, int] | None = None
+        self, host: str, port: int, *, client: str, local_addr: tuple[str, int] | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to an origin server, in place of `asyncio.open_connection`; as `connected_socket`."""
-        return await _open_connection(sock=await self.connected_socket(host, port, local_addr))
+        return await _open_connection(sock=await self.connected_socket(host, port, client, local_addr))
 
     async def connected_socket(
-        self, host: str, port: int, local_addr: tuple[str, int] | None = None
+        self, host: str, port: int, client: str, local_addr: tuple[str, int] | None = None
     ) -> socket.socket:
-        """Return a socket that is connected to an origin server.
+        """Return a socket that is connected to an origin server, for a client with this address.
 
         1. the name is looked up
         2. every address of it is judged; one that may not be reached refuses all
@@ -67,7 +68,7 @@ class Resolver:
         """
         try:
             async with asyncio.timeout(self._dial_seconds):
-                return await _first_to_answer(await self._addresses(host, port), local_addr)
+                return await _first_to_answer(await self._addresses(host, port, client), local_addr)
         except TimeoutError as error:
             raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
 
@@ -82,17 +83,20 @@ class Resolver:
             return None
         return f"it leads to a private address ({address})"
 
-    async def _addresses(self, host: str, port: int) -> list[tuple[str, int]]:
+    async def _addresses(self, host: str, port: int, client: str) -> list[tuple[str, int]]:
         if (host, port) in self._hosts:
             found = [self._hosts[host, port]]
         else:
-            found = [(address, port) for address in await self._names.addresses(host)]
+            found = [(address, port) for address in await self._names.addresses(host, client)]
         for address, actual_port in found:
             refusal = self.refusal_of(host, port, address, actual_port)
             if refusal is not None:
                 raise OSError(refusal)
         return found
 
+
+DIALLED_FOR: ContextVar[str] = ContextVar("dialled_for")
+"""The address of the client for whom mitmproxy dials in this task: it asks `server_connect` in it first."""
 
 _open_connection = asyncio.open_connection
 
@@ -179,7 +183,8 @@ def use(resolver: Resolver) -> None:
     async def open_connection(
         host: str, port: int, *, local_addr: tuple[str, int] | None = None, **_: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await resolver.open_connection(host, port, local_addr=local_addr)
+        client = DIALLED_FOR.get()
+        return await resolver.open_connection(host, port, client=client, local_addr=local_addr)
 
     asyncio.open_connection = open_connection  # type: ignore[assignment]  # as mitmproxy calls it
 

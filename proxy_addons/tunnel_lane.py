@@ -283,7 +283,7 @@ class ClientSide(asyncio.Protocol):
     async def _connected_socket(self, host: str, port: int) -> socket.socket:
         """Return a socket to the origin server, looked at once more. Raises OSError."""
         resolver = self._lane.gate.resolver
-        connected = await resolver.connected_socket(host, port)
+        connected = await resolver.connected_socket(host, port, self._address)
         try:
             # The resolver has judged it before; this is what the socket says.
             address, actual_port = connected.getpeername()[:2]

@@ -15,6 +15,8 @@ from tests.evasion.origin import Origin
 from tests.evasion.outside import REBINDING, SLOW, NameServer, outside
 from tests.published_town import PublishedTown
 
+CLIENT, OTHER_CLIENT = "10.10.20.15", "10.10.20.16"
+
 type Facts = dict[str, object]
 
 
@@ -46,6 +48,7 @@ async def _facts(resolver: Resolver, server: NameServer) -> Facts:
         "asked for the remembered": server.asked.get("library.example"),
         "both kinds": await _dial(resolver, "both-kinds.example"),
         "given up": await _given_up(resolver),
+        "crowded": await _crowded(resolver),
     }
 
 
@@ -60,6 +63,24 @@ async def _slow_and_quick(resolver: Resolver) -> list[str]:
     async with asyncio.TaskGroup() as tasks:
         for name in (SLOW, SLOW, SLOW, "news.example", "six.example"):
             tasks.create_task(reach(name))
+    return reached
+
+
+async def _crowded(resolver: Resolver) -> list[str]:
+    """Return the names in the order in which they were reached: after a client with very many slow ones,
+    another client asks for one that is quick."""
+    reached: list[str] = []
+
+    async def reach(name: str, client: str) -> None:
+        await _dial(resolver, name, client)
+        reached.append(name)
+
+    crowd = [asyncio.create_task(reach(f"{n}.{SLOW}", CLIENT)) for n in range(200)]
+    await asyncio.sleep(0.1)
+    await reach("quick.example", OTHER_CLIENT)
+    await crowd[0]
+    for one in crowd:
+        one.cancel()
     return reached
 
 
@@ -79,10 +100,10 @@ async def _rebound(resolver: Resolver) -> list[str]:
     return [first, await _dial(resolver, REBINDING)]
 
 
-async def _dial(resolver: Resolver, name: str) -> str:
+async def _dial(resolver: Resolver, name: str, client: str = CLIENT) -> str:
     """Return the address that was reached, or why none was."""
     try:
-        _, writer = await resolver.open_connection(name, 80)
+        _, writer = await resolver.open_connection(name, 80, client=client)
     except OSError as error:
         return str(error)
     peer: str = writer.get_extra_info("peername")[0]

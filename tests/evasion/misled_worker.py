@@ -11,7 +11,7 @@ from tests import quick_worker
 
 if __name__ == "__main__":
 
-    async def unjudged(self: Resolver, host: str, port: int) -> list[tuple[str, int]]:
+    async def unjudged(self: Resolver, host: str, port: int, client: str) -> list[tuple[str, int]]:
         found: Any = await self._names.addresses(host)
         return [(address, port) for address in found]
 

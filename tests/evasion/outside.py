@@ -36,6 +36,7 @@ _LANES = {f"library-{n}.example": (f"{VECTORS_NETWORK}.{n + 1}",) for n in range
 NAMES: Mapping[str, Sequence[str]] = {
     "library.example": (LIBRARY,),
     "news.example": (NEWS,),
+    "quick.example": (NEWS,),
     "cardroom.example": (CARDROOM,),
     "www.cardroom.example": (CARDROOM,),
     "xn--bcher-kva.example": (CARDROOM,),
@@ -57,7 +58,7 @@ NAMES: Mapping[str, Sequence[str]] = {
 REBINDING = "rebinding.example"
 """Has a public address in the first answer and a private one in every other."""
 SLOW = "slow.example"
-"""Its answer comes after SLOW_SECONDS."""
+"""Its answer, and that for each name below it, comes after SLOW_SECONDS."""
 SLOW_SECONDS = 2.0
 
 _A, _AAAA = 1, 28
@@ -130,7 +131,7 @@ class NameServer:
         name, end = _name_of(query)
         (kind,) = struct.unpack_from("!H", query, end)
         addresses = self._addresses_of(name, kind)
-        if name == SLOW:
+        if _is_slow(name):
             time.sleep(SLOW_SECONDS)
         family = _AAAA if kind == _AAAA else _A
         records = [
@@ -148,7 +149,11 @@ class NameServer:
             self.asked[name] = self.asked.get(name, 0) + 1
         if name == REBINDING:
             return (LIBRARY,) if self.asked.get(name, 0) <= 1 else ("10.0.0.5",)
-        return (LIBRARY,) if name == SLOW else NAMES.get(name)
+        return (LIBRARY,) if _is_slow(name) else NAMES.get(name)
+
+
+def _is_slow(name: str) -> bool:
+    return name == SLOW or name.endswith("." + SLOW)
 
 
 def _name_of(query: bytes) -> tuple[str, int]:

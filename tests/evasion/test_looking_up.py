@@ -23,6 +23,11 @@ def test_slow_name_holds_up_no_other(seen: dict[str, Any]) -> None:
     assert reached[2:] == [SLOW] * 3
 
 
+def test_two_hundred_slow_names_of_one_client_hold_up_no_name_of_another(seen: dict[str, Any]) -> None:
+    assert seen["crowded"][0] == "quick.example"
+    assert seen["crowded"][1].endswith("." + SLOW)
+
+
 def test_name_that_several_ask_for_is_looked_up_once(seen: dict[str, Any]) -> None:
     assert seen["asked for the slow name"] == 1
 

@@ -17,6 +17,7 @@ from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
 PUBLIC_ADDRESS = "192.88.99.1"
+CLIENT = "10.10.20.15"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def resolver(judge: Judge, hosts: dict[tuple[str, int], tuple[str, int]] | None 
 )
 async def test_name_that_leads_to_a_private_address_is_refused(host: str, address: str, judge: Judge) -> None:
     with pytest.raises(OSError, match="private address") as refused:
-        await resolver(judge).open_connection(host, 80)
+        await resolver(judge).open_connection(host, 80, client=CLIENT)
 
     assert str(refused.value) in (f"it leads to a private address ({a})" for a in (address, "::1"))
 
@@ -57,14 +58,16 @@ async def test_one_private_address_among_public_ones_refuses_the_name(
     monkeypatch.setattr(socket, "getaddrinfo", answers(PUBLIC_ADDRESS, "10.0.0.1"))
 
     with pytest.raises(OSError, match=r"private address \(10\.0\.0\.1\)"):
-        await resolver(judge).open_connection("rebinding.example", 80)
+        await resolver(judge).open_connection("rebinding.example", 80, client=CLIENT)
 
 
 async def test_internal_network_of_the_policy_may_be_dialled(tmp_path: Path, odd_origin: OddOrigin) -> None:
     town = PublishedTown(tmp_path, document=DOCUMENT + "internal_networks: [127.0.0.0/8]\n")
     port = int(odd_origin.hosts_lines().split()[1].rpartition(":")[2])
 
-    _, writer = await resolver(SnapshotWatch(town.state.root).judge).open_connection("localhost", port)
+    _, writer = await resolver(SnapshotWatch(town.state.root).judge).open_connection(
+        "localhost", port, client=CLIENT
+    )
 
     writer.close()
 
@@ -74,25 +77,25 @@ async def test_admin_site_may_be_dialled_wherever_it_is(tmp_path: Path, odd_orig
     town = PublishedTown(tmp_path, f"http://127.0.0.1:{port}")
     judge = SnapshotWatch(town.state.root).judge
 
-    _, writer = await resolver(judge).open_connection("127.0.0.1", port)
+    _, writer = await resolver(judge).open_connection("127.0.0.1", port, client=CLIENT)
 
     writer.close()
     with pytest.raises(OSError, match="private address"):
-        await resolver(judge).open_connection("127.0.0.1", port + 1)
+        await resolver(judge).open_connection("127.0.0.1", port + 1, client=CLIENT)
 
 
 async def test_unknown_name_has_a_text(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers())
 
     with pytest.raises(OSError, match=r"^the name was not found$"):
-        await resolver(judge).open_connection("nowhere.invalid", 80)
+        await resolver(judge).open_connection("nowhere.invalid", 80, client=CLIENT)
 
 
 async def test_refused_connection_has_a_text(judge: Judge, hosts_file: Path) -> None:
     hosts = read_hosts_file(hosts_file)
 
     with pytest.raises(OSError, match=r"^Connection refused$"):
-        await resolver(judge, hosts).open_connection("dead.example", 443)
+        await resolver(judge, hosts).open_connection("dead.example", 443, client=CLIENT)
 
 
 async def test_dial_that_is_not_answered_ends_with_a_text(judge: Judge, hosts_file: Path) -> None:
@@ -100,7 +103,7 @@ async def test_dial_that_is_not_answered_ends_with_a_text(judge: Judge, hosts_fi
     began = time.monotonic()
 
     with pytest.raises(OSError, match=r"^no answer within 0\.5 seconds$"):
-        await resolver(judge, hosts).open_connection("silent.example", 443)
+        await resolver(judge, hosts).open_connection("silent.example", 443, client=CLIENT)
 
     assert time.monotonic() - began < 2
 
@@ -109,7 +112,7 @@ async def test_lookup_that_hangs_ends_with_a_text(judge: Judge, monkeypatch: pyt
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1))
 
     with pytest.raises(OSError, match=r"^no answer within"):
-        await resolver(judge).open_connection("slow.example", 80)
+        await resolver(judge).open_connection("slow.example", 80, client=CLIENT)
 
 
 async def test_addresses_are_dialled_in_turn_of_their_families_until_one_answers(
@@ -128,7 +131,7 @@ async def test_addresses_are_dialled_in_turn_of_their_families_until_one_answers
     monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
     monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 0.01)
 
-    assert await resolver(judge).connected_socket("two.example", 80) == "socket"
+    assert await resolver(judge).connected_socket("two.example", 80, CLIENT) == "socket"
     assert dialled == ["2001:4860::1", PUBLIC_ADDRESS, "2001:4860::2", "192.88.99.2"]
 
 
@@ -145,7 +148,7 @@ async def test_address_that_refuses_is_followed_by_the_next_at_once(
     monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
     monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 60)
 
-    assert await resolver(judge).connected_socket("two.example", 80) == "socket"
+    assert await resolver(judge).connected_socket("two.example", 80, CLIENT) == "socket"
 
 
 async def test_connection_that_came_second_is_hung_up(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +170,7 @@ async def test_connection_that_came_second_is_hung_up(judge: Judge, monkeypatch:
     monkeypatch.setattr("proxy_addons.resolver._connected_socket", dial)
     monkeypatch.setattr("proxy_addons.resolver._APART_SECONDS", 0.01)
 
-    connected = await resolver(judge).connected_socket("two.example", 80)
+    connected = await resolver(judge).connected_socket("two.example", 80, CLIENT)
     await asyncio.sleep(0.01)
 
     assert (connected.address, hung_up) == (PUBLIC_ADDRESS, ["192.88.99.2"])
@@ -184,9 +187,9 @@ async def test_own_ports_are_refused_by_any_address_of_this_machine_whatever_pol
 
     for host in ("127.0.0.1", "127.0.0.9", "localhost", "0.0.0.0", "::1", "::ffff:127.0.0.1"):
         with pytest.raises(OSError, match="it leads to the proxy itself"):
-            await guarded.open_connection(host, port)
+            await guarded.open_connection(host, port, client=CLIENT)
     with pytest.raises(OSError, match="it leads to the proxy itself"):
-        await guarded.open_connection("gate.example", 80)
+        await guarded.open_connection("gate.example", 80, client=CLIENT)
 
 
 async def test_own_port_of_another_machine_may_be_dialled(tmp_path: Path) -> None:
@@ -204,11 +207,11 @@ async def test_admin_site_is_reached_by_its_own_name_alone(tmp_path: Path, odd_o
     judge = SnapshotWatch(town.state.root).judge
     guarded = Resolver(lambda: judge, {}, frozenset({port}))
 
-    _, writer = await guarded.open_connection("127.0.0.1", port)
+    _, writer = await guarded.open_connection("127.0.0.1", port, client=CLIENT)
 
     writer.close()
     with pytest.raises(OSError, match="it leads to the proxy itself"):
-        await guarded.open_connection("localhost", port)
+        await guarded.open_connection("localhost", port, client=CLIENT)
 
 
 def test_hosts_file_is_read(tmp_path: Path) -> None:
