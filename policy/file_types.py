@@ -116,15 +116,11 @@ _PARTS_OF_PAGES = _words(
     "text/html application/xhtml+xml text/css text/javascript application/javascript application/json"
     " text/event-stream application/manifest+json application/wasm"
 )
-# Media types that tell what a file is, though no rule can name it.
-_TELLING = (
-    "text/",
-    "image/",
-    "font/",
-    "application/pdf",
-    "application/vnd.openxmlformats",
-    "application/vnd.oasis",
-)
+# Media types of what no rule can name. Other texts are shown as such, whatever is in them; browsers save
+# what is no text in a text/plain, and anything that a page has marked as a download.
+_TEXT, _SNIFFED_TEXT = "text/", "text/plain"
+_DOCUMENTS = ("application/vnd.openxmlformats", "application/vnd.oasis", "application/epub+zip")
+_SHOWN = ("image/", "font/", "application/pdf", *_DOCUMENTS)
 # Zip inside, and no archive to anyone.
 _ZIPPED_DOCUMENTS = _words(
     "docx xlsx pptx dotx xltx potx ppsx odt ods odp odg epub docm xlsm pptm vsdx jar apk xpi"
@@ -156,11 +152,23 @@ class Download:
 
     @property
     def is_told(self) -> bool:
-        """Whether its head says what it is; the first bytes are asked else."""
+        """Whether its head says what it is; the first bytes are asked else.
+
+        A program may be sent as anything that is no part of a page: an image, a PDF, a video.
+        """
         if self._is_attachment:
             return False
         media_type = self._bare_media_type
-        return media_type in _PARTS_OF_PAGES or media_type.startswith(_TELLING) or bool(self.named_types)
+        is_text = media_type.startswith(_TEXT) and media_type != _SNIFFED_TEXT
+        return media_type in _PARTS_OF_PAGES or is_text
+
+    @property
+    def is_told_without_beginning(self) -> bool:
+        """Whether a later part of it is what its head says: PDFs and videos are read in parts."""
+        if self._is_attachment:
+            return False
+        is_shown = self._bare_media_type.startswith((_TEXT, *_SHOWN))
+        return is_shown or self.is_told or bool(self.named_types)
 
     def types_of(self, beginning: bytes) -> frozenset[str]:
         """Return what it is by its head and by its first bytes (`BEGINNING_BYTES`, or all there are)."""
@@ -169,7 +177,7 @@ class Download:
             for id_, file_type in FILE_TYPES.items()
             if file_type.beginning is not None and file_type.beginning.match(beginning)
         }
-        if self._extensions & _ZIPPED_DOCUMENTS or self._bare_media_type.startswith(_TELLING):
+        if self._extensions & _ZIPPED_DOCUMENTS or self._bare_media_type.startswith(_DOCUMENTS):
             found.discard("archive")
         return self.named_types | found
 

@@ -60,7 +60,7 @@ def head_of(request: http.Request, response: http.Response) -> Head:
 def held_bytes(head: Head, judgement: Judgement, policy: Policy) -> int:
     """Return how much of a body must be seen to decide about it; 0 when its head is enough."""
     is_decided = _decide(head.download.named_types, judgement, policy) is not None
-    return 0 if is_decided or head.download.is_told else BEGINNING_BYTES
+    return 0 if is_decided or _is_told(head) else BEGINNING_BYTES
 
 
 def stopped(
@@ -73,7 +73,7 @@ def stopped(
     """
     download, types = head.download, head.download.named_types
     refusal = "a download of a type that is not allowed"
-    if not download.is_told:
+    if not _is_told(head):
         plain = _decoded(beginning, head.coding) if head.begins_at_first_byte else None
         types = frozenset(FILE_TYPES) if plain is None else download.types_of(plain)
         refusal = "a download of a type that cannot be told" if plain is None else refusal
@@ -82,6 +82,11 @@ def stopped(
         return None
     named = ", ".join(sorted(types)) if len(types) < len(FILE_TYPES) else ""
     return replace(judgement, decision=decision), f"{refusal}: {named}" if named else refusal
+
+
+def _is_told(head: Head) -> bool:
+    download = head.download
+    return download.is_told if head.begins_at_first_byte else download.is_told_without_beginning
 
 
 def _decide(types: frozenset[str], judgement: Judgement, policy: Policy) -> Decision | None:

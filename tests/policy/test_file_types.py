@@ -37,21 +37,27 @@ EXE = b"MZ" + bytes(58) + b"\x80\x00\x00\x00" + bytes(64)
 @pytest.mark.parametrize(
     ("download", "types", "is_told"),
     [
-        (Download("/setup.exe", "application/octet-stream"), {"executable"}, True),
-        (Download("/SETUP.EXE.", "application/octet-stream"), {"executable"}, True),
-        (Download("/setup%2Eexe;v=2", ""), {"executable"}, True),
-        (Download("/get", "application/x-msdownload; v=1"), {"executable"}, True),
-        (Download("/get", "image/png", 'inline; filename="a.exe"'), {"executable"}, True),
+        (Download("/setup.exe", "application/octet-stream"), {"executable"}, False),
+        (Download("/SETUP.EXE.", "application/octet-stream"), {"executable"}, False),
+        (Download("/setup%2Eexe;v=2", ""), {"executable"}, False),
+        (Download("/get", "application/x-msdownload; v=1"), {"executable"}, False),
+        (Download("/get", "image/png", 'inline; filename="a.exe"'), {"executable"}, False),
         (Download("/get", "", "attachment; filename*=UTF-8''a%2Eexe; filename=a.txt"), {"executable"}, False),
         (Download("/get", "", "attachment; filename=a.tar.gz"), {"archive"}, False),
-        (Download("/film", "video/mp4"), {"video"}, True),
-        (Download("/song.mp3", "audio/mpeg"), {"audio"}, True),
-        (Download("/a.docm", "application/octet-stream"), {"office_macro"}, True),
+        (Download("/film", "video/mp4"), {"video"}, False),
+        (Download("/song.mp3", "audio/mpeg"), {"audio"}, False),
+        (Download("/a.docm", "application/octet-stream"), {"office_macro"}, False),
         (Download("/about/setup.exe", "text/html; charset=utf-8"), set(), True),
         (Download("/api/setup.exe", "application/json"), set(), True),
         (Download("/about/setup.exe", "text/html", "attachment"), {"executable"}, False),
-        (Download("/run.sh", "text/plain"), {"script"}, True),
-        (Download("/photo.png", "image/png"), set(), True),
+        (Download("/run.sh", "text/plain"), {"script"}, False),
+        (Download("/photo.png", "image/png"), set(), False),
+        (Download("/logo.svg", "image/svg+xml; charset=utf-8"), set(), False),
+        (Download("/font.woff2", "font/woff2"), set(), False),
+        (Download("/report", "application/pdf"), set(), False),
+        (Download("/report.docx", "application/vnd.openxmlformats-officedocument"), set(), False),
+        (Download("/get", "text/plain; charset=utf-8"), set(), False),
+        (Download("/get", "text/css"), set(), True),
         (Download("/photo.png", "image/png", "attachment"), set(), False),
         (Download("/get", "application/octet-stream"), set(), False),
         (Download("/get", ""), set(), False),
@@ -85,6 +91,52 @@ def test_head_names_what_a_file_is(download: Download, types: set[str], is_told:
 )
 def test_first_bytes_tell_what_a_file_is(beginning: bytes, type_: str | None) -> None:
     assert Download("/get").types_of(beginning) == ({type_} if type_ else set())
+
+
+IMAGES, FONTS, PDF = "image/png", "font/woff2", "application/pdf"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "beginning", "types"),
+    [
+        *((media_type, EXE, {"executable"}) for media_type in (IMAGES, FONTS, PDF, "text/plain", "image/x")),
+        (IMAGES, b"PK\x03\x04\x14\x00", {"archive"}),
+        (PDF, b"Rar!\x1a\x07\x01\x00", {"archive"}),
+        ("text/plain", b"#!/bin/sh\n", {"script"}),
+        ("application/vnd.oasis.opendocument.text", b"PK\x03\x04\x14\x00", set()),
+        ("application/vnd.oasis.opendocument.text", EXE, {"executable"}),
+        (IMAGES, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", set()),
+        ("image/jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0", set()),
+        ("image/gif", b"GIF89a", set()),
+        ("image/webp", b"RIFF\x24\0\0\0WEBPVP8 ", set()),
+        ("video/mp4", EXE, {"executable", "video"}),
+        ("audio/mpeg", b"ID3\x04\x00", {"audio"}),
+        ("image/avif", b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", set()),
+        ("image/heic", b"\0\0\0\x18ftypheic", set()),
+        ("image/x-icon", b"\0\0\1\0\1\0\x10\x10", set()),
+        ("image/bmp", b"BM\x36\0\0\0", set()),
+        ("image/tiff", b"MM\0*", set()),
+        ("image/svg+xml", b'<?xml version="1.0"?><svg>', set()),
+        (FONTS, b"wOF2\0\1\0\0", set()),
+        ("font/ttf", b"\0\1\0\0\0\x0f", set()),
+        ("font/otf", b"OTTO\0\x0b", set()),
+        (PDF, b"%PDF-1.7\n", set()),
+        ("text/plain", b"MZ is the mark of a program", set()),
+    ],
+)
+def test_media_type_does_not_hide_what_the_first_bytes_are(
+    media_type: str, beginning: bytes, types: set[str]
+) -> None:
+    shown = Download("/get", media_type)
+    assert not shown.is_told
+    assert shown.types_of(beginning) == types
+
+
+def test_later_part_of_what_is_shown_is_what_its_head_says() -> None:
+    for media_type in (IMAGES, FONTS, PDF, "text/plain", "video/mp4", "text/css"):
+        assert Download("/get", media_type).is_told_without_beginning
+    assert not Download("/get", "application/octet-stream").is_told_without_beginning
+    assert not Download("/get", PDF, "attachment").is_told_without_beginning
 
 
 def test_document_that_is_zipped_inside_is_no_archive() -> None:

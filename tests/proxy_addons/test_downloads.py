@@ -46,24 +46,44 @@ STOPPED = {
     "/without-type": _answer(EXE),
     "/chunked": _chunked(EXE, OCTETS),
     "/as-an-attachment": _answer(EXE, "Content-Type: image/png", "Content-Disposition: attachment"),
+    "/as-an-image": _answer(EXE, "Content-Type: image/png"),
+    "/as-a-font": _chunked(EXE, "Content-Type: font/woff2"),
+    "/as-a-pdf": _answer(gzip.compress(EXE), "Content-Type: application/pdf", "Content-Encoding: gzip"),
+    "/as-a-document": _answer(EXE, "Content-Type: application/vnd.oasis.opendocument.text"),
+    "/as-a-video": _answer(EXE, "Content-Type: video/mp4"),
+    "/as-text": _answer(EXE, "Content-Type: text/plain"),
     "/compressed": _answer(gzip.compress(EXE), OCTETS, "Content-Encoding: gzip"),
     "/short": _answer(b"PK\x03\x04", OCTETS),
 }
 UNTOLD = {
     "/unasked-coding": _answer(b"x" * 1000, OCTETS, "Content-Encoding: br"),
+    "/image-in-an-unasked-coding": _answer(EXE, "Content-Type: image/png", "Content-Encoding: zstd"),
+    "/image-in-two-codings": _answer(EXE, "Content-Type: image/png", "Content-Encoding: gzip, br"),
     "/bad-coding": _answer(b"x" * 1000, OCTETS, "Content-Encoding: gzip"),
     "/later-part": _answer(EXE[2:], OCTETS, "Content-Range: bytes 2-9/9", status="206 Partial Content"),
 }
 GOES_ON = {
     "/": _answer(b"<p>hello", "Content-Type: text/html"),
     "/about/setup.exe": _answer(b"<p>about it", "Content-Type: text/html"),
+    "/image.png": _answer(b"\x89PNG" + bytes(5000), "Content-Type: image/png"),
+    "/small.gif": _answer(b"GIF89a", "Content-Type: image/gif"),
+    "/nothing.pdf": _answer(b"", "Content-Type: application/pdf"),
+    "/later-part.pdf": _answer(
+        b"x" * 90,
+        "Content-Type: application/pdf",
+        "Content-Range: bytes 9-98/99",
+        status="206 Partial Content",
+    ),
     "/photo": _answer(b"\x89PNG" + bytes(5000), OCTETS),
     "/photo-in-chunks": _chunked(b"\x89PNG" + bytes(5000), OCTETS),
     "/compressed-photo": _answer(gzip.compress(b"\x89PNG" + bytes(90)), OCTETS, "Content-Encoding: gzip"),
     "/small": _answer(b"tiny", OCTETS),
     "/empty.exe": _answer(b"", OCTETS),
     "/first-part": _answer(b"\x89PNG", OCTETS, "Content-Range: bytes 0-3/9", status="206 Partial Content"),
-    "/film": _answer(b"x" * 100, "Content-Type: video/mp4", "Content-Encoding: br"),
+    "/film": _answer(b"x" * 100, "Content-Type: video/mp4"),
+    "/later-part.mp4": _answer(
+        b"x" * 9, "Content-Type: video/mp4", "Content-Range: bytes 9-17/99", status="206 Partial Content"
+    ),
 }
 LARGE = 24 << 20
 
@@ -113,7 +133,8 @@ def test_download_that_a_rule_stops_becomes_a_page_and_a_record(path: str, town:
     assert (stopped.verdict, stopped.lane, stopped.cause) == (Verdict.BLOCK, Lane.BLOCK, Cause.RULE)
     assert (stopped.rule, stopped.category) == ("no-programs", "file_sharing")
     assert stopped.refusal in {
-        f"a download of a type that is not allowed: {type_}" for type_ in ("executable", "archive")
+        f"a download of a type that is not allowed: {types}"
+        for types in ("executable", "archive", "executable, video")
     }
     assert stopped.code in answer.text
     assert (whole.verdict, whole.lane) == (Verdict.ALLOW, Lane.INSPECT)
