@@ -2,6 +2,8 @@
 
 odd.example:80     answers by the path (`_ANSWERS`), and keeps the head of every request it reads
 raw.example:443    reads what the client says to its end, whatever it is, then says how much it was
+flood.example:443  says FLOOD_BYTES at once, before it has heard anything
+slow.example:443   greets, reads only once `slow_may_read` is set, with small buffers; then as raw.example
 drip.example       says a little a hundred times a second, for ever, on 80 (as HTTP) and 443
 dead.example       refuses every connection, on 80 and 443
 silent.example     does not answer a dial, on 80 and 443
@@ -28,18 +30,31 @@ _ANSWERS = {
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _ENDS_AFTER = ("/no-length", "/not-http")
 _CHUNK_BYTES = 1 << 16
+GREETING = b"220 slow.example speaks first\r\n"
+FLOOD_BYTES = 64 << 20
+_SMALL_BUFFER_BYTES = 4096
 _WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class OddOrigin:
-    """The running servers. `heads` are the requests that odd.example read, as they came."""
+    """The running servers. `heads` are the requests that odd.example read, as they came.
+
+    `slow_counts` is what slow.example read in each connection that has ended (-1 in one that was reset),
+    `floods_cut` how many of flood.example's were closed before all was said.
+    """
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
+        self.slow_may_read = threading.Event()
+        self.slow_counts: list[int] = []
+        self.floods_cut = 0
         self._sockets: list[socket.socket] = []
         odd = self._serve(self._answer)
         raw = self._serve(_count)
         drip = self._serve(_drip)
+        flood = self._serve(self._flood)
+        slow = self._serve(self._read_slowly)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
         dead = self._keep(socket.socket())
         # Bound, so that nobody else gets it, and not listening.
         dead.bind(("127.0.0.1", 0))
@@ -52,6 +67,8 @@ class OddOrigin:
         self._targets = {
             "odd.example:80": odd,
             "raw.example:443": raw,
+            "flood.example:443": flood,
+            "slow.example:443": slow,
             **{f"drip.example:{port}": drip for port in (80, 443)},
             **{f"dead.example:{port}": dead for port in (80, 443)},
             **{f"silent.example:{port}": silent for port in (80, 443)},
@@ -102,12 +119,39 @@ class OddOrigin:
                 if path in _ENDS_AFTER:
                     return
 
+    def _flood(self, connection: socket.socket) -> None:
+        try:
+            for at in range(0, FLOOD_BYTES, _CHUNK_BYTES):
+                connection.sendall(at.to_bytes(8) * (_CHUNK_BYTES // 8))
+        except OSError:
+            self.floods_cut += 1
+            raise
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(_CHUNK_BYTES):
+            pass
+
+    def _read_slowly(self, connection: socket.socket) -> None:
+        connection.sendall(GREETING)
+        self.slow_may_read.wait()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        try:
+            count = _read_to_end(connection)
+        except OSError:
+            self.slow_counts.append(-1)
+            raise
+        self.slow_counts.append(count)
+        connection.sendall(b"%d bytes" % count)
+
 
 def _count(connection: socket.socket) -> None:
+    connection.sendall(b"%d bytes" % _read_to_end(connection))
+
+
+def _read_to_end(connection: socket.socket) -> int:
     count = 0
     while chunk := connection.recv(_CHUNK_BYTES):
         count += len(chunk)
-    connection.sendall(b"%d bytes" % count)
+    return count
 
 
 def _drip(connection: socket.socket) -> None:
