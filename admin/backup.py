@@ -86,7 +86,8 @@ def state_files(state: StateFolder) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             is_of_database = path.name.startswith(state.database.name)
             is_unfinished = path.name.startswith(".") or path.suffix == UNFINISHED
-            if not (is_of_database or is_unfinished or path in passing) and _is_file(path):
+            is_of_worker = path.suffix == state_names.WORKER_FACTS_SUFFIX
+            if not (is_of_database or is_unfinished or is_of_worker or path in passing) and _is_file(path):
                 yield path
 
 

@@ -83,11 +83,8 @@ def read_batch(path: Path, place: Place) -> Batch:
 
     Raises OSError when it cannot be read or is no plain file.
     """
-    # Not a link to elsewhere, nor a pipe that would make us wait.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_plain_file(path)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path}: is not a plain file")
         is_finished = _is_finished(descriptor)
         data = os.pread(descriptor, _BATCH_BYTES, place.position)
         rest_is_empty = len(data) < _BATCH_BYTES
@@ -107,6 +104,16 @@ def read_batch(path: Path, place: Place) -> Batch:
         batch.bad_lines.append(BadLine(position, "cut: its end was never written", rest[:80]))
         position += len(rest)
     return Batch(batch.rows, batch.bad_lines, Place(position, in_long_line), is_last)
+
+
+def open_plain_file(path: Path) -> int:
+    """Open a file of the spool for reading. Raises OSError when it cannot be read or is no plain file."""
+    # Not a link to elsewhere, nor a pipe that would make us wait.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path}: is not a plain file")
+    return descriptor
 
 
 def _is_finished(descriptor: int) -> bool:

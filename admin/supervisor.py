@@ -150,7 +150,7 @@ class Supervisor:
     def _worker(self, number: int, listening: socket.socket) -> "_Child":
         command = [
             *(sys.executable, "-m", "proxy_addons", "--state", str(self._parts.state.root)),
-            *("--listen-fd", str(listening.fileno())),
+            *("--number", str(number), "--listen-fd", str(listening.fileno())),
         ]
         if self._parts.hosts_file is not None:
             command += ["--hosts", str(self._parts.hosts_file)]

@@ -9,3 +9,9 @@ EXTRA_ROOTS = "proxy/extra-roots.pem"
 SPOOL = "proxy/spool"
 METRICS = "proxy/metrics"
 CONTINUED = "proxy/continued"
+WORKER_FACTS_SUFFIX = ".facts"
+
+
+def worker_facts(worker: int) -> str:
+    """Return the name, in the spool, of what the worker of this number says of itself."""
+    return f"worker-{worker}{WORKER_FACTS_SUFFIX}"

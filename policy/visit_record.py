@@ -41,7 +41,9 @@ def _in_utc(at: datetime) -> datetime:
 
 # A line comes from another process, and goes into a database: what is in it must fit there.
 type _Text = Annotated[str, Field(max_length=_MAX_TEXT_LENGTH)]
-type _Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+type Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""An instant that another process wrote: aware UTC, or refused."""
+
 type _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -55,8 +57,8 @@ class VisitRecord:
     """
 
     code: _Text
-    started_at: _Moment
-    ended_at: _Moment
+    started_at: Moment
+    ended_at: Moment
     address: _Text
     person: _Text | None
     device: _Text | None

@@ -19,6 +19,7 @@ def main() -> None:
     """Run a worker. Exit code 2 when it could not start, with one line on why."""
     parser = argparse.ArgumentParser(prog="python -m proxy_addons", description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--number", type=int, default=1)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int)
@@ -40,6 +41,7 @@ def main() -> None:
         arguments.has_lane,
         tuple(arguments.own_port),
         arguments.connections,
+        arguments.number,
     )
     status = 0
     try:

@@ -34,6 +34,11 @@ class AuthorityWatch:
         """The public keys (DER) of the CAs that Towngate signs with: they vouch for nothing outside."""
         return self._own_keys
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the authority that comes next is made, and can be read."""
+        return self._has_next
+
     def look(self) -> None:
         """Take another authority into use, if one has been put there."""
         stamps = self._seen()
@@ -47,7 +52,7 @@ class AuthorityWatch:
             return
         if authority.certificates == self.mint.authority.certificates:
             # Another one was made beside it, or has gone.
-            self._own_keys = self._read_own_keys(authority)
+            self._read_others(authority)
             return
         self._use(authority)
         logger.info("certificate authority in force: ends=%s", authority.ends_at.isoformat())
@@ -55,15 +60,16 @@ class AuthorityWatch:
     def _use(self, authority: Authority) -> None:
         egress_metrics.CA_EXPIRES.set(authority.ends_at.timestamp())
         self.mint = LeafMint(authority)
-        self._own_keys = self._read_own_keys(authority)
+        self._read_others(authority)
 
-    def _read_own_keys(self, authority: Authority) -> frozenset[bytes]:
-        """Return the keys of the authority in force, and of the next and the one before."""
-        keys = {public_key(authority.certificate)}
+    def _read_others(self, authority: Authority) -> None:
+        """Take up the keys of the authority in force, and of the next and the one before."""
+        others = {}
         for name in (NEXT, PREVIOUS):
             with suppress(CertificateAuthorityError):
-                keys.add(public_key(certificate_authority.read(self._folder / name).certificate))
-        return frozenset(keys)
+                others[name] = certificate_authority.read(self._folder / name)
+        self._has_next = NEXT in others
+        self._own_keys = frozenset(public_key(one.certificate) for one in (authority, *others.values()))
 
     def _seen(self) -> tuple[tuple[int, int] | None, ...]:
         return tuple(_stamp(self._folder / name) for name in (KEY_AND_CERTIFICATE, NEXT, PREVIOUS))

@@ -10,13 +10,14 @@ import json
 import re
 import sys
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from policy.worker_facts import CA_WARNED_BEFORE
 from proxy_addons.certificate_authority import (
     KEY_AND_CERTIFICATE,
     NEXT,
@@ -30,8 +31,6 @@ from proxy_addons.certificate_authority import (
     usable,
     write,
 )
-
-_WARNED_BEFORE = timedelta(days=30)
 
 _DATED = re.compile(r" \d{4}-\d{2}$")
 
@@ -88,7 +87,7 @@ class Standing:
     @property
     def ends_soon(self) -> bool:
         """Whether it ends within 30 days, or has ended."""
-        return self.ends_at - datetime.now(UTC) <= _WARNED_BEFORE
+        return self.ends_at - datetime.now(UTC) <= CA_WARNED_BEFORE
 
 
 def status(folder: Path) -> list[Standing]:

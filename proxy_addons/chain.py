@@ -5,6 +5,7 @@ mitmdump -s proxy_addons/chain.py --set towngate_state=var -p 8080
 
 import asyncio
 import logging
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -14,12 +15,14 @@ from mitmproxy.addonmanager import Loader
 from categories.taxonomy import taxonomy
 from policy import state_names
 from policy.decision import Cause
+from policy.worker_facts import WorkerFacts
 from proxy_addons import egress_metrics, mitmproxy_changes, resolver
 from proxy_addons.authority_watch import AuthorityWatch
 from proxy_addons.certificate_authority import CertificateAuthorityError
 from proxy_addons.connect_gate import ConnectGate, OriginFirst
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS, ConnectionLimit
 from proxy_addons.dial_gate import DialGate
+from proxy_addons.facts_file import FactsFile
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
 from proxy_addons.judge import Judge
@@ -48,6 +51,7 @@ class Towngate:
 
     name = "towngate"
     head_seconds = HEAD_SECONDS
+    facts_file: FactsFile
 
     def __init__(self) -> None:
         self.gate = Gate(taxonomy())
@@ -75,10 +79,10 @@ class Towngate:
         )
         loader.add_option("towngate_hosts", str, "", "A file of lines NAME:PORT ADDRESS:PORT.")
 
-    def open(self, state: Path, hosts_file: Path | None, own_ports: frozenset[int]) -> None:
+    def open(self, state: Path, hosts_file: Path | None, own_ports: frozenset[int], worker: int = 1) -> None:
         """Read policy, categories, CA and hosts; from here on visits are decided.
 
-        `own_ports` are those of this machine that nobody is led to.
+        `own_ports` are those of this machine that nobody is led to, `worker` is this one's number.
         Raises NotPublishedError, CertificateAuthorityError, TrustError, HostsFileError, or OSError when the
         hosts file cannot be read.
         """
@@ -90,9 +94,11 @@ class Towngate:
         dialling = resolver.Resolver(lambda: watch.judge, hosts, own_ports)
         resolver.use(dialling)
         mitmproxy_changes.apply(self._on_malformed, self.head_seconds)
-        log = VisitLog(Spool(state / state_names.SPOOL), self.gate.taxonomy)
+        spool = state / state_names.SPOOL
+        log = VisitLog(Spool(spool), self.gate.taxonomy)
         via = name_in_via(authority.mint.authority.certificate.public_bytes(Encoding.DER))
         self.gate.open(watch, log, dialling, via)
+        self.facts_file = FactsFile(spool, worker, self._facts)
         egress_metrics.WORKERS.set(1)
 
     def running(self) -> None:
@@ -114,6 +120,7 @@ class Towngate:
             asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
             asyncio.create_task(self.tls_gate.follow(), name="watch certificates"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
+            asyncio.create_task(self.facts_file.follow(), name="tell facts"),
         ]
         for task in self._tasks:
             task.add_done_callback(stop_when_failed)
@@ -124,6 +131,10 @@ class Towngate:
             task.cancel()
         if self.gate.is_open:
             self.gate.log.close()
+
+    def _facts(self, at: datetime) -> WorkerFacts:
+        authority = self.tls_gate.authority
+        return WorkerFacts(at, authority.mint.authority.ends_at, authority.has_next)
 
     def _judge_again(self, judge: Judge) -> None:
         for visit in self.gate.log:

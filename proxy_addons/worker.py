@@ -37,7 +37,7 @@ class WorkerSettings:
     `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
     worker writes a line once it serves. `lifeline_fd` is a pipe that ends with the supervisor.
     `own_ports` are Towngate's ports on this machine, its other parts' too.
-    Without `has_lane` mitmproxy carries every tunnel.
+    Without `has_lane` mitmproxy carries every tunnel. `number` tells this worker from the others.
     """
 
     state: Path
@@ -48,6 +48,7 @@ class WorkerSettings:
     has_lane: bool = True
     own_ports: tuple[int, ...] = ()
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
+    number: int = 1
 
 
 class SharedSocketMode(ProxyMode):
@@ -139,7 +140,7 @@ async def serve(settings: WorkerSettings) -> None:
     """
     towngate = Towngate()
     SharedSocketInstance.has_lane = settings.has_lane
-    towngate.open(settings.state, settings.hosts_file, frozenset(settings.own_ports))
+    towngate.open(settings.state, settings.hosts_file, frozenset(settings.own_ports), settings.number)
     proxy = master.Master(options.Options(), with_termlog=False)
     hook_table.use(proxy)
     server = proxyserver.Proxyserver()

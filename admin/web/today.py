@@ -1,6 +1,7 @@
 """Today: is all well, and what happened since midnight. For IT."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, time
 
 from starlette.requests import Request
@@ -12,6 +13,8 @@ from admin.outbox import Channel
 from admin.overview import overview
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
+from admin.worker_facts import newest_facts
+from policy.worker_facts import CA_WARNED_BEFORE
 
 
 async def today_page(http_request: Request) -> Response:
@@ -34,7 +37,29 @@ async def today_page(http_request: Request) -> Response:
         numbers=await overview(admin.db, midnight, now),
         lists=lists,
         sources=await asyncio.to_thread(admin.lists.standing, lists),
+        authority=await _authority(http_request),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Authority:
+    """The town's certificate authority: when it ends (aware UTC), and whether it soon does or has."""
+
+    ends_at: datetime
+    ends_soon: bool
+    has_ended: bool
+    has_next: bool
+
+
+async def _authority(http_request: Request) -> _Authority | None:
+    """Return what workers say of the authority in force; None before the first has said so."""
+    admin = admin_of(http_request)
+    now = admin.now()
+    facts = await asyncio.to_thread(newest_facts, admin.state.spool, now)
+    if facts is None or facts.ca_ends_at is None:
+        return None
+    ends_at = facts.ca_ends_at
+    return _Authority(ends_at, ends_at - now <= CA_WARNED_BEFORE, ends_at <= now, facts.has_next_ca)
 
 
 async def _troubles(http_request: Request) -> tuple[str, ...]:

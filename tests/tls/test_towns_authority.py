@@ -2,13 +2,15 @@
 
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from admin.worker_facts import newest_facts
 from policy.decision import Cause, Lane
-from tests.proxied_town import TOWN, ProxiedTown, served_web
+from tests.proxied_town import TOWN, ProxiedTown, eventually, served_web
 from tests.published_town import PublishedTown
 from tests.running_proxy import running_worker
 from tests.tls.certificates import authority
@@ -73,6 +75,16 @@ def test_another_authority_is_used_without_a_restart_and_a_damaged_one_never(
     assert town.client.trusting(published).get("https://cardroom.example/").issuer == "Second"
     ends_at = second.certificate.not_valid_after_utc.timestamp()
     assert town.metric("egress_ca_expires_timestamp_seconds") == ends_at
+    eventually(lambda: told_to_admin(town) == (second.certificate.not_valid_after_utc, False))
+
+    authority("Third").write(town.published.state.ca / "next-ca.pem")
+    eventually(lambda: told_to_admin(town) == (second.certificate.not_valid_after_utc, True))
+
+
+def told_to_admin(town: ProxiedTown) -> tuple[datetime | None, bool]:
+    facts = newest_facts(town.published.state.spool, datetime.now(UTC))
+    assert facts is not None
+    return facts.ca_ends_at, facts.has_next_ca
 
 
 def put(path: Path, data: bytes) -> None:

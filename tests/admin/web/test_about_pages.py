@@ -1,10 +1,12 @@
 """What the pages say of the site itself: what is recorded, who may look, and how far the log is."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from admin.ingest import Ingest, IngestStatus
+from policy.worker_facts import WorkerFacts
 from tests import people
 from tests.admin.web.conftest import Site
 from tests.towns import DOCUMENT
@@ -61,6 +63,33 @@ async def test_what_is_broken_inside_is_told_to_it_alone(site: Site) -> None:
     assert "/srv/spool: disk full" in shown
     shown = (await (await site.signed_in(people.HELP_DESK)).get("/today")).text
     assert "/srv/spool" not in shown and "Part of Towngate is not well" in shown
+
+
+@pytest.mark.parametrize(
+    ("days_left", "has_next", "alert", "said"),
+    [
+        (31, False, None, "The town's certificate is good until Mon, April 6."),
+        (30, False, "warning", "ends on Sun, April 5. Make the next one with towngate ca rotate, and roll"),
+        (2, True, "warning", "ends on Sun, March 8. The next one is made: roll it out, then run towngate ca"),
+        (0, False, "error", "ended on Fri, March 6: no page can be shown over https"),
+    ],
+)
+async def test_today_says_in_time_that_the_towns_certificate_ends(
+    days_left: int, has_next: bool, alert: str | None, said: str, site: Site
+) -> None:
+    facts = WorkerFacts(site.clock.at, site.clock.at + timedelta(days=days_left), has_next)
+    (site.state.spool / "worker-1.facts").write_bytes(facts.to_bytes())
+
+    page = (await (await site.signed_in(people.IT)).get("/today")).text
+    words = " ".join(re.sub("<[^>]*>", "", page).replace("\u00a0", " ").split()).replace("&#39;", "'")
+    assert said in words
+    assert ("All is well." in words) is (alert is None)
+    assert re.findall("usa-alert--(warning|error)", page) == ([alert] if alert else [])
+
+
+async def test_today_says_nothing_of_the_certificate_before_a_worker_did(site: Site) -> None:
+    page = (await (await site.signed_in(people.IT)).get("/today")).text
+    assert "certificate" not in page and "All is well." in page
 
 
 OPENING = """rules:

@@ -1,0 +1,50 @@
+"""What a proxy worker says of itself, as the bytes of a file: admin cannot look into the proxy's folder.
+
+A fact is a field with a default, so that one side may know more facts than the other.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from policy.visit_record import Moment
+
+MAX_BYTES = 64 << 10
+
+CA_WARNED_BEFORE = timedelta(days=30)
+"""How long before its end the town's certificate authority is warned of."""
+
+
+class WorkerFactsError(Exception):
+    """The bytes are no worker's facts; they are passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """Facts as of `written_at`, by the worker's clock. Times aware UTC.
+
+    `ca_ends_at`: when the town's certificate authority ends; a leaf is never signed after.
+    `has_next_ca`: the one that comes next is made, and being rolled out.
+    """
+
+    written_at: Moment
+    ca_ends_at: Moment | None = None
+    has_next_ca: bool = False
+
+    def to_bytes(self) -> bytes:
+        """Return them as JSON."""
+        return _ADAPTER.dump_json(self) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "WorkerFacts":
+        """Read them back; facts not known here are passed over. Raises WorkerFactsError."""
+        if len(data) > MAX_BYTES:
+            raise WorkerFactsError(f"no worker's facts: longer than {MAX_BYTES} bytes")
+        try:
+            return _ADAPTER.validate_json(data, strict=True)
+        except ValidationError as error:
+            raise WorkerFactsError(f"no worker's facts: {data[:80]!r}") from error
+
+
+_ADAPTER = TypeAdapter(WorkerFacts)
