@@ -18,8 +18,11 @@ from categories.snapshot import CategorySnapshotError
 from policy.correction import Corrections
 from policy.deciding import Step
 from policy.decision import Cause, Decision, Verdict
-from policy.judging import Lists, SiteListing, judge
+from policy.file_types import FILE_TYPES, refused_types
+from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads, stopped_files
+from policy.judging import Judged, Lists, SiteListing, judge
 from policy.snapshot import PolicySnapshot
+from policy.town_policy import Policy
 from policy.visit import Client, Visit
 
 _CAUSES_OF_THE_PROXY = frozenset(
@@ -37,14 +40,16 @@ _CAUSES_OF_AN_EMERGENCY = frozenset({Cause.LOCKDOWN, Cause.DEVICE_OFF, Cause.FIL
 class Explanation:
     """How the visit is decided now, step by step, and what has changed since it happened.
 
-    `decision` is None, without steps, for a visit that the proxy itself refused. `opened_for` are the
-    rules for which the site would be looked into. `changed` names what is another now: "policy",
+    `decision` is None, without steps, for a visit that the proxy itself refused; of a download that was
+    stopped, it is about the download. `opened_for` are the rules for which the site would be looked into,
+    `stopped` is what cannot be downloaded there. `changed` names what is another now: "policy",
     "lists", "access that was granted", "emergency measures".
     """
 
     decision: Decision | None
     steps: tuple[Step, ...] = ()
     opened_for: tuple[str, ...] = ()
+    stopped: tuple[StoppedFiles, ...] = ()
     changed: tuple[str, ...] = ()
 
     def agrees_with(self, row: VisitRow) -> bool:
@@ -80,7 +85,13 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
     )
     listing = SiteListing(lists, Corrections(snapshot.corrections), snapshot.policy, first_visits)
     judged = judge(visit, snapshot.policy, snapshot.state(), listing)
-    decision = judged[-1].decision
+    last = judged[-1]
+    decision, steps = last.decision, last.steps
+    stopped = stopped_files(last.visit, decision, snapshot.policy, snapshot.state())
+    types = refused_types(row.refusal)
+    if types is not None and decision.is_allowed:
+        decision, step = _download(types, last, snapshot.policy, stopped)
+        steps = (*steps, step)
     changes = {
         "policy": snapshot.policy.version != row.policy_version,
         "lists": lists_version != row.category_version,
@@ -90,10 +101,24 @@ async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
     }
     return Explanation(
         decision,
-        judged[-1].steps,
+        steps,
         judged[0].decision.inspect_rules,
+        stopped,
         tuple(what for what, is_so in changes.items() if is_so),
     )
+
+
+def _download(
+    types: frozenset[str], judged: Judged, policy: Policy, stopped: tuple[StoppedFiles, ...]
+) -> tuple[Decision, Step]:
+    """Decide about a download of these types in a visit that is allowed; none: it could not be told."""
+    rules = rules_for_downloads(judged.visit, judged.decision, policy) if stopped else ()
+    decision = decide_download(types or frozenset(FILE_TYPES), rules, judged.visit, policy)
+    named = ", ".join(sorted(types))
+    said = f"the file is of the type {named}" if types else "the file's type cannot be told"
+    if decision is None:
+        return judged.decision, Step("downloads", False, f"{said}: no rule stops it")
+    return decision, Step(f"rule {decision.rule}, of downloads", True, f"{said}: block")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from urllib.parse import unquote
 
 from categories.entry_key import plain_path
 
+_REFUSED = "a download of a type that is not allowed"
+_NOT_TOLD = "a download of a type that cannot be told"
+
 BEGINNING_BYTES = 512
 """How many of a body's first bytes tell what it is, where they can."""
 
@@ -196,6 +199,19 @@ class Download:
             names.append(plain_path(self.path).rpartition("/")[2].partition(";")[0])
         # Windows leaves out dots and spaces at the end of a name.
         return frozenset(name.lower().rstrip(". ").rpartition(".")[2] for name in names if "." in name)
+
+
+def refusal_of(types: frozenset[str]) -> str:
+    """Return the refusal in the record of a download that was stopped for these types; none: not told."""
+    return f"{_REFUSED}: {', '.join(sorted(types))}" if types else _NOT_TOLD
+
+
+def refused_types(refusal: str | None) -> frozenset[str] | None:
+    """Return the types that a `refusal_of` names; None for a refusal of anything else."""
+    if refusal == _NOT_TOLD:
+        return frozenset()
+    said, colon, types = (refusal or "").partition(": ")
+    return frozenset(types.split(", ")) & FILE_TYPES.keys() if colon and said == _REFUSED else None
 
 
 def _file_names(disposition: str) -> Iterable[str]:

@@ -3,10 +3,11 @@
 Everything else that is allowed is tunnelled, undecrypted.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
+from policy.file_types import FILE_TYPES
 from policy.rule_matching import (
     NO_LIST,
     asking_roles,
@@ -73,6 +74,31 @@ def decide_download(
         because=rule.because,
         approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks_of(visit, policy))),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedFiles:
+    """Downloads of these types (`policy.file_types`) are stopped by the rule."""
+
+    rule: str
+    types: frozenset[str]
+
+
+def stopped_files(visit: Visit, decision: Decision, policy: Policy, state: State) -> tuple[StoppedFiles, ...]:
+    """Return what an allowed visit cannot download, by rule, in their order; empty where it is not seen.
+
+    A type is with the first rule that names it, or with none where that one allows it.
+    """
+    if not decision.is_allowed or (visit.scheme == "https" and must_not_inspect(visit, policy, state)):
+        return ()
+    found = []
+    open_types = frozenset(FILE_TYPES)
+    for rule in rules_for_downloads(visit, decision, policy):
+        types = rule.file_types & open_types
+        open_types -= types
+        if types and _blocks(rule):
+            found.append(StoppedFiles(rule.id, types))
+    return tuple(found)
 
 
 def must_not_inspect(visit: Visit, policy: Policy, state: State) -> bool:

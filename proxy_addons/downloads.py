@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mitmproxy import http
 
 from policy.decision import Decision, Verdict
-from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download
+from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download, refusal_of
 from policy.inspecting import decide_download, rules_for_downloads
 from policy.town_policy import Policy, Rule
 from proxy_addons.gate import visible_path
@@ -72,16 +72,14 @@ def stopped(
     not asked for, is taken for what a rule stops.
     """
     download, types = head.download, head.download.named_types
-    refusal = "a download of a type that is not allowed"
     if not _is_told(head):
         plain = _decoded(beginning, head.coding) if head.begins_at_first_byte else None
         types = frozenset(FILE_TYPES) if plain is None else download.types_of(plain)
-        refusal = "a download of a type that cannot be told" if plain is None else refusal
     decision = _decide(types, judgement, policy)
     if decision is None:
         return None
-    named = ", ".join(sorted(types)) if len(types) < len(FILE_TYPES) else ""
-    return replace(judgement, decision=decision), f"{refusal}: {named}" if named else refusal
+    is_told = len(types) < len(FILE_TYPES)
+    return replace(judgement, decision=decision), refusal_of(types if is_told else frozenset())
 
 
 def _is_told(head: Head) -> bool:

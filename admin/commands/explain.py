@@ -2,8 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,9 @@ from policy import notation
 from policy.correction import Corrections
 from policy.decision import Lane, Verdict
 from policy.document import load_document
+from policy.file_types import Download
 from policy.identity import Identities
+from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads, stopped_files
 from policy.ip import parse_ip
 from policy.judging import Judged, SiteListing, is_never_inspected, judge
 from policy.problem import PolicyError
@@ -54,7 +56,8 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     """Say what the proxy would do with a visit, and show each step and rule on the way.
 
     Over https the path is not seen, but where a rule has the site opened: the visit is then judged twice,
-    without its path and with it.
+    without its path and with it. Where rules stop kinds of files, it says which, and whether the name in
+    the address is one of them; what a file really is, only its download tells.
 
     Uses the policy, exemptions and lists in force. Exit code 0 whatever the answer is.
     """
@@ -73,11 +76,12 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         judged = judge(visit, policy, in_force, listing, address.query)
         lists_version = lists.version
     is_never = is_never_inspected(judged[0], policy, in_force)
+    files = _Files.of(judged[-1], policy, in_force, address.path)
     if as_json:
         versions = {"policy": policy.version, "categories": lists_version}
-        click.echo(json.dumps(_as_json(judged, is_never_inspected=is_never) | versions))
+        click.echo(json.dumps(_as_json(judged, is_never_inspected=is_never) | files.as_json() | versions))
     else:
-        _print(judged, policy, name, is_never_inspected=is_never)
+        _print(judged, policy, name, files, is_never_inspected=is_never)
 
 
 def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
@@ -123,6 +127,40 @@ def _client(who: str, policy: Policy) -> Client:
         raise CommandError(f"{who!r} is neither a person of the policy nor an IP address{nearest}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What a visit that is allowed cannot download, and what becomes of a file by the name in its address.
+
+    `named` are the file's types by its name, `stopped_by` the rule that stops it for them, if one does.
+    """
+
+    stopped: tuple[StoppedFiles, ...]
+    name: str
+    named: frozenset[str]
+    stopped_by: str | None
+
+    @classmethod
+    def of(cls, judged: Judged, policy: Policy, state: State, path: str | None) -> "_Files":
+        visit, decision = judged.visit, judged.decision
+        stopped = stopped_files(visit, decision, policy, state)
+        named = Download(path or "").named_types
+        rules = rules_for_downloads(visit, decision, policy) if stopped else ()
+        found = decide_download(named, rules, visit, policy)
+        name = (path or "").rpartition("/")[2]
+        return cls(stopped, name, named, found.rule if found else None)
+
+    def as_json(self) -> dict[str, object]:
+        stopped = [{"rule": files.rule, "types": sorted(files.types)} for files in self.stopped]
+        return {"files": {"stopped": stopped, "named": sorted(self.named), "stopped_by": self.stopped_by}}
+
+    def lines(self) -> Iterator[Text]:
+        for files in self.stopped:
+            yield Text(f"Files are stopped by rule {files.rule}: {', '.join(sorted(files.types))}")
+        if self.stopped_by is not None:
+            said = f"A file by the name of {self.name} is stopped, by rule {self.stopped_by}"
+            yield Text(f"{said}: {', '.join(sorted(self.named))}", "bold")
+
+
 def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str, object]:
     outside, last = judged[0], judged[-1]
     lane = last.lane
@@ -149,7 +187,9 @@ def _judged_as_json(judged: Judged) -> dict[str, object]:
     }
 
 
-def _print(judged: Sequence[Judged], policy: Policy, lists: str, *, is_never_inspected: bool) -> None:
+def _print(
+    judged: Sequence[Judged], policy: Policy, lists: str, files: _Files, *, is_never_inspected: bool
+) -> None:
     visit, client = judged[0].visit, judged[0].visit.client
     known = ", ".join(part for part in (client.person, client.device, client.department) if part)
     who = known or f"{client.address}, whom nobody knows"
@@ -164,6 +204,8 @@ def _print(judged: Sequence[Judged], policy: Policy, lists: str, *, is_never_ins
             said = f"It shows {following.visit.host}:"
         _console.print(Text(said))
     _print_judged(judged[-1])
+    for line in files.lines():
+        _console.print(line)
     if len(judged) == 1:
         carried = _carried(judged[0], is_never_inspected=is_never_inspected)
         if carried:

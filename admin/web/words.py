@@ -1,5 +1,6 @@
 """Times, amounts and states as the pages say them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, assert_never
@@ -14,7 +15,7 @@ from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import FILE_TYPES
 from policy.schedule import Schedule
-from policy.town_policy import Policy, Rule
+from policy.town_policy import Policy
 from policy.town_time import ENGLISH, said_end
 from policy.visit_record import NOT_TRUSTED
 
@@ -224,9 +225,9 @@ def visit_status(row: VisitRow, policy: Policy) -> Status:
             assert_never(row.verdict)
 
 
-def file_types(rule: Rule) -> list[str]:
-    """Return what the rule decides about the downloads of, in words; nothing where it is about visits."""
-    return sorted(FILE_TYPES[id_].label for id_ in rule.file_types)
+def kinds_of_files(types: Iterable[str]) -> list[str]:
+    """Return types of files (`policy.file_types`) in words: "programs"."""
+    return sorted(FILE_TYPES[id_].label for id_ in types)
 
 
 def rule_status(action: Verdict) -> Status:

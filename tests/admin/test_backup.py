@@ -153,7 +153,9 @@ def test_secret_that_lies_elsewhere_is_named(town: StateFolder, tmp_path: Path) 
     assert f"Not in it, since it lies elsewhere: {secret}" in output
 
 
-def test_of_the_spool_visits_alone_are_held_and_no_link_is_followed(town: StateFolder, tmp_path: Path) -> None:
+def test_visits_alone_are_held_of_the_spool_and_no_link_is_followed(
+    town: StateFolder, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("of another\n")
     (town.spool / "x.visits").symlink_to(tmp_path / "secret")
     os.mkfifo(town.spool / "y.visits")

@@ -86,8 +86,49 @@ def test_rule_of_files_is_named_where_it_has_a_site_looked_into(
     rule = "rules:\n  - {id: no-programs, categories: [press], file_types: [executable], action: block}\n"
     town.publish_policy(DOCUMENT.replace("rules:\n", rule))
     lines = explain("https://news.example/", "--as", "clerk", *MONDAY_TEN).output.splitlines()
-    assert lines[-3:-1] == ["Allowed by default", "It is looked into, for rule no-programs"]
+    assert lines[-4:-1] == [
+        "Allowed by default",
+        "It is looked into, for rule no-programs",
+        "Files are stopped by rule no-programs: executable",
+    ]
     assert any("downloads only: executable" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("url", "stopped_by"),
+    [
+        ("https://news.example/files/Setup.EXE?v=2", "no-programs"),
+        ("http://news.example/Setup.EXE", "no-programs"),
+        ("https://news.example/report.pdf", None),
+        ("https://news.example/", None),
+        ("https://library.example/Setup.EXE", None),
+    ],
+)
+def test_file_by_the_name_in_the_address_is_said_to_be_stopped(
+    explain: Callable[..., Result], town: PublishedTown, url: str, stopped_by: str | None
+) -> None:
+    rules = (
+        "rules:\n"
+        "  - {id: no-programs, categories: [press], file_types: [executable, script], action: block}\n"
+        "  - {id: no-files, categories: [press], file_types: [executable, video], action: block}\n"
+    )
+    town.publish_policy(DOCUMENT.replace("rules:\n", rules))
+    lines = explain(url, "--as", "clerk", *MONDAY_TEN).output.splitlines()
+    is_news = "news.example" in url
+    assert ("Files are stopped by rule no-files: video" in lines) is is_news
+    said = "A file by the name of Setup.EXE is stopped, by rule no-programs: executable"
+    assert (said in lines) is (stopped_by is not None)
+
+    files = json.loads(explain(url, "--as", "clerk", *MONDAY_TEN, "--json").output)["files"]
+    assert files["stopped_by"] == stopped_by
+    assert files["stopped"] == (
+        [
+            {"rule": "no-programs", "types": ["executable", "script"]},
+            {"rule": "no-files", "types": ["video"]},
+        ]
+        if is_news
+        else []
+    )
 
 
 def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Result]) -> None:

@@ -14,6 +14,7 @@ from admin.ingest import Ingest
 from admin.replaying import Explanation, explain
 from admin.visits import VisitFilter, VisitRow, WhoCodes
 from policy.decision import Cause, Lane, Verdict
+from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import visit_record
 from tests.categories.lists import publish_lists, write_layout
@@ -140,3 +141,46 @@ async def test_visit_to_a_newly_seen_site_is_explained_as_of_when_it_was_made(
     row, why = await explained(db, town, record)
     assert why.agrees_with(row)
     assert why.decision is not None and why.decision.rule == "new-sites"
+
+
+NO_PROGRAMS = "rules:\n  - {id: no-programs, categories: [press], file_types: [executable], action: block}\n"
+
+
+@pytest.mark.parametrize("types", [{"executable"}, {"archive", "executable"}, set()])
+async def test_download_that_was_stopped_is_stopped_again(
+    db: Database, town: PublishedTown, types: set[str]
+) -> None:
+    row, why = await explained(db, town, stopped_download(town, types))
+    assert why.agrees_with(row) and why.changed == ("lists",)
+    assert [(step.what, step.is_hit) for step in why.steps][-2:] == [
+        ("default", True),
+        ("rule no-programs, of downloads", True),
+    ]
+
+
+async def test_download_of_a_type_that_no_rule_stops_any_more_would_be_allowed(
+    db: Database, town: PublishedTown
+) -> None:
+    row, why = await explained(db, town, stopped_download(town, {"video"}))
+    assert not why.agrees_with(row)
+    assert why.decision is not None and why.decision.verdict is Verdict.ALLOW
+    assert why.steps[-1].why == "the file is of the type video: no rule stops it"
+
+
+async def test_what_a_visit_cannot_download_is_told(db: Database, town: PublishedTown) -> None:
+    town.publish_policy(DOCUMENT.replace("rules:\n", NO_PROGRAMS, 1))
+    _, why = await explained(db, town, visit_record(host="news.example"))
+    assert [(files.rule, files.types) for files in why.stopped] == [("no-programs", {"executable"})]
+
+
+def stopped_download(town: PublishedTown, types: set[str]) -> VisitRecord:
+    document = DOCUMENT.replace("rules:\n", NO_PROGRAMS, 1)
+    town.publish_policy(document)
+    return visit_record(
+        host="news.example",
+        rule="no-programs",
+        category="press",
+        entry="news.example",
+        refusal=refusal_of(frozenset(types)),
+        policy_version=policy_of(document).version,
+    )

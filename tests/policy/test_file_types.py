@@ -6,8 +6,8 @@ import pytest
 
 from policy.deciding import Step, decide
 from policy.decision import Cause, Decision, Verdict
-from policy.file_types import FILE_TYPES, Download
-from policy.inspecting import decide_download, rules_for_downloads
+from policy.file_types import FILE_TYPES, Download, refusal_of, refused_types
+from policy.inspecting import decide_download, rules_for_downloads, stopped_files
 from policy.state import Exemption, State
 from policy.town_policy import Policy, Rule, Town
 from policy.visit import Client, Visit
@@ -199,6 +199,53 @@ def test_first_rule_that_names_the_type_decides(client: Client, types: set[str],
     if decision is not None:
         assert (decision.verdict, decision.cause, decision.because) == (Verdict.BLOCK, Cause.RULE, "Use 9")
         assert decision.match is not None and decision.match.category == "file_sharing"
+
+
+@pytest.mark.parametrize(
+    ("case", "asked", "stopped"),
+    [
+        ("of the rule's category", visit("file_sharing"), {"no-programs": {"executable", "archive"}}),
+        (
+            "but those of a rule before",
+            visit("file_sharing", client=OFFICER),
+            {"no-programs": {"executable"}},
+        ),
+        ("another category", visit("press"), {}),
+        ("blocked whole", visit("games", "file_sharing"), {}),
+        ("essential", visit("file_sharing", host="dispatch.example"), {}),
+        ("never opened", visit("file_sharing", host="bank.example"), {}),
+        (
+            "never opened, in plain http",
+            visit("file_sharing", host="bank.example", scheme="http"),
+            {"no-programs": {"executable", "archive"}},
+        ),
+    ],
+)
+def test_what_a_visit_cannot_download_is_told_by_rule(
+    case: str, asked: Visit, stopped: dict[str, set[str]]
+) -> None:
+    found = stopped_files(asked, decided(asked), POLICY, State())
+    assert {files.rule: files.types for files in found} == stopped, case
+
+
+@pytest.mark.parametrize("types", [{"executable"}, {"installer", "archive"}, set()])
+def test_types_are_read_back_from_the_refusal_of_a_download(types: set[str]) -> None:
+    assert refused_types(refusal_of(frozenset(types))) == types
+
+
+@pytest.mark.parametrize(
+    ("refusal", "types"),
+    [
+        (None, None),
+        ("commenting is off", None),
+        ("a download of a type that is not allowed", None),
+        ("a download of a type that is not allowed: <b>, executable", {"executable"}),
+    ],
+)
+def test_other_refusals_name_no_type_and_words_from_outside_are_none(
+    refusal: str | None, types: set[str] | None
+) -> None:
+    assert refused_types(refusal) == types
 
 
 def test_exemption_is_for_downloads_too() -> None:

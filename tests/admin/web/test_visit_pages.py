@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from policy.decision import Cause, Lane, Verdict
+from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
+from tests.towns import DOCUMENT
 
 
 def allowed(host: str = "library.example", **changed: object) -> VisitRecord:
@@ -136,6 +138,28 @@ async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> No
     await site.log(allowed("cardroom.example"))
     page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
     assert "Today the answer is another" in page and "Now it would be blocked" in page
+
+
+async def test_why_says_which_files_a_rule_stops_and_that_this_was_one(site: Site) -> None:
+    await with_rule_of_files(site)
+    await site.log(stopped_download(site))
+    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    assert "Today the answer is another" not in page
+    words = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "Stops downloads of installers, programs, by rule no-programs" in words
+    assert "Rule no-programs, of downloads : this one, the file is of the type executable: block" in words
+
+
+def stopped_download(site: Site, types: frozenset[str] = frozenset({"executable"})) -> VisitRecord:
+    return visit(rule="no-programs", refusal=refusal_of(types), policy_version=site.admin.policy.version)
+
+
+async def with_rule_of_files(site: Site) -> None:
+    version = site.admin.policy.version
+    files = "{id: no-programs, categories: [gambling], file_types: [executable, installer], action: block}"
+    document = DOCUMENT.replace("games, ", "").replace("gambling, ", "").replace("cardroom", "shop")
+    site.state.policy_document.write_text(document.replace("rules:\n", f"rules:\n  - {files}\n"))
+    await site.until(lambda: site.admin.policy.version != version)
 
 
 @pytest.mark.parametrize(
