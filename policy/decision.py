@@ -74,6 +74,7 @@ class Decision:
 
     `rule` and `exemption` are ids; `match` is the list entry that decided, `because` the policy's
     own clause, `approval` the roles that may allow it, in turn; empty when nobody can.
+    `file_types` are what a download was stopped for; empty where its types cannot be told.
     `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into.
     `carried_by` is the host that was visited, where the site decided about is the one that it shows.
     """
@@ -85,6 +86,7 @@ class Decision:
     match: CategoryMatch | None = None
     because: str | None = None
     approval: tuple[str, ...] = ()
+    file_types: tuple[str, ...] = ()
     inspect_rules: tuple[str, ...] = ()
     carried_by: str | None = None
 

@@ -20,13 +20,14 @@ BEGINNING_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """A kind of file. `label` fills "The town does not allow {label} from here."
+    """A kind of file. `label` fills "The town does not allow {label} from here.", `one` "This is {one}."
 
     `extensions` and `media_types` are in lower case; a media type that ends in a slash stands for all
     below it. `beginning` matches the first bytes, None where they do not tell.
     """
 
     label: str
+    one: str
     extensions: frozenset[str]
     media_types: frozenset[str]
     beginning: re.Pattern[bytes] | None = None
@@ -36,14 +37,17 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _file_type(label: str, extensions: str, media_types: str, beginning: bytes | None = None) -> FileType:
+def _file_type(
+    label: str, one: str, extensions: str, media_types: str, beginning: bytes | None = None
+) -> FileType:
     found = None if beginning is None else re.compile(beginning, re.DOTALL)
-    return FileType(label, _words(extensions), _words(media_types), found)
+    return FileType(label, one, _words(extensions), _words(media_types), found)
 
 
 FILE_TYPES: Mapping[str, FileType] = {
     "executable": _file_type(
         "programs",
+        "an executable file",
         "exe com scr pif cpl dll sys ocx jar run appimage bin elf",
         "application/x-msdownload application/x-dosexec application/x-msdos-program application/x-executable"
         " application/vnd.microsoft.portable-executable application/x-elf application/x-mach-binary"
@@ -53,6 +57,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "installer": _file_type(
         "installers",
+        "an installer",
         "msi msp mst msix msixbundle appx appxbundle pkg mpkg deb rpm apk aab ipa snap flatpak xpi crx",
         "application/x-msi application/x-ms-installer application/vnd.debian.binary-package application/x-rpm"
         " application/x-debian-package application/vnd.android.package-archive application/x-xpinstall"
@@ -61,6 +66,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "script": _file_type(
         "scripts",
+        "a script",
         "bat cmd ps1 psm1 vbs vbe jse wsf wsh hta reg lnk scf sh command scpt",
         "application/x-sh application/x-bat application/x-powershell application/hta"
         " application/x-ms-shortcut text/x-shellscript text/vbscript",
@@ -68,6 +74,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "archive": _file_type(
         "archives",
+        "an archive",
         "zip zipx rar 7z tar gz tgz bz2 tbz2 xz txz zst lz lzma z cab lzh ace arj",
         "application/zip application/x-zip-compressed application/vnd.rar application/x-rar-compressed"
         " application/x-7z-compressed application/x-tar application/gzip application/x-gzip"
@@ -77,6 +84,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "disk_image": _file_type(
         "disk images",
+        "a disk image",
         "iso img dmg vhd vhdx vmdk vdi qcow2",
         "application/x-iso9660-image application/x-cd-image application/x-apple-diskimage"
         " application/x-raw-disk-image application/x-virtualbox-vdi",
@@ -84,6 +92,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "office_macro": _file_type(
         "documents with macros",
+        "a document with macros",
         "docm dotm xlsm xltm xlam xlsb pptm potm ppam ppsm sldm",
         "application/vnd.ms-word.document.macroenabled.12 application/vnd.ms-word.template.macroenabled.12"
         " application/vnd.ms-excel.sheet.macroenabled.12 application/vnd.ms-excel.template.macroenabled.12"
@@ -94,6 +103,7 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "video": _file_type(
         "videos",
+        "a video",
         "mp4 m4v mkv webm avi mov wmv flv mpg mpeg 3gp ogv",
         "video/",
         rb".{4}ftyp(?:isom|iso[2-9]|mp4[12]|avc1|qt  |M4V |3gp)|\x1a\x45\xdf\xa3|FLV\x01"
@@ -101,12 +111,14 @@ FILE_TYPES: Mapping[str, FileType] = {
     ),
     "audio": _file_type(
         "music and sound",
+        "a sound recording",
         "mp3 m4a wav flac ogg oga opus aac wma aiff",
         "audio/",
         rb"ID3[\x02-\x04]|fLaC|OggS\0|RIFF.{4}WAVE|.{4}ftypM4A ",
     ),
     "torrent": _file_type(
         "torrents",
+        "a torrent",
         "torrent",
         "application/x-bittorrent",
         rb"d\d+:(?:announce|comment|created by|creation date|info)",
@@ -212,6 +224,13 @@ def refused_types(refusal: str | None) -> frozenset[str] | None:
         return frozenset()
     said, colon, types = (refusal or "").partition(": ")
     return frozenset(types.split(", ")) & FILE_TYPES.keys() if colon and said == _REFUSED else None
+
+
+def described(types: Iterable[str]) -> str:
+    """Return what a file of these types is: "an archive and an executable file"; none: not told."""
+    return (
+        " and ".join(FILE_TYPES[id_].one for id_ in sorted(types)) or "a file of a kind that cannot be told"
+    )
 
 
 def _file_names(disposition: str) -> Iterable[str]:

@@ -73,6 +73,7 @@ def decide_download(
         match=next(match for match in rule_matches(visit, policy) if match.category in rule.categories),
         because=rule.because,
         approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks_of(visit, policy))),
+        file_types=tuple(sorted(rule.file_types & types)),
     )
 
 

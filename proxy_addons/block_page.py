@@ -20,6 +20,7 @@ from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
+from policy.file_types import described
 from policy.rule_matching import rule_matches
 from policy.schedule import Schedule
 from policy.state import State
@@ -110,6 +111,7 @@ class BlockPage:
     two after it where there is nothing to say of the site;
     `continue_url` is where the form of a page to click through goes, on the host itself; a warning of a
     site that `is_risk`, a security risk, looks like danger.
+    `file_types` are what a download was stopped for, empty where that cannot be told.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer. `fault` is what an origin server did not
@@ -142,6 +144,7 @@ class BlockPage:
     fault_at: datetime | None = None
     port: int | None = None
     ports: tuple[int, ...] = ()
+    file_types: tuple[str, ...] = ()
     rule: str = ""
     listed: str = ""
     seen_as: str = ""
@@ -155,6 +158,11 @@ class BlockPage:
     def remembered_hours(self) -> int:
         """For how many hours a page to click through is not shown again."""
         return REMEMBERED // timedelta(hours=1)
+
+    @property
+    def file(self) -> str:
+        """What the download is, in words: "an executable file"; empty where that cannot be told."""
+        return described(self.file_types) if self.file_types else ""
 
     @property
     def tell_url(self) -> str | None:
@@ -243,6 +251,7 @@ def page_for(
         fault_at=origin_refusal.at if origin_refusal else None,
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
+        file_types=decision.file_types,
         rule=decision.rule or "",
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
         seen_as=_seen_as(visit, policy),

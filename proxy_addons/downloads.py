@@ -78,8 +78,9 @@ def stopped(
     decision = _decide(types, judgement, policy)
     if decision is None:
         return None
-    is_told = len(types) < len(FILE_TYPES)
-    return replace(judgement, decision=decision), refusal_of(types if is_told else frozenset())
+    if len(types) == len(FILE_TYPES):
+        decision = replace(decision, file_types=())
+    return replace(judgement, decision=decision), refusal_of(frozenset(decision.file_types))
 
 
 def _is_told(head: Head) -> bool:

@@ -27,6 +27,7 @@ from admin.visits import VisitFilter, VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
+from policy.file_types import described, refused_types
 
 _FOLLOW_SECONDS = 0.5
 _MOST_ROWS = 100_000
@@ -188,6 +189,8 @@ class _Line:
         name = who.person or who.device or (f"person {who.code}" if who.code else "")
         shown = f"{who.department or 'unknown'} {name}".strip()
         why = " ".join(part for part in (row.rule or row.exemption or row.cause.value, row.category) if part)
+        types = refused_types(row.refusal)
+        why += f": {described(types)}" if types is not None else ""
         counted = f"{row.bytes_down} B in {row.lasted.total_seconds():.1f} s"
         # What is allowed and checked inside is told apart from what goes by in a tunnel.
         is_opened = row.verdict is Verdict.ALLOW and row.lane is Lane.INSPECT
@@ -196,7 +199,7 @@ class _Line:
 
 
 def _as_json(row: VisitRow) -> str:
-    who = row.who
+    who, types = row.who, refused_types(row.refusal)
     values: dict[str, object] = {
         "id": row.id,
         "started_at": row.started_at.isoformat(),
@@ -219,6 +222,7 @@ def _as_json(row: VisitRow) -> str:
         "entry": row.entry,
         "source": row.source,
         "refusal": row.refusal,
+        "file_types": None if types is None else sorted(types),
         "bytes_up": row.bytes_up,
         "bytes_down": row.bytes_down,
         "code": row.code,

@@ -13,7 +13,7 @@ from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
-from policy.file_types import FILE_TYPES
+from policy.file_types import FILE_TYPES, described, refused_types
 from policy.schedule import Schedule
 from policy.town_policy import Policy
 from policy.town_time import ENGLISH, said_end
@@ -228,6 +228,12 @@ def visit_status(row: VisitRow, policy: Policy) -> Status:
 def kinds_of_files(types: Iterable[str]) -> list[str]:
     """Return types of files (`policy.file_types`) in words: "programs"."""
     return sorted(FILE_TYPES[id_].label for id_ in types)
+
+
+def stopped_file(row: VisitRow) -> str:
+    """Return what a download is that was stopped, in words: "an executable file"; empty for other visits."""
+    types = refused_types(row.refusal)
+    return "" if types is None else described(types)
 
 
 def rule_status(action: Verdict) -> Status:

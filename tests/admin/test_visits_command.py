@@ -18,6 +18,7 @@ from admin.command import cli
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.state_folder import StateFolder
+from policy.file_types import refusal_of
 from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
 from tests.people import CLERK
 from tests.published_town import PublishedTown
@@ -87,6 +88,19 @@ def test_json_has_one_object_a_line(state: StateFolder) -> None:
     assert (values["bytes_down"], values["seconds"]) == (4096, 0.0)
     assert values["person"] is values["device"] is values["address"] is None
     assert len(values["who"]) == 3
+
+
+def test_download_that_was_stopped_is_said_with_what_it_is(state: StateFolder) -> None:
+    stopped = {"rule": "no-programs", "category": "press", "started_at": MONDAY + timedelta(hours=1)}
+    take_in(state, visit_record(**stopped, refusal=refusal_of(frozenset({"executable"}))))
+    assert "(no-programs press: an executable file)" in visits(state, "--limit", "1").output
+    assert json.loads(visits(state, "--limit", "1", "--json").output)["file_types"] == ["executable"]
+    assert (
+        json.loads(visits(state, "--rule", "not-town-business", "--limit", "1", "--json").output)[
+            "file_types"
+        ]
+        is None
+    )
 
 
 def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: StateFolder) -> None:

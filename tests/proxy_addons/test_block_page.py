@@ -14,6 +14,7 @@ from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
 from policy.ask_token import AskToken
 from policy.decision import Cause, Decision, Verdict
+from policy.file_types import FILE_TYPES
 from policy.schedule import Schedule
 from policy.state import DeviceOff, Lockdown, State
 from policy.town_policy import (
@@ -570,6 +571,26 @@ def test_page_of_what_was_stopped_on_a_site_for_reading_says_so_and_leads_on() -
     assert b"/ask?token=" in html and "Ask for access" in english(html)
 
 
+def test_page_of_a_download_says_what_the_file_is_and_that_the_site_is_open() -> None:
+    rule = replace(NOT_TOWN_BUSINESS, file_types=frozenset({"executable", "archive"}))
+    decision = replace(blocked(), file_types=("archive", "executable"))
+    text = shown(decision, policy=replace(POLICY, rules=(rule,)))[1]
+    assert "You can use cardroom.example. This download is an archive and an executable file." in english(
+        text
+    )
+    assert "Esta descarga es un archivo comprimido y un programa ejecutable." in spanish(text)
+
+    not_told = shown(blocked(), policy=replace(POLICY, rules=(rule,)))[1]
+    assert "It could not be told what kind of file this download is" in english(not_told)
+    assert "No se pudo saber qué tipo de archivo es esta descarga" in spanish(not_told)
+
+
+def test_every_type_of_files_has_its_spanish_words() -> None:
+    for id_ in FILE_TYPES:
+        page = replace(PAGE, variant=Variant.DOWNLOAD, file_types=(id_,))
+        assert re.search(r"Esta descarga es una? \w", spanish(render(page))), id_
+
+
 def test_markup_is_text_and_a_long_host_is_cut() -> None:
     markup = "<script>alert(1)</script>"
     _, html = shown(blocked(entry=markup), host=markup + "a" * 10_000)
@@ -594,6 +615,7 @@ def test_page_is_small_and_asks_for_nothing() -> None:
                 head="Henry Okafor",
                 rule="not-town-business",
                 listed=f"UT1: {host}, gambling",
+                file_types=tuple(FILE_TYPES),
                 ask_url="https://gate.town.example:8443/ask?token=" + "x" * 600,
                 port=8443,
                 ports=(80, 443),

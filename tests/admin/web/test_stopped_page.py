@@ -3,6 +3,7 @@
 import pytest
 
 from policy.decision import Cause
+from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
@@ -48,6 +49,12 @@ async def test_causes_are_sentences_and_cannot_be_asked_about(site: Site, cause:
     assert said in page
     assert "E_RAW" not in page and "/stopped/1/ask" not in page
     assert ('href="/notice"' in page) == (cause is Cause.NOTICE), "nobody is left without a way forward"
+
+
+async def test_file_that_was_stopped_is_named_and_the_site_is_not_blamed(site: Site) -> None:
+    await site.log(visit(refusal=refusal_of(frozenset({"installer"}))))
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert "Only a download was stopped: an installer. The site itself is open." in page
 
 
 async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site: Site) -> None:

@@ -148,6 +148,23 @@ async def test_why_says_which_files_a_rule_stops_and_that_this_was_one(site: Sit
     words = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "Stops downloads of installers, programs, by rule no-programs" in words
     assert "Rule no-programs, of downloads : this one, the file is of the type executable: block" in words
+    assert "Only a download was stopped: an executable file." in words
+
+
+@pytest.mark.parametrize(
+    ("types", "said"),
+    [
+        ({"executable"}, "An executable file"),
+        ({"archive", "installer"}, "An archive and an installer"),
+        (set(), "A file of a kind that cannot be told"),
+    ],
+)
+async def test_download_that_was_stopped_is_said_with_what_it_is(
+    types: set[str], said: str, site: Site
+) -> None:
+    await site.log(stopped_download(site, frozenset(types)), visit())
+    page = (await (await site.signed_in(people.IT)).get("/visits")).text
+    assert page.count(f'<span class="quiet">{said}</span>') == 1
 
 
 def stopped_download(site: Site, types: frozenset[str] = frozenset({"executable"})) -> VisitRecord:
