@@ -90,7 +90,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
     roles = read_roles(sections["roles"], people)
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
-    default = sections["default"].fields(required=("action",))["action"]
+    default = _default(sections["default"].fields(required=("action",))["action"]) or Verdict.ALLOW
     lockdown = sections["lockdown"].fields(required=("still_works",))
     never_inspect = sections["never_inspect"].fields(optional=("categories", "sites"))
     newly_seen = sections["newly_seen"].fields(required=("days",))
@@ -111,8 +111,8 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         security_categories=taxonomy.members("security_risk"),
         never_inspect_sites=_sites(never_inspect["sites"]),
         never_inspect_categories=never_inspect_categories,
-        rules=read_rules(sections["rules"], vocabulary, never_inspect_categories),
-        default=_default(default) or Verdict.ALLOW,
+        rules=read_rules(sections["rules"], vocabulary, never_inspect_categories, default),
+        default=default,
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
         notice=read_notice(sections["notice"]),

@@ -1,4 +1,4 @@
-"""The rules of a policy document, and what is strange about them."""
+"""The rules of a policy document."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from categories.taxonomy import Taxonomy
 from policy.decision import Verdict
 from policy.document_value import Value
 from policy.file_types import FILE_TYPES
+from policy.rule_review import review
 from policy.town_policy import Approver, Rule
 
 # Words of later versions, so that whoever copies them from a newer document is told so.
@@ -30,11 +31,11 @@ class Vocabulary:
 
 
 def read_rules(
-    value: Value, vocabulary: Vocabulary, never_inspected: frozenset[str] = frozenset()
+    value: Value, vocabulary: Vocabulary, never_inspected: frozenset[str], default: Verdict
 ) -> tuple[Rule, ...]:
     """Read `rules`, in their order, and warn of those that cannot be meant.
 
-    `never_inspected` are the categories that no rule can have looked into.
+    `never_inspected` are the categories that no rule can have looked into, `default` is what no rule decides.
     """
     written: list[tuple[Rule, Value]] = []
     lines: dict[str, int] = {}
@@ -45,9 +46,7 @@ def read_rules(
         elif rule.id:
             lines[rule.id] = item.line
         written.append((rule, item))
-    _review(written, vocabulary.taxonomy.members("security_risk"))
-    _review_approvers(written, vocabulary.roles)
-    _review_inspecting(written, never_inspected)
+    review(written, vocabulary.taxonomy.members("security_risk"), vocabulary.roles, never_inspected, default)
     return tuple(rule for rule, _ in written)
 
 
@@ -120,68 +119,3 @@ def _approval(value: Value, action: Verdict | None) -> tuple[Approver, ...]:
     if value.is_given and action in (Verdict.ALLOW, Verdict.WARN):
         value.report(f"the rule {action.value}s; there is nothing to approve")
     return tuple(Approver(role) for role in approvers)
-
-
-def _review(written: list[tuple[Rule, Value]], risks: frozenset[str]) -> None:
-    for index, (rule, value) in enumerate(written):
-        earlier = next((other for other, _ in written[:index] if _covers(other, rule, risks)), None)
-        if earlier is not None:
-            value.warn(f"rule {rule.id!r} is never reached: {earlier.id!r} matches whatever it would")
-        named_risks = sorted(rule.categories & risks)
-        if rule.action is not Verdict.BLOCK and named_risks:
-            value.warn(f"rule {rule.id!r} opens a security risk: {', '.join(named_risks)}")
-        if rule.approval and Approver.IT_SECURITY not in rule.approval and named_risks:
-            value.warn(
-                f"rule {rule.id!r} asks {rule.approval[0]}, but only it_security can open a security risk:"
-                f" {', '.join(named_risks)}"
-            )
-
-
-def _review_approvers(written: list[tuple[Rule, Value]], roles: Mapping[str, Collection[str]]) -> None:
-    """Warn once of each role that is asked and has nobody to answer."""
-    seen: set[Approver] = set()
-    for rule, value in written:
-        for role in rule.approval:
-            # No one decides their own: what a head asks for goes to the town administrator.
-            answers = Approver.TOWN_ADMINISTRATOR if role is Approver.DEPARTMENT_HEAD else role
-            if answers in seen or roles.get(answers):
-                continue
-            seen.add(answers)
-            asks = "sends a head's own requests to" if answers is not role else "asks"
-            value.warn(f"rule {rule.id!r} {asks} {answers}, but roles names nobody as {answers}")
-
-
-def _review_inspecting(written: list[tuple[Rule, Value]], never_inspected: frozenset[str]) -> None:
-    for rule, value in written:
-        shut = sorted(rule.categories & never_inspected)
-        if rule.action is Verdict.VIEW_ONLY and shut:
-            value.warn(
-                f"rule {rule.id!r} leaves {', '.join(shut)} open for more than reading over HTTPS:"
-                " never_inspect names it"
-            )
-        elif rule.inspects_urls and shut:
-            value.warn(f"rule {rule.id!r} cannot see URLs of {', '.join(shut)}: never_inspect names it")
-        elif rule.file_types and rule.action is Verdict.BLOCK and shut:
-            value.warn(
-                f"rule {rule.id!r} cannot see downloads of {', '.join(shut)} over HTTPS:"
-                " never_inspect names it"
-            )
-
-
-def _covers(earlier: Rule, later: Rule, risks: frozenset[str]) -> bool:
-    """Whether `earlier` matches every visit, or every download, that `later` would."""
-
-    def is_wider(wide: frozenset[str], narrow: frozenset[str]) -> bool:
-        return not wide or (bool(narrow) and narrow <= wide)
-
-    if earlier.file_types and not (later.file_types and later.file_types <= earlier.file_types):
-        return False
-    # A security risk is judged only by rules that name it: one for any site does not come first.
-    if not earlier.categories and later.categories & risks:
-        return False
-    return (
-        is_wider(earlier.categories, later.categories)
-        and is_wider(earlier.departments, later.departments)
-        and is_wider(earlier.people, later.people)
-        and earlier.when in (None, later.when)
-    )

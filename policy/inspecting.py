@@ -114,13 +114,16 @@ def _blocks(rule: Rule) -> bool:
     return rule.action is Verdict.BLOCK
 
 
+def decision_about_url(category: str, visit: Visit, policy: Policy) -> Decision | None:
+    """Return what the first rule says of a URL of this host that a list has in a category; None: no rule."""
+    match = CategoryMatch(category, visit.host, NO_LIST)
+    url = replace(visit, matches=(match, *visit.matches), url_categories=frozenset())
+    return next((answer for answer, _ in rule_answers(url, policy) if answer is not None), None)
+
+
 def _decides_a_url(rule: Rule, visit: Visit, policy: Policy) -> bool:
     """Whether the rule would be the first to answer for a URL of this host that a list knows."""
-    for category in rule.categories & visit.url_categories:
-        match = CategoryMatch(category, visit.host, NO_LIST)
-        url = replace(visit, matches=(match, *visit.matches), url_categories=frozenset())
-        answers = (answer for answer, _ in rule_answers(url, policy) if answer is not None)
-        decided = next(answers, None)
-        if decided is not None and decided.rule == rule.id:
-            return True
-    return False
+    decisions = (
+        decision_about_url(category, visit, policy) for category in rule.categories & visit.url_categories
+    )
+    return any(decision is not None and decision.rule == rule.id for decision in decisions)

@@ -4,13 +4,16 @@ Pure, as `policy.judging`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from categories.host_name import is_address
 from categories.taxonomy import UNCATEGORISED
 from policy.deciding import next_edge_after
+from policy.decision import Verdict
+from policy.inspecting import decision_about_url
 from policy.judging import SiteListing, judge
-from policy.rule_matching import site_listed_in
+from policy.rule_matching import site_listed_in, why_not_for
 from policy.state import State
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -19,20 +22,39 @@ from policy.visit import Client, Visit
 _A_WEEK = timedelta(days=7)
 
 
-def opened_by_rule(
-    policy: Policy, listing: SiteListing, hosts: Iterable[str], at: datetime
-) -> Mapping[str, tuple[str, ...]]:
-    """Return, for each rule that may open sites, those of the canonical hosts that it would open.
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """Of many hosts, those that each rule which may open sites would open; in the order of rules and hosts.
+
+    `passed_over` has, by the ids of a rule with `inspect: urls` and of one before it, the hosts that the
+    first opens for nobody, as the one before it allows the pages that lists have of them.
+    """
+
+    opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passed_over: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def of_rules(self, rules: Iterable[str]) -> "Openings":
+        """Return the same for these rules alone."""
+        kept = frozenset(rules)
+        return Openings(
+            {rule: hosts for rule, hosts in self.opened.items() if rule in kept},
+            {pair: hosts for pair, hosts in self.passed_over.items() if pair[0] in kept},
+        )
+
+
+def openings(policy: Policy, listing: SiteListing, hosts: Iterable[str], at: datetime) -> Openings:
+    """Say which of the canonical hosts a policy would open.
 
     A host counts when it is opened for anybody of the policy, at any hour of the week from `at` (aware
-    UTC) on. In the order of rules and hosts; a host may be opened by several rules.
+    UTC) on; it may be opened by several rules.
     """
     opening = [rule for rule in policy.rules if rule.opens_sites]
     found: dict[str, list[str]] = {rule.id: [] for rule in opening}
+    passed_over: dict[tuple[str, str], list[str]] = {}
     wanted = frozenset[str]().union(*(rule.categories for rule in opening))
     circumstances = [(client, instant) for client in _clients(policy) for instant in _instants(policy, at)]
     port = 443 if 443 in policy.ports else min(policy.ports)
-    answers: dict[object, frozenset[str]] = {}
+    answers: dict[object, tuple[frozenset[str], tuple[tuple[str, str], ...]]] = {}
     for host in hosts:
         listed = tuple(match.category for match in listing.matches(host, None))
         urls = listing.url_categories(host)
@@ -44,15 +66,34 @@ def opened_by_rule(
         )
         alike = (listed, urls, named, host if is_address(host) else "")
         if alike not in answers:
-            visits = (Visit(client, "https", host, port, None, instant) for client, instant in circumstances)
-            answers[alike] = frozenset(
-                rule
-                for visit in visits
-                for rule in judge(visit, policy, State(), listing)[0].decision.inspect_rules
-            )
-        for rule in answers[alike]:
+            visits = [Visit(client, "https", host, port, None, instant) for client, instant in circumstances]
+            judged = [judge(visit, policy, State(), listing)[0] for visit in visits]
+            opens = frozenset(rule for one in judged for rule in one.decision.inspect_rules)
+            before = sorted({pair for one in judged for pair in _allowed_before(one.visit, policy)})
+            answers[alike] = opens, tuple(pair for pair in before if pair[0] not in opens)
+        opens, before_it = answers[alike]
+        for rule in opens:
             found[rule].append(host)
-    return {rule: tuple(names) for rule, names in found.items()}
+        for pair in before_it:
+            passed_over.setdefault(pair, []).append(host)
+    return Openings(
+        {rule: tuple(names) for rule, names in found.items()},
+        {pair: tuple(names) for pair, names in passed_over.items()},
+    )
+
+
+def _allowed_before(visit: Visit, policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield each rule that looks for URLs of the visit's host, with one before it that allows them."""
+    places = {rule.id: place for place, rule in enumerate(policy.rules)}
+    for rule in policy.rules:
+        if not rule.inspects_urls or why_not_for(rule, visit, policy) is not None:
+            continue
+        for category in rule.categories & visit.url_categories:
+            decision = decision_about_url(category, visit, policy)
+            if decision is None or decision.rule is None or decision.verdict is not Verdict.ALLOW:
+                continue
+            if places[decision.rule] < places[rule.id]:
+                yield rule.id, decision.rule
 
 
 def _clients(policy: Policy) -> Iterator[Client]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -26,7 +26,7 @@ from policy.correction import Corrections
 from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
 from policy.judging import SiteListing
-from policy.opening import opened_by_rule
+from policy.opening import Openings, openings
 from policy.problem import PolicyError, Problem
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.town_policy import Policy, Rule
@@ -67,9 +67,9 @@ def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> N
         click.echo(json.dumps(result.as_json(_name(file)), ensure_ascii=False))
     else:
         _print(result, _name(file))
-        if result.opened:
+        if result.openings.opened:
             what = f"sites of {sites.name}" if sites else "well-known sites"
-            for line in opening_lines(result.opened, result.sites, what):
+            for line in opening_lines(result.openings, result.sites, what):
                 _console.print(Text(line))
     if result.problems:
         raise click.exceptions.Exit(1)
@@ -151,7 +151,7 @@ def published_policy(folder: StateFolder) -> PolicySnapshot | None:
 class _Checked:
     """What came of a check; `document` is None when it could not even be read.
 
-    `opened` are the hosts, of so many `sites`, that each rule which may open some would open.
+    `openings` are of so many `sites`.
     """
 
     document: PolicyDocument | None
@@ -159,7 +159,7 @@ class _Checked:
     test_count: int = 0
     tested_with: str = ""
     sites: int = 0
-    opened: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    openings: Openings = field(default_factory=Openings)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -186,7 +186,7 @@ class _Checked:
             "tests": self.test_count,
             "tested_with": self.tested_with or None,
             "sites": self.sites,
-            "would_open": openings_as_json(self.opened),
+            **openings_as_json(self.openings),
         }
 
 
@@ -202,9 +202,9 @@ def _check(data: bytes, folder: StateFolder, hosts: Sequence[str] = ()) -> _Chec
     with lists_of(folder) as (lists, name):
         results = run_tests(document, lists)
         listing = SiteListing(lists, Corrections(), document.policy)
-        opened = opened_by_rule(document.policy, listing, hosts, utc_now())
+        found = openings(document.policy, listing, hosts, utc_now())
     failed = tuple(result.problem for result in results if result.problem is not None)
-    return _Checked(document, failed, len(results), name, len(hosts), opened)
+    return _Checked(document, failed, len(results), name, len(hosts), found)
 
 
 def _hosts(file: TextIO) -> tuple[str, ...]:

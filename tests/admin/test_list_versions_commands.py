@@ -155,6 +155,7 @@ def test_update_and_diff_say_how_many_hosts_with_listed_urls_would_be_opened(
         answer = json.loads(towngate(verb, *source, "--json").output)
         assert answer["url_entries"] == {
             "hosts": 4,
+            "allowed_before": [],
             "would_open": [
                 {
                     "rule": "not-town-business",

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from admin.command import cli
 from categories.known_sites import known_sites
+from tests.categories.lists import publish_lists, write_layout
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -77,6 +78,30 @@ def test_check_warns_and_does_not_refuse(towngate: Callable[..., Result]) -> Non
     result = towngate("check", "-", text=DOCUMENT.replace("default:", dead))
     assert result.exit_code == 0
     assert "warning: line 32: rules[3]: rule 'dead' is never reached" in result.output
+
+
+def test_check_warns_of_listed_pages_that_an_earlier_rule_allows(
+    towngate: Callable[..., Result], town: PublishedTown, tmp_path: Path
+) -> None:
+    urls = {"hate/urls": "news.example/hate\nblog.example/hate\n", "press/domains": "news.example\n"}
+    publish_lists(town.state.categories, {"ut1": write_layout(tmp_path / "ut1", urls)}, tmp_path / "scratch")
+    sites = tmp_path / "sites"
+    sites.write_text("news.example\nblog.example\n")
+    rules = (
+        "rules:\n  - {id: press, categories: [press], action: allow}\n"
+        "  - {id: hate-pages, categories: [hate], action: block, inspect: urls}\n"
+    )
+    text = DOCUMENT.replace("rules:\n", rules, 1).partition("tests:")[0]
+    said = (
+        "  warning: hate-pages cannot act on the pages listed of 1 of them, like news.example: press stands"
+        " before it and allows them"
+    )
+    lines = towngate("check", "-", "--sites", str(sites), text=text).output.splitlines()
+    assert lines[-2:] == ["  hate-pages: 1, like blog.example", said]
+    answer = json.loads(towngate("check", "-", "--sites", str(sites), "--json", text=text).output)
+    assert answer["allowed_before"] == [
+        {"rule": "hate-pages", "by": "press", "count": 1, "first": ["news.example"]}
+    ]
 
 
 def test_check_notes_that_nothing_is_newly_seen_in_a_new_town(towngate: Callable[..., Result]) -> None:

@@ -591,6 +591,40 @@ NEVER_REACHED = "line 7: rules[1]: rule 'b' is never reached: 'a' matches whatev
             NEVER_REACHED,
         ),
         (
+            "pages of a category that an earlier rule answers for",
+            (
+                "id: a, action: allow, categories: [games, press]",
+                "id: b, action: block, categories: [games, hate], inspect: urls",
+            ),
+            "line 7: rules[1]: rule 'b' never decides about URLs of games: 'a' answers for them before it",
+        ),
+        (
+            "reading of what an earlier rule allows",
+            (
+                "id: a, action: allow, categories: [forums]",
+                "id: b, action: view_only, categories: [forums, social_networks]",
+            ),
+            "line 7: rules[1]: rule 'b' never decides about sites of forums: 'a' answers for them before it",
+        ),
+        (
+            "files of a category that an earlier rule decides about",
+            (
+                "id: a, action: block, categories: [games]",
+                "id: b, action: block, categories: [games, forums], file_types: [archive]",
+            ),
+            "line 7: rules[1]: rule 'b' never decides about downloads of games:"
+            " 'a' answers for them before it",
+        ),
+        (
+            "files of sites that are blocked",
+            (
+                "id: a, action: block, categories: [games, forums], file_types: [archive]",
+                "id: b, action: block, categories: [games]",
+            ),
+            "line 6: rules[0]: rule 'a' finds no downloads of sites that are games alone:"
+            " 'b' blocks the sites",
+        ),
+        (
             "a risk opened",
             ("id: a, action: allow, categories: [malware, games]",),
             "line 6: rules[0]: rule 'a' opens a security risk: malware",
@@ -609,6 +643,45 @@ def test_warning(case: str, rules: tuple[str, ...], warning: str) -> None:
     assert [str(found) for found in warnings] == [warning], case
 
 
+@pytest.mark.parametrize(
+    ("case", "rules"),
+    [
+        (
+            "another category",
+            (
+                "id: a, action: allow, categories: [press]",
+                "id: b, action: block, categories: [hate], inspect: urls",
+            ),
+        ),
+        (
+            "only at an hour",
+            (
+                "id: a, action: allow, categories: [games], when: lunch",
+                "id: b, action: block, categories: [games, hate], inspect: urls",
+            ),
+        ),
+        (
+            "files of sites that are open to some",
+            (
+                "id: a, action: block, categories: [games], file_types: [archive]",
+                "id: b, action: allow, categories: [games], people: [clerk]",
+                "id: c, action: block, categories: [games]",
+            ),
+        ),
+    ],
+)
+def test_rule_that_can_act_is_not_warned_of(case: str, rules: tuple[str, ...]) -> None:
+    written = "".join(f"- {{{rule}}}\n" for rule in rules)
+    assert load(TOWN + PEOPLE + LUNCH + ROLES + "rules:\n" + written).warnings == (), case
+
+
+def test_files_of_what_the_default_blocks_are_warned_of() -> None:
+    rule = "rules:\n- {id: a, action: block, categories: [games], file_types: [archive]}\n"
+    (warning,) = load(TOWN + rule + "default: {action: block}").warnings
+    said = "rule 'a' finds no downloads of sites that are games alone: the default blocks the sites"
+    assert said in str(warning)
+
+
 def test_rule_of_files_keeps_no_other_from_being_reached() -> None:
     text = """\
 rules:
@@ -617,7 +690,7 @@ rules:
   - {id: c, action: block, categories: [games]}
 """
     document = load(TOWN + text)
-    assert document.warnings == ()
+    assert not any("never" in str(warning) for warning in document.warnings)
     assert document.policy.rules[1].file_types == {"archive", "video"}
 
 
