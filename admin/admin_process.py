@@ -26,6 +26,7 @@ from admin.asking import (
     UnknownRequestError,
     deciders_of,
 )
+from admin.audit_heads import AuditHeads
 from admin.background import Background
 from admin.clock import Clock, utc_now
 from admin.correspondence import Correspondence
@@ -92,6 +93,7 @@ class AdminProcess:
             db, publisher, self.site_lists, clock, lambda: settings.settings.lists.well_known
         )
         self.notice = NoticeSigning(db, publisher, clock)
+        self.audit_heads = AuditHeads(db, lambda: settings.settings.audit, state.audit_heads, clock)
 
     # --- what is in force ---
 
@@ -122,8 +124,8 @@ class AdminProcess:
         return status if status.failure is not None or status.waiting_records or is_old else None
 
     def troubles(self) -> tuple[str, ...]:
-        """Say what is not well, worst first: publishing, ingest, tasks; empty when all is."""
-        found = []
+        """Say what is not well, worst first: records, publishing, ingest, tasks; empty when all is."""
+        found = list(self.audit_heads.troubles)
         if self._publisher.failure is not None:
             found.append(f"What was decided has not reached the proxy: {self._publisher.failure}")
         if self.lists.failure is not None:
@@ -432,5 +434,6 @@ async def admin_process(
             background.keep_running("publishing", publisher.watch)
             background.keep_running("ingest", ingest.run)
             background.keep_running("pausing", admin.pausing.watch)
+            background.keep_running("audit heads", admin.audit_heads.run)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

@@ -2,14 +2,14 @@
 
 An event's digest is SHA-256 over the digest of the event before and its own fields. `verify` shows an
 edit, a deletion or a reordering by whoever did not compute the later digests anew. The chain has no
-key: whoever can write to the database can also rewrite it whole, or cut off its tail, unseen; that
-would show only against newest digests that are kept elsewhere, which nothing does yet. Refused moves
-are recorded like others, with their actor.
+key: whoever can write to the database can also compute it anew, or cut off its tail; that shows against
+the heads that `audit_heads` keeps elsewhere. Triggers refuse what is no appending, to everyone who does
+not remove them first. Refused moves are recorded like others, with their actor.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,14 @@ from admin.database import Reader, Row, Transaction
 type Detail = str | int | bool | list[str] | None
 
 _START = bytes(32)
+# Whatever somebody with the file's rights may have put before the first.
+_BEFORE_THE_FIRST = -(2**63)
+_GUARDS = (
+    "event_is_never_changed",
+    "event_is_never_deleted",
+    "event_is_never_replaced",
+    "event_goes_to_the_end",
+)
 
 
 class EventKind(StrEnum):
@@ -105,15 +113,44 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The chain's end at `at` (aware UTC): the newest event's id and digest, and how many there were."""
+
+    events: int
+    last_id: int
+    digest: bytes
+    at: datetime
+
+
+class Damage(StrEnum):
+    """What `verify` can find."""
+
+    BROKEN = "broken"
+    """An event does not fit the one before it: it, or what was before it, was changed or removed."""
+    REWRITTEN = "rewritten"
+    """The chain fits, but is another one than it was: it was computed anew."""
+    CUT_OFF = "cut_off"
+    """Events that there were at the chain's end are missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found. `broken_at` is the first event that does not fit, None when all do."""
+    """What `verify` found.
+
+    `broken_at` is the first event that does not fit, or is missing, None when all do. `against` counts
+    the heads that the chain was compared with. `guards_missing` names the triggers that should refuse
+    every change and are not there.
+    """
 
     events: int
     broken_at: int | None
+    damage: Damage | None = None
+    against: int = 0
+    guards_missing: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
-        """Whether every event fits the one before it."""
+        """Whether every event fits the one before it, and none is missing that a head knows."""
         return self.broken_at is None
 
 
@@ -144,15 +181,52 @@ async def events_of(db: Reader, subject: str) -> list[Event]:
     ]
 
 
-async def verify(db: Reader) -> Verification:
-    """Check the chain from its first event to its last, within the limits said above."""
-    digest, last, count = _START, 0, 0
+async def head(db: Reader, at: datetime) -> Head | None:
+    """Return the chain's end as it is now; None while nothing was ever recorded."""
+    row = await db.fetch_one(
+        "SELECT id, digest, (SELECT count(*) FROM event) AS events FROM event ORDER BY id DESC LIMIT 1"
+    )
+    return Head(row["events"], row["id"], row["digest"], at) if row else None
+
+
+async def holds(db: Reader, kept: Head) -> bool:
+    """Whether the event that was the newest then is still there, with the digest that it had."""
+    row = await db.fetch_one("SELECT digest FROM event WHERE id = ?", kept.last_id)
+    return row is not None and row["digest"] == kept.digest
+
+
+async def verify(db: Reader, heads: Iterable[Head] = ()) -> Verification:
+    """Check the chain from its first event to its last, and against heads that were kept elsewhere.
+
+    Events after the newest head are known by the chain alone.
+    """
+    known: dict[int, list[Head]] = {}
+    for kept in heads:
+        known.setdefault(kept.last_id, []).append(kept)
+    against = sum(len(same) for same in known.values())
+    guards_missing = await _guards_missing(db)
+    digest, last, count = _START, _BEFORE_THE_FIRST, 0
+
+    def found(broken_at: int | None = None, damage: Damage | None = None) -> Verification:
+        return Verification(count, broken_at, damage, against, guards_missing)
+
     while rows := await db.fetch_all("SELECT * FROM event WHERE id > ? ORDER BY id LIMIT 1000", last):
         for row in rows:
             digest, last, count = _digest(digest, _fields(row)), row["id"], count + 1
             if digest != row["digest"]:
-                return Verification(count, broken_at=last)
-    return Verification(count, broken_at=None)
+                return found(last, Damage.BROKEN)
+            if any((kept.digest, kept.events) != (digest, count) for kept in known.pop(last, ())):
+                return found(last, Damage.REWRITTEN)
+    if not known:
+        return found()
+    missing = min(known)
+    return found(missing, Damage.CUT_OFF if missing > last else Damage.REWRITTEN)
+
+
+async def _guards_missing(db: Reader) -> tuple[str, ...]:
+    rows = await db.fetch_all("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'event'")
+    there = {row["name"] for row in rows}
+    return tuple(guard for guard in _GUARDS if guard not in there)
 
 
 def _fields(row: Row) -> tuple[int, str, str, str, str]:

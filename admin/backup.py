@@ -79,7 +79,13 @@ async def make_backup(state: StateFolder, target: Path, *, town: str, actor: str
 def state_files(state: StateFolder) -> Iterator[Path]:
     """Yield every file that a backup holds, but the database, the lists in force and secrets."""
     yield from (path for path in (state.policy_document, state.settings_document) if path.exists())
-    passing = {state.admin_metrics, state.admin / "admin.lock", state.category_sources / "lock"}
+    # Heads bear witness to the database; a copy of an older one would be called cut off by them.
+    passing = {
+        state.audit_heads,
+        state.admin_metrics,
+        state.admin / "admin.lock",
+        state.category_sources / "lock",
+    }
     for folder in (state.admin, state.category_sources, state.published, state.ca, state.spool):
         if not os.access(folder, os.R_OK | os.X_OK):
             continue

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from admin.audit_settings import AuditSettings, read_audit
 from admin.list_settings import ListSettings, read_lists
 from admin.pac import PacSettings, read_pac
 from categories.fetching import named_private_host
@@ -27,7 +28,7 @@ _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _MAX_SECRET_BYTES = 4096
 # Standard Webhooks: 24 to 64 random bytes, in base64 behind this.
 _WEBHOOK_SECRET_FORM = re.compile(r"(?:whsec_)?([A-Za-z0-9+/]+={0,2})")
-_SECTIONS = ("mail", "webhook", "lists", "pac")
+_SECTIONS = ("mail", "webhook", "lists", "pac", "audit")
 
 
 class StartTls(StrEnum):
@@ -85,6 +86,7 @@ class Settings:
     webhook: WebhookSettings | None = None
     lists: ListSettings = field(default_factory=ListSettings)
     pac: PacSettings | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
     secret_files: tuple[Path, ...] = ()
 
 
@@ -98,7 +100,7 @@ def read_settings(text: str, folder: Path) -> Settings:
     findings = Findings()
     root = Value(compose(text), "", findings, 1, 1)
     if not isinstance(root.node, Mapping) and not root.is_empty:
-        root.report("settings are needed here: mail, webhook, lists, pac")
+        root.report("settings are needed here: mail, webhook, lists, pac, audit")
     sections = root.fields(optional=_SECTIONS)
     secrets = _Secrets(folder)
     settings = Settings(
@@ -106,6 +108,7 @@ def read_settings(text: str, folder: Path) -> Settings:
         webhook=_webhook(sections["webhook"], secrets) if sections["webhook"].is_given else None,
         lists=read_lists(sections["lists"], folder),
         pac=read_pac(sections["pac"]),
+        audit=read_audit(sections["audit"], folder),
         secret_files=tuple(secrets.files),
     )
     if findings.problems:

@@ -82,6 +82,11 @@ class StateFolder:
         return self.admin / "towngate.db"
 
     @property
+    def audit_heads(self) -> Path:
+        """The audit log's heads, unless the settings name another file."""
+        return self.admin / "audit-heads"
+
+    @property
     def category_sources(self) -> Path:
         """The last good entries of every category source."""
         return self.admin / "category-sources"

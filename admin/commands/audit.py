@@ -3,12 +3,15 @@
 import asyncio
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import assert_never
 
 import click
 
 from admin import audit as audit_log
-from admin.audit import Verification
+from admin.audit import Damage, Head, Verification
+from admin.audit_heads import HeadsError, read_heads
 from admin.command import CommandError
 from admin.database import Database, DatabaseError
 from admin.state_folder import StateFolder
@@ -19,37 +22,96 @@ def audit() -> None:
     """Check the log of what people decided."""
 
 
-@audit.command(epilog="Example: towngate audit verify --state /var/lib/towngate")
+@audit.command(epilog="Example: towngate audit verify --heads /srv/witness/towngate-heads")
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+@click.option(
+    "--heads",
+    type=Path,
+    help="Heads that were exported, a file or syslog's; else admin/audit-heads, if it is there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def verify(*, state: Path, as_json: bool) -> None:
-    """Check that no event of the audit log was edited, removed from its middle or moved.
+def verify(*, state: Path, heads: Path | None, as_json: bool) -> None:
+    """Check that no event of the audit log was edited, removed or moved.
 
-    Exit code 1 when one was. A tail that was cut off, and a chain that was made anew with every
-    digest, cannot be seen from the database alone.
+    Exit code 1 when one was, or when nothing refuses it any more. That the chain was computed anew, or its
+    tail cut off, only the heads show that were exported before.
     """
     folder = StateFolder(state)
     try:
-        found = asyncio.run(_verify(folder))
-    except DatabaseError as error:
+        kept = read_heads(heads) if heads else _kept_here(folder)
+        found = asyncio.run(_verify(folder, kept))
+    except (DatabaseError, HeadsError) as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}") from error
     if as_json:
-        click.echo(
-            json.dumps({"events": found.events, "whole": found.is_whole, "broken_at": found.broken_at})
-        )
-    elif found.is_whole:
-        click.echo(f"{found.events:,} events, each with the digest that it was recorded with.")
+        click.echo(json.dumps(_as_json(found)))
     else:
-        click.echo(
-            f"{folder.database}: event {found.broken_at} does not fit the one before it: it was changed, or"
-            " what was before it was changed or removed. Compare with a backup."
-        )
-    if not found.is_whole:
+        for line in _said(found, folder, kept):
+            click.echo(line)
+    if not found.is_whole or found.guards_missing:
         raise click.exceptions.Exit(1)
 
 
-async def _verify(folder: StateFolder) -> Verification:
+def _kept_here(folder: StateFolder) -> list[Head]:
+    return read_heads(folder.audit_heads) if folder.audit_heads.exists() else []
+
+
+async def _verify(folder: StateFolder, heads: Sequence[Head]) -> Verification:
     async with Database.open(folder.database, must_exist=True) as db:
-        return await audit_log.verify(db)
+        return await audit_log.verify(db, heads)
+
+
+def _as_json(found: Verification) -> dict[str, object]:
+    return {
+        "events": found.events,
+        "whole": found.is_whole,
+        "broken_at": found.broken_at,
+        "damage": found.damage.value if found.damage else None,
+        "heads": found.against,
+        "guards_missing": list(found.guards_missing),
+    }
+
+
+def _said(found: Verification, folder: StateFolder, heads: Sequence[Head]) -> list[str]:
+    if found.damage is None:
+        lines = [f"{found.events:,} events, each with the digest that it was recorded with."]
+        if heads:
+            newest = max(heads, key=lambda head: head.last_id)
+            lines.append(
+                f"They fit {found.against:,} heads; the newest, of {newest.at:%Y-%m-%d %H:%M} UTC, knows"
+                f" {newest.events:,} events."
+            )
+        else:
+            lines.append(
+                "Compared with no heads: that its tail was cut off would not show. Name some by --heads."
+            )
+    else:
+        lines = [f"{folder.database}: {_damage(found.damage, found.broken_at)}"]
+    if found.guards_missing:
+        lines.append(
+            f"{folder.database}: not there: {', '.join(found.guards_missing)}. Somebody removed what refuses"
+            " changes to the log; find out who and when."
+        )
+    return lines
+
+
+def _damage(damage: Damage, at: int | None) -> str:
+    match damage:
+        case Damage.BROKEN:
+            return (
+                f"event {at} does not fit the one before it: it was changed, or what was before it was"
+                " changed or removed. Compare with a backup."
+            )
+        case Damage.REWRITTEN:
+            return (
+                f"event {at} is not the one that was exported: it or one before it was changed or removed,"
+                " and the chain computed anew. Compare with a backup."
+            )
+        case Damage.CUT_OFF:
+            return (
+                f"event {at} was exported and is not there: the log's tail was cut off, or an older database"
+                " was put in place. Compare with a backup."
+            )
+        case _:
+            assert_never(damage)

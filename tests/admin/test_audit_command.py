@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from admin import audit
 from admin.audit import Event, EventKind
+from admin.audit_heads import AuditHeads
+from admin.audit_settings import AuditSettings
 from admin.command import cli
 from admin.database import Database
 from admin.state_folder import StateFolder
@@ -38,9 +40,17 @@ def test_a_whole_log_is_said_to_be_whole(state: StateFolder) -> None:
     result = verify(state)
     assert (result.exit_code, result.output) == (
         0,
-        "3 events, each with the digest that it was recorded with.\n",
+        "3 events, each with the digest that it was recorded with.\n"
+        "Compared with no heads: that its tail was cut off would not show. Name some by --heads.\n",
     )
-    assert json.loads(verify(state, "--json").output) == {"events": 3, "whole": True, "broken_at": None}
+    assert json.loads(verify(state, "--json").output) == {
+        "events": 3,
+        "whole": True,
+        "broken_at": None,
+        "damage": None,
+        "heads": 0,
+        "guards_missing": [],
+    }
 
 
 def test_an_edited_event_is_named_and_the_exit_code_is_1(state: StateFolder) -> None:
@@ -51,8 +61,43 @@ def test_an_edited_event_is_named_and_the_exit_code_is_1(state: StateFolder) -> 
     result = verify(state)
     assert result.exit_code == 1
     assert "event 2 does not fit the one before it" in result.output
+    assert "not there: event_is_never_changed" in result.output
     result = verify(state, "--json")
-    assert (result.exit_code, json.loads(result.output)) == (1, {"events": 2, "whole": False, "broken_at": 2})
+    found = json.loads(result.output)
+    assert (result.exit_code, found["events"], found["broken_at"], found["damage"]) == (1, 2, 2, "broken")
+    assert found["guards_missing"] == ["event_is_never_changed"]
+
+
+def test_a_tail_that_was_cut_off_shows_against_the_heads_that_were_exported(
+    state: StateFolder, tmp_path: Path
+) -> None:
+    async def export() -> None:
+        async with Database.open(state.database) as db:
+            settings = AuditSettings(heads_file=tmp_path / "witness")
+            await AuditHeads(db, lambda: settings, state.audit_heads, lambda: MONDAY).export()
+
+    asyncio.run(export())
+    whole = verify(state, "--heads", str(tmp_path / "witness"))
+    assert whole.exit_code == 0
+    assert "They fit 1 heads; the newest, of 2026-03-02 15:00 UTC, knows 3 events." in whole.output
+    with closing(sqlite3.connect(state.database)) as connection, connection:
+        (trigger,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'event_is_never_deleted'"
+        ).fetchone()
+        connection.execute("DROP TRIGGER event_is_never_deleted")
+        connection.execute("DELETE FROM event WHERE id = 3")
+        connection.execute(trigger)
+    assert verify(state).exit_code == 0
+    cut = verify(state, "--heads", str(tmp_path / "witness"))
+    assert cut.exit_code == 1
+    assert "event 3 was exported and is not there: the log's tail was cut off" in cut.output
+
+
+def test_a_file_without_heads_compares_with_nothing(state: StateFolder, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("Mar  2 10:00:00 gate cron[3]: nothing of ours\n")
+    for name, said in (("empty", "has no head of the audit log"), ("nowhere", "No such file or directory")):
+        result = verify(state, "--heads", str(tmp_path / name))
+        assert (result.exit_code, said in result.output) == (2, True), result.output
 
 
 def test_without_a_database_nothing_can_be_verified(tmp_path: Path) -> None:
