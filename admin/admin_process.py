@@ -39,6 +39,7 @@ from admin.needed_hosts import NeededHosts
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
 from admin.publisher import Publisher
+from admin.records import Records
 from admin.reports import Reports
 from admin.review import Review
 from admin.sessions import NotAtTheDeviceError, Opened, Session
@@ -94,6 +95,7 @@ class AdminProcess:
         )
         self.notice = NoticeSigning(db, publisher, clock)
         self.audit_heads = AuditHeads(db, lambda: settings.settings.audit, state.audit_heads, clock)
+        self.records = Records(db, publisher, self.audit_heads, clock)
 
     # --- what is in force ---
 

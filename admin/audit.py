@@ -19,6 +19,9 @@ from admin.database import Reader, Row, Transaction
 
 type Detail = str | int | bool | list[str] | None
 
+AT_THE_COMMAND_LINE = " at the command line"
+"""How an actor ends who is known to the machine and not to the policy; no person's id does."""
+
 _START = bytes(32)
 # Whatever somebody with the file's rights may have put before the first.
 _BEFORE_THE_FIRST = -(2**63)

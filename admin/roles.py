@@ -52,5 +52,10 @@ def sees_all_requests(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security", "help_desk", "town_administrator", "auditor")
 
 
+def sees_records(policy: Policy, person: str) -> bool:
+    """Whether the person may look at the audit log and have it verified."""
+    return _has_any(policy, person, "it_security", "town_administrator", "auditor")
+
+
 def _has_any(policy: Policy, person: str, *roles: str) -> bool:
     return any(person in policy.roles.get(role, ()) for role in roles)

@@ -3,6 +3,8 @@
 import getpass
 import os
 
+from admin.audit import AT_THE_COMMAND_LINE
+
 
 def actor() -> str:
     """Return the account's name on this machine, marked as what it is."""
@@ -10,4 +12,4 @@ def actor() -> str:
         name = getpass.getuser()
     except (OSError, KeyError):  # an account without a name, as in some containers
         name = f"user {os.getuid()}"
-    return f"{name} at the command line"
+    return f"{name}{AT_THE_COMMAND_LINE}"

@@ -19,6 +19,7 @@ from tests.admin.web.test_about_pages import NEVER, OPENING
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
+from tests.admin.web.test_records_page import cut_off
 from tests.browsing import StartBrowser, violations
 from tests.post_office import Day, post_office
 
@@ -409,6 +410,20 @@ async def test_emergency_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("emergency", "/emergency")
     await look.use(site.client())
     await look.at("sign-in-in-an-emergency", "/sign-in")
+
+
+async def test_records_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await site.sent_request(host=LONG_HOST, code="H7M-4QP")
+    await _answer(site, 1, "deny")
+    await look.use(it)
+    await look.at("records-none", "/records?kinds=emergencies")
+    await site.admin.audit_heads.export()
+    await post(it, "/records/verify", "/records")
+    await look.at("records", "/records?role=department_head")
+    cut_off(site)
+    await post(it, "/records/verify", "/records")
+    await look.at("records-cut-off", "/records")
 
 
 async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:

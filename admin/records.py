@@ -1,0 +1,193 @@
+"""Looking at the audit log, and having it verified, from the admin site.
+
+Who did something is told as a role and a department, never by name: names are for the visit log, where a
+reason is given first.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from admin import audit, roles
+from admin.asking import NotAllowedError
+from admin.audit import AT_THE_COMMAND_LINE, EventKind, Verification
+from admin.audit_heads import AuditHeads, HeadsError, read_heads
+from admin.clock import Clock, from_ms, to_ms
+from admin.database import Database, Value
+from admin.publisher import Publisher
+from admin.sessions import Session
+from policy.town_policy import Policy
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "asking": ("request", "exemption"),
+    "sites": ("report", "site"),
+    "people": ("person", "people", "password", "names", "notice"),
+    "emergencies": ("lockdown", "device", "filter", "emergency"),
+    "running": ("policy", "lists", "backup"),
+}
+"""What events can be filtered by, with the beginnings of their kinds; each kind is in one."""
+
+COMMAND_LINE = "command_line"
+EMPLOYEE = "employee"
+DELEGATE = "delegate"
+DEPARTMENT_HEAD = "department_head"
+NOT_KNOWN = "not_known"
+ROLES = (
+    *("it_security", "town_administrator", "help_desk", "auditor"),
+    *(DEPARTMENT_HEAD, DELEGATE, EMPLOYEE, COMMAND_LINE),
+)
+"""Who acted, as events can be filtered by it; a person counts as the first that they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """`role` is one of ROLES, or NOT_KNOWN for who has left and for Towngate itself."""
+
+    role: str
+    department: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event, as it is shown. `about` is a person's role where the subject is a person."""
+
+    id: int
+    at: datetime
+    kind: EventKind
+    who: Who
+    subject: str
+    about: Who | None
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """What must hold of events; what is None need not. `kinds` is a key of KINDS, `role` one of ROLES."""
+
+    since: datetime | None = None
+    role: str | None = None
+    kinds: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the last verification found. `without_heads` says why it was compared with none."""
+
+    at: datetime
+    found: Verification
+    without_heads: str | None = None
+
+
+def who_is(policy: Policy, actor: str) -> Who:
+    """Return what someone is in the town."""
+    if actor.endswith(AT_THE_COMMAND_LINE):
+        return Who(COMMAND_LINE)
+    record = policy.people.get(actor)
+    if record is None:
+        return Who(NOT_KNOWN)
+    for role in ROLES[:4]:
+        if actor in policy.roles.get(role, ()):
+            return Who(role, record.department)
+    for id_, department in policy.departments.items():
+        if actor == department.head:
+            return Who(DEPARTMENT_HEAD, id_)
+    for id_, department in policy.departments.items():
+        if actor in department.delegates:
+            return Who(DELEGATE, id_)
+    return Who(EMPLOYEE, record.department)
+
+
+class Records:
+    """The audit log, for those with that duty (`roles.sees_records`)."""
+
+    def __init__(self, db: Database, publisher: Publisher, heads: AuditHeads, clock: Clock) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._heads = heads
+        self._clock = clock
+        self._verifying = asyncio.Lock()
+        self._verified: Verified | None = None
+
+    async def find(
+        self, session: Session, where: RecordFilter, before: int | None = None, limit: int = 50
+    ) -> list[Record]:
+        """Return events, newest first, older than the one with id `before`. Raises NotAllowedError."""
+        self._check(session)
+        conditions, values = ["1"], list[Value]()
+        if before is not None:
+            conditions.append("id < ?")
+            values.append(before)
+        if where.since is not None:
+            conditions.append("at >= ?")
+            values.append(to_ms(where.since))
+        if where.kinds is not None:
+            subjects = KINDS[where.kinds]
+            conditions.append(f"({' OR '.join('kind GLOB ?' for _ in subjects)})")
+            values += [f"{subject}.*" for subject in subjects]
+        if where.role == COMMAND_LINE:
+            conditions.append("actor LIKE ?")
+            values.append(f"%{AT_THE_COMMAND_LINE}")
+        elif where.role is not None:
+            policy = self._publisher.policy
+            actors = [person for person in policy.people if who_is(policy, person).role == where.role]
+            conditions.append("actor IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(actors))
+        rows = await self._db.fetch_all(
+            f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            *values,
+            limit,
+        )
+        return [
+            self._record(
+                row["id"], from_ms(row["at"]), row["kind"], row["actor"], row["subject"], row["details"]
+            )
+            for row in rows
+        ]
+
+    def verified(self, session: Session) -> Verified | None:
+        """Return what the last verification since the start found. Raises NotAllowedError."""
+        self._check(session)
+        return self._verified
+
+    async def verify(self, session: Session) -> None:
+        """Verify the whole log, against the heads that were exported; see `verified`.
+
+        Raises NotAllowedError. Of several at once the later wait.
+        """
+        self._check(session)
+        async with self._verifying:
+            file, without_heads = self._heads.file, None
+            try:
+                heads = await asyncio.to_thread(read_heads, file)
+            except HeadsError as error:
+                heads, without_heads = [], str(error)
+            found = await audit.verify(self._db, heads)
+            self._verified = Verified(self._clock(), found, without_heads)
+
+    def whom_to_call(self, session: Session) -> str:
+        """Return the role to call when records were changed: another one than the viewer's own."""
+        policy = self._publisher.policy
+        others = (
+            role
+            for role in ("auditor", "town_administrator", "it_security")
+            if policy.roles.get(role) and session.person not in policy.roles[role]
+        )
+        return next(others, "town_administrator")
+
+    def _record(self, id_: int, at: datetime, kind: str, actor: str, subject: str, details: str) -> Record:
+        policy = self._publisher.policy
+        is_of_a_person = kind.partition(".")[0] in KINDS["people"]
+        about = who_is(policy, subject) if is_of_a_person else None
+        return Record(id_, at, EventKind(kind), who_is(policy, actor), subject, about, json.loads(details))
+
+    def _check(self, session: Session) -> None:
+        person = session.person
+        if (
+            person is None
+            or not session.is_signed_in
+            or not roles.sees_records(self._publisher.policy, person)
+        ):
+            raise NotAllowedError("Records: only people with that duty see them.")

@@ -1,0 +1,95 @@
+"""Records as the page says them: what happened, who by role, what else is known."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin.audit import EventKind
+from admin.records import Who
+from admin.web.people import People
+
+WHAT: Mapping[EventKind, str] = {
+    EventKind.REQUEST_SUBMITTED: "Asked for access",
+    EventKind.REQUEST_ENDORSED: "Agreed, passed on",
+    EventKind.REQUEST_APPROVED: "Allowed",
+    EventKind.REQUEST_OPENED: "Opened access",
+    EventKind.REQUEST_DENIED: "Did not allow",
+    EventKind.REQUEST_WITHDRAWN: "Took a request back",
+    EventKind.REQUEST_STOPPED: "Stopped access",
+    EventKind.REQUEST_MOVE_REFUSED: "A move on a request was refused",
+    EventKind.REQUEST_HOST_ADDED: "Added a host to a request",
+    EventKind.EXEMPTION_PAUSED: "Access paused: a security risk",
+    EventKind.EXEMPTION_RESUMED: "Access goes on",
+    EventKind.EXEMPTION_LEFT_OPEN: "Left access open",
+    EventKind.SIGNED_IN: "Signed in",
+    EventKind.SIGN_IN_REFUSED: "Signing in was refused",
+    EventKind.SIGNED_OUT: "Signed out",
+    EventKind.PASSWORD_SET: "Set a password",
+    EventKind.NAMES_SHOWN: "Had names shown",
+    EventKind.POLICY_PUBLISHED: "A policy came into force",
+    EventKind.REPORT_SENT: "Sent a report",
+    EventKind.REPORT_ANSWERED: "Answered a report",
+    EventKind.REPORT_MOVE_REFUSED: "An answer to a report was refused",
+    EventKind.SITE_CORRECTED: "Corrected a category",
+    EventKind.SITE_CORRECTION_UNDONE: "Undid a correction",
+    EventKind.SITE_CORRECTION_REFUSED: "A correction was refused",
+    EventKind.SITE_NEVER_INSPECTED: "Site is never decrypted",
+    EventKind.SITE_INSPECTED_AGAIN: "Site may be decrypted again",
+    EventKind.SITE_LEFT_INSPECTED: "Left a site decrypted",
+    EventKind.SITE_INSPECTION_REFUSED: "A move on decryption was refused",
+    EventKind.LOCKDOWN_BEGUN: "Limited the web",
+    EventKind.LOCKDOWN_NEWS_GIVEN: "Gave news of the limit",
+    EventKind.LOCKDOWN_ENDED: "Ended the limit",
+    EventKind.DEVICE_TAKEN_OFF: "Took a device off the web",
+    EventKind.DEVICE_LET_BACK: "Let a device back",
+    EventKind.FILTER_SWITCHED_OFF: "Switched the filter off",
+    EventKind.FILTER_SWITCHED_ON: "Switched the filter on",
+    EventKind.EMERGENCY_REFUSED: "A move in an emergency was refused",
+    EventKind.NOTICE_ACCEPTED: "Accepted the notice",
+    EventKind.NOTICE_PUT_OFF: "Put the notice off",
+    EventKind.NOTICE_MOVE_REFUSED: "A move on the notice was refused",
+    EventKind.NOTICE_EXPORTED: "Wrote out who accepted the notice",
+    EventKind.LISTS_FORCED: "Forced a list into force",
+    EventKind.LISTS_ROLLED_BACK: "Went back to earlier lists",
+    EventKind.LISTS_RELEASED: "Lists are updated again",
+    EventKind.BACKUP_STARTED: "Backed the town up",
+    EventKind.BACKUP_RESTORED: "Restored a backup",
+}
+KIND_LABELS = {
+    "asking": "Requests and access",
+    "sites": "Sites and categories",
+    "people": "People and passwords",
+    "emergencies": "Emergencies",
+    "running": "Policy, lists and backups",
+}
+ROLE_LABELS = {
+    "it_security": "IT security",
+    "town_administrator": "Town administrator",
+    "help_desk": "Help desk",
+    "auditor": "Auditor",
+    "department_head": "Department head",
+    "delegate": "Delegate",
+    "employee": "Employee",
+    "command_line": "Command line",
+    "not_known": "Not a person now",
+}
+
+
+def said(who: Who, people: People) -> str:
+    """Return who it was: "Department head, Finance"."""
+    label = ROLE_LABELS[who.role]
+    return f"{label}, {people.department(who.department)}" if who.department else label
+
+
+def facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what else an event tells, without what is not said."""
+    return [
+        (name.replace("_", " ").capitalize(), _text(value))
+        for name, value in details.items()
+        if value is not None and value not in ("", [])
+    ]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

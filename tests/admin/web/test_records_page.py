@@ -1,0 +1,154 @@
+"""Records: the audit log for those with that duty, people by role, and whether it is whole."""
+
+import html
+import re
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from admin import audit, roles
+from admin.audit import Event, EventKind
+from admin.records import KINDS, ROLES, who_is
+from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
+from policy.town_policy import Policy
+from tests import people
+from tests.admin.small_town import AUDITOR, DELEGATE, TOWN
+from tests.admin.web.conftest import Site, post
+
+
+def cut_off(site: Site) -> None:
+    """Cut the newest record off, with the rights of the database's owner."""
+    with closing(sqlite3.connect(site.state.database)) as connection, connection:
+        connection.execute("DROP TRIGGER event_is_never_deleted")
+        connection.execute("DELETE FROM event WHERE id = (SELECT max(id) FROM event)")
+
+
+def text(answer: httpx.Response) -> str:
+    main = answer.text.partition("<main")[2].partition("</main")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", main)).split())
+
+
+async def record(site: Site, *events: tuple[EventKind, str, str]) -> None:
+    async with site.admin.db.transaction() as t:
+        for kind, actor, subject in events:
+            await audit.record(t, Event(kind, actor, subject, site.clock.at, {"why": f"by {kind.value}"}))
+
+
+async def test_records_are_told_by_role_and_never_by_name(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    await record(
+        site,
+        (EventKind.REQUEST_DENIED, people.HEAD, "REQ-7"),
+        (EventKind.SIGNED_IN, people.CLERK, people.CLERK),
+        (EventKind.BACKUP_STARTED, "root at the command line", "monday"),
+    )
+    shown = text(await it.get("/records"))
+    assert "Did not allow More on record" in shown
+    assert "Department head, Finance" in shown
+    assert "Signed in More on record" in shown
+    assert "Employee, Finance Employee, Finance" in shown
+    assert "Command line" in shown
+    assert "Head of Finance" not in shown
+    assert "Clerk" not in shown
+    assert 'href="/requests/7"' in (await it.get("/records")).text
+
+
+FILTERED = [
+    ("role=department_head", "Did not allow", "Backed the town up"),
+    ("role=command_line", "Backed the town up", "Did not allow"),
+    ("kinds=running", "Backed the town up", "Did not allow"),
+    ("kinds=asking&role=department_head&span=today", "Did not allow", "Backed the town up"),
+    ("kinds=nonsense&before=nonsense", "Did not allow", "Ended the limit"),
+]
+
+
+async def test_filters_are_in_the_address(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    await record(
+        site,
+        (EventKind.REQUEST_DENIED, people.HEAD, "REQ-7"),
+        (EventKind.BACKUP_STARTED, "root at the command line", "monday"),
+    )
+    for query, found, left_out in FILTERED:
+        shown = text(await it.get(f"/records?{query}")).partition(" Show ")[2]
+        assert (found in shown, left_out in shown) == (True, False), query
+    site.clock.at += timedelta(days=2)
+    it = await site.signed_in(people.IT)
+    assert "No records match" in text(await it.get("/records?span=today&kinds=asking"))
+
+
+async def test_older_records_are_a_page_on_and_none_comes_twice(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    await record(site, *((EventKind.REQUEST_SUBMITTED, people.CLERK, f"REQ-{n}") for n in range(1, 121)))
+    address, seen = "/records?kinds=asking", list[str]()
+    while address:
+        shown = await it.get(address)
+        seen += re.findall(r">(REQ-\d+)<", shown.text)
+        older = re.search(r'href="(/records\?[^"]*before=\d+)"', shown.text)
+        address = html.unescape(older[1]) if older else ""
+    assert seen == [f"REQ-{n}" for n in range(120, 0, -1)]
+
+
+async def test_verify_says_that_all_are_whole_and_then_which_one_was_removed(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    site.admin.audit_heads.file.unlink(missing_ok=True)
+    answer = await post(it, "/records/verify", "/records")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/records#verified")
+    assert "compared with no copy kept elsewhere" in text(await it.get("/records"))
+    await record(site, (EventKind.REQUEST_DENIED, people.HEAD, "REQ-7"))
+    await site.admin.audit_heads.export()
+    head = await audit.head(site.admin.db, site.clock.at)
+    assert head is not None
+    await post(it, "/records/verify", "/records")
+    shown = text(await it.get("/records"))
+    assert f"All {head.events} records are whole." in shown
+    assert "kept elsewhere" not in shown
+    cut_off(site)
+    await post(it, "/records/verify", "/records")
+    shown = text(await it.get("/records"))
+    called = "Touch nothing; call Town administrator."
+    assert f"Record {head.last_id} was changed or removed. {called}" in shown
+    assert f"What refuses changes to records was removed from the database. {called}" in shown
+
+
+async def test_others_see_no_records_and_verify_nothing(site: Site) -> None:
+    for person in (people.CLERK, people.HEAD, people.HELP_DESK):
+        client = await site.signed_in(person)
+        assert (await client.get("/records")).status_code == 403
+        assert (await post(client, "/records/verify", "/requests")).status_code == 403
+        assert "/records" not in (await client.get("/requests")).text
+
+
+def test_an_auditor_sees_records_and_what_is_about_people_never_by_id() -> None:
+    seen = {person for person in TOWN.people if roles.sees_records(TOWN, person)}
+    assert seen == {"it", "it-2", AUDITOR, people.ADMINISTRATOR}
+
+
+@pytest.mark.parametrize(
+    ("actor", "role", "department"),
+    [
+        (people.IT, "it_security", None),
+        (people.HEAD, "department_head", "finance"),
+        (DELEGATE, "delegate", "finance"),
+        (people.CLERK, "employee", "finance"),
+        ("root at the command line", "command_line", None),
+        ("policy.yaml", "not_known", None),
+    ],
+)
+def test_a_person_counts_as_the_first_role_that_they_have(
+    actor: str, role: str, department: str | None
+) -> None:
+    who = who_is(TOWN, actor)
+    assert (who.role, who.department) == (role, department)
+
+
+def test_every_kind_of_event_has_words_and_a_filter() -> None:
+    assert set(WHAT) == set(EventKind)
+    assert KIND_LABELS.keys() == KINDS.keys()
+    assert {*ROLES, who_is(Policy("v", TOWN.town), "x").role} == ROLE_LABELS.keys()
+    beginnings = [beginning for group in KINDS.values() for beginning in group]
+    assert len(beginnings) == len(set(beginnings))
+    assert {kind.value.partition(".")[0] for kind in EventKind} <= set(beginnings)
