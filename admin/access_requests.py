@@ -243,6 +243,36 @@ async def stop(
     return await _attempt(db, policy, id_, actor, at, "stop", refusal, end)
 
 
+async def leave(
+    t: Transaction, before: Policy, after: Policy, person: str, *, actor: str, at: datetime
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """End what a person asked for who leaves, and pass on what waits for them; `after` is without them.
+
+    Return the numbers of the requests that were withdrawn, stopped and passed on. Access of a department,
+    and what waits for it, stays.
+    """
+    rows = await t.fetch_all(
+        "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
+        " OR (state IN ('awaits_opening', 'approved') AND for_whom = 'person')) ORDER BY id",
+        person,
+    )
+    ended: dict[State, list[str]] = {State.WITHDRAWN: [], State.STOPPED: []}
+    for row in rows:
+        request = await get(t, row["id"])
+        if request.state_at(at) is State.ENDED:
+            continue
+        new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED
+        await _move(t, request, new_state, actor=actor, at=at)
+        await exemptions.stop(t, request.id, stopped_by=actor, at=at)
+        await request_letters.put(t, after, await get(t, request.id), at)
+        ended[new_state].append(request.number)
+    waiting = await access_request_lists.to_decide(t, before, person)
+    for request in waiting:
+        await request_letters.put(t, after, request, at)
+    passed_on = tuple(request.number for request in waiting)
+    return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
+
+
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
     """Record an attempt by someone who can decide nothing here, and raise NotAllowedError.
 

@@ -15,7 +15,7 @@ from argon2.exceptions import VerificationError
 from admin import audit, sessions
 from admin.audit import Event, EventKind
 from admin.clock import from_ms, to_ms
-from admin.database import Database, Reader
+from admin.database import Database, Reader, Transaction
 from admin.sessions import Opened, Session
 
 MIN_LENGTH = 8
@@ -115,6 +115,13 @@ async def sign_out(db: Database, session: Session, now: datetime) -> None:
         await sessions.end(t, session)
         if session.person is not None and session.is_signed_in:
             await audit.record(t, Event(EventKind.SIGNED_OUT, session.person, session.person, now))
+
+
+async def end(t: Transaction, person: str) -> None:
+    """End a person's sessions and passwords, for the admin site and the proxy."""
+    await sessions.end_all_of(t, person)
+    await t.execute("DELETE FROM account WHERE person = ?", person)
+    await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
 
 
 async def proxy_passwords(db: Reader) -> dict[str, str]:

@@ -38,6 +38,7 @@ from admin.list_updates import ListUpdates
 from admin.needed_hosts import NeededHosts
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
+from admin.people_register import PeopleRegister
 from admin.publisher import Publisher
 from admin.records import Records
 from admin.reports import Reports
@@ -94,6 +95,7 @@ class AdminProcess:
             db, publisher, self.site_lists, clock, lambda: settings.settings.lists.well_known
         )
         self.notice = NoticeSigning(db, publisher, clock)
+        self.people = PeopleRegister(db, publisher, clock)
         self.audit_heads = AuditHeads(db, lambda: settings.settings.audit, state.audit_heads, clock)
         self.records = Records(db, publisher, self.audit_heads, clock)
 

@@ -241,7 +241,8 @@ def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:
 def deciders_of(policy: Policy, role: Approver, asker: str, department: str | None) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
-    1. department_head: the head and the delegates; for a head's own request nobody here
+    1. department_head: the head and the delegates; for a head's own request nobody here, nor where the
+       head left and had no delegate
     2. it_security, town_administrator: as the policy's roles say
     3. never the asker
     4. nobody left: it goes up, to the town administrator, then to IT security
@@ -251,7 +252,7 @@ def deciders_of(policy: Policy, role: Approver, asker: str, department: str | No
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None
-            if found is None or found.head == asker:
+            if found is None or found.head in (asker, ""):
                 people = frozenset[str]()
             else:
                 people = frozenset({found.head, *found.delegates}) - {asker}

@@ -58,6 +58,10 @@ class EventKind(StrEnum):
     SIGNED_IN = "person.signed_in"
     SIGN_IN_REFUSED = "person.sign_in_refused"
     SIGNED_OUT = "person.signed_out"
+    PERSON_CLOSED = "person.closed"
+    """They left: what they had ended with it."""
+    PERSON_REOPENED = "person.reopened"
+    PERSON_MOVE_REFUSED = "person.move_refused"
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event
     NAMES_SHOWN = "names.shown"
     POLICY_PUBLISHED = "policy.published"

@@ -26,6 +26,7 @@ _SUBCOMMANDS = {
     "restore": "admin.commands.backup:restore",
     "ca": "admin.commands.ca:ca",
     "password": "admin.commands.password:password",
+    "people": "admin.commands.people:people",
 }
 
 

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, corrections, exemptions, measures, never_inspected, notices
+from admin import accounts, audit, closed_people, corrections, exemptions, measures, never_inspected, notices
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -21,6 +21,7 @@ from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import Taxonomy
 from policy.document import load_document
 from policy.document_tests import run_tests
+from policy.leaving import without
 from policy.problem import PolicyError
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.town_policy import Policy
@@ -39,13 +40,15 @@ class NoPolicyError(Exception):
 class Publisher:
     """Owns the running policy and the published snapshot of it.
 
-    `policy` is replaced whole when a new document is good. `problems` says what is wrong with the
+    `policy` is the document's, without people whom IT closed; it is replaced whole when a new document is
+    good. `problems` says what is wrong with the
     document as it is now, empty when it is the running policy. `failure` says why the newest state
     could not be published, None when it was. `published` is what the proxy can read, None before
     anything was published.
     """
 
     policy: Policy
+    _document_policy: Policy
 
     def __init__(
         self, state: StateFolder, db: Database, admin_url: str, taxonomy: Taxonomy, clock: Clock
@@ -66,11 +69,16 @@ class Publisher:
         self.failure: str | None = None
         self.published: PolicySnapshot | None = None
 
+    @property
+    def document_policy(self) -> Policy:
+        """The policy as its document says, with people whom IT closed."""
+        return self._document_policy
+
     async def resume(self) -> None:
         """Take up the policy that was published last, if one was."""
         before = await asyncio.to_thread(_published, self._state.policy_snapshot)
         if before is not None:
-            self.policy = before.policy
+            self.policy = self._document_policy = before.policy
             self.published = before
             self._sequence = before.sequence
             self._recorded_version = before.policy.version
@@ -84,7 +92,7 @@ class Publisher:
         await self.resume()
         read = await self._read_document()
         if read is not None:
-            self.policy = read
+            self.policy = self._document_policy = read
         elif self.published is None:
             raise NoPolicyError("\n".join((*self.problems, "mend it, then start again")))
         await self.publish_state()
@@ -108,9 +116,9 @@ class Publisher:
     async def reload_document(self) -> bool:
         """Read policy.yaml and put it in force; a bad one changes nothing but `problems`."""
         policy = await self._read_document()
-        if policy is None or policy == self.policy:
+        if policy is None or policy == self._document_policy:
             return False
-        self.policy = policy
+        self._document_policy = policy
         logger.info("policy in force: version=%s", policy.version)
         return await self.publish_state()
 
@@ -125,8 +133,9 @@ class Publisher:
                 await self.publish_state()
 
     async def _publish(self) -> None:
-        now, policy = self._clock(), self.policy
+        now = self._clock()
         async with self._db.transaction() as t:
+            policy = without(self._document_policy, await closed_people.closed(t))
             # The file may be ahead of a database that was restored: the sequence only grows.
             row = await t.fetch_one(
                 "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
@@ -144,6 +153,7 @@ class Publisher:
             unopened = await never_inspected.live(t)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
+        self.policy = policy
         self._recorded_version = policy.version
         snapshot = PolicySnapshot(
             sequence=row["sequence"],

@@ -52,6 +52,11 @@ def sees_all_requests(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security", "help_desk", "town_administrator", "auditor")
 
 
+def closes_people(policy: Policy, person: str) -> bool:
+    """Whether the person sees who is in the town's service, and closes who leaves."""
+    return _has_any(policy, person, "it_security")
+
+
 def sees_records(policy: Policy, person: str) -> bool:
     """Whether the person may look at the audit log and have it verified."""
     return _has_any(policy, person, "it_security", "town_administrator", "auditor")

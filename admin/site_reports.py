@@ -280,7 +280,7 @@ async def _tell(t: Transaction, policy: Policy, report: SiteReport, at: datetime
 def _heads(policy: Policy, report: SiteReport) -> set[str]:
     """Return whom an accident is told to beside IT: the head; of a head's own, the town administrator."""
     department = policy.departments.get(report.department or "")
-    if department is None or department.head == report.person:
+    if department is None or department.head in (report.person, ""):
         return set(policy.roles.get("town_administrator", ()))
     return {department.head}
 

@@ -70,7 +70,10 @@ class Town:
 
 @dataclass(frozen=True, slots=True)
 class Department:
-    """`head` and `delegates` are person ids; `networks` identify the department alone."""
+    """`head` and `delegates` are person ids; `networks` identify the department alone.
+
+    `head` is "" where the head left and nobody stands in.
+    """
 
     name: str
     head: str

@@ -356,7 +356,7 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
 def _approval(decision: Decision, visit: Visit, policy: Policy) -> tuple[str, ...]:
     """Return the roles asked in turn: nobody is asked about a request of their own."""
     department = policy.departments.get(visit.client.department or "")
-    is_own = department is None or visit.client.person == department.head
+    is_own = department is None or department.head in (visit.client.person, "")
     roles = (
         Approver.TOWN_ADMINISTRATOR.value if role == Approver.DEPARTMENT_HEAD and is_own else role
         for role in decision.approval

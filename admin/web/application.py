@@ -30,6 +30,7 @@ from admin.web import (
     settings,
     signing_in,
     today,
+    town_people,
     visit_log,
 )
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
@@ -150,6 +151,10 @@ def _routes() -> list[BaseRoute]:
         _get("/notice", notice.notice_page),
         _post("/notice", notice.sign),
         _post("/notice/later", notice.put_off),
+        _get("/people", town_people.people_page),
+        _get("/people/{person}", town_people.person_page),
+        _post("/people/{person}/close", town_people.close),
+        _post("/people/{person}/reopen", town_people.reopen),
         _get("/records", records.records_page),
         _post("/records/verify", records.verify),
         _get("/settings", settings.settings_page),

@@ -148,6 +148,8 @@ async def _duty_links(http_request: Request) -> list[Link]:
         links.append(Link("/corrections", "Corrections"))
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
+    if has_duty(http_request, roles.closes_people):
+        links.append(Link("/people", "People"))
     if has_duty(http_request, roles.sees_records):
         links.append(Link("/records", "Records"))
     if has_duty(http_request, roles.acts_in_emergencies):

@@ -426,6 +426,17 @@ async def test_records_are_clean(site: Site, look: Look) -> None:
     await look.at("records-cut-off", "/records")
 
 
+async def test_people_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("people", "/people")
+    await look.at("people-none", "/people?q=nobody")
+    page = f"/people/{people.CLERK}"
+    await look.answered("person-error", await post(it, f"{page}/close", page, why=""))
+    await post(it, f"{page}/close", page, why="Left the town's service, " + "x" * 200)
+    await look.at("person-closed", page)
+
+
 async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:
     it = await site.signed_in(people.IT)
     await look.use(it)

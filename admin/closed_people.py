@@ -1,0 +1,148 @@
+"""People who left the town's service: IT closes them, and what they had ends in one transaction.
+
+Their sessions, passwords and access end, their open requests are withdrawn, what waited for them waits for
+those who stand in. What they asked and decided stays on record. Closed is closed until IT opens them again,
+whatever policy.yaml says of them.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from admin import access_requests, accounts, audit
+from admin.audit import Event, EventKind
+from admin.clock import from_ms, to_ms
+from admin.database import Database, Reader, Row, Transaction
+from admin.written_text import tidy_text
+from policy.leaving import without
+from policy.town_policy import Policy
+
+_IT = "it_security"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPerson:
+    """Who was closed, why, by whom and when (aware UTC)."""
+
+    person: str
+    why: str
+    closed_by: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended with a person: numbers of requests, like "REQ-7".
+
+    `withdrawn` were open, `stopped` gave them access, `passed_on` wait for others now.
+    """
+
+    withdrawn: tuple[str, ...]
+    stopped: tuple[str, ...]
+    passed_on: tuple[str, ...]
+
+
+class UnknownPersonError(LookupError):
+    """There is no such person to close or to open; nothing changed."""
+
+
+class AlreadyClosedError(Exception):
+    """Somebody else closed the person, or opened them again, before; nothing changed."""
+
+
+class LastOfItError(PermissionError):
+    """Nobody would be left to run Towngate; refused, and recorded."""
+
+
+async def closed(db: Reader) -> dict[str, ClosedPerson]:
+    """Return the people who are closed."""
+    rows = await db.fetch_all("SELECT * FROM closed_person WHERE reopened_at IS NULL ORDER BY person")
+    return {row["person"]: _closed_person(row) for row in rows}
+
+
+async def close(db: Database, policy: Policy, person: str, *, why: str, actor: str, at: datetime) -> Ended:
+    """Close a person of the running policy. `why` is 1 to 500 characters.
+
+    Raises InvalidRequestError for why, UnknownPersonError, AlreadyClosedError, and LastOfItError for the
+    last of IT security, and for oneself.
+    """
+    text = tidy_text("why", why, "Enter why, for the records")
+    async with db.transaction() as t:
+        if await _row(t, person) is not None:
+            raise AlreadyClosedError(f"{person} is closed already")
+        if person not in policy.people:
+            raise UnknownPersonError(
+                f"{person!r} is not a person of the policy{_nearest(person, policy.people)}"
+            )
+        refused = _refusal(policy, person, actor)
+        if refused is None:
+            await t.execute(
+                "INSERT INTO closed_person (person, why, closed_by, closed_at) VALUES (?, ?, ?, ?)",
+                person,
+                text,
+                actor,
+                to_ms(at),
+            )
+            ended = await end_all_of(t, policy, person, actor=actor, at=at)
+            details: dict[str, audit.Detail] = {
+                "why": text,
+                "withdrawn": list(ended.withdrawn),
+                "stopped": list(ended.stopped),
+                "passed_on": list(ended.passed_on),
+            }
+            await audit.record(t, Event(EventKind.PERSON_CLOSED, actor, person, at, details))
+            return ended
+        await audit.record(t, Event(EventKind.PERSON_MOVE_REFUSED, actor, person, at, {"why": refused}))
+    raise LastOfItError(refused)
+
+
+async def reopen(db: Database, person: str, *, actor: str, at: datetime) -> None:
+    """Let a person who was closed be who the policy says again; what ended stays ended.
+
+    They have no password. Raises UnknownPersonError for who is not closed.
+    """
+    async with db.transaction() as t:
+        changed = await t.execute(
+            "UPDATE closed_person SET reopened_by = ?, reopened_at = ?"
+            " WHERE person = ? AND reopened_at IS NULL",
+            actor,
+            to_ms(at),
+            person,
+        )
+        if not changed:
+            raise UnknownPersonError(f"{person!r} is not closed{_nearest(person, await closed(t))}")
+        await audit.record(t, Event(EventKind.PERSON_REOPENED, actor, person, at))
+
+
+async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str, at: datetime) -> Ended:
+    """End all that a person has here: sessions, passwords, open requests and access of their own.
+
+    Access of their department stays. `policy` is the one that still has them.
+    """
+    await accounts.end(t, person)
+    withdrawn, stopped, passed_on = await access_requests.leave(
+        t, policy, without(policy, {person}), person, actor=actor, at=at
+    )
+    return Ended(withdrawn, stopped, passed_on)
+
+
+def _refusal(policy: Policy, person: str, actor: str) -> str | None:
+    if person == actor:
+        return "nobody closes themselves; ask another of IT security"
+    if set(policy.roles.get(_IT, ())) == {person}:
+        return f"{person} is the only one of IT security; name another in policy.yaml first"
+    return None
+
+
+async def _row(db: Reader, person: str) -> Row | None:
+    return await db.fetch_one("SELECT * FROM closed_person WHERE person = ? AND reopened_at IS NULL", person)
+
+
+def _nearest(word: str, valid: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(word.lower(), valid, n=1)
+    return f" (nearest: {near[0]!r})" if near else ""
+
+
+def _closed_person(row: Row) -> ClosedPerson:
+    return ClosedPerson(row["person"], row["why"], row["closed_by"], from_ms(row["closed_at"]))

@@ -1,0 +1,45 @@
+"""A policy without people who have left, before its document says so."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from policy.town_policy import Department, Policy
+
+
+def without(policy: Policy, people: Collection[str]) -> Policy:
+    """Return the policy as it is for a town without these people; the same one where it names none of them.
+
+    1. they are no people of the town: nobody is signed in as them, no device is theirs
+    2. they have no role and are nobody's delegate
+    3. a department whose head left is headed by its first delegate, by nobody ("") where there is none
+    4. rules stay as they are: one for people who left is for nobody, and never for everybody
+
+    `version` stays that of the document.
+    """
+    gone = frozenset(people) & policy.people.keys()
+    if not gone:
+        return policy
+    return replace(
+        policy,
+        people=_but(policy.people, gone),
+        departments={id_: _department(department, gone) for id_, department in policy.departments.items()},
+        devices={
+            address: replace(device, person=None) if device.person in gone else device
+            for address, device in policy.devices.items()
+        },
+        roles={
+            role: tuple(person for person in members if person not in gone)
+            for role, members in policy.roles.items()
+        },
+    )
+
+
+def _but[V](mapping: Mapping[str, V], gone: Collection[str]) -> dict[str, V]:
+    return {id_: value for id_, value in mapping.items() if id_ not in gone}
+
+
+def _department(department: Department, gone: Collection[str]) -> Department:
+    delegates = tuple(person for person in department.delegates if person not in gone)
+    if department.head not in gone:
+        return replace(department, delegates=delegates)
+    return replace(department, head=delegates[0] if delegates else "", delegates=delegates[1:])

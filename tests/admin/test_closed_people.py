@@ -1,0 +1,133 @@
+"""Someone leaves: what ends at once, what is passed on, and what stays."""
+
+from datetime import timedelta
+
+import pytest
+
+from admin import (
+    access_request_lists,
+    access_requests,
+    accounts,
+    audit,
+    closed_people,
+    exemptions,
+    outbox,
+    sessions,
+)
+from admin.asking import ForWhom, NotAllowedError, State
+from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
+from admin.database import Database
+from policy.leaving import without
+from policy.town_policy import Approver, Policy
+from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, submitted
+from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
+
+LATER = MONDAY + timedelta(minutes=5)
+
+
+async def close(db: Database, person: str, policy: Policy = TOWN, actor: str = IT) -> closed_people.Ended:
+    return await closed_people.close(db, policy, person, why="Retired.", actor=actor, at=LATER)
+
+
+async def to_decide(db: Database, policy: Policy, person: str) -> list[str]:
+    return [request.number for request in await access_request_lists.to_decide(db, policy, person)]
+
+
+async def test_sessions_and_passwords_of_who_left_end(db: Database) -> None:
+    for kind in ("admin", "proxy"):
+        for person in (CLERK, HEAD):
+            await accounts.set_password(db, person, "a long password", kind, actor=IT, now=MONDAY)  # type: ignore[arg-type]
+    opened = await accounts.sign_in(db, CLERK, "a long password", MONDAY)
+    other = await accounts.sign_in(db, HEAD, "a long password", MONDAY)
+    assert opened.token is not None
+    assert other.token is not None
+    await close(db, CLERK)
+    assert await sessions.session_of(db, opened.token, LATER) is None
+    assert await sessions.session_of(db, other.token, LATER) is not None
+    assert set(await accounts.proxy_passwords(db)) == {HEAD}
+    with pytest.raises(accounts.SignInError):
+        await accounts.sign_in(db, CLERK, "a long password", LATER)
+
+
+async def test_open_requests_are_withdrawn_and_their_own_access_is_stopped(db: Database) -> None:
+    granted = await submitted(db)
+    await access_requests.approve(db, TOWN, granted.id, actor=HEAD, at=MONDAY)
+    for_all = await submitted(db, host="chips.example", for_whom=ForWhom.DEPARTMENT)
+    await access_requests.approve(db, TOWN, for_all.id, actor=HEAD, at=MONDAY)
+    waiting = await submitted(db, host="dice.example")
+    denied = await submitted(db, host="races.example")
+    await access_requests.deny(db, TOWN, denied.id, actor=HEAD, at=MONDAY, reason="No.")
+    ended = await close(db, CLERK)
+    assert (ended.withdrawn, ended.stopped) == ((waiting.number,), (granted.number,))
+    assert [e.department for e in await exemptions.live(db, LATER)] == ["finance"]
+    states = {
+        request.number: (await access_request_lists.get(db, request.id)).state
+        for request in (granted, for_all, waiting, denied)
+    }
+    assert states == {
+        granted.number: State.STOPPED,
+        for_all.number: State.APPROVED,
+        waiting.number: State.WITHDRAWN,
+        denied.number: State.DENIED,
+    }
+    assert (await audit.verify(db)).is_whole
+    (event,) = await audit.events_of(db, CLERK)
+    assert (event.kind, event.actor) == (audit.EventKind.PERSON_CLOSED, IT)
+    assert event.details["stopped"] == [granted.number]
+    assert event.details["why"] == "Retired."
+
+
+async def test_what_waits_for_a_head_who_left_goes_to_the_delegate(db: Database) -> None:
+    request = await submitted(db)
+    ended = await close(db, HEAD)
+    assert ended.passed_on == (request.number,)
+    policy = without(TOWN, set(await closed_people.closed(db)))
+    assert await to_decide(db, policy, DELEGATE) == [request.number]
+    with pytest.raises(NotAllowedError):
+        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER)
+    approved = await access_requests.approve(db, policy, request.id, actor=DELEGATE, at=LATER)
+    assert approved.state is State.APPROVED
+
+
+async def test_without_a_delegate_it_goes_up_and_whoever_decides_now_gets_a_letter(db: Database) -> None:
+    request = await submitted(db, PARKS_CLERK)
+    ended = await close(db, PARKS_HEAD)
+    assert ended.passed_on == (request.number,)
+    policy = without(TOWN, {PARKS_HEAD})
+    assert await to_decide(db, policy, ADMINISTRATOR) == [request.number]
+    rows = await db.fetch_all("SELECT recipient FROM letter WHERE about = ? ORDER BY id", request.number)
+    assert [row["recipient"] for row in rows] == [PARKS_HEAD, ADMINISTRATOR]
+    assert outbox.HELP_DESK not in {row["recipient"] for row in rows}
+
+
+async def test_a_head_who_left_and_asked_for_themselves_leaves_nothing_open(db: Database) -> None:
+    own = await submitted(db, HEAD, chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY))
+    assert (await close(db, HEAD)).withdrawn == (own.number,)
+
+
+async def test_the_last_of_it_security_and_oneself_are_refused_and_recorded(db: Database) -> None:
+    with pytest.raises(LastOfItError, match="nobody closes themselves"):
+        await close(db, IT)
+    only = without(TOWN, {SECOND_IT})
+    with pytest.raises(LastOfItError, match="the only one of IT security; name another"):
+        await close(db, IT, only, actor="root at the command line")
+    kinds = [event.kind for event in await audit.events_of(db, IT)]
+    assert kinds == [audit.EventKind.PERSON_MOVE_REFUSED] * 2
+    assert await closed_people.closed(db) == {}
+
+
+async def test_closed_once_and_opened_again_once(db: Database) -> None:
+    with pytest.raises(
+        UnknownPersonError, match=r"'clark' is not a person of the policy \(nearest: 'clerk'\)"
+    ):
+        await close(db, "clark")
+    await close(db, CLERK)
+    with pytest.raises(AlreadyClosedError):
+        await close(db, CLERK)
+    assert (await closed_people.closed(db))[CLERK].why == "Retired."
+    await closed_people.reopen(db, CLERK, actor=SECOND_IT, at=LATER)
+    assert await closed_people.closed(db) == {}
+    with pytest.raises(UnknownPersonError, match="is not closed"):
+        await closed_people.reopen(db, CLERK, actor=SECOND_IT, at=LATER)
+    kinds = [event.kind.value for event in await audit.events_of(db, CLERK)]
+    assert kinds == ["person.closed", "person.reopened"]
