@@ -12,6 +12,7 @@ from policy.log_lines import configure_logging
 from proxy_addons import worker
 from proxy_addons.chain import START_ERRORS
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
+from proxy_addons.draining import DRAIN_SECONDS
 from proxy_addons.event_loop import WorkerLoop
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--no-lane", dest="has_lane", action="store_false")
     parser.add_argument("--own-port", type=int, action="append", default=[])
     parser.add_argument("--connections", type=int, default=CONNECTIONS_PER_ADDRESS)
+    parser.add_argument("--drain-seconds", type=float, default=DRAIN_SECONDS)
     arguments = parser.parse_args()
     configure_logging("proxy")
     # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
@@ -42,6 +44,7 @@ def main() -> None:
         tuple(arguments.own_port),
         arguments.connections,
         arguments.number,
+        arguments.drain_seconds,
     )
     status = 0
     try:

@@ -29,6 +29,11 @@ class ConnectionLimit:
         self.per_address = per_address
         self._open: Counter[str] = Counter()
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, of all addresses."""
+        return self._open.total()
+
     def is_full(self, address: str) -> bool:
         """Whether an address has as many connections open as it may."""
         return self._open[address] >= self.per_address

@@ -45,7 +45,7 @@ EMERGENCY_MEASURES = Gauge(
     ["kind"],
     multiprocess_mode="livemax",
 )
-WORKERS = Gauge("egress_workers", "Workers that decide visits", multiprocess_mode="livesum")
+WORKERS = Gauge("egress_workers", "Workers that take new connections", multiprocess_mode="livesum")
 CA_EXPIRES = Gauge(
     "egress_ca_expires_timestamp_seconds",
     "When the town's certificate authority ends",

@@ -20,14 +20,16 @@ from proxy_addons import hook_table
 from proxy_addons.chain import Towngate, mitmproxy_options, stop_when_failed
 from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
+from proxy_addons.draining import DRAIN_SECONDS, Draining
 from proxy_addons.gate import Connect, Gate, close_connection, dial_name
+from proxy_addons.reporting import Reporting
 from proxy_addons.tunnel_lane import TunnelLane
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024
-_DRAIN_SECONDS = 2.0
-_DRAIN_STEP_SECONDS = 0.05
+_FINISH_SECONDS = 2.0
+_FINISH_STEP_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class WorkerSettings:
     """What the supervisor hands to a worker.
 
     `listen_fd` is the listening socket that all workers share, `ready_fd` a pipe on which the
-    worker writes a line once it serves. `lifeline_fd` is a pipe that ends with the supervisor.
+    worker writes a line once it serves, and then that it still does. `lifeline_fd` is a pipe that ends
+    with the supervisor. When the worker is replaced, its connections may go on for `drain_seconds`.
     `own_ports` are Towngate's ports on this machine, its other parts' too.
     Without `has_lane` mitmproxy carries every tunnel. `number` tells this worker from the others.
     """
@@ -49,6 +52,7 @@ class WorkerSettings:
     own_ports: tuple[int, ...] = ()
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
     number: int = 1
+    drain_seconds: float = DRAIN_SECONDS
 
 
 class SharedSocketMode(ProxyMode):
@@ -122,20 +126,10 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
             await handler.handle_client()
 
 
-class _Ready:
-    """Tells the supervisor that this worker serves."""
-
-    def __init__(self, ready_fd: int) -> None:
-        self._ready_fd = ready_fd
-
-    def running(self) -> None:
-        os.write(self._ready_fd, b"ready\n")
-        os.close(self._ready_fd)
-
-
 async def serve(settings: WorkerSettings) -> None:
     """Serve until SIGTERM or SIGINT, or until the supervisor is gone.
 
+    After SIGUSR1 no new connection is taken, and the end comes with the last one that is open.
     Raises what `Towngate.open` raises, before anything is listened to.
     """
     towngate = Towngate()
@@ -144,8 +138,10 @@ async def serve(settings: WorkerSettings) -> None:
     proxy = master.Master(options.Options(), with_termlog=False)
     hook_table.use(proxy)
     server = proxyserver.Proxyserver()
+    draining = Draining(towngate.limit)
     proxy.addons.add(
-        server, towngate, next_layer.NextLayer(), tlsconfig.TlsConfig(), _Ready(settings.ready_fd)
+        *(server, towngate, draining, next_layer.NextLayer(), tlsconfig.TlsConfig()),
+        Reporting(settings.ready_fd),
     )
     proxy.options.update(
         mode=[f"sharedsocket:{settings.listen_fd}"],
@@ -154,28 +150,34 @@ async def serve(settings: WorkerSettings) -> None:
         **mitmproxy_options(settings.state),
     )
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+    stopping, replaced = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGUSR1, replaced.set)
     if settings.lifeline_fd is not None:
         loop.add_reader(settings.lifeline_fd, stopping.set)
     serving = asyncio.ensure_future(proxy.run())
-    stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+    told = [asyncio.ensure_future(event.wait()) for event in (stopping, replaced)]
+    await asyncio.wait((serving, *told), return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        # Nothing that was accepted is lost: uvloop hands it on in the turn in which it accepts.
+        await server.servers.update([])
+        if replaced.is_set():
+            await draining.drain(settings.drain_seconds, lambda: stopping.is_set() or serving.done())
+        else:
+            await _finish(towngate)
+        proxy.shutdown()
     if settings.lifeline_fd is not None:
         loop.remove_reader(settings.lifeline_fd)
-    if not serving.done():
-        await _drain(server, towngate)
-        proxy.shutdown()
-    stop.cancel()
+    for waiting in told:
+        waiting.cancel()
     await serving
 
 
-async def _drain(server: proxyserver.Proxyserver, towngate: Towngate) -> None:
-    """Take no new connection, and give those that are being answered a moment to end."""
-    await server.servers.update([])
-    for _ in range(int(_DRAIN_SECONDS / _DRAIN_STEP_SECONDS)):
+async def _finish(towngate: Towngate) -> None:
+    """Give connections that are being answered a moment to end."""
+    for _ in range(int(_FINISH_SECONDS / _FINISH_STEP_SECONDS)):
         if not len(towngate.gate.log):
             break
-        await asyncio.sleep(_DRAIN_STEP_SECONDS)
+        await asyncio.sleep(_FINISH_STEP_SECONDS)
     logger.info("stopped: open_visits=%d", len(towngate.gate.log))
