@@ -8,7 +8,6 @@ from datetime import datetime
 from admin import audit, exemptions
 from admin.asking import (
     AccessRequest,
-    Duration,
     ForWhom,
     Move,
     State,
@@ -21,6 +20,7 @@ from admin.asking import (
 from admin.audit import EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
+from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 
 _SELECT = """
@@ -130,6 +130,16 @@ async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest |
         person,
     )
     return _access_request(row) if row else None
+
+
+async def count_sent(db: Reader, person: str, since: datetime) -> int:
+    """Return how many requests the person has sent since an instant."""
+    row = await db.fetch_one(
+        "SELECT count(*) AS sent FROM access_request WHERE person = ? AND submitted_at >= ?",
+        person,
+        to_ms(since),
+    )
+    return row["sent"] if row else 0
 
 
 async def standing(db: Reader, person: str, department: str | None, at: datetime) -> list[AccessRequest]:

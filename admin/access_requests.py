@@ -5,7 +5,7 @@ A refused move is recorded too, with its actor. What a request is and who may de
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -15,17 +15,18 @@ from admin.asking import (
     ANSWER_WITHIN,
     AccessRequest,
     AlreadyOpenError,
-    Duration,
     ForWhom,
     InvalidRequestError,
     NewAccessRequest,
     NotAllowedError,
     State,
     TransitionError,
+    asked_end,
     deciders,
     deciders_of,
     may_open,
     may_stop,
+    never_allowed,
     opens_until,
     risks_of,
     site_of,
@@ -37,6 +38,7 @@ from admin.database import Database, Transaction
 from admin.written_text import tidy_text
 from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Policy
+from policy.town_time import zone_of
 
 # Every move there is, and the event that tells of it.
 _MOVES: Mapping[tuple[State, State], EventKind] = {
@@ -54,11 +56,17 @@ _MOVES: Mapping[tuple[State, State], EventKind] = {
 async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: datetime) -> AccessRequest:
     """Send a request to its first approver.
 
-    Raises InvalidRequestError, and AlreadyOpenError when the person's request for the same site is
-    not decided yet.
+    Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
+    for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
+    site is not decided yet.
     """
     site = site_of(new.host)
+    terms = policy.asking
+    if never_allowed(policy, (*new.risks, new.category or "")):
+        raise InvalidRequestError("host", f"{site} is never allowed; {_help_desk(policy)} can say more")
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
+    if new.duration not in terms.longest.up_to():
+        raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError("host", f"Nobody can allow {site}; the help desk can say more")
     if not all(deciders_of(policy, role, new.person, new.department) for role in new.chain):
@@ -66,6 +74,13 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
     async with db.transaction() as t:
+        sent = await access_request_lists.count_sent(t, new.person, _day_begins(at, zone_of(policy)))
+        if sent >= terms.per_day:
+            raise InvalidRequestError(
+                "reason",
+                f"You have sent {sent} requests today, as many as a day has."
+                f" Ask again tomorrow, or call {_help_desk(policy)}",
+            )
         open_already = await access_request_lists.open_request_of(t, site, new.person)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
@@ -123,14 +138,13 @@ async def approve(
 ) -> AccessRequest:
     """Agree for the present step; the last one opens access until `expires_at`, or leaves that to IT.
 
-    `seen_step` is the step that the person was shown: an answer sent twice never answers two
-    steps. `seen_hosts` are the further hosts that they were shown: InvalidRequestError when there are
-    others meanwhile. `expires_at` (default: as asked) is after `at` and not later than the longest
-    duration.
+    `seen_step` is the step that the person was shown: an answer sent twice never answers two steps.
+    `seen_hosts` are the further hosts that they were shown: InvalidRequestError when there are others
+    meanwhile. `expires_at` (default: as asked) is after `at` and not later than the policy's longest.
+    What the policy never allows by now nobody allows.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
-    zone = ZoneInfo(policy.town.timezone)
-    latest = Duration.MONTH.end(at, zone)
+    latest = policy.asking.longest.end(at, zone_of(policy))
     if expires_at is not None and not at < expires_at <= latest:
         raise ValueError(
             f"access may end between now and {latest.isoformat()}, not at {expires_at.isoformat()}"
@@ -142,7 +156,7 @@ async def approve(
         if request.step + 1 < len(request.chain):
             await _move(t, request, State.SUBMITTED, actor=actor, at=at)
             return
-        ends_at = expires_at or request.duration.end(at, zone)
+        ends_at = expires_at or asked_end(policy, request, at)
         answers = [*await _answers(t, request), (request.waits_for, actor)]
         accepted_risks = _accepted_risks(policy, request, answers)
         details: dict[str, Detail] = {
@@ -158,7 +172,10 @@ async def approve(
         await _grant(t, request, _exemption(request, accepted_risks, at, ends_at), approved_by=actor)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
-        return _may_not_decide(policy, request, actor, seen_step)
+        refused = _may_not_decide(policy, request, actor, seen_step)
+        if refused is None and never_allowed(policy, (*request.risks, request.category or "")):
+            return NotAllowedError(f"The policy never allows what {request.host} is listed as.")
+        return refused
 
     return await _attempt(db, policy, id_, actor, at, "approve", refusal, agree)
 
@@ -412,6 +429,15 @@ def _may_not_decide(
     if request.state is State.SUBMITTED:
         return NotAllowedError(f"{request.number} does not wait for {actor}")
     return NotAllowedError(f"{actor} has no say in {request.number}")
+
+
+def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:
+    return datetime.combine(at.astimezone(zone).date(), time(), tzinfo=zone)
+
+
+def _help_desk(policy: Policy) -> str:
+    phone = policy.town.help_desk_phone
+    return f"the help desk, {phone}," if phone else "the help desk"
 
 
 def _too_late(request: AccessRequest) -> TransitionError:

@@ -18,7 +18,6 @@ from admin.admin_metrics import AdminMetrics
 from admin.ask_links import AskLinks, sits_at
 from admin.asking import (
     AccessRequest,
-    Duration,
     ForWhom,
     Move,
     NewAccessRequest,
@@ -49,6 +48,7 @@ from admin.site_lists import SiteLists
 from admin.state_folder import Side, StateFolder
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
+from policy.access_duration import Duration
 from policy.ask_token import AskToken
 from policy.town_policy import Approver, Policy
 

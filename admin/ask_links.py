@@ -48,25 +48,27 @@ class AskLinks:
         ask = await sessions.followed_ask(self._db, session, code, self._clock())
         if ask is None:
             return None
-        risks = await self._risks(ask.host) | {*ask.risks}
+        listed_as = await self._categories(ask.host) | {*ask.risks, ask.category or ""}
         policy = self._policy()
+        risks = (listed_as & policy.security_categories) | {*ask.risks}
         approval = ask.approval
         if any(rule.id == ask.rule for rule in policy.rules):
-            approval = asking_roles(Cause.RULE, ask.rule, policy, is_risk=bool(risks))
-        elif approval and risks:
-            approval = asking_roles(Cause.SECURITY_RISK, None, policy, is_risk=True)
+            approval = asking_roles(Cause.RULE, ask.rule, policy, listed_as | risks)
+        elif approval and (risks or not policy.asking.never.isdisjoint(listed_as)):
+            approval = asking_roles(Cause.SECURITY_RISK, None, policy, listed_as | risks)
         return replace(ask, approval=approval, risks=tuple(sorted(risks)))
 
     async def remember(self, session: Session, row: VisitRow) -> str:
         """Remember a visit that was stopped here as its block page's link would; return its code."""
-        risks = await self._risks(row.host)
+        listed_as = await self._categories(row.host) | {row.category or ""}
+        risks = listed_as & self._policy().security_categories
         ask = AskToken(
             host=row.host,
             category=row.category,
             entry=row.entry,
             source=row.source,
             rule=row.rule,
-            approval=asking_roles(row.cause, row.rule, self._policy(), is_risk=bool(risks)),
+            approval=asking_roles(row.cause, row.rule, self._policy(), listed_as),
             person=session.person,
             device=session.device,
             department=row.who.department,
@@ -98,13 +100,13 @@ class AskLinks:
         await sessions.remember_ask(self._db, ask, self._clock(), session)
         return ask.code
 
-    async def _risks(self, host: str) -> frozenset[str]:
-        """Return the security risks that a host is listed as now; none while no lists can be read.
+    async def _categories(self, host: str) -> frozenset[str]:
+        """Return what a host is listed as now; nothing while no lists can be read.
 
-        Not to know of one opens nothing: the proxy keeps a risk shut that was not accepted.
+        Not to know of a risk opens nothing: the proxy keeps one shut that was not accepted.
         """
         try:
-            return await self._lists.risks(host, self._policy())
+            return await self._lists.categories(host)
         except CategorySnapshotError:
             return frozenset()
 

@@ -9,13 +9,15 @@ submitted to submitted, one step on. Where the policy waits for IT, the last one
 open what was approved.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from categories.host_name import is_address, registrable_domain
+from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
+from policy.town_time import zone_of
 
 MAX_REASON_LENGTH = 500
 # By when an approver should have answered: the order of the inbox. Nothing happens by itself.
@@ -42,32 +44,6 @@ class ForWhom(StrEnum):
 
     PERSON = "person"
     DEPARTMENT = "department"
-
-
-class Duration(StrEnum):
-    """How long access is asked for."""
-
-    HOUR = "hour"
-    TODAY = "today"
-    WEEK = "week"
-    MONTH = "month"
-
-    def end(self, starts_at: datetime, zone: ZoneInfo) -> datetime:
-        """Return when access that starts at an instant (aware) ends, in UTC.
-
-        An hour later; at the town's next midnight; at the same wall time 7 or 30 days later.
-        """
-        wall = starts_at.astimezone(zone)
-        match self:
-            case Duration.HOUR:
-                return starts_at.astimezone(UTC) + timedelta(hours=1)
-            case Duration.TODAY:
-                tomorrow = wall.date() + timedelta(days=1)
-                return datetime.combine(tomorrow, time(), tzinfo=zone).astimezone(UTC)
-            case Duration.WEEK:
-                return (wall + timedelta(days=7)).astimezone(UTC)
-            case Duration.MONTH:
-                return (wall + timedelta(days=30)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +202,17 @@ def site_of(host: str) -> str:
     return site
 
 
+def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
+    """Return when access ends that is allowed at an instant as it was asked for, or as long as may be."""
+    zone = zone_of(policy)
+    return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
+
+
+def never_allowed(policy: Policy, categories: Iterable[str]) -> frozenset[str]:
+    """Return those of a site's categories that nobody can ask for or allow."""
+    return policy.asking.never.intersection(categories)
+
+
 def risks_of(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the security risks that whoever allows the request accepts, or cannot accept."""
     return frozenset({*request.risks, request.category or ""}) & policy.security_categories
@@ -245,10 +232,8 @@ def deciders_of(policy: Policy, role: Approver, asker: str, department: str | No
        head left and had no delegate
     2. it_security, town_administrator: as the policy's roles say
     3. never the asker
-    4. nobody left: it goes up, to the town administrator, then to IT security
+    4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
     """
-    administrators = frozenset(policy.roles.get("town_administrator", ())) - {asker}
-    it_security = frozenset(policy.roles.get("it_security", ())) - {asker}
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None
@@ -256,11 +241,19 @@ def deciders_of(policy: Policy, role: Approver, asker: str, department: str | No
                 people = frozenset[str]()
             else:
                 people = frozenset({found.head, *found.delegates}) - {asker}
-        case Approver.IT_SECURITY:
-            people = it_security
-        case Approver.TOWN_ADMINISTRATOR:
-            people = administrators
-    return people or administrators or it_security
+        case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
+            people = _with_role(policy, role, asker)
+    return people or next(_above(policy, asker), frozenset())
+
+
+def _above(policy: Policy, asker: str) -> Iterator[frozenset[str]]:
+    """Yield the people of each role that requests go up to, in turn, but for the asker."""
+    groups = (_with_role(policy, role, asker) for role in policy.asking.pass_on_to)
+    return (people for people in groups if people)
+
+
+def _with_role(policy: Policy, role: Approver, asker: str) -> frozenset[str]:
+    return frozenset(policy.roles.get(role.value, ())) - {asker}
 
 
 def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """What a page needs beside its site: hosts that were blocked for the same person right after the site.
 
 They are found in the visit log, shown with the request, and added with one click: to a request that is not
-decided yet, or to access that is open, which then covers them until the same day. A security risk never
-is; and nobody opens this way what the policy leaves to others to allow.
+decided yet, or to access that is open, which then covers them until the same day. What is a security
+risk, or never allowed, is not; and nobody opens this way what the policy leaves to others to allow.
 """
 
 from collections import defaultdict
@@ -83,7 +83,7 @@ class NeededHosts:
         for host, blocks in found.items():
             if len(suggested) == _MOST_SHOWN:
                 break
-            if self._may_agree(agreeing, blocks) and not await self._is_risk(host):
+            if self._may_agree(agreeing, blocks) and not await self._is_shut(host):
                 suggested.append(host)
         return suggested
 
@@ -153,15 +153,17 @@ class NeededHosts:
         if Approver.IT_SECURITY in agreeing:
             return True
         policy = self._publisher.policy
-        asked = [asking_roles(cause, rule, policy, is_risk=False) for cause, rule in blocks]
+        asked = [asking_roles(cause, rule, policy, ()) for cause, rule in blocks]
         return all(roles and agreeing.issuperset(roles) for roles in asked)
 
-    async def _is_risk(self, host: str) -> bool:
-        """Whether a host is a security risk; one that cannot be looked up counts as one."""
+    async def _is_shut(self, host: str) -> bool:
+        """Whether a host is a security risk or never allowed; one that cannot be looked up counts as one."""
+        policy = self._publisher.policy
         try:
-            return bool(await self._lists.risks(host, self._publisher.policy))
+            listed_as = await self._lists.categories(host)
         except CategorySnapshotError:
             return True
+        return not listed_as.isdisjoint(policy.security_categories | policy.asking.never)
 
 
 async def blocked_with(

@@ -33,7 +33,11 @@ class SiteLists:
 
     async def risks(self, host: str, policy: Policy) -> frozenset[str]:
         """Return every security risk that the host is listed as. Raises as `listed` does."""
-        return frozenset(m.category for m in await self.listed(host)) & policy.security_categories
+        return await self.categories(host) & policy.security_categories
+
+    async def categories(self, host: str) -> frozenset[str]:
+        """Return every category that the host is listed as. Raises as `listed` does."""
+        return frozenset(match.category for match in await self.listed(host))
 
     async def version(self) -> str:
         """Return the version of the lists in use. Raises as `listed` does."""

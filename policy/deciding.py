@@ -263,7 +263,7 @@ def _is_for(exemption: Exemption, visit: Visit) -> bool:
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> Answer:
     if risks:
-        roles = asking_roles(Cause.SECURITY_RISK, None, policy, is_risk=True)
+        roles = asking_roles(Cause.SECURITY_RISK, None, policy, visit.categories)
         decision = Decision(Verdict.BLOCK, Cause.SECURITY_RISK, match=risks[0], approval=roles)
         return decision, "no rule names this security risk: block"
     verdict, does = acting(policy.default, visit)

@@ -8,6 +8,7 @@ from categories.host_name import is_address
 from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
+from policy.document_asking import read_asking
 from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_categories, read_rules
 from policy.document_sections import (
     read_departments,
@@ -29,7 +30,7 @@ from policy.yaml_tree import Mapping, compose
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
     *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "default"),
-    *("after_approval", "tests"),
+    *("after_approval", "asking", "holidays", "tests"),
 )
 _LATER_SECTIONS = dict.fromkeys(("limits",), LATER)
 _DEFAULT_ACTIONS = LATER_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
@@ -95,6 +96,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
     never_inspect = sections["never_inspect"].fields(optional=("categories", "sites"))
     newly_seen = sections["newly_seen"].fields(required=("days",))
     never_inspect_categories = read_categories(never_inspect["categories"], taxonomy)
+    read_windows = read_schedules(schedules)
     return Policy(
         version=version,
         town=read_town(sections["town"]),
@@ -102,7 +104,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         people=read_people(people, departments),
         devices=read_devices(sections["devices"], people, departments),
         roles=roles,
-        schedules=read_schedules(schedules),
+        schedules=read_windows,
         essentials=_sites(sections["essentials"]),
         works_in_lockdown=_sites(lockdown["still_works"]),
         ports=frozenset(sections["ports"].parsed_items(notation.port)) or _WEB_PORTS,
@@ -115,6 +117,7 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         default=default,
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
+        asking=read_asking(sections["asking"], sections["holidays"], read_windows, taxonomy),
         notice=read_notice(sections["notice"]),
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
     )

@@ -12,7 +12,6 @@ from policy.rule_matching import (
     NO_LIST,
     asking_roles,
     download_rules,
-    risks_of,
     rule_answers,
     rule_matches,
     site_listed_in,
@@ -72,7 +71,7 @@ def decide_download(
         rule=rule.id,
         match=next(match for match in rule_matches(visit, policy) if match.category in rule.categories),
         because=rule.because,
-        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=bool(risks_of(visit, policy))),
+        approval=asking_roles(Cause.RULE, rule.id, policy, visit.categories),
         file_types=tuple(sorted(rule.file_types & types)),
     )
 

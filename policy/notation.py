@@ -6,7 +6,7 @@ Every function raises ValueError with a sentence for the person who wrote the te
 import difflib
 import re
 import zoneinfo
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_address, ip_network
 
 from categories.host_name import canonical_host, is_address, registrable_domain
@@ -15,6 +15,7 @@ from policy.town_policy import Network
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_AMOUNT_OF_TIME = re.compile(r"([1-9]\d{0,2})([hm])")
 _MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
@@ -79,6 +80,14 @@ def date_of(text: str) -> date:
         raise ValueError(f'{text!r} is not a date; write it like "2026-12-01"') from error
 
 
+def amount_of_time(text: str) -> timedelta:
+    """Read "4h" or "30m"."""
+    found = _AMOUNT_OF_TIME.fullmatch(text)
+    if not found:
+        raise ValueError(f'{text!r} is no amount of time; write it like "4h" or "30m"')
+    return timedelta(hours=int(found[1])) if found[2] == "h" else timedelta(minutes=int(found[1]))
+
+
 def address(text: str) -> str:
     """Read an IP address in its one spelling."""
     try:
@@ -121,6 +130,13 @@ def days_of_newness(text: str) -> int:
     """Read for how many days a site is newly seen."""
     if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= 365:
         raise ValueError(f"{text!r} is no number of days from 1 to 365")
+    return int(text)
+
+
+def requests_per_day(text: str) -> int:
+    """Read how many requests one person may send a day."""
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1000:
+        raise ValueError(f"{text!r} is no number of requests from 1 to 1000")
     return int(text)
 
 

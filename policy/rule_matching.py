@@ -1,7 +1,7 @@
 """Which rule of the policy answers for a visit, and what it says."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from categories.match import CategoryMatch
 from categories.taxonomy import NEWLY_SEEN, UNCATEGORISED
@@ -75,12 +75,18 @@ def why_not_for(rule: Rule, visit: Visit, policy: Policy) -> str | None:
     return None
 
 
-def asking_roles(cause: Cause, rule: str | None, policy: Policy, *, is_risk: bool) -> tuple[str, ...]:
+def asking_roles(
+    cause: Cause, rule: str | None, policy: Policy, listed_as: Collection[str]
+) -> tuple[str, ...]:
     """Return the roles that can be asked, in turn, to allow what was blocked for this cause.
 
-    `rule` is the id of the rule that blocked, if one did. `is_risk`: the site is listed as a security
-    risk, which nobody but IT security can open, whoever else the rule asks. Empty when nobody can.
+    `rule` is the id of the rule that blocked, if one did. `listed_as` are the site's categories: a
+    security risk nobody but IT security can open, whoever else the rule asks, and what the policy never
+    allows nobody at all. Empty when nobody can.
     """
+    if not policy.asking.never.isdisjoint(listed_as):
+        return ()
+    is_risk = not policy.security_categories.isdisjoint(listed_as)
     it_security = (Approver.IT_SECURITY.value,) if policy.roles.get(Approver.IT_SECURITY.value) else ()
     match cause:
         case Cause.RULE:
@@ -154,6 +160,6 @@ def _answer(
         rule=rule.id,
         match=match,
         because=rule.because,
-        approval=asking_roles(Cause.RULE, rule.id, policy, is_risk=is_risk),
+        approval=asking_roles(Cause.RULE, rule.id, policy, visit.categories),
     )
     return decision, f"{listed(match, policy) if match else 'any site'}: {does}"

@@ -6,11 +6,13 @@ Everything is immutable. Ids are the keys of the document.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from categories.taxonomy import NEWLY_SEEN
+from policy.access_duration import Duration
+from policy.business_time import BusinessTime
 from policy.decision import Verdict
 from policy.schedule import Schedule
 
@@ -40,6 +42,27 @@ class AfterApproval(StrEnum):
     """At once; IT may stop it."""
     WAIT_FOR_IT = "wait_for_it"
     """When IT, working from the help desk's ticket, opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How people ask for access, and by when they are answered.
+
+    A request that nobody answers is brought to mind after `remind_after` of business time (`time`), and
+    goes up after `pass_on_after`, to each role of `pass_on_to` in turn; the same roles answer where a
+    role of the chain has nobody else. The form offers durations up to `longest`, with `usual` chosen
+    beforehand (None: none is). `per_day` is how many requests one person may send a day of the town's.
+    What is listed as a category of `never` nobody can ask for or allow.
+    """
+
+    time: BusinessTime = field(default_factory=BusinessTime)
+    remind_after: timedelta = timedelta(hours=4)
+    pass_on_after: timedelta = timedelta(hours=8)
+    pass_on_to: tuple[Approver, ...] = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
+    usual: Duration | None = None
+    longest: Duration = Duration.MONTH
+    per_day: int = 50
+    never: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +160,8 @@ class Policy:
     `roles` gives the people of each role that is not a department's (it_security,
     town_administrator, help_desk, auditor). What `never_inspect_sites` (subdomains included) and
     `never_inspect_categories` name is never decrypted to be looked into. A site is newly seen for
-    `newly_seen_days` from its first visit in the town on.
+    `newly_seen_days` from its first visit in the town on. `asking` is carried whole, though the proxy
+    needs only what is never allowed of it: after a restart the policy that was published last goes on.
     """
 
     version: str
@@ -158,6 +182,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     default: Verdict = Verdict.ALLOW
     after_approval: AfterApproval = AfterApproval.OPEN
+    asking: Asking = field(default_factory=Asking)
     notice: Notice | None = None
     newly_seen_days: int = 7
 

@@ -50,3 +50,8 @@ class Visit:
     has_continued: bool = False
     url_categories: frozenset[str] = frozenset()
     is_newly_seen: bool = False
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """What the site is listed as."""
+        return frozenset(match.category for match in self.matches)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, visits
-from admin.asking import AccessRequest, Duration, ForWhom, State, deciders, opens_until, risks_of
+from admin.asking import AccessRequest, ForWhom, State, deciders, opens_until, risks_of
 from admin.database import Reader
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
+from policy.access_duration import Duration
 
 _REACH_WITHIN = timedelta(days=30)
 

@@ -49,7 +49,6 @@ async def stopped_page(http_request: Request) -> Response:
     standing = await admin.standing(session)
     rows = []
     for row in await admin.stopped_here(session):
-        is_risk = row.category in policy.security_categories
         request = next((request for request in standing if request.covers(row.host)), None)
         rows.append(
             (
@@ -57,7 +56,7 @@ async def stopped_page(http_request: Request) -> Response:
                 visit_status(row, policy),
                 request,
                 status_of(http_request, request) if request else None,
-                bool(asking_roles(row.cause, row.rule, policy, is_risk=is_risk)),
+                bool(asking_roles(row.cause, row.rule, policy, {row.category or ""})),
             )
         )
     return await page(http_request, "stopped.html", rows=rows)

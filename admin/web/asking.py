@@ -1,5 +1,6 @@
 """Asking for access: the form behind a block page's link, and what becomes of a request."""
 
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
@@ -7,23 +8,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.access_request_lists import open_request_for
+from admin.admin_process import AdminProcess
 from admin.asking import (
     MAX_REASON_LENGTH,
     AccessRequest,
     AlreadyOpenError,
-    Duration,
     ForWhom,
     InvalidRequestError,
     State,
     UnknownRequestError,
     deciders,
     may_open,
+    never_allowed,
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of
 from admin.web.words import report_status
+from policy.access_duration import Duration
 from policy.ask_token import AskToken
-from policy.town_policy import AfterApproval
+from policy.town_policy import AfterApproval, Policy
 
 
 async def follow(http_request: Request) -> Response:
@@ -45,7 +48,7 @@ async def follow_to(http_request: Request, place: str) -> Response:
 async def ask_page(http_request: Request) -> Response:
     """Show the form, empty."""
     ask = await _ask_of(http_request)
-    return await _form(http_request, ask, {"reason": "", "duration": "", "for_whom": ForWhom.PERSON.value})
+    return await _form(http_request, ask, _empty(admin_of(http_request).policy))
 
 
 async def ask(http_request: Request, form: FormData) -> Response:
@@ -139,6 +142,16 @@ async def withdraw(http_request: Request, _form: FormData) -> Response:
     return go_to(f"/requests/{request_id}")
 
 
+def offered(admin: AdminProcess) -> dict[Duration, datetime]:
+    """Return the durations that the policy offers, the shortest first, with when each would end."""
+    return {each: each.end(admin.now(), admin.zone) for each in admin.policy.asking.longest.up_to()}
+
+
+def _empty(policy: Policy) -> dict[str, str]:
+    usual = policy.asking.usual
+    return {"reason": "", "duration": usual.value if usual else "", "for_whom": ForWhom.PERSON.value}
+
+
 async def _ask_of(http_request: Request) -> AskToken:
     """Return what the followed link said.
 
@@ -159,7 +172,6 @@ async def _form(
     person = person_of(known(http_request))
     record = admin.policy.people.get(person)
     department = record.department if record else None
-    now = admin.now()
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     return await page(
         http_request,
@@ -169,7 +181,9 @@ async def _form(
         person=person,
         department=department,
         because=rule.because if rule else None,
-        ends={duration: duration.end(now, admin.zone) for duration in Duration},
+        ends=offered(admin),
+        longest=admin.policy.asking.longest,
+        never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
         others=await open_request_for(admin.db, ask.host, department),
         filled_in=filled_in,

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import (
     AccessRequest,
-    Duration,
     InvalidRequestError,
     NotAllowedError,
     State,
+    asked_end,
     deciders,
     may_open,
     may_stop,
@@ -23,6 +23,7 @@ from admin.asking import (
     risks_of,
     took_part,
 )
+from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import field, form_number, person_of, signed_in
 from policy.town_policy import AfterApproval
@@ -145,7 +146,6 @@ async def _decision(
     if person not in deciders(admin.policy, request):
         raise NotAllowedError(f"{request.number} does not wait for {person}")
     waiting = [waiting.id for waiting in await admin.to_decide(session)]
-    now = admin.now()
     return await page(
         http_request,
         "decide.html",
@@ -161,7 +161,8 @@ async def _decision(
         earlier=await admin.earlier_decisions(request),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
-        ends={duration: duration.end(now, admin.zone) for duration in Duration},
+        ends=offered(admin),
+        asked_end=asked_end(admin.policy, request, admin.now()),
         denial_reasons=DENIAL_REASONS,
         error=error,
     )

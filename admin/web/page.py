@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from admin import roles
 from admin.admin_process import AdminProcess
-from admin.asking import AccessRequest, Duration, ForWhom, State, Turn
+from admin.asking import AccessRequest, ForWhom, State, Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
 from admin.web import words
@@ -17,6 +17,7 @@ from admin.web.people import People
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
 from admin.web.words import Status, Times, request_status
 from categories.taxonomy import taxonomy
+from policy.access_duration import Duration
 from policy.decision import Verdict
 from policy.town_policy import Approver
 

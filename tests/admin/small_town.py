@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from admin import access_requests
-from admin.asking import AccessRequest, Duration, ForWhom, NewAccessRequest
+from admin.asking import AccessRequest, ForWhom, NewAccessRequest
 from admin.database import Database
+from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Approver, Department, Person, Policy, Rule, Town
 from policy.visit_record import VisitRecord

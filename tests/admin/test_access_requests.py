@@ -1,6 +1,6 @@
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,8 +19,9 @@ from admin.asking import (
 from admin.audit import EventKind
 from admin.database import Database
 from admin.outbox import HELP_DESK, Channel
+from policy.access_duration import Duration
 from policy.state import Exemption
-from policy.town_policy import AfterApproval, Approver
+from policy.town_policy import AfterApproval, Approver, Asking
 from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, ask, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
@@ -79,6 +80,59 @@ async def test_a_town_without_anybody_else_says_so_before_it_is_sent(db: Databas
     new = ask(IT, department=None, chain=(Approver.IT_SECURITY,))
     with pytest.raises(InvalidRequestError, match="nobody who could decide"):
         await access_requests.submit(db, alone, new, MONDAY)
+
+
+async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Database) -> None:
+    town = replace(TOWN.town, help_desk_phone="555-0100")
+    never = replace(TOWN, town=town, asking=Asking(never=frozenset({"gambling", "malware"})))
+    for changed in ({}, {"category": "press", "risks": ("malware",)}):
+        with pytest.raises(InvalidRequestError, match="is never allowed; the help desk, 555-0100,"):
+            await access_requests.submit(db, never, ask(**changed), MONDAY)
+    sent = await submitted(db)
+    with pytest.raises(NotAllowedError, match="never allows"):
+        await access_requests.approve(db, never, sent.id, actor=HEAD, at=LATER)
+    assert await events(db, "REQ-1") == [
+        (EventKind.REQUEST_SUBMITTED, CLERK),
+        (EventKind.REQUEST_MOVE_REFUSED, HEAD),
+    ]
+    assert await exemptions.live(db, LATER) == ()
+
+
+async def test_a_person_sends_as_many_requests_a_day_of_the_towns_as_the_policy_says(db: Database) -> None:
+    two_a_day = replace(TOWN, asking=Asking(per_day=2))
+    midnight = MONDAY.replace(hour=5) + timedelta(days=1)
+
+    async def send(host: str, person: str, at: datetime) -> None:
+        await access_requests.submit(db, two_a_day, ask(person, host=host), at)
+
+    await send("a.example", CLERK, MONDAY)
+    await send("b.example", CLERK, MONDAY)
+    with pytest.raises(InvalidRequestError, match="You have sent 2 requests today"):
+        await send("c.example", CLERK, midnight - timedelta(milliseconds=1))
+    await send("c.example", PARKS_CLERK, MONDAY)
+    await send("c.example", CLERK, midnight)
+
+
+async def test_nothing_is_open_for_longer_than_the_policys_longest(db: Database) -> None:
+    with pytest.raises(InvalidRequestError, match="longer than the town allows"):
+        await submitted(db, duration=Duration.YEAR)
+    a_year = replace(TOWN, asking=Asking(longest=Duration.YEAR))
+    long = await access_requests.submit(db, a_year, ask(duration=Duration.YEAR), MONDAY)
+    approved = await access_requests.approve(db, a_year, long.id, actor=HEAD, at=LATER)
+    assert approved.expires_at == LATER + timedelta(days=365)
+    # The policy was changed while it waited.
+    short = await submitted(db, PARKS_CLERK)
+    a_day = replace(TOWN, asking=Asking(longest=Duration.TODAY))
+    approved = await access_requests.approve(db, a_day, short.id, actor=PARKS_HEAD, at=LATER)
+    assert approved.expires_at == LATER.replace(hour=5, minute=0) + timedelta(days=1)
+
+
+async def test_where_a_role_has_nobody_else_those_answer_whom_the_policy_names(db: Database) -> None:
+    to_it = replace(TOWN, asking=Asking(pass_on_to=(Approver.IT_SECURITY,)))
+    request = await access_requests.submit(db, to_it, ask(HEAD), MONDAY)
+    with pytest.raises(NotAllowedError):
+        await access_requests.approve(db, to_it, request.id, actor=ADMINISTRATOR, at=LATER)
+    assert (await access_requests.approve(db, to_it, request.id, actor=IT, at=LATER)).state is State.APPROVED
 
 
 async def test_asking_twice_leads_to_the_request_that_is_open(db: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 from admin import accounts, audit
 from admin.accounts import SignInError
 from admin.admin_process import AdminProcess, admin_process
-from admin.asking import Duration, ForWhom, NotAllowedError, State, UnknownRequestError
+from admin.asking import ForWhom, NotAllowedError, State, UnknownRequestError
 from admin.audit import EventKind
 from admin.clock import utc_now
 from admin.database import Database
@@ -20,6 +20,7 @@ from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.state_folder import StateFolder, StateFolderError
 from admin.visits import NamesHiddenError, VisitFilter
 from categories.first_visits import FirstVisits
+from policy.access_duration import Duration
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError
 from policy.snapshot import PolicySnapshot
 from tests.admin.small_town import MONDAY, visit_record

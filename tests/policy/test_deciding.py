@@ -14,7 +14,7 @@ from policy.deciding import Step, decide, may_dial, next_edge_after
 from policy.decision import Cause, Decision, Verdict, stricter
 from policy.schedule import Schedule
 from policy.state import DeviceOff, Exemption, FilterOff, Lockdown, State
-from policy.town_policy import Approver, Policy, Rule, Town, UnknownAction
+from policy.town_policy import Approver, Asking, Policy, Rule, Town, UnknownAction
 from policy.visit import Client, Visit
 from tests.people import CLERK, CLERK_AT_WORK, HEAD, IT, SOMEONE_IN_PARKS, STRANGER
 
@@ -556,3 +556,24 @@ def test_no_decision_changes_before_the_next_edge(
     if later < judged.at or (edge is not None and later >= edge):
         return
     assert decide(replace(judged, at=later), policy, state) == decide(judged, policy, state)
+
+
+@pytest.mark.parametrize(
+    ("case", "judged", "asked"),
+    [
+        ("what the rule names is never allowed", visit("gambling"), ()),
+        (
+            "another of its categories is never allowed",
+            visit("games", "gambling", client=SOMEONE_IN_PARKS),
+            (),
+        ),
+        ("a risk that is never allowed", visit("phishing", "gambling"), ()),
+        ("something else", visit("games", client=SOMEONE_IN_PARKS), ("department_head",)),
+    ],
+)
+def test_what_the_policy_never_allows_nobody_can_be_asked_for(
+    case: str, judged: Visit, asked: tuple[str, ...]
+) -> None:
+    policy = replace(POLICY, asking=Asking(never=frozenset({"gambling"})))
+    decision = decide(judged, policy, State())
+    assert (decision.verdict, decision.approval) == (Verdict.BLOCK, asked), case

@@ -10,11 +10,12 @@ from html.parser import HTMLParser
 import pytest
 
 from admin import access_request_lists, access_requests, outbox
-from admin.asking import AccessRequest, Duration
+from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
 from admin.letters.parts import Words
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
+from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver
 from tests.admin.letters.test_delivery import MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, HEAD, IT, MONDAY, submitted

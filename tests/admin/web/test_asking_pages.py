@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from policy.ask_token import LIFETIME
-from tests import people
+from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
 
 FILLED_IN = {"reason": "For the grant file.", "duration": "week", "for_whom": "person"}
@@ -219,3 +219,20 @@ async def test_markup_in_host_and_reason_is_shown_as_text(site: Site) -> None:
         page = (await browser.get(path)).text
         assert markup not in page, path
         assert "&lt;script&gt;" in page, path
+
+
+async def test_what_is_never_allowed_has_no_form_and_no_way_past_it(site: Site) -> None:
+    site.state.policy_document.write_text(towns.DOCUMENT + "asking: {never: [gambling], usual: today}\n")
+    client = await site.asking(code="AAA-111", host="library.example", category=None)
+    await site.admin._publisher.reload_document()
+    form = (await client.get("/ask/AAA-111")).text
+    assert 'value="today" required checked' in form and 'value="year"' not in form
+    other = await site.asking()
+    shown = (await other.get("/ask/K7M-4QP")).text
+    assert "which the town never opens" in shown and "555-0100" in shown and "<form" not in shown
+    token = form.partition('name="csrf_token" value="')[2].partition('"')[0]
+    await client.get("/ask", params={"token": site.token(code="BBB-222")})
+    posted = await client.post("/ask/BBB-222", data={"csrf_token": token, **FILLED_IN})
+    assert posted.status_code == 422
+    assert "is never allowed; the help desk, 555-0100" in posted.text
+    assert (await site.admin.db.fetch_one("SELECT count(*) AS n FROM access_request"))["n"] == 0  # type: ignore[index]

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from admin.asking import AccessRequest, Duration, ForWhom, State
+from admin.asking import AccessRequest, ForWhom, State
 from admin.visits import VisitRow, Who
 from admin.web.words import Times, amount, host, kinds_of_files, lasted, number, request_status, visit_status
+from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Approver, Policy, Town
 from policy.visit_record import NOT_TRUSTED

@@ -1,0 +1,48 @@
+"""The sections of a policy document that say how access is asked for, and by when it is answered."""
+
+from collections.abc import Mapping
+
+from categories.taxonomy import Taxonomy
+from policy import notation
+from policy.access_duration import Duration
+from policy.business_time import OFFICE_HOURS, BusinessTime
+from policy.document_rules import read_categories
+from policy.document_value import Value
+from policy.schedule import Schedule
+from policy.town_policy import Approver, Asking
+
+_KEYS = ("hours", "remind_after", "pass_on_after", "pass_on_to", "usual", "longest", "per_day", "never")
+
+
+def read_asking(
+    value: Value, holidays: Value, schedules: Mapping[str, Schedule], taxonomy: Taxonomy
+) -> Asking:
+    """Read `asking` and `holidays`; what is left out has its default."""
+    fields = value.fields(optional=_KEYS)
+    default = Asking()
+    hours = fields["hours"].one_of(schedules, "a schedule")
+    longest = fields["longest"].member(Duration, "a duration") or default.longest
+    usual = fields["usual"].member(Duration, "a duration")
+    if usual is not None and usual not in longest.up_to():
+        fields["usual"].report(f"{usual.value!r} is longer than the longest, {longest.value!r}")
+    remind_after = fields["remind_after"].parsed(notation.amount_of_time) or default.remind_after
+    pass_on_after = fields["pass_on_after"].parsed(notation.amount_of_time) or default.pass_on_after
+    if remind_after > pass_on_after:
+        fields["remind_after"].report("a request is passed on before anybody is reminded of it")
+    pass_on_to = fields["pass_on_to"].each_of([role.value for role in _UP], "a role to pass requests on to")
+    return Asking(
+        time=BusinessTime(
+            hours=schedules[hours] if hours is not None else OFFICE_HOURS,
+            holidays=frozenset(holidays.parsed_items(notation.date_of)),
+        ),
+        remind_after=remind_after,
+        pass_on_after=pass_on_after,
+        pass_on_to=tuple(Approver(role) for role in pass_on_to) or default.pass_on_to,
+        usual=usual,
+        longest=longest,
+        per_day=fields["per_day"].parsed(notation.requests_per_day) or default.per_day,
+        never=read_categories(fields["never"], taxonomy),
+    )
+
+
+_UP = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)

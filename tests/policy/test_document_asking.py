@@ -1,0 +1,93 @@
+"""The sections `asking` and `holidays` of a policy document."""
+
+from datetime import date, time, timedelta
+
+import pytest
+
+from categories.taxonomy import taxonomy
+from policy.access_duration import Duration
+from policy.business_time import OFFICE_HOURS, BusinessTime
+from policy.document import load_document
+from policy.problem import PolicyError
+from policy.schedule import Schedule
+from policy.snapshot import PolicySnapshot
+from policy.town_policy import Approver, Asking
+from tests.policy.test_snapshot import SNAPSHOT
+
+TOWN = """\
+town: {name: T, timezone: America/New_York}
+schedules: {open: {days: mon-thu, from: "7:30", to: "17:00"}}
+"""
+
+
+def asking_of(text: str) -> Asking:
+    return load_document(TOWN + text, taxonomy()).policy.asking
+
+
+def test_every_key_is_read() -> None:
+    assert asking_of(
+        "holidays: [2026-07-03, 2026-11-26]\n"
+        "asking: {hours: open, remind_after: 30m, pass_on_after: 6h, pass_on_to: [it_security],"
+        " usual: week, longest: year, per_day: 5, never: [adult, malware]}"
+    ) == Asking(
+        time=BusinessTime(
+            Schedule(frozenset(range(4)), time(7, 30), time(17)),
+            frozenset({date(2026, 7, 3), date(2026, 11, 26)}),
+        ),
+        remind_after=timedelta(minutes=30),
+        pass_on_after=timedelta(hours=6),
+        pass_on_to=(Approver.IT_SECURITY,),
+        usual=Duration.WEEK,
+        longest=Duration.YEAR,
+        per_day=5,
+        never=frozenset({"adult", "malware"}),
+    )
+
+
+def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
+    terms = asking_of("")
+    assert terms == Asking()
+    assert (terms.time.hours, terms.remind_after, terms.pass_on_after) == (
+        OFFICE_HOURS,
+        timedelta(hours=4),
+        timedelta(hours=8),
+    )
+    assert terms.pass_on_to == (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("asking: {nevr: [adult]}", "asking.nevr: 'nevr' is not a key here (nearest: 'never')"),
+        ("asking: {hours: opn}", "asking.hours: 'opn' is not a schedule (nearest: 'open')"),
+        (
+            "asking: {remind_after: 4}",
+            'asking.remind_after: \'4\' is no amount of time; write it like "4h" or "30m"',
+        ),
+        (
+            "asking: {remind_after: 9h}",
+            "asking.remind_after: a request is passed on before anybody is reminded of it",
+        ),
+        (
+            "asking: {pass_on_to: [department_head]}",
+            "asking.pass_on_to[0]: 'department_head' is not a role to pass requests on to"
+            " (there are: town_administrator, it_security)",
+        ),
+        ("asking: {longest: yaer}", "asking.longest: 'yaer' is not a duration (nearest: 'year')"),
+        ("asking: {usual: year}", "asking.usual: 'year' is longer than the longest, 'month'"),
+        ("asking: {per_day: 0}", "asking.per_day: '0' is no number of requests from 1 to 1000"),
+        ("asking: {never: [adlt]}", "asking.never[0]: 'adlt' is not a category (nearest: 'adult')"),
+        ("asking: {never: []}", "asking.never: the list is empty; fill it in, or leave the key out"),
+        ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
+    ],
+)
+def test_problem_says_where_and_what_would_be_right(text: str, problem: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        load_document(TOWN + text, taxonomy())
+    assert [str(found) for found in refused.value.problems] == [f"line 3: {problem}"]
+
+
+def test_snapshot_carries_it_unharmed() -> None:
+    document = load_document(TOWN + "asking: {hours: open, never: [adult]}", taxonomy())
+    snapshot = PolicySnapshot(1, SNAPSHOT.published_at, document.policy, SNAPSHOT.admin_url)
+    assert PolicySnapshot.from_bytes(snapshot.to_bytes()).policy.asking == document.policy.asking
