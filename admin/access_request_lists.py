@@ -33,6 +33,7 @@ _SELECT = """
         ) AS hosts
     FROM access_request LEFT JOIN exemption
         ON exemption.access_request = access_request.id AND exemption.host = access_request.host
+        AND (exemption.person IS NULL OR exemption.person = access_request.person)
 """
 _TIME_LINE = frozenset(
     {
@@ -50,6 +51,8 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.EXEMPTION_RESUMED: Turn.RESUMED,
     EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
     EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
+    EventKind.REQUEST_REMINDED: Turn.REMINDED,
+    EventKind.REQUEST_PASSED_ON: Turn.PASSED_ON,
 }
 
 
@@ -100,6 +103,16 @@ async def to_decide(db: Reader, policy: Policy, person: str) -> list[AccessReque
     """Return the requests that wait for this person's answer, nearest deadline first."""
     rows = await db.fetch_all(f"{_SELECT} WHERE state = 'submitted' ORDER BY due_at, access_request.id")
     return [request for request in map(_access_request, rows) if person in deciders(policy, request)]
+
+
+async def unanswered(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return undecided requests of which somebody is to be reminded at `at`, or whose time is over."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE state = 'submitted' AND (remind_at <= ?1 OR due_at <= ?1)"
+        " ORDER BY due_at, access_request.id",
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
 
 
 async def to_open(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
@@ -250,5 +263,7 @@ def _access_request(row: Row) -> AccessRequest:
         hosts=tuple(json.loads(row["hosts"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),
         reviewed_by=row["reviewed_by"],
+        remind_at=from_ms(row["remind_at"]) if row["remind_at"] is not None else None,
+        passed_on=tuple(json.loads(row["passed_on"])),
         approved_until=from_ms(row["approved_until"]) if row["approved_until"] is not None else None,
     )

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from admin import access_request_lists, audit, exemptions, request_letters
 from admin.access_request_lists import get
 from admin.asking import (
-    ANSWER_WITHIN,
     AccessRequest,
     AlreadyOpenError,
     ForWhom,
@@ -27,6 +26,7 @@ from admin.asking import (
     may_open,
     may_stop,
     never_allowed,
+    next_above,
     opens_until,
     risks_of,
     site_of,
@@ -39,6 +39,9 @@ from admin.written_text import tidy_text
 from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Policy
 from policy.town_time import zone_of
+
+THE_CLOCK = "the clock"
+"""Who acts, in the audit log, when something is due."""
 
 # Every move there is, and the event that tells of it.
 _MOVES: Mapping[tuple[State, State], EventKind] = {
@@ -86,8 +89,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             raise AlreadyOpenError(open_already)
         id_ = await t.insert(
             "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
-            " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
+            " due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             State.SUBMITTED.value,
             site,
             new.person,
@@ -105,7 +108,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             json.dumps(new.risks),
             json.dumps([role.value for role in new.chain]),
             to_ms(at),
-            to_ms(at + ANSWER_WITHIN),
+            *_answer_times(policy, at),
         )
         request = await get(t, id_)
         details: dict[str, Detail] = {
@@ -154,7 +157,7 @@ async def approve(
         if seen_hosts is not None and set(seen_hosts) != set(request.hosts):
             raise InvalidRequestError("hosts", "Hosts were added meanwhile. Look at them, then decide")
         if request.step + 1 < len(request.chain):
-            await _move(t, request, State.SUBMITTED, actor=actor, at=at)
+            await _move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
         ends_at = expires_at or asked_end(policy, request, at)
         answers = [*await _answers(t, request), (request.waits_for, actor)]
@@ -165,10 +168,17 @@ async def approve(
         }
         if policy.after_approval is AfterApproval.WAIT_FOR_IT:
             await _move(
-                t, request, State.AWAITS_OPENING, actor=actor, at=at, details=details, approved_until=ends_at
+                t,
+                policy,
+                request,
+                State.AWAITS_OPENING,
+                actor=actor,
+                at=at,
+                details=details,
+                approved_until=ends_at,
             )
             return
-        await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
+        await _move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
         await _grant(t, request, _exemption(request, accepted_risks, at, ends_at), approved_by=actor)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
@@ -190,7 +200,7 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
             "expires_at": ends_at.isoformat(),
             "accepted_risks": sorted(accepted_risks),
         }
-        await _move(t, request, State.APPROVED, actor=actor, at=at, details=details)
+        await _move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
         exemption = _exemption(request, accepted_risks, at, ends_at)
         await _grant(t, request, exemption, approved_by=request.decided_by or actor)
 
@@ -219,7 +229,7 @@ async def deny(
     note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def disagree(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, request, State.DENIED, actor=actor, at=at, note=note)
+        await _move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         return _may_not_decide(policy, request, actor, seen_step)
@@ -231,7 +241,7 @@ async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: da
     """Take one's own request back before it is decided. Raises as approve does."""
 
     async def take_back(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, request, State.WITHDRAWN, actor=actor, at=at)
+        await _move(t, policy, request, State.WITHDRAWN, actor=actor, at=at)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         if actor != request.person:
@@ -248,7 +258,7 @@ async def stop(
     note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def end(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, request, State.STOPPED, actor=actor, at=at, note=note)
+        await _move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
 
     def refusal(request: AccessRequest) -> _Refusal | None:
@@ -279,7 +289,7 @@ async def leave(
         if request.state_at(at) is State.ENDED:
             continue
         new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED
-        await _move(t, request, new_state, actor=actor, at=at)
+        await _move(t, before, request, new_state, actor=actor, at=at)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
         await request_letters.put(t, after, await get(t, request.id), at)
         ended[new_state].append(request.number)
@@ -288,6 +298,45 @@ async def leave(
         await request_letters.put(t, after, request, at)
     passed_on = tuple(request.number for request in waiting)
     return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
+
+
+async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
+    """Remind those who are asked; False when the request has moved since it was seen."""
+    reminded = await t.execute(
+        "UPDATE access_request SET remind_at = NULL"
+        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ? AND remind_at = ?",
+        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
+        to_ms(seen.remind_at) if seen.remind_at is not None else None,
+    )
+    if reminded:
+        asked = sorted(deciders(policy, seen))
+        details: dict[str, Detail] = {"people": asked, "step": seen.step}
+        await audit.record(t, Event(EventKind.REQUEST_REMINDED, THE_CLOCK, seen.number, at, details))
+        await request_letters.put_reminders(t, policy, seen, at)
+    return bool(reminded)
+
+
+async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
+    """Let those above answer the present step as well, and give them as long as those before had.
+
+    False when nobody is above, or the request has moved since it was seen.
+    """
+    above = sorted(next_above(policy, seen))
+    if not above:
+        return False
+    counts = [seen.passed_on_at(step) for step in range(seen.step)] + [seen.passed_on_at(seen.step) + 1]
+    passed_on = await t.execute(
+        "UPDATE access_request SET passed_on = ?, remind_at = ?, due_at = ?"
+        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ?",
+        json.dumps(counts),
+        *_answer_times(policy, at),
+        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
+    )
+    if passed_on:
+        details: dict[str, Detail] = {"people": above, "step": seen.step}
+        await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, THE_CLOCK, seen.number, at, details))
+        await request_letters.put_passed_on(t, policy, await get(t, seen.id), at)
+    return bool(passed_on)
 
 
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
@@ -378,6 +427,7 @@ async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, a
 
 async def _move(
     t: Transaction,
+    policy: Policy,
     request: AccessRequest,
     after: State,
     *,
@@ -391,11 +441,12 @@ async def _move(
     kind = _MOVES[request.state, after]
     answers = request.waits_for if after is not State.WITHDRAWN else None
     moved = await t.execute(
-        "UPDATE access_request SET state = ?, step = step + ?, due_at = ?, decided_at = ?, decided_by = ?,"
-        " note = ?, approved_until = coalesce(?, approved_until) WHERE id = ? AND state = ? AND step = ?",
+        "UPDATE access_request SET state = ?, step = step + ?, remind_at = ?, due_at = ?, decided_at = ?,"
+        " decided_by = ?, note = ?, approved_until = coalesce(?, approved_until)"
+        " WHERE id = ? AND state = ? AND step = ?",
         after.value,
         after is State.SUBMITTED,
-        to_ms(at + ANSWER_WITHIN),
+        *(_answer_times(policy, at) if after is State.SUBMITTED else (None, to_ms(request.due_at))),
         to_ms(at),
         actor,
         note,
@@ -429,6 +480,15 @@ def _may_not_decide(
     if request.state is State.SUBMITTED:
         return NotAllowedError(f"{request.number} does not wait for {actor}")
     return NotAllowedError(f"{actor} has no say in {request.number}")
+
+
+def _answer_times(policy: Policy, at: datetime) -> tuple[int, int]:
+    """Return when those who are asked at an instant are reminded, and when their time is over."""
+    terms, zone = policy.asking, zone_of(policy)
+    return (
+        to_ms(terms.time.after(at, terms.remind_after, zone)),
+        to_ms(terms.time.after(at, terms.pass_on_after, zone)),
+    )
 
 
 def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:

@@ -24,6 +24,7 @@ from admin.asking import (
     NotAllowedError,
     UnknownRequestError,
     deciders_of,
+    involved,
 )
 from admin.audit_heads import AuditHeads
 from admin.background import Background
@@ -46,6 +47,7 @@ from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
 from admin.state_folder import Side, StateFolder
+from admin.unanswered import Unanswered
 from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
 from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
@@ -285,11 +287,8 @@ class AdminProcess:
         if request.browser == session.browser:
             return request
         if session.is_signed_in and session.person is not None:
-            policy = self.policy
-            concerned = {request.person}.union(
-                *(deciders_of(policy, role, request.person, request.department) for role in request.chain)
-            )
-            if session.person in concerned or roles.sees_all_requests(policy, session.person):
+            concerned = {request.person, *involved(self.policy, request)}
+            if session.person in concerned or roles.sees_all_requests(self.policy, session.person):
                 return request
         raise UnknownRequestError(f"there is no request REQ-{id_}")
 
@@ -439,5 +438,6 @@ async def admin_process(
             background.keep_running("ingest", ingest.run)
             background.keep_running("pausing", admin.pausing.watch)
             background.keep_running("audit heads", admin.audit_heads.run)
+            background.keep_running("unanswered", Unanswered(db, lambda: admin.policy, clock).run)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

@@ -9,7 +9,7 @@ submitted to submitted, one step on. Where the policy waits for IT, the last one
 open what was approved.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,8 +20,6 @@ from policy.town_policy import Approver, Policy
 from policy.town_time import zone_of
 
 MAX_REASON_LENGTH = 500
-# By when an approver should have answered: the order of the inbox. Nothing happens by itself.
-ANSWER_WITHIN = timedelta(days=1)
 # However late IT opens what was approved.
 OPEN_AT_LEAST = timedelta(hours=1)
 
@@ -73,10 +71,11 @@ class AccessRequest:
 
     `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
     `risks` are the security risks it was listed as when it was asked for. `step` counts the approvers
-    of `chain` who agreed. `decided_by` made the last move, with `note`
-    as what the asker reads. `expires_at` and `exemption` are None unless access was granted.
-    `approved_until` is what the last approver said where IT opens access, None elsewhere.
-    `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the security
+    of `chain` who agreed. Those who are asked are reminded at `remind_at`, None once they were, and the
+    request goes up at `due_at`; `passed_on` says for each step how often it did. `decided_by`
+    made the last move, with `note` as what the asker reads. `expires_at` and `exemption` are None
+    unless access was granted. `approved_until` is what the last approver said where IT opens access, None
+    elsewhere. `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the security
     risks that the site is listed as now and that nobody accepted: while there are any, access does not
     count. `reviewed_by` is who of IT left access open, None while nobody looked.
     """
@@ -110,6 +109,8 @@ class AccessRequest:
     hosts: tuple[str, ...]
     paused_for: tuple[str, ...]
     reviewed_by: str | None
+    remind_at: datetime | None = None
+    passed_on: tuple[int, ...] = ()
 
     @property
     def number(self) -> str:
@@ -120,6 +121,10 @@ class AccessRequest:
     def waits_for(self) -> Approver | None:
         """The approver whose answer is awaited, None when none is."""
         return self.chain[self.step] if self.state is State.SUBMITTED else None
+
+    def passed_on_at(self, step: int) -> int:
+        """Return how often a step went up, unanswered."""
+        return self.passed_on[step] if step < len(self.passed_on) else 0
 
     def covers(self, host: str) -> bool:
         """Whether access to the site opens a canonical host: itself, or a subdomain of it."""
@@ -138,6 +143,8 @@ class Turn(StrEnum):
     RESUMED = "resumed"
     LEFT_OPEN = "left_open"
     HOST_ADDED = "host_added"
+    REMINDED = "reminded"
+    PASSED_ON = "passed_on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +227,39 @@ def risks_of(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the people who may answer the present step; empty when none is awaited."""
-    if request.waits_for is None:
+    return _asked_at(policy, request, request.step) if request.waits_for is not None else frozenset()
+
+
+def involved(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return the people who may answer any of the steps."""
+    return frozenset().union(*(_asked_at(policy, request, step) for step in range(len(request.chain))))
+
+
+def next_above(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return whom the present step would be passed on to; empty where nobody is above.
+
+    A security risk stays with IT security, who alone can accept it.
+    """
+    if request.waits_for is None or risks_of(policy, request):
         return frozenset()
-    return deciders_of(policy, request.waits_for, request.person, request.department)
+    return _asked_at(policy, request, request.step, more=1) - deciders(policy, request)
 
 
-def deciders_of(policy: Policy, role: Approver, asker: str, department: str | None) -> frozenset[str]:
+def passed_on_to(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return whom the present step was passed on to last; empty where it was not."""
+    if request.waits_for is None or not request.passed_on_at(request.step):
+        return frozenset()
+    return deciders(policy, request) - _asked_at(policy, request, request.step, more=-1)
+
+
+def _asked_at(policy: Policy, request: AccessRequest, step: int, more: int = 0) -> frozenset[str]:
+    role, times = request.chain[step], request.passed_on_at(step) + more
+    return deciders_of(policy, role, request.person, request.department, passed_on=times)
+
+
+def deciders_of(
+    policy: Policy, role: Approver, asker: str, department: str | None, passed_on: int = 0
+) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
     1. department_head: the head and the delegates; for a head's own request nobody here, nor where the
@@ -233,6 +267,7 @@ def deciders_of(policy: Policy, role: Approver, asker: str, department: str | No
     2. it_security, town_administrator: as the policy's roles say
     3. never the asker
     4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
+    5. passed on unanswered, the next of these may answer as well, as often as it was passed on
     """
     match role:
         case Approver.DEPARTMENT_HEAD:
@@ -243,13 +278,12 @@ def deciders_of(policy: Policy, role: Approver, asker: str, department: str | No
                 people = frozenset({found.head, *found.delegates}) - {asker}
         case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
             people = _with_role(policy, role, asker)
-    return people or next(_above(policy, asker), frozenset())
-
-
-def _above(policy: Policy, asker: str) -> Iterator[frozenset[str]]:
-    """Yield the people of each role that requests go up to, in turn, but for the asker."""
-    groups = (_with_role(policy, role, asker) for role in policy.asking.pass_on_to)
-    return (people for people in groups if people)
+    above = (_with_role(policy, higher, asker) for higher in policy.asking.pass_on_to)
+    asked: list[frozenset[str]] = []
+    for group in (people, *above):
+        if not group.issubset(frozenset().union(*asked)):
+            asked.append(group)
+    return frozenset().union(*asked[: passed_on + 1])
 
 
 def _with_role(policy: Policy, role: Approver, asker: str) -> frozenset[str]:
@@ -259,10 +293,8 @@ def _with_role(policy: Policy, role: Approver, asker: str) -> frozenset[str]:
 def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the people whose step is over, whoever of them answered it."""
     is_open = request.state is State.SUBMITTED
-    steps = request.chain[: request.step] if is_open else request.chain
-    return frozenset().union(
-        *(deciders_of(policy, role, request.person, request.department) for role in steps)
-    )
+    steps = request.step if is_open else len(request.chain)
+    return frozenset().union(*(_asked_at(policy, request, step) for step in range(steps)))
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:

@@ -33,6 +33,10 @@ class LetterKind(StrEnum):
 
     REQUEST_TO_DECIDE = "request_to_decide"
     """To each who may answer the present step."""
+    REQUEST_REMINDER = "request_reminder"
+    """To each who may answer the present step and has not for some hours."""
+    REQUEST_PASSED_ON = "request_passed_on"
+    """To the asker: nobody answered, those above are asked as well."""
     REQUEST_APPROVED = "request_approved"
     """To the asker: approved, IT has still to open it."""
     REQUEST_ALLOWED = "request_allowed"
@@ -65,6 +69,7 @@ class LetterKind(StrEnum):
 
 _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.REQUEST_TO_DECIDE: frozenset({"step"}),
+    LetterKind.REQUEST_REMINDER: frozenset({"step"}),
     LetterKind.EXEMPTION_PAUSED: frozenset({"host", "category"}),
     LetterKind.CATEGORY_REPORTED: frozenset({"host", "listed_as", "proposed", "note"}),
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),

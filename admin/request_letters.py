@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from admin import outbox
-from admin.asking import AccessRequest, State, deciders, took_part
+from admin.asking import AccessRequest, State, deciders, passed_on_to, took_part
 from admin.database import Transaction
 from admin.outbox import HELP_DESK, Letter, LetterKind
 from policy.town_policy import Policy
@@ -17,12 +17,37 @@ async def put(t: Transaction, policy: Policy, request: AccessRequest, at: dateti
         await outbox.put(t, letter, at)
 
 
+async def put_reminders(t: Transaction, policy: Policy, request: AccessRequest, at: datetime) -> None:
+    """Put a reminder to each who may answer the present step."""
+    for letter in _to_each(LetterKind.REQUEST_REMINDER, sorted(deciders(policy, request)), request):
+        await outbox.put(t, letter, at)
+
+
+async def put_passed_on(t: Transaction, policy: Policy, request: AccessRequest, at: datetime) -> None:
+    """Put the letters about a request that just went up: to those above, and to the asker."""
+    again = _present(request)
+    for letter in (
+        *_to_each(LetterKind.REQUEST_TO_DECIDE, sorted(passed_on_to(policy, request)), request),
+        Letter(LetterKind.REQUEST_PASSED_ON, request.person, request.number, again=again),
+    ):
+        await outbox.put(t, letter, at)
+
+
+def _to_each(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:
+    values, again = {"step": str(request.step)}, _present(request)
+    return [Letter(kind, person, request.number, values, again=again) for person in people]
+
+
+def _present(request: AccessRequest) -> str:
+    """Tell the present step from others, and from itself before it went up."""
+    times = request.passed_on_at(request.step)
+    return f"{request.step} passed on {times}" if times else str(request.step)
+
+
 def _letters(policy: Policy, request: AccessRequest) -> Iterable[Letter]:
     match request.state:
         case State.SUBMITTED:
-            step = str(request.step)
-            for person in sorted(deciders(policy, request)):
-                yield Letter(LetterKind.REQUEST_TO_DECIDE, person, request.number, {"step": step}, again=step)
+            yield from _to_each(LetterKind.REQUEST_TO_DECIDE, sorted(deciders(policy, request)), request)
         case State.AWAITS_OPENING:
             yield Letter(LetterKind.REQUEST_APPROVED, request.person, request.number)
             yield Letter(LetterKind.TICKET, HELP_DESK, request.number)

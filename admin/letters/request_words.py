@@ -1,7 +1,7 @@
 """The words of letters about a request, told from the request as it stands when they are sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, visits
@@ -104,6 +104,32 @@ async def _to_decide(told: _Told) -> Words:
         ),
         link=Link("Open the request", f"/decide/{request.id}"),
         below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
+async def _reminder(told: _Told) -> Words:
+    words_to_decide = await _to_decide(told)
+    request, town = told.request, told.town
+    above = town.people.above(request)
+    after = f" After {town.moment(request.due_at)} {above} can answer, too." if above else ""
+    return replace(
+        words_to_decide,
+        subject=told.subject("Still waiting for your answer"),
+        paragraphs=(f"Asked {town.moment(request.submitted_at)}, and nobody has answered yet.{after}",),
+    )
+
+
+async def _passed_on(told: _Told) -> Words:
+    request, town = told.request, told.town
+    if request.state is not State.SUBMITTED:
+        raise OutdatedLetterError(f"{request.number} is answered by now")
+    whom = town.people.awaited(request, told.reader)
+    return Words(
+        subject=told.subject(f"No answer yet, passed on to {whom}"),
+        heading=f"No answer yet, passed on to {whom}",
+        paragraphs=(f"{sentence(whom)} can answer now, by {town.moment(request.due_at)}.",),
+        facts=(("Site", told.host), ("You asked", town.moment(request.submitted_at))),
+        link=told.see,
     )
 
 
@@ -280,6 +306,8 @@ def _iso(at: datetime, town: Town) -> str:
 
 _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_TO_DECIDE: _to_decide,
+    LetterKind.REQUEST_REMINDER: _reminder,
+    LetterKind.REQUEST_PASSED_ON: _passed_on,
     LetterKind.REQUEST_APPROVED: _approved,
     LetterKind.REQUEST_ALLOWED: _allowed,
     LetterKind.REQUEST_DENIED: _denied,

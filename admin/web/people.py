@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from admin.asking import AccessRequest, deciders_of
+from admin.asking import AccessRequest, deciders, deciders_of, next_above, passed_on_to
 from policy.town_policy import Approver, Policy
 
 # What someone with a role is to a request; the first that fits.
@@ -45,9 +45,25 @@ class People:
         return "IT security" if found else "the help desk"
 
     def awaited(self, request: AccessRequest, viewer: str | None) -> str:
-        """Return whose answer a request waits for, within a sentence; empty when it waits for none."""
-        role = request.waits_for
+        """Return whose answer a request waits for, within a sentence; empty when it waits for none.
+
+        Of one that was passed on, whom it was passed on to.
+        """
+        role, above = request.waits_for, passed_on_to(self.policy, request)
+        if above and viewer not in deciders(self.policy, request):
+            return self._role_of(above)
+        if above:
+            return "you"
         return self.answers(role, request.person, request.department, viewer) if role else ""
+
+    def above(self, request: AccessRequest) -> str:
+        """Return to whom a request goes up next, within a sentence; empty where nobody is above."""
+        people = next_above(self.policy, request)
+        return self._role_of(people) if people else ""
+
+    def _role_of(self, people: frozenset[str]) -> str:
+        administrators = self.policy.roles.get(Approver.TOWN_ADMINISTRATOR.value, ())
+        return "the town administrator" if people & {*administrators} else "IT security"
 
     def part_of(self, person: str | None, request: AccessRequest, viewer: str | None) -> str:
         """Return what a person is to a request, within a sentence.

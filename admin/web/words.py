@@ -158,10 +158,7 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
     state = request.state_at(times.now)
     match state:
         case State.SUBMITTED | State.AWAITS_OPENING:
-            is_open = state is State.SUBMITTED
-            return Status(
-                "wait", f"Waiting for {waits_for}" if is_open else "Approved, waiting for IT to open it"
-            )
+            return Status("wait", _waiting(request, waits_for))
         case State.APPROVED:
             return _in_force(request, times)
         case State.DENIED:
@@ -174,6 +171,13 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
             return Status("off", Markup("Ended {}").format(times.day(request.expires_at or times.now)))
         case _:
             assert_never(state)
+
+
+def _waiting(request: AccessRequest, waits_for: str) -> str:
+    if request.state is State.AWAITS_OPENING:
+        return "Approved, waiting for IT to open it"
+    is_passed_on = request.passed_on_at(request.step) > 0 and waits_for != "you"
+    return f"{'No answer yet, passed on to' if is_passed_on else 'Waiting for'} {waits_for}"
 
 
 def _in_force(request: AccessRequest, times: Times) -> Status:

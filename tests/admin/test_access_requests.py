@@ -44,7 +44,8 @@ async def test_a_request_waits_for_its_first_approver(db: Database) -> None:
     assert request.number == "REQ-1"
     assert (request.state, request.host) == (State.SUBMITTED, "cardroom.example")
     assert request.waits_for is Approver.DEPARTMENT_HEAD
-    assert request.due_at == MONDAY + timedelta(days=1)
+    assert request.remind_at == MONDAY + timedelta(hours=4)
+    assert request.due_at == MONDAY + timedelta(hours=23, minutes=30)
     for person in TOWN.people:
         waiting = await access_request_lists.to_decide(db, TOWN, person)
         assert [r.id for r in waiting] == ([request.id] if person in (HEAD, DELEGATE) else [])
@@ -186,7 +187,7 @@ async def test_a_chain_is_answered_in_turn(db: Database) -> None:
         1,
         Approver.IT_SECURITY,
     )
-    assert endorsed.due_at == LATER + timedelta(days=1)
+    assert endorsed.due_at == LATER + timedelta(hours=23, minutes=30)
     assert await exemptions.live(db, LATER) == ()
     assert await access_request_lists.to_decide(db, TOWN, HEAD) == []
     approved = await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)

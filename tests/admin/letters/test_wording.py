@@ -80,7 +80,7 @@ def tags_of(message: EmailMessage) -> _Tags:
 async def test_a_head_is_told_what_a_decision_needs_and_by_when(sending: Sending) -> None:
     await submitted(sending.db)
     (mail,) = (await arrived(sending))[HEAD]
-    assert mail["Subject"] == "[REQ-1] Finance: a web request, by Tue, March 3, 10 AM"
+    assert mail["Subject"] == "[REQ-1] Finance: a web request, by Tue, March 3, 9:30 AM"
     text = text_of(mail).replace("\n", " ")
     for said in (
         "Allow cardroom.example for Clerk?",
@@ -214,6 +214,10 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     second = await submitted(sending.db, host="poker.example")
     await sending.delivery.send_due()
     await access_requests.deny(sending.db, MAIL_TOWN, second.id, actor=HEAD, at=LATER, reason="No.")
+    third = await submitted(sending.db, host="dice.example")
+    async with sending.db.transaction() as t:
+        await access_requests.remind(t, MAIL_TOWN, third, LATER)
+        await access_requests.pass_on(t, MAIL_TOWN, third, LATER)
     await sending.put(*others())
     await arrived(sending)
     rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from admin.unanswered import Unanswered
 from policy.ask_token import LIFETIME
 from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
@@ -236,3 +237,23 @@ async def test_what_is_never_allowed_has_no_form_and_no_way_past_it(site: Site) 
     assert posted.status_code == 422
     assert "is never allowed; the help desk, 555-0100" in posted.text
     assert (await site.admin.db.fetch_one("SELECT count(*) AS n FROM access_request"))["n"] == 0  # type: ignore[index]
+
+
+async def test_asker_sees_by_when_somebody_answers_and_who_gets_it_then(site: Site) -> None:
+    id_ = await site.sent_request()
+    clerk = await site.signed_in(people.CLERK)
+    head = await site.signed_in(people.HEAD)
+    shown = (await clerk.get(f"/requests/{id_}")).text.replace("\u00a0", " ")
+    assert "Your department head answers, or we remind them" in shown
+    assert "Fri, March 6, 2:14 PM" in shown and "or the town administrator gets it" in shown
+    assert "Mon, March 9, 9:44 AM" in shown
+    unanswered = Unanswered(site.admin.db, lambda: site.admin.policy, site.clock)
+    site.clock.at += timedelta(days=4)
+    await unanswered.look()
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    shown = (await clerk.get(f"/requests/{id_}")).text
+    assert "<h1" in shown and "No answer yet, passed on to the town administrator" in shown
+    assert "passed it on, as nobody had answered" in shown
+    assert "Waiting for you" in (await head.get(f"/requests/{id_}")).text
+    assert "cardroom.example" in (await administrator.get("/decide")).text
