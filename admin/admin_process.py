@@ -31,6 +31,7 @@ from admin.background import Background
 from admin.clock import Clock, utc_now
 from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
+from admin.delegations import Delegations
 from admin.emergency import Emergency
 from admin.first_visits import FirstVisitsJob
 from admin.ingest import Ingest, IngestStatus
@@ -84,6 +85,7 @@ class AdminProcess:
         self.asks = AskLinks(
             db, ask_key.ensure(state.ask_token_key), self.site_lists, lambda: publisher.policy, clock
         )
+        self.delegations = Delegations(db, lambda: publisher.policy, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -92,7 +94,7 @@ class AdminProcess:
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)
-        self.needed_hosts = NeededHosts(db, publisher, self.site_lists, clock)
+        self.needed_hosts = NeededHosts(db, publisher, lambda: self.policy, self.site_lists, clock)
         self.review = Review(
             db, publisher, self.site_lists, clock, lambda: settings.settings.lists.well_known
         )
@@ -109,8 +111,8 @@ class AdminProcess:
 
     @property
     def policy(self) -> Policy:
-        """The running policy; replaced whole when a new document is good."""
-        return self._publisher.policy
+        """The running policy, with who stands in for a head now; replaced when a new document is good."""
+        return self.delegations.policy
 
     @property
     def zone(self) -> ZoneInfo:
@@ -425,10 +427,11 @@ async def admin_process(
             except sqlite3.Error as error:
                 raise DatabaseError(f"{state.database}: {error}; mend it, then start again") from error
             ingest = Ingest(db, state.spool, clock)
-            correspondence = Correspondence(db, settings, lambda: publisher.policy, admin_url, clock)
+            correspondence = Correspondence(db, settings, lambda: admin.policy, admin_url, clock)
             admin = AdminProcess(
                 state, db, publisher, ingest, background, settings, correspondence, secret=secret, clock=clock
             )
+            await admin.delegations.load()
             correspondence.start(background)
             background.keep_running("settings", settings.watch)
             background.keep_running("lists", admin.lists.run)

@@ -75,9 +75,9 @@ class AccessRequest:
     request goes up at `due_at`; `passed_on` says for each step how often it did. `decided_by`
     made the last move, with `note` as what the asker reads. `expires_at` and `exemption` are None
     unless access was granted. `approved_until` is what the last approver said where IT opens access, None
-    elsewhere. `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the security
-    risks that the site is listed as now and that nobody accepted: while there are any, access does not
-    count. `reviewed_by` is who of IT left access open, None while nobody looked.
+    elsewhere. `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the
+    security risks that the site is listed as now and that nobody accepted: while there are any, access
+    does not count. `reviewed_by` is who of IT left access open, None while nobody looked.
     """
 
     id: int

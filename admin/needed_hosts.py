@@ -6,7 +6,7 @@ risk, or never allowed, is not; and nobody opens this way what the policy leaves
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, audit, exemptions
@@ -31,7 +31,7 @@ from admin.visits import host_of, site_range
 from categories.snapshot import CategorySnapshotError
 from policy.decision import Cause, Verdict
 from policy.rule_matching import asking_roles
-from policy.town_policy import Approver
+from policy.town_policy import Approver, Policy
 
 WITHIN_FOR_ASKER = timedelta(minutes=2)
 # What a page loads follows at once. Whoever decides sees no more than that of a person's visits.
@@ -46,10 +46,18 @@ type Block = tuple[Cause, str | None]
 
 
 class NeededHosts:
-    """Finds them, and adds them to requests and to access."""
+    """Finds them, and adds them to requests and to access. `policy` returns the running one."""
 
-    def __init__(self, db: Database, publisher: Publisher, lists: SiteLists, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        publisher: Publisher,
+        policy: Callable[[], Policy],
+        lists: SiteLists,
+        clock: Clock,
+    ) -> None:
         self._db = db
+        self._policy = policy
         self._publisher = publisher
         self._lists = lists
         self._clock = clock
@@ -60,7 +68,7 @@ class NeededHosts:
         Before it is decided: the asker, until the first approver agreed, and whoever is to decide.
         After that whoever may stop it, but for the asker: they would decide their own.
         """
-        policy, person = self._publisher.policy, session.person
+        policy, person = self._policy(), session.person
         state = request.state_at(self._clock())
         is_asker = request.person == person or request.browser == session.browser
         if state is State.SUBMITTED and is_asker:
@@ -141,7 +149,7 @@ class NeededHosts:
         """Return the roles that agree to a host that is added: of those still asked, or of who adds it."""
         if request.state is State.SUBMITTED:
             return frozenset(request.chain[request.step :])
-        policy = self._publisher.policy
+        policy = self._policy()
         return frozenset(
             role
             for role in Approver
@@ -152,13 +160,13 @@ class NeededHosts:
         """Whether these roles could have been asked to allow what was blocked so; IT security allows all."""
         if Approver.IT_SECURITY in agreeing:
             return True
-        policy = self._publisher.policy
+        policy = self._policy()
         asked = [asking_roles(cause, rule, policy, ()) for cause, rule in blocks]
         return all(roles and agreeing.issuperset(roles) for roles in asked)
 
     async def _is_shut(self, host: str) -> bool:
         """Whether a host is a security risk or never allowed; one that cannot be looked up counts as one."""
-        policy = self._publisher.policy
+        policy = self._policy()
         try:
             listed_as = await self._lists.categories(host)
         except CategorySnapshotError:

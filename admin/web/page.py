@@ -132,6 +132,8 @@ async def _links(http_request: Request) -> list[Link]:
         waiting = len(await admin.to_decide(session)) + len(await admin.to_open(session))
         if waiting or session.person in _deciders(admin):
             links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
+        if admin.delegations.departments_of(session):
+            links.append(Link("/delegation", "Delegation"))
     if session is not None:
         links.append(Link("/requests", "My requests"))
     links += [Link("/stopped", "Did something not open?"), Link("/policy", "Policy")]

@@ -1,0 +1,62 @@
+"""Delegation: who stands in for a head, from when until when."""
+
+from datetime import date
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asking import InvalidRequestError
+from admin.web.page import admin_of, go_to, page
+from admin.web.session_cookie import field, signed_in
+
+_FIELDS = ("department", "delegate", "first", "last")
+
+
+async def delegation_page(http_request: Request) -> Response:
+    """Show who stands in, and the form of a head."""
+    return await _page(http_request, dict.fromkeys(_FIELDS, ""))
+
+
+async def name(http_request: Request, form: FormData) -> Response:
+    """Name somebody, from a day to a day."""
+    filled_in = {name: field(form, name) for name in _FIELDS}
+    try:
+        await admin_of(http_request).delegations.name(
+            signed_in(http_request),
+            filled_in["department"],
+            filled_in["delegate"],
+            _day(filled_in["first"]),
+            _day(filled_in["last"]),
+        )
+    except InvalidRequestError as error:
+        return await _page(http_request, filled_in, error)
+    return go_to("/delegation")
+
+
+async def end(http_request: Request, _form: FormData) -> Response:
+    """End one before its last day."""
+    await admin_of(http_request).delegations.end(signed_in(http_request), http_request.path_params["id"])
+    return go_to("/delegation")
+
+
+async def _page(
+    http_request: Request, filled_in: dict[str, str], error: InvalidRequestError | None = None
+) -> Response:
+    admin, session = admin_of(http_request), signed_in(http_request)
+    return await page(
+        http_request,
+        "delegation.html",
+        422 if error else 200,
+        delegations=admin.delegations.shown(session),
+        own=admin.delegations.departments_of(session),
+        filled_in=filled_in,
+        error=error,
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
