@@ -22,6 +22,7 @@ from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
 from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
+from proxy_addons.tls_alert import last_word
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
 from proxy_addons.via import CAME_BACK, has_come_back
 
@@ -191,7 +192,7 @@ class ConnectGate:
 
     def _refuse(self, nextlayer: NextLayer, connect: Connect, cause: Cause, reason: str) -> None:
         self._end_refused(connect, cause, reason)
-        nextlayer.layer = ClosingLayer(nextlayer.context)
+        nextlayer.layer = ClosingLayer(nextlayer.context, last_word(nextlayer.data_client()))
 
     def wait_for_hello(self, connect: Connect) -> None:
         """Give a client that was answered 200 a while to say what it wants."""

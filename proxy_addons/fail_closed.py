@@ -20,6 +20,7 @@ from OpenSSL import SSL
 
 from proxy_addons import egress_metrics
 from proxy_addons.gate import Gate, hang_up
+from proxy_addons.tls_alert import REFUSED, last_word
 from proxy_addons.tunnel_layer import ClosingLayer
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def _block(hook: str, data: object) -> connection.Client:
                 data.kill()
             return data.client_conn
         case NextLayer():
-            data.layer = ClosingLayer(data.context)
+            data.layer = ClosingLayer(data.context, last_word(data.data_client()))
             return data.context.client
         case connection.Client():
             data.error = "this connection could not be counted"
@@ -107,13 +108,24 @@ def _block(hook: str, data: object) -> connection.Client:
             raise TypeError(f"no way to close {hook} with {type(data).__name__}")
 
 
+class _Refusing(SSL.Connection):
+    """Says that it refuses, and not, as OpenSSL would, that the client's TLS is too old."""
+
+    def bio_read(self, bufsiz: int) -> bytes:
+        super().bio_read(bufsiz)
+        return REFUSED
+
+
 def refusing_connection(*, is_client: bool) -> SSL.Connection:
-    """Return a TLS connection towards a client, or an origin server, that fails before it begins."""
+    """Return a TLS connection towards a client, or an origin server, that fails before it begins.
+
+    A client is told by an alert.
+    """
     context = SSL.Context(SSL.TLS_METHOD)
     # No version of the protocol is both.
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
-    connection = SSL.Connection(context)
+    connection = (_Refusing if is_client else SSL.Connection)(context)
     if is_client:
         connection.set_accept_state()
     else:

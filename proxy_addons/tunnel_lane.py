@@ -25,6 +25,7 @@ from proxy_addons.connect_head import LessPlainError, read_head
 from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Connect, Gate, dial_name, lane_of
+from proxy_addons.tls_alert import REFUSED
 from proxy_addons.visit_log import OpenVisit
 
 logger = logging.getLogger(__name__)
@@ -304,7 +305,9 @@ class ClientSide(asyncio.Protocol):
             self._give_away(Connect(visit, dial_error=error))
         else:
             gate.log.divert(visit, Lane.REFUSE, Cause.UNREACHABLE)
-            self.close(error)
+            visit.refusal = error
+            self._transport.write(REFUSED)
+            self._transport.close()
 
     def _give_away(self, connect: Connect | None) -> None:
         self._leave()

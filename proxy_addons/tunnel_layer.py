@@ -8,6 +8,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer
 from mitmproxy.proxy.utils import expect
 
+from proxy_addons.tls_alert import REFUSED
 from proxy_addons.visit_log import OpenVisit
 
 
@@ -18,7 +19,7 @@ class TunnelLayer(layer.Layer):
     connection past the layers that led here: an HttpStream above would turn a half-close into a
     close. `on_end` is called with the visit when both sides have ended; one that has said its last
     word (FIN) still hears the other. When the dial fails, `on_dial_error` hears why, and says whether the
-    connection is handed to TLS under the town's CA, so that a page can say so, or closed.
+    connection is handed to TLS under the town's CA, so that a page can say so, or closed with an alert.
     """
 
     def __init__(
@@ -48,8 +49,11 @@ class TunnelLayer(layer.Layer):
             yield from page.handle_event(event)
         else:
             self._handle_event = self._done
-            if self.context.client.state is not ConnectionState.CLOSED:
-                yield commands.CloseConnection(self.context.client)
+            client = self.context.client
+            if client.state & ConnectionState.CAN_WRITE:
+                yield commands.SendData(client, REFUSED)
+            if client.state is not ConnectionState.CLOSED:
+                yield commands.CloseConnection(client)
 
     def _relay(self, event: events.Event) -> layer.CommandGenerator[None]:
         client, server = self.context.client, self.context.server
@@ -75,10 +79,16 @@ class TunnelLayer(layer.Layer):
 
 
 class ClosingLayer(layer.Layer):
-    """Closes the client's connection, whatever it sends."""
+    """Closes the client's connection, whatever it sends, with this last word."""
+
+    def __init__(self, context: Context, last_word: bytes) -> None:
+        super().__init__(context)
+        self._last_word = last_word
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start):
+            if self._last_word:
+                yield commands.SendData(self.context.client, self._last_word)
             yield commands.CloseConnection(self.context.client)
 
 

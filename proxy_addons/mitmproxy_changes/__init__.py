@@ -27,6 +27,7 @@ Each change replaces one name of a pinned version, and has a test that fails wit
     place of one that may not, a page is sent, and its connection ends. mitmproxy sends the head at once.
 12. Connections to origin servers that are closed are forgotten at the client's next request; mitmproxy
     keeps them, with all their layers, for as long as the client's connection lasts.
+13. A client whose TLS handshake fails is sent the alert that says why; mitmproxy closes without a word.
 """
 
 from proxy_addons.mitmproxy_changes import (
@@ -34,6 +35,7 @@ from proxy_addons.mitmproxy_changes import (
     bodies,
     connections,
     error_answers,
+    failed_handshakes,
     held_answers,
     request_heads,
 )
@@ -48,3 +50,4 @@ def apply(on_malformed: OnMalformed, head_seconds: float = HEAD_SECONDS) -> None
     held_answers.change()
     error_answers.change()
     connections.change()
+    failed_handshakes.change()

@@ -24,8 +24,9 @@ class Case:
 
     `connect` is the target of a CONNECT that comes first, `sni` the name of a ClientHello in it
     ("": without one), sent in the manner that `hello` names; `parts` are what is then said, each in
-    a segment of its own. `answer` are the statuses that come back, "closed" when the connection
-    ends without a word; `reached` the only sites and ports that may have seen anything.
+    a segment of its own. `answer` are the statuses that come back, "alert" is TLS's own, "closed" when the
+    connection ends without a word; `reached` the only sites and ports that may have seen anything,
+    and, unless it `may_be_asked`, no more than a handshake.
     """
 
     group: str
@@ -36,6 +37,7 @@ class Case:
     connect: str | None = None
     sni: str | None = None
     hello: str = "whole"
+    may_be_asked: bool = True
 
     @property
     def id(self) -> str:
@@ -83,6 +85,11 @@ def groups() -> list[Group]:
         Group("HTTP/1", "Heads and bodies that one server reads otherwise than another."),
         Group("path", "The listed page library.example/cards, in other spellings, over plain HTTP."),
         Group("carrier", "Translators and archives, allowed by themselves, that show the blocked site."),
+        Group(
+            "path in HTTPS",
+            "The listed page inner.example/cards, in other spellings, on an opened connection.",
+        ),
+        Group("carrier in HTTPS", "Translators and archives of the blocked site, on an opened connection."),
         Group("destination", "Addresses of the town's own network and of the proxy itself."),
     ]
     for group in made:
@@ -149,7 +156,7 @@ def _names() -> Iterator[Case]:
     yield Case("name", "two trailing dots", (get("cardroom.example.."),), "400")
 
 
-NEWS_80 = frozenset({"news.example:80"})
+NEWS_80, NEWS_443 = frozenset({"news.example:80"}), frozenset({"news.example:443"})
 
 
 def _targets() -> Iterator[Case]:
@@ -243,7 +250,7 @@ def _hellos() -> Iterator[Case]:
         "SNI",
         "CONNECT and SNI allowed and unlike",
         (inside("news.example"),),
-        "closed",
+        "alert",
         NOTHING,
         library,
         "news.example",
@@ -272,7 +279,7 @@ def _hellos() -> Iterator[Case]:
         "with a blank": "cardroom.example ",
         "a blank in front": " cardroom.example",
     }.items():
-        yield Case("SNI", name, page, "closed", NOTHING, library, sni)
+        yield Case("SNI", name, page, "alert", NOTHING, library, sni)
     odd = {
         "two names": made_up_hello(server_names(b"library.example", b"cardroom.example")),
         "two extensions": made_up_hello(server_names(b"library.example"), server_names(b"cardroom.example")),
@@ -280,12 +287,12 @@ def _hellos() -> Iterator[Case]:
         "an empty extension": made_up_hello(server_names()),
     }
     for name, hello in odd.items():
-        yield Case("SNI", name, (hello,), "closed", NOTHING, library)
+        yield Case("SNI", name, (hello,), "alert", NOTHING, library)
     yield Case(
         "SNI",
         "record version 0x0304, blocked",
         page,
-        "closed",
+        "alert",
         NOTHING,
         card,
         "cardroom.example",
@@ -295,7 +302,7 @@ def _hellos() -> Iterator[Case]:
         "SNI",
         "record version 0x0304, allowed CONNECT",
         page,
-        "closed",
+        "alert",
         NOTHING,
         library,
         "cardroom.example",
@@ -310,7 +317,7 @@ def _hellos() -> Iterator[Case]:
         "SNI",
         "ECH, outer name unlike CONNECT",
         (with_ech(client_hello("news.example")),),
-        "closed",
+        "alert",
         NOTHING,
         library,
     )
@@ -327,7 +334,7 @@ def _hellos() -> Iterator[Case]:
         "SNI",
         "a hello of 100 kB",
         (record(b"\1\xff\xff\xff" + bytes(16000)) + record(bytes(16000)) * 6,),
-        "closed",
+        "alert",
         NOTHING,
         library,
     )
@@ -361,7 +368,7 @@ def _ports() -> Iterator[Case]:
         "HTTP/2 without TLS": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),
     }
     for name, said in spoken.items():
-        answer = "400" if name == "HTTP/2 without TLS" else "closed"
+        answer = {"HTTP/2 without TLS": "400", "half a hello, then noise": "alert"}.get(name, "closed")
         yield Case("port", f"{name} on 443", (said,), answer, NOTHING, "library.example:443")
         yield Case(
             "port", f"{name} on 443 of the blocked site", (said,), answer, NOTHING, "cardroom.example:443"
@@ -594,8 +601,8 @@ def _messages() -> Iterator[Case]:
         yield Case("HTTP/1", name, (raw(line, host, chunked, close, body=body),), ANY_ANSWER, LIBRARY_80)
 
 
-def _paths() -> Iterator[Case]:
-    spellings = {
+def _spelt_pages() -> Mapping[str, str]:
+    return {
         "as it is": "/cards",
         "a page below": "/cards/poker?table=1",
         "dot segments": "/./cards",
@@ -620,7 +627,10 @@ def _paths() -> Iterator[Case]:
         "a blank, escaped": "/cards%20",
         "a dot at its end": "/cards/.",
     }
-    for name, path in spellings.items():
+
+
+def _paths() -> Iterator[Case]:
+    for name, path in _spelt_pages().items():
         yield Case("path", name, (get("library.example", path),), "403")
     yield Case("path", "another page", (get("library.example", "/books?page=/cards"),), "200", LIBRARY_80)
     yield Case(
@@ -630,6 +640,56 @@ def _paths() -> Iterator[Case]:
         "200",
         LIBRARY_80,
     )
+
+
+def _opened(group: str, name: str, host: str, path: str, answer: str = "403") -> Case:
+    """Return a case of one request, on a connection to the host that is looked into."""
+    return Case(
+        group,
+        name,
+        (inside(host, path),),
+        answer,
+        NEWS_443,
+        f"{host}:443",
+        host,
+        may_be_asked=answer == "200",
+    )
+
+
+def _paths_in_https() -> Iterator[Case]:
+    group, host = "path in HTTPS", "inner.example"
+    for name, path in _spelt_pages().items():
+        yield _opened(group, name, host, path)
+    yield _opened(group, "absolute-form", host, f"https://{host}/cards", "421")
+    yield _opened(group, "another page", host, "/books?page=/cards", "200")
+    yield _opened(group, "a page whose name only begins alike", host, "/cardsharp", "200")
+
+
+def _carriers_in_https() -> Iterator[Case]:
+    group, inner, translator, archive = (
+        "carrier in HTTPS",
+        "http://cardroom.example/",
+        "translate.google.com",
+        "web.archive.org",
+    )
+    for name, host, path in (
+        ("a translator's address", translator, f"/translate?u={inner}"),
+        ("escaped", translator, "/translate?sl=en&u=https%3A%2F%2Fcardroom.example%2F"),
+        ("upper case", translator, "/translate?u=HTTP://CARDROOM.EXAMPLE/"),
+        ("without a scheme", translator, "/translate?u=cardroom.example"),
+        ("by number", translator, f"/translate?u=http://{_number(CARDROOM)}/"),
+        ("userinfo in front", translator, "/translate?u=http://library.example@cardroom.example/"),
+        ("two of them, the blocked one last", translator, f"/translate?u=http://news.example/&u={inner}"),
+        ("a doubled slash in front", translator, f"//translate?u={inner}"),
+        ("an archive", archive, f"/web/2020/{inner}"),
+        ("an archive, one slash in the address", archive, "/web/2020/http:/cardroom.example/"),
+        ("an archive in a translator", translator, f"/translate?u=http://{archive}/web/2020/{inner}"),
+    ):
+        yield _opened(group, name, host, path)
+    yield _opened(
+        group, "a translator of an allowed site", translator, "/translate?u=http://library.example/", "200"
+    )
+    yield _opened(group, "a link to the blocked site", "inner.example", f"/share?url={inner}", "200")
 
 
 def _carriers() -> Iterator[Case]:
@@ -703,5 +763,7 @@ _CASES = {
     "HTTP/1": _messages,
     "path": _paths,
     "carrier": _carriers,
+    "path in HTTPS": _paths_in_https,
+    "carrier in HTTPS": _carriers_in_https,
     "destination": _destinations,
 }

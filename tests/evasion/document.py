@@ -81,6 +81,8 @@ def _said(case: Case, outcome: Outcome) -> str:
     reached = ", ".join(sorted(outcome.reached)) or "nothing reached"
     if not outcome.reached <= case.reached:
         return f"**{outcome.answer}: {reached}**"
+    if outcome.targets and not case.may_be_asked:
+        return f"**{outcome.answer}: {reached} was asked**"
     if outcome.ambiguous is not None:
         return f"**two ways: {reached}**"
     if case.answer == ANY_ANSWER:

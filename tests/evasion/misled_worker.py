@@ -12,7 +12,7 @@ from tests import quick_worker
 if __name__ == "__main__":
 
     async def unjudged(self: Resolver, host: str, port: int, client: str) -> list[tuple[str, int]]:
-        found: Any = await self._names.addresses(host)
+        found: Any = await self._names.addresses(host, client)
         return [(address, port) for address in found]
 
     Resolver._addresses = unjudged  # type: ignore[method-assign]

@@ -37,6 +37,7 @@ NAMES: Mapping[str, Sequence[str]] = {
     "library.example": (LIBRARY,),
     "news.example": (NEWS,),
     "quick.example": (NEWS,),
+    "inner.example": (NEWS,),
     "cardroom.example": (CARDROOM,),
     "www.cardroom.example": (CARDROOM,),
     "xn--bcher-kva.example": (CARDROOM,),

@@ -20,7 +20,14 @@ from tests.towns import DOCUMENT
 
 _START_SECONDS = 30.0
 _LISTED = {"gambling": ["cardroom.example", "xn--bcher-kva.example", CARDROOM]}
-_LISTED_PAGES = {"gambling": [("library.example", "/cards")]}
+_OPENED = ("inner.example", "translate.google.com", "web.archive.org")
+_LISTED_PAGES = {
+    "gambling": [("library.example", "/cards")],
+    "adult": [(host, "/cards") for host in _OPENED],
+}
+_POLICY = DOCUMENT.replace(
+    "rules:\n", "rules:\n  - {id: inner-pages, categories: [adult], action: block, inspect: urls}\n"
+)
 SQUID = "/usr/sbin/squid"
 
 
@@ -38,17 +45,18 @@ class Start(Protocol):
 
 def towngate(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
     """Run one worker with a town's policy."""
-    return _worker(folder, "tests.quick_worker")
+    return _worker(folder, origin_ca, "tests.quick_worker")
 
 
 def misled(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
     """Run one worker whose resolver judges nothing."""
-    return _worker(folder, "tests.evasion.misled_worker")
+    return _worker(folder, origin_ca, "tests.evasion.misled_worker")
 
 
 @contextmanager
-def _worker(folder: Path, program: str) -> Iterator[TriedProxy]:
-    published = PublishedTown(folder / "state", document=DOCUMENT)
+def _worker(folder: Path, origin_ca: Path, program: str) -> Iterator[TriedProxy]:
+    published = PublishedTown(folder / "state", document=_POLICY)
+    published.state.extra_roots.write_bytes(origin_ca.read_bytes())
     published.publish_categories(_LISTED, _LISTED_PAGES)
     with running_worker(published.state.root, program=("-m", program)) as worker:
         yield TriedProxy(worker.port, "one worker")
@@ -62,6 +70,7 @@ def mitmdump(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
     options = [
         *(o for name in blocked for o in ("--set", f"block_list=:~d {name}:403")),
         *("--set", r"block_list=:~u ^http\://library\.example/cards:403".replace("\\:", ".")),
+        *("--set", "block_list=:~u inner.example/cards:403"),
         *("--set", f"ssl_verify_upstream_trusted_ca={origin_ca}", "--set", f"confdir={folder}"),
     ]
     program = str(Path(sys.executable).with_name("mitmdump"))

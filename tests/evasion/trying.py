@@ -20,6 +20,7 @@ _PATIENCE_SECONDS = 2.0
 _QUIET_SECONDS = 0.3
 """What may be half a request: then nobody answers, and nobody hangs up soon."""
 _READ_BYTES = 1 << 16
+_ALERTS = ("TLSV1_UNRECOGNIZED_NAME", "TLSV1_ALERT_PROTOCOL_VERSION")
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 
 _SITES: dict[str, str] = {
@@ -48,7 +49,8 @@ class Outcome:
 
     def is_safe(self, case: Case) -> bool:
         """Whether the origin saw no more than it may, and that in one way only."""
-        return self.reached <= case.reached and self.ambiguous is None
+        is_asked = bool(self.targets) and not case.may_be_asked
+        return self.reached <= case.reached and not is_asked and self.ambiguous is None
 
 
 def try_cases(cases: Iterable[Case], port: int, origin: Origin) -> dict[str, Outcome]:
@@ -126,7 +128,7 @@ def _answer(case: Case, parts: Iterable[bytes], port: int, patience_seconds: flo
         try:
             return _exchange(_Secured(connection, case.sni, _HELLOS[case.hello]), parts)
         except ssl.SSLError as error:
-            return f"alert ({error.reason})"
+            return "alert" if error.reason in _ALERTS else f"TLS error ({error.reason})"
         except ConnectionError:
             return "closed"
         except TimeoutError:
@@ -156,7 +158,7 @@ def _statuses(received: bytes) -> str:
     if b"tunnelled: " in received:
         found.append("tunnel")
     if not found and received:
-        found.append("TLS" if received[0] in (0x15, 0x16) else "bytes")
+        found.append({0x15: "alert", 0x16: "TLS"}.get(received[0], "bytes"))
     return " ".join(found)
 
 

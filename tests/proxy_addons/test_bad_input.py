@@ -1,9 +1,12 @@
 """What cannot be read as one visit to one host: an answer or a closed connection, a record, no traceback."""
 
+import ssl
+
 import pytest
 
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord
+from proxy_addons.tls_alert import REFUSED
 from tests.client_hellos import client_hello, made_up_hello, record, server_names
 from tests.proxied_town import TOWN_ISSUER, ProxiedTown
 from tests.proxy_client import exchange, read_to_end, send_in_parts
@@ -144,17 +147,32 @@ UNREADABLE_HELLOS = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE_HELLOS)
-def test_what_is_not_one_clear_hello_is_closed_and_recorded(case: str, town: ProxiedTown) -> None:
+def test_what_is_not_one_clear_hello_is_refused_and_recorded(case: str, town: ProxiedTown) -> None:
     connections = town.web.connections
     said, cause = UNREADABLE_HELLOS[case]
 
     with town.client.connect("library.example") as connection:
         send_in_parts(connection, [said])
-        assert read_to_end(connection) == b""
+        # An alert is for those who speak TLS.
+        assert read_to_end(connection) == (REFUSED if said[:1] == b"\x16" else b"")
 
     assert town.web.connections == connections
     assert_refused(town.visit(), cause)
     assert_still_serving(town)
+
+
+def test_client_whose_tls_is_too_old_for_a_page_is_told_so(town: ProxiedTown) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    with (
+        town.client.connect("cardroom.example") as connection,
+        pytest.raises(ssl.SSLError, match="TLSV1_ALERT_PROTOCOL_VERSION"),
+    ):
+        tls.wrap_socket(connection, server_hostname="cardroom.example")
+
+    assert town.visit().lane is Lane.REFUSE
 
 
 def test_sni_that_is_blocked_behind_an_allowed_connect_gets_the_page(town: ProxiedTown) -> None:

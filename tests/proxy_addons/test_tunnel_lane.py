@@ -15,6 +15,7 @@ from categories.taxonomy import taxonomy
 from policy.decision import Cause, Lane, Verdict
 from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.gate import Connect, Gate
+from proxy_addons.tls_alert import REFUSED
 from proxy_addons.tunnel_lane import TunnelLane
 from tests.client_hellos import client_hello, in_two_records
 from tests.people import CLERK
@@ -129,7 +130,7 @@ def test_site_that_must_not_be_opened_gets_no_page_when_it_is_out_of_reach(town:
     town.publish_policy(TOWN + "never_inspect: {sites: [dead.example]}\n")
     with town.client.connect("dead.example") as connection:
         connection.sendall(client_hello("dead.example"))
-        assert read_to_end(connection) == b""
+        assert read_to_end(connection) == REFUSED
     visit = town.visit()
     assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.REFUSE, Cause.UNREACHABLE)
     assert visit.refusal is not None and "refused" in visit.refusal
@@ -163,7 +164,7 @@ def test_site_that_must_not_be_opened_gets_no_page_without_the_lane_either(
     laneless_town.publish_policy(TOWN + "never_inspect: {sites: [dead.example]}\n")
     with laneless_town.client.connect("dead.example") as connection:
         connection.sendall(client_hello("dead.example"))
-        assert read_to_end(connection) == b""
+        assert read_to_end(connection) == REFUSED
     assert laneless_town.visit().lane is Lane.REFUSE
 
 

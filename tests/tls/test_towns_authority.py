@@ -49,7 +49,7 @@ def test_page_is_shown_under_the_intermediate_to_who_trusts_the_root(town: Proxi
 
 
 def test_host_outside_of_the_name_constraints_is_refused_and_recorded_so(town: ProxiedTown) -> None:
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(ssl.SSLError, match="TLSV1_UNRECOGNIZED_NAME"):
         town.client.get("https://phish.example/")
 
     visit = town.visit()
