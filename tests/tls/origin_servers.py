@@ -8,7 +8,7 @@ from OpenSSL import SSL
 
 from tests.tls.origin_cases import Served
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _TIMEOUT_SECONDS = 20
 
 
@@ -23,6 +23,11 @@ class OriginServer:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def show(self, served: Served) -> None:
+        """Show another certificate from the next connection on."""
+        self.served = served
+        self._context = server_context(served)
 
     def close(self) -> None:
         """Take no further connection."""

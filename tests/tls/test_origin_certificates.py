@@ -1,6 +1,7 @@
 """Origin servers are verified as a browser would: refused with a page, and nothing is sent to them."""
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from policy.decision import Cause, Lane, Verdict
 from proxy_addons import certificate_authority
 from proxy_addons.origin_certificate import OriginFault
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, served_web
-from tests.proxy_client import ProxyClient
+from tests.proxy_client import ProxyClient, exchange
 from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_mitmdump, running_worker
 from tests.tls.certificates import Issued, pem
@@ -20,6 +21,9 @@ from tests.tls.origin_servers import OriginServer
 INSPECTING = TOWN.replace(
     "rules:\n", "rules:\n  - {id: inner-pages, categories: [adult], action: block, inspect: urls}\n"
 )
+TURNING = "turning.tls.example"
+"""Has a good certificate at first."""
+CASES_BY_ID = {case.id: case for case in CASES}
 _WORDS = {
     OriginFault.ENDED: "Its certificate ended on ",
     OriginFault.NOT_BEGUN: "Its certificate is not valid before ",
@@ -37,7 +41,8 @@ _WORDS = {
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> PublishedTown:
     published = PublishedTown(tmp_path_factory.mktemp("origins") / "state", document=INSPECTING)
-    published.publish_categories(CATEGORIES, {"adult": [(case.host, "/forbidden") for case in CASES]})
+    hosts = [case.host for case in CASES] + [TURNING]
+    published.publish_categories(CATEGORIES, {"adult": [(host, "/forbidden") for host in hosts]})
     return published
 
 
@@ -52,7 +57,9 @@ def pki(state: PublishedTown) -> Pki:
 
 @pytest.fixture(scope="module")
 def servers(pki: Pki) -> Iterator[dict[str, OriginServer]]:
-    servers = {case.host: OriginServer(case.served(pki, case.host)) for case in CASES}
+    served = {case.host: case.served(pki, case.host) for case in CASES}
+    served[TURNING] = CASES_BY_ID["good"].served(pki, TURNING)
+    servers = {host: OriginServer(shown) for host, shown in served.items()}
     yield servers
     for server in servers.values():
         server.close()
@@ -116,15 +123,42 @@ def test_origin_server_that_does_not_gets_a_page_and_not_one_byte(
     assert (server.connections, server.requests) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "turned"),
+    [("GET", b"", "ended"), ("POST", b"secret=1", "wrong-host"), ("GET", b"", "revoked")],
+)
+def test_certificate_that_turns_bad_between_two_requests_gets_a_page_and_not_one_byte(
+    method: str, body: bytes, turned: str, town: ProxiedTown, servers: dict[str, OriginServer], pki: Pki
+) -> None:
+    server = servers[TURNING]
+    server.show(CASES_BY_ID["good"].served(pki, TURNING))
+    before = server.connections, len(server.requests)
+    with town.client.tunnel(TURNING) as secured:
+        assert exchange(secured, "GET", "/", TURNING).text == "ok"
+        # After its answer this server closes its connection; the client's is kept.
+        time.sleep(0.1)
+        server.show(CASES_BY_ID[turned].served(pki, TURNING))
+        answer = exchange(secured, method, "/private?secret=1", TURNING, body)
+
+    fault = CASES_BY_ID[turned].refused
+    assert fault is not None
+    assert (answer.status, answer.issuer) == (502, TOWN_ISSUER)
+    assert _WORDS[fault] in answer.text
+    assert "secret" not in answer.text
+    assert (server.connections, len(server.requests)) == (before[0] + 2, before[1] + 1)
+    visit = town.visit()
+    assert (visit.lane, visit.cause) == (Lane.BLOCK, Cause.CERTIFICATE)
+    assert visit.refusal is not None and visit.refusal.startswith(f"{fault.value}: ")
+
+
 def test_stock_mitmdump_takes_and_refuses_the_same(
     state: PublishedTown, hosts_file: Path, servers: dict[str, OriginServer]
 ) -> None:
-    cases = {case.id: case for case in CASES}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     with running_mitmdump(state.state.root, port, hosts_file) as proxy:
         client = ProxyClient(proxy.port, (state.state.ca / "town-ca.pem",))
-        for case in (cases["good"], cases["wrong-host"], cases["revoked"], cases["towns-own"]):
+        for case in (CASES_BY_ID[id_] for id_ in ("good", "wrong-host", "revoked", "towns-own")):
             heard = len(servers[case.host].requests)
             answer = client.get(f"https://{case.host}/")
             if case.refused is None:
