@@ -95,12 +95,18 @@ class ProxiedTown:
         *,
         emergency: InForce | None = None,
         corrections: Iterable[Correction] = (),
+        never_inspect: Iterable[str] = (),
         wait: bool = True,
     ) -> None:
         """Publish a policy, and wait until it is in force."""
         self._policy_is_changed = True
         self.published.publish_policy(
-            policy, exemptions, proxy_passwords, emergency=emergency, corrections=corrections
+            policy,
+            exemptions,
+            proxy_passwords,
+            emergency=emergency,
+            corrections=corrections,
+            never_inspect=never_inspect,
         )
         if wait:
             self.wait_for_log(f"policy in force: sequence={self.published.sequence} ")

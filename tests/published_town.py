@@ -57,6 +57,7 @@ class PublishedTown:
         *,
         emergency: InForce | None = None,
         corrections: Iterable[Correction] = (),
+        never_inspect: Iterable[str] = (),
     ) -> None:
         """Publish a policy snapshot; `policy` may be a document."""
         emergency = emergency or InForce()
@@ -72,6 +73,7 @@ class PublishedTown:
             lockdowns=emergency.lockdowns,
             devices_off=emergency.devices_off,
             filter_off=emergency.filter_off,
+            never_inspect=tuple(never_inspect),
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
 

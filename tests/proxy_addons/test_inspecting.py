@@ -1,14 +1,18 @@
 """What a rule has opened: allowed HTTPS, decrypted and judged request by request; all else is tunnelled."""
 
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
-from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown
+from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown, eventually
+from tests.proxy_addons.test_judging_again import assert_at_once
 from tests.proxy_client import exchange, read_to_end
 from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_worker
@@ -54,6 +58,50 @@ def test_host_with_listed_urls_is_opened_and_the_rest_of_it_is_reached(town: Pro
     assert visit.bytes_up > 50
     assert visit.bytes_down > len(answer.body)
     assert visit.refusal is None
+
+
+def test_site_that_it_has_said_never_to_open_is_tunnelled_within_a_second(town: ProxiedTown) -> None:
+    def is_tunnelled() -> bool:
+        # A visit that it finds under way is closed.
+        with suppress(ConnectionError):
+            return town.client.get("https://library.example/").issuer == ORIGIN_ISSUER
+        return False
+
+    def seconds_until_tunnelled() -> float:
+        town.publish_policy(INSPECTING)
+        assert town.client.get("https://library.example/").issuer == TOWN_ISSUER
+        published_at = time.monotonic()
+        town.publish_policy(INSPECTING, never_inspect=["library.example"], wait=False)
+        eventually(is_tunnelled)
+        return time.monotonic() - published_at
+
+    assert_at_once(seconds_until_tunnelled)
+    # Another is opened as before.
+    assert town.client.get("https://video.example/").issuer == TOWN_ISSUER
+
+
+def test_site_that_was_first_visited_just_now_is_blocked_within_a_second(town: ProxiedTown) -> None:
+    town.publish_policy(
+        TOWN.replace("rules:\n", "rules:\n  - {id: new, categories: [newly_seen], action: block}\n")
+    )
+    long_ago = datetime.now(UTC) - timedelta(days=90)
+
+    def seconds_until_blocked() -> float:
+        town.published.publish_first_visits({"news.example": long_ago, "library.example": long_ago})
+        eventually(lambda: town.client.get("https://library.example/").status == 200)
+        with town.client.tunnel("library.example") as open_before:
+            published_at = time.monotonic()
+            town.published.publish_first_visits(
+                {"news.example": long_ago, "library.example": datetime.now(UTC)}
+            )
+            # The tunnel that is open is closed, and the next visit gets a page.
+            assert read_to_end(open_before) == b""
+            took = time.monotonic() - published_at
+        assert town.client.get("https://library.example/").status == 403
+        return took
+
+    assert_at_once(seconds_until_blocked)
+    assert town.client.get("https://news.example/").status == 200
 
 
 def test_listed_url_inside_https_gets_a_page_and_a_record_of_its_own(town: ProxiedTown) -> None:
