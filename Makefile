@@ -25,7 +25,7 @@ run: .venv/made
 test: .venv/made
 	@deploy/dev/debian-packages --if-allowed
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses=auto --dist=loadfile --cov=policy --cov=categories)
+	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses=auto --dist=loadfile --no-loadscope-reorder --cov=policy --cov=categories)
 
 test-setup:
 	@deploy/dev/debian-packages

@@ -13,6 +13,7 @@ pytest_plugins = [
     "pytester",
     "tests.missing_parts",
     "tests.coverage_floor",
+    "tests.long_files",
     "tests.real_data",
     "tests.browsing",
     "tests.faked_clock",

@@ -1,4 +1,4 @@
-"""Missing parts, the floor of coverage and the real data, each tried in a pytest run of its own."""
+"""Missing parts, coverage's floor, long files and the real data, each tried in a pytest run of its own."""
 
 import tarfile
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def test_that_is_expected_to_fail():
 """
 CONFIGURATION = """
 [tool.pytest.ini_options]
-markers = ["needs(*programs)"]
+markers = ["needs(*programs)", "long"]
 
 [tool.coverage.run]
 source = ["good", "bad"]
@@ -41,7 +41,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyprojecttoml(CONFIGURATION)
-    plugins = ("xdist.plugin", "pytest_cov", "tests.missing_parts", "tests.coverage_floor", "tests.real_data")
+    ours = ("missing_parts", "coverage_floor", "long_files", "real_data")
+    plugins = ("xdist.plugin", "pytest_cov", *(f"tests.{name}" for name in ours))
     options = [option for plugin in plugins for option in ("-p", plugin)]
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
@@ -105,6 +106,25 @@ def test_package_below_the_floor_fails_the_run_and_is_named(
     )
     measured.stdout.no_fnmatch_line("ERROR: good*")
     assert unmeasured.ret == pytest.ExitCode.OK
+
+
+def test_run_on_several_cores_begins_with_the_long_files_and_one_by_one_keeps_their_order(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    quick = "import pytest\n\n@pytest.mark.parametrize('n', range(9))\ndef test_quick(n): ...\n"
+    long = (
+        "import pytest\n\npytestmark = pytest.mark.long\n\ndef test_first(): ...\n\ndef test_second(): ...\n"
+    )
+    pytester.makepyfile(test_a=quick, test_b=quick, test_c=long)
+
+    # One process beside the one that gives out the work: the order in which it is given out.
+    several = run("-v", "--numprocesses=1", "--dist=loadfile", "--no-loadscope-reorder")
+    one = run("-v")
+
+    several.stdout.fnmatch_lines(
+        ["*PASSED test_c.py::test_first *", "*PASSED test_c.py::test_second *", "*PASSED test_a.py::*"]
+    )
+    one.stdout.fnmatch_lines(["test_a.py::*", "test_b.py::*", "test_c.py::test_first *"])
 
 
 def test_archive_is_unpacked_once_and_anew_when_it_changes(

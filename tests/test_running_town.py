@@ -19,6 +19,8 @@ import trustme
 
 from tests.running_town import RunningTown, children, free_ports, run_command, running_part, running_town
 
+pytestmark = pytest.mark.long
+
 TOWNGATE = str(Path(sys.executable).with_name("towngate"))
 README = Path(__file__).parents[1] / "README.md"
 FIRST_START = ("--town-name", "Town of Test", "--timezone", "America/New_York", "--administrator", "jdoe")

@@ -13,6 +13,8 @@ from categories.taxonomy import taxonomy
 from tests.categories.lists import publish_lists
 from tests.real_data import TestData
 
+pytestmark = pytest.mark.long
+
 # Its databases take a second each, and minutes for UT1's largest.
 _MAX_BYTES = 100_000
 _FIRST_OF_UMBRELLA = 3000

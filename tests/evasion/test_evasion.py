@@ -11,6 +11,8 @@ from tests.evasion.one_way import AmbiguousError, read_one_way
 from tests.evasion.trying import Outcome
 from tests.real_data import TestData
 
+pytestmark = pytest.mark.long
+
 CASES = {case.id: case for group in groups() for case in group.cases}
 
 

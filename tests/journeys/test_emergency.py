@@ -18,6 +18,8 @@ from tests.odd_origin import OddOrigin
 from tests.proxy_client import Answer, ProxyClient
 from tests.running_town import RunningTown, children, free_ports, running_part, running_town
 
+pytestmark = pytest.mark.long
+
 WORM = "A worm goes round."
 ENDLESS = "drip.example"
 NAMES = ("library.example", "cardroom.example", "dispatch.example")

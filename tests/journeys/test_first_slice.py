@@ -18,6 +18,8 @@ from tests.faked_clock import FakedClock
 from tests.real_data import TestData
 from tests.running_town import RunningTown, run_command, running_town
 
+pytestmark = pytest.mark.long
+
 PHONE = {"width": 360, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 OPEN_SITE = "library.example"

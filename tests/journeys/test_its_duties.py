@@ -3,11 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from playwright.async_api import BrowserContext, Page, Response
 
 from admin.demo_web import demo_web
 from tests.browsing import StartBrowser
 from tests.running_town import RunningTown, running_town
+
+pytestmark = pytest.mark.long
 
 PHONE = {"width": 360, "height": 640}
 CARDROOM = "cardroom.example"

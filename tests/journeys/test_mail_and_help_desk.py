@@ -6,6 +6,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page
 from standardwebhooks import Webhook
 
@@ -16,6 +17,8 @@ from tests.browsing import StartBrowser
 from tests.journeys.test_its_duties import heading, sign_in, visit
 from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
+
+pytestmark = pytest.mark.long
 
 CARDROOM = "cardroom.example"
 PHONE = {"width": 360, "height": 640}

@@ -13,6 +13,8 @@ from admin.demo_web import demo_web
 from tests.browsing import StartBrowser, violations
 from tests.running_town import RunningTown, running_town
 
+pytestmark = pytest.mark.long
+
 SITE = "library.example"
 ROOT = Path(__file__).parents[2]
 TITLE = "Acceptable use of the town's computers"

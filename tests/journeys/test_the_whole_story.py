@@ -26,6 +26,8 @@ from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
 from tests.webhook_receiver import SECRET, Receiver, receiving
 
+pytestmark = pytest.mark.long
+
 OPEN_SITE = "library.example"
 NEWS = "news.example"
 CARDS = "cardroom.example"
