@@ -3,11 +3,12 @@
 A pytest plugin. `test_data("ut1")` gives the folder that `ut1.tar.xz` unpacks to.
 """
 
+import fcntl
 import os
-import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,24 @@ def test_data(request: pytest.FixtureRequest) -> TestData:
         archive = Path(folder) / f"{name}.tar.xz"
         facts = archive.stat()
         kept = cache.mkdir("test-data") / f"{name}-{facts.st_size}-{facts.st_mtime_ns}"
-        if not kept.exists():
-            # Beside it and then renamed: two runs at once never see half of it.
-            fresh = Path(tempfile.mkdtemp(dir=kept.parent))
-            with tarfile.open(archive) as tar:
-                tar.extractall(fresh, filter="data")
-            try:
+        with _locked(kept.parent):
+            if not kept.exists():
+                # Beside it and then renamed: a run that is ended leaves no half of it.
+                fresh = Path(tempfile.mkdtemp(dir=kept.parent))
+                with tarfile.open(archive) as tar:
+                    tar.extractall(fresh, filter="data")
                 fresh.rename(kept)
-            except OSError:
-                shutil.rmtree(fresh)
         return kept / name
 
     return unpacked
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that lock this folder waiting until the block ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
