@@ -12,6 +12,7 @@ _SUBCOMMANDS = {
     "run": "admin.commands.run:run",
     "proxy": "admin.commands.proxy:proxy",
     "admin": "admin.commands.admin:admin",
+    "restart": "admin.commands.restart:restart",
     "categories": "admin.commands.categories:categories",
     "policy": "admin.commands.policy:policy",
     "explain": "admin.commands.explain:explain",

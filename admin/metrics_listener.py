@@ -1,19 +1,27 @@
 """Where Prometheus scrapes: a listener of its own, so that admin down does not blind IT.
 
 It adds up what all workers have written to their files in the state folder, and passes on what admin
-wrote last (`admin_metrics`).
+wrote last (`admin_metrics`). Beside `/metrics` it has Prometheus's own two paths: `/-/healthy` is 200 while
+the supervisor goes about its work, `/-/ready` while a worker takes connections; else 503.
 """
 
 import logging
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from wsgiref.simple_server import WSGIServer
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +29,23 @@ _ADMINS_PREFIX = "towngate_"
 
 
 class MetricsListener:
-    """Serves `/metrics` for all workers and admin in one scrape, from a thread."""
+    """Serves metrics, health and readiness for all processes, from threads.
 
-    def __init__(self, folder: Path, admins: Path) -> None:
+    `supervisors` are the supervisor's own figures; `is_healthy` and `is_ready` are asked in those threads.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        admins: Path,
+        supervisors: Collector,
+        is_healthy: Callable[[], bool],
+        is_ready: Callable[[], bool],
+    ) -> None:
         self._folder = folder
         self._admins = admins
+        self._supervisors = supervisors
+        self._checks = {"/-/healthy": is_healthy, "/-/ready": is_ready}
         self._server: WSGIServer | None = None
 
     def forget_earlier_runs(self) -> None:
@@ -33,26 +53,61 @@ class MetricsListener:
         for path in self._files():
             path.unlink()
 
-    def start(self, host: str, port: int) -> int:
-        """Listen; return the port. Raises OSError when the port is taken."""
+    def serve(self, listening: socket.socket) -> None:
+        """Serve on a socket that listens; it stays its owner's."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._folder))
         registry.register(_AdminsFigures(self._admins))
-        self._server, _ = start_http_server(port, host, registry)
-        return int(self._server.server_port)
+        registry.register(self._supervisors)
+        self._server = _Server(listening.dup())
+        self._server.set_app(self._with_checks(make_wsgi_app(registry)))
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def forget(self, pid: int) -> None:
         """Drop the gauges of a worker that has ended; what it counted stays."""
         mark_process_dead(pid, str(self._folder))
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Serve no more."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
 
+    def _with_checks(self, metrics: "WSGIApplication") -> "WSGIApplication":
+        def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            check = self._checks.get(environ.get("PATH_INFO", ""))
+            if check is None:
+                return metrics(environ, start_response)
+            holds = check()
+            status = "200 OK" if holds else "503 Service Unavailable"
+            start_response(
+                status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+            )
+            return [b"yes\n" if holds else b"no\n"]
+
+        return application
+
     def _files(self) -> Iterator[Path]:
         return self._folder.glob("*.db")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Serves on a socket that somebody else has made."""
+
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket) -> None:
+        host, port = listening.getsockname()[:2]
+        super().__init__((host, port), _SilentHandler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.server_name, self.server_port = host, port
+        self.setup_environ()
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name there
+        """Log no scrape."""
 
 
 class _AdminsFigures(Collector):

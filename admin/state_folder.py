@@ -72,6 +72,11 @@ class StateFolder:
         return self.root / state_names.METRICS
 
     @property
+    def restart_socket(self) -> Path:
+        """Where a running supervisor is asked to restart."""
+        return self.proxy / "restart.sock"
+
+    @property
     def admin(self) -> Path:
         """All that is admin's own."""
         return self.root / "admin"

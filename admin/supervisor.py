@@ -1,56 +1,47 @@
-"""Starts Towngate's processes, keeps them running, and ends them.
+"""Starts Towngate's processes, keeps them running, replaces them unnoticed, and ends them.
 
     supervisor ── admin       on a socket that the supervisor made
                ├─ worker 1..N on one listening socket that the supervisor made and they share
                └─ the metrics listener, in a thread of its own
 
 The sockets are the supervisor's, so that a port in use is found before anything starts and a
-process that is replaced loses no connection.
+process that is replaced loses no connection. Asked to restart, it first has the program that is on disk
+take its own place (`handover`), then replaces its processes one by one.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from admin import restart_socket
+from admin.child_process import NotServingError, Program
+from admin.handover import Handover, NewProgramError, give_way, try_new_program
+from admin.kept_process import KeptProcess
+from admin.listening import Address
 from admin.metrics_listener import MetricsListener
+from admin.restart_socket import Asker
+from admin.service_manager import ServiceManager
 from admin.state_folder import StateFolder
+from admin.supervisor_metrics import SupervisorFigures
+from admin.worker_pool import Reason, WorkerPool
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS = 60.0
 _STOP_SECONDS = 4.0
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 10.0
+_LOOK_SECONDS = 2.0
+_UNHEALTHY_SECONDS = 15.0
 
 
 class StartError(Exception):
     """Something could not be started; everything that was is stopped again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read HOST:PORT. Raises ValueError when it is not."""
-        host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"{text!r} is not HOST:PORT, like 127.0.0.1:8080")
-        return cls(host.strip("[]"), int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +50,17 @@ class Parts:
 
     Without `has_lane` the workers carry every tunnel through mitmproxy.
     `connections` is how many one client address may have open in a worker; None: as the proxy has it.
+    A worker that holds over `worker_memory_bytes` is replaced; the connections of one that is replaced may go
+    on for `drain_seconds`.
     """
 
     state: StateFolder
-    proxy: Address | None
-    metrics: Address | None
+    proxy: Address
+    metrics: Address
     admin: Address | None
-    workers: int = 2
+    workers: int
+    worker_memory_bytes: int
+    drain_seconds: int
     hosts_file: Path | None = None
     admin_arguments: tuple[str, ...] = ()
     has_lane: bool = True
@@ -75,222 +70,247 @@ class Parts:
 class Supervisor:
     """Runs the parts until told to stop."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, handover: Handover | None = None) -> None:
+        """Begin; with a handover, where another program has left off."""
         self._parts = parts
-        self._sockets: list[socket.socket] = []
-        self._keepers: list[asyncio.Task[None]] = []
-        self._children: list[_Child] = []
-        self._admin_child: _Child | None = None
-        self._metrics = MetricsListener(parts.state.metrics, parts.state.admin_metrics)
-        self._stopping = asyncio.Event()
+        self._handover = handover
+        self._systemd = ServiceManager()
+        self._sockets: dict[str, socket.socket] = {}
+        self._control: socket.socket | None = None
         self._proxy_lock: int | None = None
+        self._admin: KeptProcess | None = None
+        self._stopping = asyncio.Event()
+        self._looked_at = time.monotonic()
         # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
-        self._lifeline, self._our_end = os.pipe()
+        self._lifeline, self._our_end = handover.lifeline if handover else os.pipe()
+        self._workers = WorkerPool(self._worker_program, parts.worker_memory_bytes, self._forget)
+        self._metrics = MetricsListener(
+            parts.state.metrics,
+            parts.state.admin_metrics,
+            SupervisorFigures(self._workers),
+            is_healthy=lambda: time.monotonic() - self._looked_at < _UNHEALTHY_SECONDS,
+            is_ready=lambda: self._workers.states["ready"] > 0,
+        )
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Start everything, call `on_ready`, and keep it running until SIGTERM, SIGINT or SIGHUP.
 
-        Raises StartError when a part cannot be started.
+        `on_ready` is not called where everything runs already. Raises StartError when a part cannot be
+        started.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
+        tasks: list[asyncio.Task[None]] = []
         try:
-            await self._start()
-            on_ready()
-            await self._stopping.wait()
+            if self._handover is None:
+                await self._start()
+                on_ready()
+                self._systemd.ready(self._status)
+            else:
+                self._take_over(self._handover)
+            tasks = [
+                asyncio.create_task(self._look(), name="look after the workers"),
+                asyncio.create_task(self._answer_askers(), name="restart when asked to"),
+                asyncio.create_task(self._stopping.wait(), name="wait for the end"),  # type: ignore[arg-type]
+            ]
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
+            self._systemd.stopping()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop()
+
+    @property
+    def _status(self) -> str:
+        states = self._workers.states
+        return f"{states['ready']} of {self._parts.workers} workers ready, {states['draining']} draining"
 
     async def _start(self) -> None:
         parts = self._parts
-        if parts.proxy is not None:
-            try:
-                self._proxy_lock = parts.state.hold_proxy_lock()
-            except BlockingIOError as error:
-                raise StartError(
-                    f"{parts.state.root}: is being restored; start when that has ended"
-                ) from error
-        # Every port first: nothing is started when one of them is taken.
-        proxy_socket = self._listen("proxy", parts.proxy)
-        admin_socket = self._listen("admin", parts.admin)
-        if parts.metrics is not None:
-            self._metrics.forget_earlier_runs()
-            try:
-                self._metrics.start(parts.metrics.host, parts.metrics.port)
-            except OSError as error:
-                raise _port_error("metrics", parts.metrics, error) from error
-        if admin_socket is not None:
-            self._admin_child = self._admin(admin_socket)
-            await self._keep(self._admin_child)
-        if proxy_socket is not None:
-            workers = (self._worker(number, proxy_socket) for number in range(1, parts.workers + 1))
-            await asyncio.gather(*(self._keep(worker) for worker in workers))
-
-    def _listen(self, what: str, address: Address | None) -> socket.socket | None:
-        if address is None:
-            return None
         try:
-            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            listening = socket.create_server((address.host, address.port), family=family, backlog=1024)
+            self._proxy_lock = parts.state.hold_proxy_lock()
+        except BlockingIOError as error:
+            raise StartError(f"{parts.state.root}: is being restored; start when that has ended") from error
+        # Every port first: nothing is started when one of them is taken.
+        for part, address in (("proxy", parts.proxy), ("admin", parts.admin), ("metrics", parts.metrics)):
+            if address is not None:
+                self._sockets[part] = self._listen(part, address)
+        try:
+            self._control = restart_socket.listen(parts.state.restart_socket)
         except OSError as error:
-            raise _port_error(what, address, error) from error
-        listening.setblocking(False)
-        self._sockets.append(listening)
+            raise StartError(
+                f"{parts.state.restart_socket}: {error.strerror}; check its folder's rights"
+            ) from error
+        self._metrics.forget_earlier_runs()
+        self._metrics.serve(self._sockets["metrics"])
+        try:
+            if parts.admin is not None:
+                self._admin = KeptProcess(self._admin_program())
+                await self._admin.start()
+            await self._workers.start(parts.workers)
+        except NotServingError as error:
+            raise StartError(str(error)) from error
+
+    def _listen(self, part: str, address: Address) -> socket.socket:
+        kept = self._systemd.kept(part, (address.host, address.port))
+        if kept is not None:
+            kept.setblocking(False)
+            return kept
+        try:
+            listening = address.listen()
+        except OSError as error:
+            raise StartError(
+                f"{part} cannot listen on {address}: {error.strerror}; end what uses it, "
+                f"or choose another address with --{part}"
+            ) from error
+        self._systemd.keep(part, listening)
         return listening
 
-    def _admin(self, listening: socket.socket) -> "_Child":
-        command = [
-            *(sys.executable, "-m", "admin.command", "admin"),
-            *("--state", str(self._parts.state.root), "--socket-fd", str(listening.fileno())),
-            *self._parts.admin_arguments,
-        ]
-        return _Child("admin", command, listening, self._lifeline)
+    def _take_over(self, handover: Handover) -> None:
+        """Go on where the program before has left off."""
+        self._proxy_lock = handover.proxy_lock
+        for part, fd in handover.sockets.items():
+            self._sockets[part] = socket.socket(fileno=fd)
+        if handover.control is not None:
+            self._control = socket.socket(fileno=handover.control)
+            self._control.setblocking(False)
+        self._metrics.serve(self._sockets["metrics"])
+        if "admin" in self._sockets:
+            self._admin = KeptProcess(self._admin_program())
+            if handover.admin_pid is not None:
+                self._admin.adopt(handover.admin_pid)
+        self._workers.adopt(self._parts.workers, handover.workers)
+        self._workers.restarts.update(handover.restarts)
 
-    def _worker(self, number: int, listening: socket.socket) -> "_Child":
+    def _admin_program(self) -> Program:
+        listening = self._sockets["admin"].fileno()
+        command = (
+            *(sys.executable, "-m", "admin.command", "admin"),
+            *("--state", str(self._parts.state.root), "--socket-fd", str(listening)),
+            *("--lifeline-fd", str(self._lifeline)),
+            *self._parts.admin_arguments,
+        )
+        return Program("admin", command, (listening, self._lifeline))
+
+    def _worker_program(self, number: int) -> Program:
+        parts, listening = self._parts, self._sockets["proxy"]
         command = [
-            *(sys.executable, "-m", "proxy_addons", "--state", str(self._parts.state.root)),
+            *(sys.executable, "-m", "proxy_addons", "--state", str(parts.state.root)),
             *("--number", str(number), "--listen-fd", str(listening.fileno())),
+            *("--lifeline-fd", str(self._lifeline), "--drain-seconds", str(parts.drain_seconds)),
         ]
-        if self._parts.hosts_file is not None:
-            command += ["--hosts", str(self._parts.hosts_file)]
-        if not self._parts.has_lane:
+        if parts.hosts_file is not None:
+            command += ["--hosts", str(parts.hosts_file)]
+        if not parts.has_lane:
             command.append("--no-lane")
-        if self._parts.connections is not None:
-            command += ["--connections", str(self._parts.connections)]
+        if parts.connections is not None:
+            command += ["--connections", str(parts.connections)]
         # Nobody is led to these through the proxy.
-        others = (address.port for address in (self._parts.metrics, self._parts.admin) if address)
+        others = (address.port for address in (parts.metrics, parts.admin) if address)
         for port in (listening.getsockname()[1], *others):
             command += ["--own-port", str(port)]
-        environment = {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)}
-        return _Child(f"proxy worker {number}", command, listening, self._lifeline, environment)
+        return Program(
+            f"proxy worker {number}",
+            tuple(command),
+            (listening.fileno(), self._lifeline),
+            {"PROMETHEUS_MULTIPROC_DIR": str(parts.state.metrics)},
+        )
 
-    async def _keep(self, child: "_Child") -> None:
-        """Start a child, wait until it serves, and restart it whenever it ends."""
-        self._children.append(child)
-        failure = await child.start()
-        if failure is not None:
-            raise StartError(failure)
-        self._keepers.append(asyncio.create_task(self._restart(child), name=f"keep {child.name}"))
+    def _forget(self, pid: int) -> None:
+        self._metrics.forget(pid)
 
-    async def _restart(self, child: "_Child") -> None:
-        pause = _FIRST_PAUSE_SECONDS
+    async def _look(self) -> None:
+        pause = min(_LOOK_SECONDS, self._systemd.ping_seconds or _LOOK_SECONDS)
+        pinged_at = 0.0
         while True:
-            status = await child.ended()
-            self._metrics.forget(child.pid)
-            logger.error("process ended, restarting: name=%s status=%s pause=%.1f", child.name, status, pause)
+            # Workers that do not answer are ended here: to be here is to have all that are ready answer.
+            self._workers.look()
+            self._looked_at = time.monotonic()
+            self._systemd.tell_status(self._status)
+            if self._systemd.ping_seconds and self._looked_at - pinged_at >= self._systemd.ping_seconds:
+                self._systemd.all_is_well()
+                pinged_at = self._looked_at
             await asyncio.sleep(pause)
-            failure = await child.start()
-            if failure is not None:
-                logger.error("process did not start: %s", failure)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if failure else _FIRST_PAUSE_SECONDS
+
+    async def _answer_askers(self) -> None:
+        if self._handover is not None:
+            await self._replace_all(Asker(socket.socket(fileno=self._handover.asker)))
+        while self._control is not None:
+            asker = await restart_socket.next_asker(self._control)
+            self._systemd.reloading("Restarting")
+            try:
+                await self._become_new_program(asker)
+            except NewProgramError as error:
+                await asker.complain(
+                    f"what is installed now does not start, so everything goes on as it was: {error}"
+                )
+                await asker.close()
+            self._systemd.ready(self._status)
+        # Another supervisor is asked in its place.
+        await self._stopping.wait()
+
+    async def _become_new_program(self, asker: Asker) -> None:
+        """Have the program on disk take over; returns never. Raises NewProgramError."""
+        async with self._workers.nothing_starting():
+            await try_new_program(self._remains(asker))
+            handover = self._remains(asker)
+            try:
+                give_way(handover)
+            except OSError as error:
+                raise NewProgramError(error.strerror) from error
+
+    def _remains(self, asker: Asker) -> Handover:
+        return Handover(
+            sockets={part: listening.fileno() for part, listening in self._sockets.items()},
+            lifeline=(self._lifeline, self._our_end),
+            proxy_lock=self._proxy_lock,
+            control=None if self._control is None else self._control.fileno(),
+            asker=asker.fd,
+            admin_pid=None if self._admin is None else self._admin.pid,
+            workers=tuple(self._workers.remains()),
+            restarts=dict(self._workers.restarts),
+        )
+
+    async def _replace_all(self, asker: Asker) -> None:
+        """Put new processes in the place of all, one by one, and tell how it goes."""
+        await asker.say("the supervisor runs the program that is installed now")
+        if self._admin is not None:
+            async with _told_of_failure(asker, "it is tried again by itself"):
+                await self._admin.restart(_STOP_SECONDS)
+                await asker.say("admin was restarted")
+        for number in self._workers.numbers:
+            async with _told_of_failure(asker, "the old one goes on"):
+                await self._workers.replace(number, Reason.RESTART)
+                await asker.say(
+                    f"proxy worker {number} was replaced; the one before it ends with its connections"
+                )
+        self._systemd.ready(self._status)
+        await asker.close()
 
     async def _stop(self) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
         # The workers end first, all at once: admin still takes in what their last visits were.
-        workers = [child for child in self._children if child is not self._admin_child]
-        for ending in (workers, [self._admin_child] if self._admin_child else []):
-            for child in ending:
-                child.send(signal.SIGTERM)
-            await asyncio.gather(*(child.end_within(_STOP_SECONDS) for child in ending))
+        await self._workers.stop(_STOP_SECONDS)
+        if self._admin is not None:
+            await self._admin.stop(_STOP_SECONDS)
         self._metrics.stop()
+        if self._control is not None:
+            self._parts.state.restart_socket.unlink(missing_ok=True)
+            self._control.close()
         if self._proxy_lock is not None:
             os.close(self._proxy_lock)
         os.close(self._our_end)
         os.close(self._lifeline)
-        for listening in self._sockets:
+        for listening in self._sockets.values():
             listening.close()
 
 
-class _Child:
-    """A process that says on a pipe that it serves, or why it cannot.
-
-    `lifeline` is a pipe that it watches: it ends when the pipe does.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        listening: socket.socket,
-        lifeline: int,
-        environment: dict[str, str] | None = None,
-    ) -> None:
-        self.name = name
-        self._command = [*command, "--lifeline-fd", str(lifeline)]
-        self._fds = (listening.fileno(), lifeline)
-        self._environment = {**os.environ, **(environment or {})}
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process id; 0 before the first start."""
-        return self._process.pid if self._process else 0
-
-    async def start(self) -> str | None:
-        """Start it; return None once it serves, else why it does not. Then it has ended."""
-        reading, writing = os.pipe()
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                *("--ready-fd", str(writing)),
-                pass_fds=[*self._fds, writing],
-                env=self._environment,
-                # A terminal's Ctrl-C reaches the supervisor alone, which ends its children in order.
-                start_new_session=True,
-            )
-        finally:
-            os.close(writing)
-        said = await _first_line(reading)
-        if said == "ready":
-            return None
-        self.send(signal.SIGKILL)
-        await self.ended()
-        if said is None:
-            return f"{self.name} did not serve within {_START_SECONDS:.0f} seconds, and was stopped"
-        return said or f"{self.name} ended at its start; the log says why"
-
-    async def ended(self) -> int:
-        """Wait for its end; return its exit status."""
-        return await self._process.wait() if self._process else 0
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
-
-    async def end_within(self, seconds: float) -> None:
-        """Wait for its end, and kill it when it takes longer."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.ended()
-        except TimeoutError:
-            logger.error("process did not end in time, killed: name=%s", self.name)
-            self.send(signal.SIGKILL)
-            await self.ended()
-
-
-async def _first_line(reading: int) -> str | None:
-    """Return the first line of a pipe, "" when it ends without, None when it takes too long."""
-    with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230 - a pipe, not a file
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), pipe
-        )
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                return (await reader.readline()).decode(errors="replace").strip()
-        except TimeoutError:
-            return None
-        finally:
-            transport.close()
-
-
-def _port_error(what: str, address: Address, error: OSError) -> StartError:
-    return StartError(
-        f"{what} cannot listen on {address}: {error.strerror}; end what uses it, "
-        f"or choose another address with --{what}"
-    )
+@asynccontextmanager
+async def _told_of_failure(asker: Asker, consequence: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except NotServingError as error:
+        await asker.complain(f"{error}; {consequence}")

@@ -58,10 +58,12 @@ async def running_town(
 
 
 @asynccontextmanager
-async def running_part(part: str, state: Path, *options: str) -> AsyncIterator[None]:
+async def running_part(
+    part: str, state: Path, *options: str, environment: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `towngate PART` ("proxy" or "admin") until the block ends; fail if it does not start."""
-    async with _running((part, *options), state, dict(os.environ)):
-        yield
+    async with _running((part, *options), state, {**os.environ, **(environment or {})}) as (process, _):
+        yield process
 
 
 async def run_command(
@@ -96,6 +98,11 @@ def free_ports(count: int) -> list[int]:
 def children(town: RunningTown, module: str) -> list[int]:
     """Return the pids of the town's processes whose command names a module."""
     assert town.process is not None
+    return children_of(town.process.pid, module)
+
+
+def children_of(supervisor: int, module: str) -> list[int]:
+    """Return the pids of a supervisor's processes whose command names a module."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -104,7 +111,7 @@ def children(town: RunningTown, module: str) -> list[int]:
                 command = (folder / "cmdline").read_bytes().decode()
             except OSError:
                 continue
-            if parent and int(parent[1]) == town.process.pid and module in command:
+            if parent and int(parent[1]) == supervisor and module in command:
                 found.append(int(folder.name))
     return sorted(found)
 

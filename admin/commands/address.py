@@ -2,7 +2,7 @@
 
 import click
 
-from admin.supervisor import Address
+from admin.listening import Address
 
 
 class AddressType(click.ParamType[Address]):

@@ -16,10 +16,12 @@ from admin.command import CommandError
 from admin.commands.site_options import Site, site_options
 from admin.database import DatabaseError
 from admin.key_file import KeyFileError
+from admin.listening import Address
 from admin.publisher import NoPolicyError
+from admin.service_manager import ServiceManager
 from admin.settings_file import SettingsError
 from admin.state_folder import Side, StateFolder, StateFolderError
-from admin.supervisor import Address, StartError
+from admin.supervisor import StartError
 from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
 from policy.log_lines import configure_logging
@@ -69,8 +71,7 @@ def _socket(address: Address, socket_fd: int | None) -> socket.socket:
     if socket_fd is not None:
         return socket.socket(fileno=socket_fd)
     try:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        return socket.create_server((address.host, address.port), family=family)
+        return address.listen()
     except OSError as error:
         raise CommandError(
             f"admin cannot listen on {address}: {error.strerror}; end what uses it, "
@@ -133,6 +134,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        ServiceManager().ready("Serving")
         if self._ready_fd is None:
             click.echo("ready")
         else:

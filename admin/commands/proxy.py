@@ -7,9 +7,11 @@ import click
 
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.commands.worker_options import connections_option, lane_option
+from admin.commands.worker_options import worker_options
+from admin.handover import taken
+from admin.listening import Address
 from admin.state_folder import Side, StateFolder, StateFolderError
-from admin.supervisor import Address, Parts, StartError, Supervisor
+from admin.supervisor import Parts, StartError, Supervisor
 from policy.log_lines import configure_logging
 
 
@@ -21,10 +23,7 @@ from policy.log_lines import configure_logging
 @click.option(
     "--metrics", type=AddressType(), default="127.0.0.1:9464", show_default=True, help="For Prometheus."
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
-@click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
-@connections_option
-@lane_option
+@worker_options
 def proxy(
     *,
     state: Path,
@@ -34,18 +33,33 @@ def proxy(
     hosts: Path | None,
     connections: int | None,
     has_lane: bool,
+    worker_memory: int,
+    drain_seconds: int,
 ) -> None:
     """Run the proxy with what has been published in the state folder, until SIGTERM or Ctrl-C."""
     configure_logging("supervisor")
     folder = StateFolder(state.resolve())
-    parts = Parts(folder, address, metrics, None, workers, hosts, has_lane=has_lane, connections=connections)
+    parts = Parts(
+        folder,
+        address,
+        metrics,
+        None,
+        workers,
+        worker_memory << 20,
+        drain_seconds,
+        hosts,
+        has_lane=has_lane,
+        connections=connections,
+    )
+    handover = taken()
     try:
         if not folder.policy_snapshot.exists():
             raise StateFolderError(
                 f"{folder.root}: no policy has been published here; "
                 "start `towngate admin` with this state folder first"
             )
-        folder.create(Side.PROXY)
-        asyncio.run(Supervisor(parts).run(lambda: click.echo("ready")))
+        if handover is None:
+            folder.create(Side.PROXY)
+        asyncio.run(Supervisor(parts, handover).run(lambda: click.echo("ready")))
     except (StateFolderError, StartError) as error:
         raise CommandError(str(error)) from error

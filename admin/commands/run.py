@@ -14,13 +14,15 @@ from admin import accounts, first_start
 from admin.command import CommandError
 from admin.commands.address import AddressType
 from admin.commands.site_options import Site, is_loopback, site_options
-from admin.commands.worker_options import connections_option, lane_option
+from admin.commands.worker_options import worker_options
 from admin.database import DatabaseError
 from admin.demo_web import demo_web
 from admin.first_policy import first_policy
+from admin.handover import Handover, taken
 from admin.key_file import KeyFileError
+from admin.listening import Address
 from admin.state_folder import StateFolder, StateFolderError
-from admin.supervisor import Address, Parts, StartError, Supervisor
+from admin.supervisor import Parts, StartError, Supervisor
 from categories.taxonomy import taxonomy
 from policy.document import load_document
 from policy.log_lines import configure_logging
@@ -36,10 +38,7 @@ _console = Console(highlight=False, soft_wrap=True)
 @click.option(
     "--metrics", type=AddressType(), default="127.0.0.1:9464", show_default=True, help="For Prometheus."
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Proxy processes.")
-@click.option("--hosts", type=Path, help="Names answered before DNS: lines NAME:PORT ADDRESS:PORT.")
-@connections_option
-@lane_option
+@worker_options
 @click.option("--demo", is_flag=True, help="A made-up town with a little web of its own, on loopback.")
 @click.option("--town-name", help="First start: the town's name.")
 @click.option("--timezone", help="First start: its time zone, like America/New_York.")
@@ -59,6 +58,8 @@ def run(
     hosts: Path | None,
     connections: int | None,
     has_lane: bool,
+    worker_memory: int,
+    drain_seconds: int,
     demo: bool,
     town_name: str | None,
     timezone: str | None,
@@ -74,24 +75,37 @@ def run(
     configure_logging("supervisor")
     folder = StateFolder(state.resolve())
     site = Site.checked(address, admin_url, tls_cert, tls_key)
-    parts = Parts(folder, proxy, metrics, address, workers, hosts, site.arguments(), has_lane, connections)
+    parts = Parts(
+        folder,
+        proxy,
+        metrics,
+        address,
+        workers,
+        worker_memory << 20,
+        drain_seconds,
+        hosts,
+        site.arguments(),
+        has_lane,
+        connections,
+    )
+    handover = taken()
     try:
         if demo:
-            asyncio.run(_run_demo(parts, site.url))
+            asyncio.run(_run_demo(parts, site.url, handover))
             return
-        if not folder.policy_document.exists():
+        if handover is None and not folder.policy_document.exists():
             document, first_password = _asked(town_name, timezone, networks, administrator, password_file)
             asyncio.run(
                 first_start.first_start(folder, document, first_password, first_start.first_settings())
             )
-        else:
+        elif handover is None:
             first_start.make_ready(folder)
-        asyncio.run(Supervisor(parts).run(lambda: _announce_town(parts, site.url)))
+        asyncio.run(Supervisor(parts, handover).run(lambda: _announce_town(parts, site.url)))
     except (StateFolderError, KeyFileError, DatabaseError, StartError) as error:
         raise CommandError(str(error)) from error
 
 
-async def _run_demo(parts: Parts, url: str) -> None:
+async def _run_demo(parts: Parts, url: str, handover: Handover | None) -> None:
     passwords = await first_start.start_demo(parts.state)
     web_folder = parts.state.root / "demo-web"
     web_folder.mkdir(exist_ok=True)
@@ -105,7 +119,8 @@ async def _run_demo(parts: Parts, url: str) -> None:
             _announce_demo(parts, passwords, web.ca_certificate)
             _announce(parts, url)
 
-        await Supervisor(replace(parts, hosts_file=parts.hosts_file or hosts_file)).run(on_ready)
+        parts = replace(parts, hosts_file=parts.hosts_file or hosts_file)
+        await Supervisor(parts, handover).run(on_ready)
 
 
 def _asked(

@@ -9,7 +9,7 @@ import click
 
 from admin.command import CommandError
 from admin.commands.address import AddressType
-from admin.supervisor import Address
+from admin.listening import Address
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

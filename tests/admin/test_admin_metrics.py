@@ -1,5 +1,6 @@
 """What Prometheus is told of admin's side, and that one scrape has it."""
 
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from admin import outbox
@@ -45,8 +47,12 @@ class _Town:
         self.settings = SettingsFile(state)
         correspondence = Correspondence(db, self.settings, lambda: TOWN, "https://gate.example", self.now)
         self.metrics = AdminMetrics(state, db, lists, site_lists, self.ingest, correspondence, self.now)
-        self.listener = MetricsListener(state.metrics, state.admin_metrics)
-        self.port = self.listener.start("127.0.0.1", 0)
+        self.listener = MetricsListener(
+            state.metrics, state.admin_metrics, CollectorRegistry(), is_healthy=bool, is_ready=bool
+        )
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = listening.getsockname()[1]
+            self.listener.serve(listening)
 
     def now(self) -> datetime:
         return self.at

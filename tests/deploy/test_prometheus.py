@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from admin import admin_metrics
+from admin import admin_metrics, supervisor_metrics
 from proxy_addons import egress_metrics
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -25,7 +25,7 @@ def alerts() -> list[Alert]:
 
 
 def metric_names() -> set[str]:
-    """Return the name of every series that a worker or admin exposes."""
+    """Return the name of every series that a worker, the supervisor or admin exposes."""
     wrappers = [value for value in vars(egress_metrics).values() if isinstance(value, MetricWrapperBase)]
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
     of_workers = {
@@ -34,7 +34,12 @@ def metric_names() -> set[str]:
         for metric in wrapper.collect()
         for suffix in suffixes[metric.type]
     }
-    of_admin = {value[0] for name, value in vars(admin_metrics).items() if name.isupper() and name[0] != "_"}
+    of_admin = {
+        value[0]
+        for module in (admin_metrics, supervisor_metrics)
+        for name, value in vars(module).items()
+        if name.isupper() and name[0] != "_"
+    }
     return of_workers | of_admin
 
 

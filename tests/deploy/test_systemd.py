@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ SERVICES = ("towngate-proxy", "towngate-admin")
 MOST_EXPOSED = 2.0
 PASSWORD = "correct horse battery"
 ADMIN_URL = "http://127.0.0.1:8000"
+# A page is shown to each, or it ends: a 403 is what it must be.
+BROWSE_ALL_THE_TIME = """
+while ! test -e /tmp/enough; do
+    curl --silent --show-error --max-time 60 --output /dev/null --proxy http://127.0.0.1:8080 \\
+        http://cardroom.example/ || exit 1
+done
+"""
 DROP_INS = "/etc/systemd/system/towngate-admin.service.d"
 
 
@@ -72,6 +80,30 @@ def test_pages_are_shown_over_http_and_https(machine: Machine) -> None:
     for url in ("http://cardroom.example/", "https://cardroom.example/"):
         assert "This site is blocked" in browse(machine, url)
     assert "Traceback" not in machine.journal("towngate-proxy")
+
+
+def test_reload_replaces_the_workers_and_keeps_the_service_and_its_connections(machine: Machine) -> None:
+    def main_pid() -> str:
+        return machine.must("systemctl", "show", "towngate-proxy", "--property=MainPID", "--value").strip()
+
+    def workers() -> set[str]:
+        return set(machine.must("pgrep", "--parent", main_pid(), "--full", "proxy_addons").split())
+
+    pid, before = main_pid(), workers()
+    with ThreadPoolExecutor(1) as pool:
+        browsing = pool.submit(machine.run, "sh", "-c", BROWSE_ALL_THE_TIME)
+        try:
+            machine.must("systemctl", "reload", "towngate-proxy")
+            assert main_pid() == pid
+            eventually(lambda: len(workers()) == len(before) and not workers() & before)
+            # Started anew it has the same socket: who connects meanwhile waits.
+            machine.must("systemctl", "restart", "towngate-proxy")
+        finally:
+            machine.must("touch", "/tmp/enough")
+        assert browsing.result() == (0, "")
+    assert main_pid() != pid
+    status = machine.must("systemctl", "show", "towngate-proxy", "--property=StatusText", "--value")
+    assert status == "2 of 2 workers ready, 0 draining\n"
 
 
 def test_visits_reach_the_database_and_what_is_taken_in_is_deleted(machine: Machine) -> None:

@@ -1,0 +1,179 @@
+"""`towngate restart`, and workers that are replaced, under load: nobody who browses notices."""
+
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from admin.demo_web import DemoWeb
+from tests.proxied_town import eventually, served_web
+from tests.proxy_client import ProxyClient, exchange
+from tests.published_town import PublishedTown
+from tests.running_town import children_of, free_ports
+
+TOWNGATE = str(Path(sys.executable).with_name("towngate"))
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A running `towngate proxy` with one worker, and a folder whose modules its programs find first."""
+
+    supervisor: subprocess.Popen[str]
+    state: Path
+    metrics: str
+    patches: Path
+    client: ProxyClient
+
+    def restart(self) -> "subprocess.CompletedProcess[str]":
+        command = [TOWNGATE, "restart", "--state", str(self.state)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def workers(self) -> list[int]:
+        return children_of(self.supervisor.pid, "proxy_addons")
+
+    def figure(self, name: str, label: str) -> float:
+        with urllib.request.urlopen(f"http://{self.metrics}/metrics") as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return next(
+            s.value for f in families for s in f.samples if s.name == name and label in s.labels.values()
+        )
+
+    def check(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://{self.metrics}{path}") as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Return a proxy whose one worker always holds more memory than it may, and the web behind it."""
+    folder = tmp_path_factory.mktemp("restarting")
+    patches = folder / "patches"
+    patches.mkdir()
+    state = PublishedTown(folder / "state").state
+    port, metrics_port = free_ports(2)
+    with served_web(folder) as web:
+        command = [
+            *(TOWNGATE, "proxy", "--state", str(state.root), "--workers", "1", "--worker-memory", "1"),
+            *("--proxy", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
+            *("--hosts", str(web.hosts_file(folder / "hosts"))),
+        ]
+        supervisor = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(patches)}
+        )
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "ready\n"
+        yield Proxy(supervisor, state.root, f"127.0.0.1:{metrics_port}", patches, client_of(port, web))
+        supervisor.terminate()
+        assert supervisor.wait(PATIENCE_SECONDS) == 0
+
+
+def client_of(port: int, web: DemoWeb) -> ProxyClient:
+    return ProxyClient(port, (web.ca_certificate,))
+
+
+def replaced_for_memory(proxy: Proxy, times: int) -> None:
+    """Wait until workers have been replaced so often because they held too much."""
+    name = "egress_worker_restarts_total"
+    eventually(lambda: proxy.figure(name, "memory") == times, PATIENCE_SECONDS)
+
+
+def get_all_the_time(get: Callable[[], int], has_ended: threading.Event) -> int:
+    """Get a page again and again; return how often."""
+    count = 0
+    while not has_ended.is_set():
+        assert get() == 200
+        count += 1
+    return count
+
+
+class Kept:
+    """Gets pages over a connection that is kept for as long as the proxy says."""
+
+    def __init__(self, client: ProxyClient) -> None:
+        self._client = client
+        self._connection = client.dial()
+
+    def get(self) -> int:
+        answer = exchange(self._connection, "GET", "http://library.example/", "library.example")
+        if answer.headers["Connection"] == "close":
+            self.close()
+            self._connection = self._client.dial()
+        return answer.status
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_no_connection_fails_while_workers_are_replaced_and_a_tunnel_lives_through_it(proxy: Proxy) -> None:
+    client, kept, has_ended = proxy.client, Kept(proxy.client), threading.Event()
+    loads: list[Callable[[], int]] = [
+        lambda: client.get("https://library.example/").status,
+        lambda: client.get("https://news.example/").status,
+        lambda: client.get("http://library.example/").status,
+        kept.get,
+    ]
+    with closing(kept), client.tunnel("library.example") as tunnel, ThreadPoolExecutor(len(loads)) as pool:
+        first = proxy.workers()[0]
+        browsing = [pool.submit(get_all_the_time, load, has_ended) for load in loads]
+        try:
+            # For its memory whenever a supervisor looks at a worker for the first time: before and after.
+            replaced_for_memory(proxy, 1)
+            restarted = proxy.restart()
+            assert (restarted.returncode, restarted.stderr) == (0, "")
+            assert "proxy worker 1 was replaced" in restarted.stdout
+            replaced_for_memory(proxy, 2)
+        finally:
+            has_ended.set()
+        assert min(browser.result() for browser in browsing) > 0
+        assert first in proxy.workers()
+        assert exchange(tunnel, "GET", "/", "library.example").status == 200
+        assert proxy.figure("egress_supervised_workers", "draining") >= 1
+    eventually(lambda: len(proxy.workers()) == 1, PATIENCE_SECONDS)
+    assert proxy.figure("egress_worker_restarts_total", "died") == 0
+    assert [proxy.check(path) for path in ("/-/healthy", "/-/ready")] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("click", "what is installed now does not start, so everything goes on as it was: OSError: broken"),
+        ("uvloop", "proxy worker 1 ended at its start; the log says why; the old one goes on"),
+    ],
+)
+def test_a_new_program_that_does_not_start_leaves_the_old_one_at_work(
+    module: str, says: str, proxy: Proxy
+) -> None:
+    eventually(lambda: proxy.figure("egress_supervised_workers", "starting") == 0, PATIENCE_SECONDS)
+    (before,) = proxy.workers()
+    broken = proxy.patches / f"{module}.py"
+    broken.write_text("raise OSError('broken')\n")
+    try:
+        restarted = proxy.restart()
+    finally:
+        broken.unlink()
+    assert restarted.returncode == 1
+    assert says in restarted.stderr
+    assert before in proxy.workers()
+    assert proxy.client.get("https://library.example/").status == 200
+
+
+def test_who_restarts_where_nothing_runs_is_told_so_in_one_line(tmp_path: Path) -> None:
+    command = [TOWNGATE, "restart", "--state", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "no proxy runs with this state folder" in line
