@@ -15,7 +15,10 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "L
 class ServiceManager:
     """systemd, or nobody: without its variables in the environment all that is said is dropped."""
 
-    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environment: MutableMapping[str, str] = os.environ, first_fd: int = _FIRST_KEPT_FD
+    ) -> None:
+        """Read the environment; the sockets that it kept, from `first_fd` on, are taken out of it."""
         self._address = environment.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
@@ -24,7 +27,7 @@ class ServiceManager:
         self.ping_seconds: float | None = microseconds / 2e6 if microseconds else None
         """How often it wants to hear that all is well; None: never."""
         self._status = ""
-        self._kept = _kept_sockets(environment)
+        self._kept = _kept_sockets(environment, first_fd)
 
     def ready(self, status: str) -> None:
         """Say that this service serves, and in words what it does."""
@@ -67,6 +70,8 @@ class ServiceManager:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+                # Nothing here waits for it.
+                datagrams.setblocking(False)
                 datagrams.connect(self._address)
                 socket.send_fds(datagrams, ["\n".join(lines).encode()], fds)
         except OSError as error:
@@ -78,14 +83,14 @@ def without_its_variables(environment: MutableMapping[str, str]) -> dict[str, st
     return {name: value for name, value in environment.items() if name not in _VARIABLES}
 
 
-def _kept_sockets(environment: MutableMapping[str, str]) -> dict[str, socket.socket]:
+def _kept_sockets(environment: MutableMapping[str, str], first_fd: int) -> dict[str, socket.socket]:
     """Take the sockets that systemd hands to this process (sd_listen_fds(3)); once."""
     pid, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "0")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()):
         return {}
     kept = {}
-    for fd, name in zip(range(_FIRST_KEPT_FD, _FIRST_KEPT_FD + int(count)), names, strict=False):
+    for fd, name in zip(range(first_fd, first_fd + int(count)), names, strict=False):
         os.set_inheritable(fd, False)
         kept[name] = socket.socket(fileno=fd)
     return kept

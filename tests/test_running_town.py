@@ -93,6 +93,22 @@ async def test_metrics_are_not_to_be_had_through_the_proxy_but_the_admin_site_is
     assert await _status(demo_town, f"http://{demo_town.admin}/sign-in") == 200
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_restart_puts_new_processes_in_the_place_of_all_below_the_same_supervisor(
+    demo_town: RunningTown,
+) -> None:
+    before = set(children(demo_town, ""))
+    code, output, errors = await demo_town.command("restart")
+    assert (code, errors) == (0, "")
+    assert output.count("was replaced") == 2 and "admin was restarted" in output
+    async with asyncio.timeout(20):
+        while before & set(children(demo_town, "")):
+            await asyncio.sleep(0.1)
+    assert len(children(demo_town, "")) == 3
+    assert await _health(demo_town) == 200
+    assert await _status(demo_town, "http://library.example/") == 200
+
+
 async def test_a_first_start_writes_a_policy_and_its_administrator_can_sign_in(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("correct horse battery\n")

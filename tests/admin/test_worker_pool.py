@@ -1,0 +1,87 @@
+"""Workers that come and go; a fake one each, a program of three lines, in place of the real one."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from admin import worker_pool
+from admin.child_process import NotServingError, Program
+from admin.worker_pool import Reason, WorkerPool
+
+# As the real one: it ends at SIGUSR1, since nothing is open in it, and at SIGTERM.
+_FAKE_WORKER = "import os, sys, time; os.write(int(sys.argv[-1]), {says}); time.sleep(600)"
+
+
+class Programs:
+    """What is started next."""
+
+    def __init__(self) -> None:
+        self.says = b"ready\n"
+        self.forgotten: list[int] = []
+
+    def __call__(self, number: int) -> Program:
+        return Program(f"worker {number}", (sys.executable, "-c", _FAKE_WORKER.format(says=self.says)), ())
+
+
+@pytest.fixture
+def programs() -> Programs:
+    return Programs()
+
+
+@pytest_asyncio.fixture
+async def pool(programs: Programs) -> AsyncIterator[WorkerPool]:
+    found = WorkerPool(programs, 1 << 40, programs.forgotten.append)
+    await found.start(2)
+    yield found
+    await found.stop(10)
+
+
+def pids(pool: WorkerPool) -> dict[int, int]:
+    return {worker.number: worker.pid for worker in pool.remains() if not worker.is_draining}
+
+
+async def until_forgotten(programs: Programs, pid: int) -> None:
+    async with asyncio.timeout(20):
+        while pid not in programs.forgotten:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_is_replaced_and_the_old_one_ends(pool: WorkerPool, programs: Programs) -> None:
+    before = pids(pool)
+    await pool.replace(1, Reason.RESTART)
+    assert pids(pool)[1] != before[1] and pids(pool)[2] == before[2]
+    await until_forgotten(programs, before[1])
+    assert pool.states == {"starting": 0, "ready": 2, "draining": 0}
+    assert pool.restarts == {"died": 0, "memory": 0, "restart": 1}
+
+
+async def test_a_worker_stays_where_no_other_can_be_put_in_its_place(
+    pool: WorkerPool, programs: Programs
+) -> None:
+    before = pids(pool)
+    programs.says = b"this disk is full\n"
+    with pytest.raises(NotServingError, match="this disk is full"):
+        await pool.replace(1, Reason.RESTART)
+    assert pids(pool) == before
+    assert pool.restarts["restart"] == 0
+
+
+async def test_a_worker_that_does_not_answer_is_killed_and_another_started(
+    pool: WorkerPool, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pids(pool)
+    pool.look()
+    assert pids(pool) == before
+    # None of these ever says more than that it serves.
+    monkeypatch.setattr(worker_pool, "_SILENT_SECONDS", 0.0)
+    pool.look()
+    for pid in before.values():
+        await until_forgotten(programs, pid)
+    async with asyncio.timeout(20):
+        while pool.states["ready"] < 2:
+            await asyncio.sleep(0.02)
+    assert not set(pids(pool).values()) & set(before.values())
+    assert pool.restarts["died"] == 2
