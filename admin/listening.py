@@ -1,5 +1,6 @@
 """Where to listen."""
 
+import os
 import socket
 from dataclasses import dataclass
 
@@ -30,3 +31,8 @@ class Address:
         listening = socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
         listening.setblocking(False)
         return listening
+
+
+def why_not_listening(error: OSError) -> str:
+    """Return why an address could not be listened on; the error's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno else str(error)

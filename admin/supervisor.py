@@ -25,7 +25,7 @@ from admin import restart_socket
 from admin.child_process import NotServingError, Program
 from admin.handover import Handover, NewProgramError, give_way, try_new_program
 from admin.kept_process import KeptProcess
-from admin.listening import Address
+from admin.listening import Address, why_not_listening
 from admin.metrics_listener import MetricsListener
 from admin.restart_socket import Asker
 from admin.service_manager import ServiceManager
@@ -164,7 +164,7 @@ class Supervisor:
             listening = address.listen()
         except OSError as error:
             raise StartError(
-                f"{part} cannot listen on {address}: {error.strerror}; end what uses it, "
+                f"{part} cannot listen on {address}: {why_not_listening(error)}; end what uses it, "
                 f"or choose another address with --{part}"
             ) from error
         self._systemd.keep(part, listening)

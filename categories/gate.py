@@ -31,7 +31,17 @@ def judge(edition: Edition) -> None:
             f"{found} were; the first: {edition.problems.first[0]}"
         )
     if not found:
-        raise SourceError(f"{source.location}: it is empty: no entries in it")
+        raise SourceError(f"{source.location}: it is empty: no entries in it{_where_looked_for(source)}")
+
+
+def _where_looked_for(source: KeptSource) -> str:
+    """Return where a folder or an archive was searched, as its layout may be another; empty for one file."""
+    if source.list_format != LAYOUT_FORMAT:
+        return ""
+    return (
+        "; in a folder or an archive they are looked for in CATEGORY/domains, CATEGORY/urls and"
+        " CATEGORY/expressions, as UT1 has them, or in data/CATEGORY, as v2fly has"
+    )
 
 
 def doubts_about_size(edition: Edition, former: KeptSource, words: Taxonomy) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ async def test_certificate_is_handed_out_as_text_and_as_bytes_and_never_the_key(
     assert "PRIVATE KEY" not in pem
     der = ssl.PEM_cert_to_DER_cert(pem)
     fingerprint = hashlib.sha256(der).hexdigest().upper()
-    assert said.replace(":", "") == f"SHA-256 {fingerprint}\n"
+    assert said.replace(":", "") == f"Fingerprint of the town's certificate, SHA-256 {fingerprint}\n"
     to_file = f"{_TOWNGATE[0]} ca export --format der --state {state} > {tmp_path / 'town-ca.crt'}"
     assert (await run_command("sh", "-c", to_file))[0] == 0
     assert (tmp_path / "town-ca.crt").read_bytes() == der

@@ -16,7 +16,7 @@ from admin.command import CommandError
 from admin.commands.site_options import Site, site_options
 from admin.database import DatabaseError
 from admin.key_file import KeyFileError
-from admin.listening import Address
+from admin.listening import Address, why_not_listening
 from admin.publisher import NoPolicyError
 from admin.service_manager import ServiceManager
 from admin.settings_file import SettingsError
@@ -74,7 +74,7 @@ def _socket(address: Address, socket_fd: int | None) -> socket.socket:
         return address.listen()
     except OSError as error:
         raise CommandError(
-            f"admin cannot listen on {address}: {error.strerror}; end what uses it, "
+            f"admin cannot listen on {address}: {why_not_listening(error)}; end what uses it, "
             "or choose another address with --admin"
         ) from error
 

@@ -12,6 +12,7 @@ from admin.command import CommandError
 from admin.state_folder import StateFolder
 
 _FILES = {"present": "town-ca.pem", "next": "town-ca-next.pem"}
+_SAID = {"present": "the town's certificate", "next": "the next certificate"}
 _MADE_BY = {"present": "the proxy makes it when it starts", "next": "towngate ca rotate makes it"}
 _state = click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 
@@ -41,10 +42,11 @@ def export(*, state: Path, form: str, only: str | None) -> None:
     both = only is None and (folder / _FILES["next"]).exists()
     if both and form == "der":
         raise CommandError("DER holds one certificate, and there are two: say --only present or --only next")
-    ders = [_read(folder, which) for which in (_FILES if both else [only or "present"])]
-    for der in ders:
+    ders = {which: _read(folder, which) for which in (_FILES if both else [only or "present"])}
+    for which, der in ders.items():
         digest = hashlib.sha256(der).hexdigest().upper()
-        click.echo(f"SHA-256 {':'.join(digest[i : i + 2] for i in range(0, len(digest), 2))}", err=True)
+        fingerprint = ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+        click.echo(f"Fingerprint of {_SAID[which]}, SHA-256 {fingerprint}", err=True)
         click.echo(ssl.DER_cert_to_PEM_cert(der) if form == "pem" else der, nl=False)
 
 

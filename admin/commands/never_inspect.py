@@ -180,7 +180,7 @@ def _run[T](folder: StateFolder, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _sentence(found: UntrustingHost, policy: Policy) -> str:
-    devices = "under 3" if found.devices < 3 else str(found.devices)
+    devices = "1 or 2" if found.devices < 3 else str(found.devices)
     names = {id_: department.name for id_, department in policy.departments.items()}
     whose = ", ".join(names.get(id_, id_) if id_ else "no department" for id_ in found.departments)
     last = ENGLISH.moment(found.last_at, zone_of(policy), utc_now())

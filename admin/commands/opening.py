@@ -28,10 +28,10 @@ def openings_as_json(found: Openings) -> dict[str, object]:
     }
 
 
-def opening_lines(found: Openings, sites: int, what: str) -> Iterator[str]:
-    """Yield the same in words: of how many `what`, and a line for each rule; then what cannot act."""
+def opening_lines(found: Openings, sites: int, one: str, which: str = "") -> Iterator[str]:
+    """Yield the same in words: of how many (`one` of them is so called), a line a rule, what cannot act."""
     count = len({host for hosts in found.opened.values() for host in hosts})
-    yield f"Of {sites:,} {what} it would open {count:,}."
+    yield f"Of {sites:,} {one}{'' if sites == 1 else 's'}{which} it would open {count:,}."
     for rule, hosts in found.opened.items():
         yield f"  {rule}: {len(hosts):,}" + (f", like {_first(hosts)}" if hosts else "")
     for (rule, before), hosts in found.passed_over.items():
@@ -58,7 +58,7 @@ class ListedPages:
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
-        return opening_lines(self.found, self.hosts, "hosts with URLs that the policy looks for")
+        return opening_lines(self.found, self.hosts, "host", " with URLs that the policy looks for")
 
 
 def listed_pages(published: PolicySnapshot | None, lists: CategorySnapshot) -> ListedPages | None:

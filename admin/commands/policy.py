@@ -68,8 +68,8 @@ def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> N
     else:
         _print(result, _name(file))
         if result.openings.opened:
-            what = f"sites of {sites.name}" if sites else "well-known sites"
-            for line in opening_lines(result.openings, result.sites, what):
+            what = ("site", f" of {sites.name}") if sites else ("well-known site", "")
+            for line in opening_lines(result.openings, result.sites, *what):
                 _console.print(Text(line))
     if result.problems:
         raise click.exceptions.Exit(1)

@@ -70,8 +70,9 @@ class SourceType(click.ParamType[Source]):
     "sources",
     type=SourceType(),
     multiple=True,
-    help="A list to fetch: UT1's layout (a folder or archive), a hosts file, AdBlock rules, a plain list, as "
-    "a path or URL. NAME:CATEGORY says what is in a plain list whose name does not. May be repeated.",
+    help="A list to fetch: a folder or archive in UT1's layout (CATEGORY/domains, CATEGORY/urls), a hosts "
+    "file, AdBlock rules, a plain list, as a path or URL. NAME:CATEGORY says what is in a plain list whose "
+    "name does not. May be repeated.",
 )
 @click.option("--remove", multiple=True, metavar="NAME", help="Drop a list. May be repeated.")
 @click.option(
@@ -250,7 +251,8 @@ def print_sources(report: "UpdateReport", pages: ListedPages | None) -> None:
 
 def _remarks(source: "SourceReport") -> Iterator[str]:
     if source.refused:
-        kept = f"its {source.entries:,} entries of before stay" if source.entries else "it has no entries"
+        of_before = "entry of before stays" if source.entries == 1 else "entries of before stay"
+        kept = f"its {source.entries:,} {of_before}" if source.entries else "it has no entries"
         yield f"{source.name} refused: {source.refused}; {kept} in force."
         if source.doubts:
             yield f"  If it is right all the same: --force {source.name} --because TEXT"

@@ -103,7 +103,7 @@ def test_update_that_refuses_a_source_says_why_and_exits_with_1(towngate: Townga
     result = towngate("update", "--source", f"gambling={path}", "--source", f"games={other}")
     assert result.exit_code == 1
     assert f"gambling refused: {path}: it looks like a web page, not a list; " in result.output
-    assert "its 1 entries of before stay in force." in result.output
+    assert "its 1 entry of before stays in force." in result.output
     assert "b.example" in towngate("lookup", "b.example").output
 
 

@@ -83,7 +83,7 @@ def test_list_says_what_was_learnt_and_adds_nothing(
     nothing, learnt = never_inspect("list").output.replace("\u00a0", " ").splitlines()
     assert nothing == "Nothing is on the list."
     assert learnt.startswith(
-        f"Programs on under 3 devices in Finance refused the certificate at {HOST} 3 times, last on "
+        f"Programs on 1 or 2 devices in Finance refused the certificate at {HOST} 3 times, last on "
     )
     assert learnt.endswith("; opened by inner-pages")
     answer = json.loads(never_inspect("list", "--json").output)

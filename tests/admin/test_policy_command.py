@@ -97,11 +97,20 @@ def test_check_warns_of_listed_pages_that_an_earlier_rule_allows(
         " before it and allows them"
     )
     lines = towngate("check", "-", "--sites", str(sites), text=text).output.splitlines()
+    assert lines[-3] == f"Of 2 sites of {sites} it would open 1."
     assert lines[-2:] == ["  hate-pages: 1, like blog.example", said]
     answer = json.loads(towngate("check", "-", "--sites", str(sites), "--json", text=text).output)
     assert answer["allowed_before"] == [
         {"rule": "hate-pages", "by": "press", "count": 1, "first": ["news.example"]}
     ]
+
+
+def test_check_of_one_site_speaks_of_one(towngate: Callable[..., Result], tmp_path: Path) -> None:
+    sites = tmp_path / "sites"
+    sites.write_text("social.example\n")
+    rule = "rules:\n  - {id: read, categories: [social_networks], action: view_only}\n"
+    output = towngate("check", "-", "--sites", str(sites), text=DOCUMENT.replace("rules:\n", rule, 1)).output
+    assert f"Of 1 site of {sites} it would open 0." in output.splitlines()
 
 
 def test_check_notes_that_nothing_is_newly_seen_in_a_new_town(towngate: Callable[..., Result]) -> None:

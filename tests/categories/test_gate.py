@@ -13,7 +13,7 @@ from categories.gate import doubts_about_sites, doubts_about_size, judge
 from categories.host_name import canonical_host
 from categories.known_sites import KnownSites, known_sites
 from categories.parsing import Problems
-from categories.reading import Edition, read_edition
+from categories.reading import LAYOUT_FORMAT, PLAIN_FORMAT, Edition, read_edition
 from categories.sources import Source, SourceError
 from categories.taxonomy import taxonomy
 from tests.categories.lists import AT, kept, write_layout
@@ -29,11 +29,13 @@ def _of(*counts: int) -> KeptSource:
     return replace(SOURCE, sections=tuple(Section(name, "names", count, name) for name, count in sections))
 
 
-def _edition(*counts: int, problems: int = 0, is_cut: bool = False) -> Edition:
+def _edition(
+    *counts: int, problems: int = 0, is_cut: bool = False, list_format: str = LAYOUT_FORMAT
+) -> Edition:
     noted = Problems()
     for number in range(problems):
         noted.add("gambling/domains", number + 1, 1, "?", "'?' is not a host name")
-    return Edition(_of(*counts), noted, is_cut=is_cut)
+    return Edition(replace(_of(*counts), list_format=list_format), noted, is_cut=is_cut)
 
 
 @pytest.mark.parametrize("edition", [_edition(1), _edition(10, problems=10), _edition(5, is_cut=True)])
@@ -44,7 +46,13 @@ def test_edition_that_is_a_list_passes(edition: Edition) -> None:
 @pytest.mark.parametrize(
     ("edition", "message"),
     [
-        (_edition(0), "it is empty: no entries in it"),
+        (
+            _edition(0),
+            "it is empty: no entries in it; in a folder or an archive they are looked for in"
+            " CATEGORY/domains, CATEGORY/urls and CATEGORY/expressions, as UT1 has them, or in data/CATEGORY,"
+            " as v2fly has",
+        ),
+        (_edition(0, list_format=PLAIN_FORMAT), "it is empty: no entries in it"),
         (
             _edition(0, problems=2),
             "not a list that can be read here: 2 lines were not understood, 0 were; the first: "

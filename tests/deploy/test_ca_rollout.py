@@ -71,7 +71,8 @@ def test_the_first_page_shows_the_certificate_and_never_the_key(tmp_path: Path) 
     )
     assert "Town of Exampleton web access CA" in done.stdout
     assert done.stderr.replace(":", "").strip() == (
-        f"SHA-256 {certificate.fingerprint(hashes.SHA256()).hex().upper()}"
+        "Fingerprint of the town's certificate,"
+        f" SHA-256 {certificate.fingerprint(hashes.SHA256()).hex().upper()}"
     )
     assert "PRIVATE KEY" not in (tmp_path / "out-town-ca.pem").read_text()
 

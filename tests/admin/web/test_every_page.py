@@ -106,6 +106,24 @@ _CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")]
     .map((e) => e.outerHTML.slice(0, 80))"""
 
 
+# The button of a row's menu is beside the site's name.
+_MENUS_OFF_THEIR_LINE = """() => [...document.querySelectorAll("#visits tbody tr:not(.log__day)")]
+    .filter((row) => {
+        const [site, button] = [".site", "summary"].map((s) => row.querySelector(s).getBoundingClientRect());
+        return button.top > site.bottom || button.bottom < site.top || button.height < 44;
+    })
+    .map((row) => row.innerText)"""
+
+# The last tile of each row ends where the row does.
+_TILES_SHORT_OF_THEIR_ROW = """() => {
+    const list = document.querySelector(".numbers");
+    const tiles = [...list.children].map((tile) => tile.getBoundingClientRect());
+    const rows = Map.groupBy(tiles, (tile) => Math.round(tile.top));
+    const end = list.getBoundingClientRect().right;
+    return [...rows.values()].filter((row) => Math.abs(row.at(-1).right - end) > 1).map((row) => row.length);
+}"""
+
+
 @pytest.fixture
 async def look(
     browser: StartBrowser, site: Site, screenshots: Path, request: pytest.FixtureRequest
@@ -340,6 +358,10 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
     await look.at("names", "/visits/names")
     await look.at("why", "/visits/1/why")
+    await look.page.set_viewport_size(PHONE)
+    await look.page.goto(site.url + "/visits")
+    assert await look.page.evaluate(_MENUS_OFF_THEIR_LINE) == []
+    await look.page.set_viewport_size(DESKTOP)
     await look.page.goto(site.url + "/visits")
     await look.page.locator("#visits summary").first.click()
     look.wrong += await violations(look.page)
@@ -354,6 +376,9 @@ async def test_overview_pages_are_clean(site: Site, look: Look) -> None:
     await _answer(site, 1, "allow")
     await _answer(site, 2, "allow")
     await look.at("today", "/today")
+    for size in (DESKTOP, {"width": 800, "height": 800}, PHONE):
+        await look.page.set_viewport_size(size)
+        assert await look.page.evaluate(_TILES_SHORT_OF_THEIR_ROW) == [], size
     await look.at("exemptions", "/exemptions")
     site.state.policy_document.write_text("town: {name: Nowhere}\n")
     await site.until(lambda: bool(site.admin.policy_problems))

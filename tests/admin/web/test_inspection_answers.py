@@ -58,7 +58,7 @@ async def test_site_is_not_opened_after_one_click_and_opened_again_after_another
     it = await site.signed_in(IT)
     board = (await it.get(BOARD)).text.replace("\u00a0", " ")
     assert "Programs that do not trust the town’s certificate" in board and "To review (1)" in board
-    assert "2 refusals on under 3 devices, in Finance. Last" in board
+    assert "2 refusals on 1 or 2 devices, in Finance. Last" in board
     assert "<b>social-read</b>" in board
     assert published(site).never_inspect == ()
     empty = await post(it, "/review/never-inspect", BOARD, host=HOST, why=" ")

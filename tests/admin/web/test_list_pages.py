@@ -75,14 +75,19 @@ async def test_correction_is_shown_in_place_of_the_lists(site: Site) -> None:
     ("days_old", "refused", "on_today", "on_categories"),
     [
         (0, None, "All is well.", "games Fresh"),
-        (3, None, "The games list is 3 days old. See lists", "games Old since Fri, March 6"),
+        (3, None, "The list “games” is 3 days old. See lists", "games Old since Fri, March 6"),
         (
             1,
             "it looks like a web page, not a list",
-            "The newest games list was refused. That of Thu, March 5 stays in force. See lists",
+            "The newest edition of the list “games” was refused. That of Thu, March 5 stays in force.",
             "It looks like a web page, not a list. The entries of Thu, March 5 stay in force.",
         ),
-        (4, "it is empty", "The games list is 4 days old.", "It is empty. The entries of Mon, March 2 stay"),
+        (
+            4,
+            "it is empty",
+            "The list “games” is 4 days old.",
+            "It is empty. The entries of Mon, March 2 stay",
+        ),
     ],
 )
 async def test_list_in_trouble_is_said_where_it_looks_first(
@@ -106,9 +111,9 @@ async def test_list_that_could_not_be_fetched_is_not_said_to_be_refused(site: Si
     )
     it = await _it(site)
     page = _text(await it.get("/categories"))
-    assert "games Not fetched" in page and "The newest games list was not fetched" in page
+    assert "games Not fetched" in page and "The newest edition of the list “games” was not fetched" in page
     assert "The name cannot be resolved" in page and "efused" not in page
-    assert "The first games list could not be fetched." in _text(await it.get("/today"))
+    assert "The first edition of the list “games” could not be fetched." in _text(await it.get("/today"))
 
 
 async def test_lists_that_were_gone_back_to_are_said_until_that_is_ended(site: Site) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from admin import corrections
 from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
@@ -145,8 +146,21 @@ async def test_accident_is_marked_on_its_visit_and_blocked_from_the_board(site: 
     assert (await it.get("/visits")).text.count(">Reported<") == 1
     board = (await it.get("/review")).text
     assert "Came by accident" in board and "Finance" in board
+    assert "It is blocked for everyone already." in board and "Block the site" not in board
+    assert "No problem" in board
+    corrected = await corrections.correct(
+        site.admin.db,
+        "cardroom.example",
+        ["education"],
+        why="Now a school",
+        actor=people.IT,
+        at=site.clock.at,
+        seen=None,
+    )
+    board = (await it.get("/review")).text
+    assert "blocked for everyone already" not in board and "Block the site" in board
     assert 'value="press"' not in board, "only what the policy blocks is offered"
-    await post(it, "/review/reports/1", "/review", answer="block", category="adult")
+    await post(it, "/review/reports/1", "/review", answer="block", category="adult", seen=str(corrected.id))
     snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
     assert [(c.site, c.categories) for c in snapshot.corrections] == [("cardroom.example", ("adult",))]
     assert "Reported, and blocked for everyone" in (await clerk.get("/reports/1")).text
