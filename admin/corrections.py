@@ -1,40 +1,29 @@
 """Corrections of the lists: what the town says a site is. In force for everyone within a second.
 
-A site has one correction in force at most; those before it are kept. Of two people who correct a
-site at once one wins: each says which correction they saw, and the other one's move is refused and
-recorded.
+The table and its moves (`admin.site_answers`). Of two people who correct a site at once one wins: each
+says which correction they saw.
 """
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from admin import audit
 from admin.asking import InvalidRequestError, site_of
 from admin.audit import Detail, Event, EventKind
-from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
+from admin.site_answers import SiteAnswer, SiteAnswers
 from admin.written_text import tidy_text
 from categories.taxonomy import UNLISTED, taxonomy
 from policy.correction import Correction
 
 
 @dataclass(frozen=True, slots=True)
-class MadeCorrection:
-    """A correction, who made it and why; in force unless it was undone.
+class MadeCorrection(SiteAnswer):
+    """A correction. `categories` are ids of the taxonomy; empty: the site is listed as nothing."""
 
-    `categories` are ids of the taxonomy; empty: the site is listed as nothing.
-    """
-
-    id: int
-    site: str
     categories: tuple[str, ...]
-    why: str
-    made_by: str
-    made_at: datetime
-    undone_by: str | None
-    undone_at: datetime | None
 
 
 class CorrectedMeanwhileError(Exception):
@@ -65,7 +54,7 @@ async def correct(
     """
     new = checked(site, categories, why)
 
-    async def change(t: Transaction) -> MadeCorrection:
+    async def change(t: Transaction, _present: MadeCorrection | None) -> MadeCorrection:
         return await replace(t, new, actor=actor, at=at, why=why)
 
     return await _attempt(db, new.site, seen, actor, at, change)
@@ -80,14 +69,13 @@ async def undo(
     """
     reason = tidy_text("why", why, "Enter why")
 
-    async def change(t: Transaction) -> MadeCorrection:
-        present = await in_force(t, site)
+    async def change(t: Transaction, present: MadeCorrection | None) -> MadeCorrection:
         if present is None:
             raise InvalidRequestError("host", f"{site} is not corrected")
-        await _end(t, site, actor, at)
+        await _TABLE.end(t, site, actor, at)
         details: dict[str, Detail] = {"categories": list(present.categories), "why": reason}
         await audit.record(t, Event(EventKind.SITE_CORRECTION_UNDONE, actor, site, at, details))
-        return await _get(t, present.id)
+        return await _TABLE.get(t, present.id)
 
     return await _attempt(db, site, seen, actor, at, change)
 
@@ -109,41 +97,30 @@ def checked(site: str, categories: Sequence[str], why: str) -> Correction:
 async def replace(t: Transaction, new: Correction, *, actor: str, at: datetime, why: str) -> MadeCorrection:
     """Put a correction that was `checked` in the place of the site's present one, if it has one."""
     before = await in_force(t, new.site)
-    await _end(t, new.site, actor, at)
     reason = tidy_text("why", why, "Enter why")
-    id_ = await t.insert(
-        "INSERT INTO correction (site, categories, why, made_by, made_at) VALUES (?, ?, ?, ?, ?)",
-        new.site,
-        json.dumps(new.categories),
-        reason,
-        actor,
-        to_ms(at),
-    )
+    made = await _TABLE.put(t, new.site, json.dumps(new.categories), why=reason, actor=actor, at=at)
     details: dict[str, Detail] = {
         "categories": list(new.categories),
         "before": list(before.categories) if before else None,
         "why": reason,
     }
     await audit.record(t, Event(EventKind.SITE_CORRECTED, actor, new.site, at, details))
-    return await _get(t, id_)
+    return made
 
 
 async def in_force(db: Reader, site: str) -> MadeCorrection | None:
     """Return the correction of exactly this site that is in force, None when there is none."""
-    row = await db.fetch_one("SELECT * FROM correction WHERE site = ? AND undone_at IS NULL", site)
-    return _made(row) if row else None
+    return await _TABLE.in_force(db, site)
 
 
 async def history(db: Reader, site: str) -> list[MadeCorrection]:
     """Return the corrections of exactly this site, newest first, 50 at most."""
-    rows = await db.fetch_all("SELECT * FROM correction WHERE site = ? ORDER BY id DESC LIMIT 50", site)
-    return [_made(row) for row in rows]
+    return (await _TABLE.where(db, "site = ?", site))[:50]
 
 
 async def all_in_force(db: Reader) -> list[MadeCorrection]:
     """Return every correction in force, newest first."""
-    rows = await db.fetch_all("SELECT * FROM correction WHERE undone_at IS NULL ORDER BY id DESC")
-    return [_made(row) for row in rows]
+    return await _TABLE.where(db, "undone_at IS NULL")
 
 
 async def of_parents(db: Reader, host: str) -> tuple[Correction, ...]:
@@ -171,47 +148,25 @@ async def _attempt(
     seen: int | None,
     actor: str,
     at: datetime,
-    change: Callable[[Transaction], Awaitable[MadeCorrection]],
+    change: Callable[[Transaction, MadeCorrection | None], Awaitable[MadeCorrection]],
 ) -> MadeCorrection:
-    """Change what was seen, or record that it was refused and raise why; one transaction either way."""
-    async with db.transaction() as t:
-        present = await in_force(t, site)
-        if (present.id if present else None) == seen:
-            return await change(t)
-        refused = CorrectedMeanwhileError(site, present)
-        details: dict[str, Detail] = {"why": str(refused)}
-        await audit.record(t, Event(EventKind.SITE_CORRECTION_REFUSED, actor, site, at, details))
-    raise refused
+    """Change what was seen, or record that it was refused and raise why."""
 
+    def why_not(present: MadeCorrection | None) -> CorrectedMeanwhileError | None:
+        is_seen = (present.id if present else None) == seen
+        return None if is_seen else CorrectedMeanwhileError(site, present)
 
-async def _end(t: Transaction, site: str, actor: str, at: datetime) -> None:
-    await t.execute(
-        "UPDATE correction SET undone_by = ?, undone_at = ? WHERE site = ? AND undone_at IS NULL",
-        actor,
-        to_ms(at),
-        site,
-    )
-
-
-async def _get(db: Reader, id_: int) -> MadeCorrection:
-    row = await db.fetch_one("SELECT * FROM correction WHERE id = ?", id_)
-    if row is None:
-        raise LookupError(f"there is no correction {id_}")
-    return _made(row)
+    return await _TABLE.attempt(db, site, actor=actor, at=at, why_not=why_not, change=change)
 
 
 def _correction(row: Row) -> Correction:
     return Correction(row["site"], tuple(json.loads(row["categories"])))
 
 
-def _made(row: Row) -> MadeCorrection:
-    return MadeCorrection(
-        id=row["id"],
-        site=row["site"],
-        categories=tuple(json.loads(row["categories"])),
-        why=row["why"],
-        made_by=row["made_by"],
-        made_at=from_ms(row["made_at"]),
-        undone_by=row["undone_by"],
-        undone_at=from_ms(row["undone_at"]) if row["undone_at"] is not None else None,
-    )
+def _made(answer: SiteAnswer, categories: str) -> MadeCorrection:
+    return MadeCorrection(**asdict(answer), categories=tuple(json.loads(categories)))
+
+
+_TABLE = SiteAnswers(
+    "correction", site="site", said="categories", read=_made, refused=EventKind.SITE_CORRECTION_REFUSED
+)
