@@ -44,19 +44,19 @@ from admin.publisher import Publisher
 from admin.records import Records
 from admin.reports import Reports
 from admin.review import Review
-from admin.sessions import NotAtTheDeviceError, Opened, Session
+from admin.sessions import Opened, Session
 from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
 from admin.state_folder import Side, StateFolder
 from admin.unanswered import Unanswered
-from admin.visits import Cursor, Reach, VisitFilter, VisitRow, WhoCodes
+from admin.visit_views import VisitViews
+from admin.visits import Reach
 from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
 from policy.town_policy import Approver, Policy
 
 REACH_WITHIN = timedelta(days=30)
-STOPPED_WITHIN = timedelta(minutes=15)
 _UP_TO_DATE_WITHIN = timedelta(seconds=30)
 
 
@@ -89,8 +89,8 @@ class AdminProcess:
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
-        self._secret = secret
         self._clock = clock
+        self.visit_views = VisitViews(db, lambda: self.policy, secret, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)
@@ -174,11 +174,11 @@ class AdminProcess:
     # --- asking (errors: admin.asking) ---
 
     async def ask_about(self, session: Session, visit_id: int) -> str:
-        """Prepare asking for a visit of `stopped_here`, as its block page would; return its code.
+        """Prepare asking for a visit of `visit_views.stopped_here`, as its block page would; return its code.
 
         Raises UnknownRequestError when it is none of them.
         """
-        row = next((row for row in await self.stopped_here(session) if row.id == visit_id), None)
+        row = next((row for row in await self.visit_views.stopped_here(session) if row.id == visit_id), None)
         if row is None:
             raise UnknownRequestError("this visit was not stopped here in the last 15 minutes")
         return await self.asks.remember(session, row)
@@ -320,7 +320,9 @@ class AdminProcess:
 
     async def granted(self, session: Session) -> list[AccessRequest]:
         """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""
-        self._check(session, roles.sees_all_requests, "Access that is open")
+        person = session.person if session.is_signed_in else None
+        if person is None or not roles.sees_all_requests(self.policy, person):
+            raise NotAllowedError("Access that is open: only people with that duty see this.")
         return await access_request_lists.granted(self.db, self.now())
 
     async def reach(self, request: AccessRequest) -> Reach:
@@ -336,62 +338,7 @@ class AdminProcess:
         """Return what happened to the request, oldest first."""
         return await access_request_lists.time_line(self.db, request)
 
-    # --- visits ---
-
-    async def visits(
-        self, session: Session, where: VisitFilter, before: Cursor | None = None, limit: int = 50
-    ) -> list[VisitRow]:
-        """Return visits, newest first; names only while shown.
-
-        Raises NotAllowedError but for IT, help desk and auditors, NamesHiddenError for a search by
-        person while names are hidden.
-        """
-        self._check(session, roles.sees_visits, "Visits")
-        return await visits.query(
-            self.db,
-            where,
-            self._codes(),
-            names_shown=session.shows_names_at(self.now()),
-            before=before,
-            limit=limit,
-        )
-
-    async def visit(self, session: Session, id_: int) -> VisitRow:
-        """Return one visit. Raises LookupError, and as visits does."""
-        self._check(session, roles.sees_visits, "Visits")
-        names_shown = session.shows_names_at(self.now())
-        return await visits.get(self.db, id_, self._codes(), names_shown=names_shown)
-
-    async def show_names(self, session: Session, reason: str, case: str) -> Session:
-        """Show names for 30 minutes in this session; logged with the reason.
-
-        Raises ValueError without a reason, NotAllowedError but for IT and auditors.
-        """
-        self._check(session, roles.may_show_names, "Names")
-        return await visits.show_names(self.db, session, reason, case, self.now())
-
-    async def stopped_here(self, session: Session) -> list[VisitRow]:
-        """Return what was stopped for this person or device in the last 15 minutes, newest first.
-
-        Raises NotAtTheDeviceError for a session that only knows the device, and followed no Ask
-        link within 15 minutes.
-        """
-        if not session.is_signed_in and not session.is_at_the_device_at(self.now()):
-            raise NotAtTheDeviceError("no Ask link was followed in this browser in the last 15 minutes")
-        person, device = session.person, session.device
-        if not session.is_signed_in and device is not None:
-            person = None  # only what happened at this device: who sits there has not signed in
-        since = self.now() - STOPPED_WITHIN
-        return await visits.stopped(self.db, person, device, since, self._codes())
-
     # --- inside ---
-
-    def _codes(self) -> WhoCodes:
-        return WhoCodes(self._secret, self.zone)
-
-    def _check(self, session: Session, may: roles.Permission, what: str) -> None:
-        if session.person is None or not session.is_signed_in or not may(self.policy, session.person):
-            raise NotAllowedError(f"{what}: only people with that duty see this.")
 
     async def _actor(self, session: Session, id_: int) -> str:
         """Return who acts; a session that only knows the device decides nothing, which is recorded."""

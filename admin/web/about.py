@@ -48,7 +48,7 @@ async def stopped_page(http_request: Request) -> Response:
     session, policy = known(http_request), admin.policy
     standing = await admin.standing(session)
     rows = []
-    for row in await admin.stopped_here(session):
+    for row in await admin.visit_views.stopped_here(session):
         request = next((request for request in standing if request.covers(row.host)), None)
         rows.append(
             (

@@ -37,7 +37,7 @@ async def visits_page(http_request: Request) -> Response:
     where, error = _filter(given, admin.now(), admin.zone)
     before = _cursor(query.get("before", ""))
     try:
-        found = await admin.visits(session, where, before, _ROWS + 1)
+        found = await admin.visit_views.query(session, where, before, _ROWS + 1)
     except NamesHiddenError:
         return go_to(f"/visits/names?{urlencode({'next': _address(given)})}")
     rows, more = found[:_ROWS], found[_ROWS:]
@@ -75,7 +75,7 @@ async def show_names(http_request: Request, form: FormData) -> Response:
     if not reason:
         error = InvalidRequestError("reason", "Enter why you need the names")
         return await _names(http_request, next_path, reason, case, error)
-    await admin_of(http_request).show_names(signed_in(http_request), reason, case)
+    await admin_of(http_request).visit_views.show_names(signed_in(http_request), reason, case)
     return go_to(next_path if next_path.startswith("/visits?") else "/visits")
 
 
@@ -83,7 +83,7 @@ async def why_page(http_request: Request) -> Response:
     """Show each rule in order, and the one that decided."""
     admin = admin_of(http_request)
     try:
-        row = await admin.visit(signed_in(http_request), http_request.path_params["id"])
+        row = await admin.visit_views.get(signed_in(http_request), http_request.path_params["id"])
         why = await explain(admin.db, admin.state, row)
     except LookupError as error:
         raise HTTPException(404) from error

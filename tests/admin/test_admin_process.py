@@ -201,16 +201,16 @@ async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
     admin: AdminProcess, clock: Clock
 ) -> None:
     session = (await follow(admin, link(admin))).session
-    assert await admin.stopped_here(session) == []
+    assert await admin.visit_views.stopped_here(session) == []
     clock.at += timedelta(minutes=15)
     with pytest.raises(NotAtTheDeviceError):
-        await admin.stopped_here(session)
+        await admin.visit_views.stopped_here(session)
     with pytest.raises(NotAtTheDeviceError):
         await admin.ask_about(session, 1)
     session = (await follow(admin, link(admin, code="ANO-THR"), session)).session
-    assert await admin.stopped_here(session) == []
+    assert await admin.visit_views.stopped_here(session) == []
     clock.at += timedelta(hours=1)
-    assert await admin.stopped_here(await signed_in(admin, CLERK)) == []
+    assert await admin.visit_views.stopped_here(await signed_in(admin, CLERK)) == []
 
 
 async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
@@ -271,8 +271,8 @@ async def test_who_sees_the_records(
 ) -> None:
     session = await signed_in(admin, person)
     for attempt, may in (
-        (admin.visits(session, VisitFilter()), sees_visits),
-        (admin.show_names(session, "A complaint", "C-7"), shows_names),
+        (admin.visit_views.query(session, VisitFilter()), sees_visits),
+        (admin.visit_views.show_names(session, "A complaint", "C-7"), shows_names),
         (admin.granted(session), sees_access),
     ):
         if may:
@@ -288,17 +288,17 @@ async def test_visits_come_from_the_spool_and_names_are_shown_for_half_an_hour(
     (state.spool / "1.visits").write_bytes(visit_record().to_line())
     it = await signed_in(admin, IT)
     async with asyncio.timeout(5):
-        while not (rows := await admin.visits(it, VisitFilter())):
+        while not (rows := await admin.visit_views.query(it, VisitFilter())):
             await asyncio.sleep(0.05)
     assert rows[0].who.person is None
     with pytest.raises(NamesHiddenError):
-        await admin.visits(it, VisitFilter(person=CLERK))
-    it = await admin.show_names(it, "A complaint", "C-7")
-    (row,) = await admin.visits(it, VisitFilter(person=CLERK))
+        await admin.visit_views.query(it, VisitFilter(person=CLERK))
+    it = await admin.visit_views.show_names(it, "A complaint", "C-7")
+    (row,) = await admin.visit_views.query(it, VisitFilter(person=CLERK))
     assert row.who.person == CLERK
-    assert (await admin.visit(it, row.id)).who.person == CLERK
+    assert (await admin.visit_views.get(it, row.id)).who.person == CLERK
     clock.at += timedelta(minutes=30)
-    assert (await admin.visit(it, row.id)).who.person is None
+    assert (await admin.visit_views.get(it, row.id)).who.person is None
 
 
 async def test_what_was_stopped_here_can_be_asked_for(
@@ -311,7 +311,7 @@ async def test_what_was_stopped_here_can_be_asked_for(
     )
     session = (await follow(admin, link(admin))).session
     async with asyncio.timeout(5):
-        while not (rows := await admin.stopped_here(session)):
+        while not (rows := await admin.visit_views.stopped_here(session)):
             await asyncio.sleep(0.05)
     assert [row.code for row in rows] == ["ANO-THR"]
     code = await admin.ask_about(session, rows[0].id)

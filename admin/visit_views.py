@@ -1,0 +1,82 @@
+"""The visit log as the pages see it: for whom, with names or without, and what was stopped here.
+
+What may be seen is a matter of the session that asks (`admin.visits` has the log itself).
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from admin import roles, visits
+from admin.asking import NotAllowedError
+from admin.clock import Clock
+from admin.database import Database
+from admin.sessions import NotAtTheDeviceError, Session
+from admin.visits import Cursor, VisitFilter, VisitRow, WhoCodes
+from policy.town_policy import Policy
+
+_STOPPED_WITHIN = timedelta(minutes=15)
+
+
+class VisitViews:
+    """The log for one session or another. `secret` is behind the codes of the day."""
+
+    def __init__(self, db: Database, policy: Callable[[], Policy], secret: bytes, clock: Clock) -> None:
+        self._db = db
+        self._policy = policy
+        self._secret = secret
+        self._clock = clock
+
+    async def query(
+        self, session: Session, where: VisitFilter, before: Cursor | None = None, limit: int = 50
+    ) -> list[VisitRow]:
+        """Return visits, newest first; names only while shown.
+
+        Raises NotAllowedError but for IT, help desk and auditors, NamesHiddenError for a search by
+        person while names are hidden.
+        """
+        self._check(session, roles.sees_visits, "Visits")
+        return await visits.query(
+            self._db,
+            where,
+            self._codes(),
+            names_shown=session.shows_names_at(self._clock()),
+            before=before,
+            limit=limit,
+        )
+
+    async def get(self, session: Session, id_: int) -> VisitRow:
+        """Return one visit. Raises LookupError, and as query does."""
+        self._check(session, roles.sees_visits, "Visits")
+        names_shown = session.shows_names_at(self._clock())
+        return await visits.get(self._db, id_, self._codes(), names_shown=names_shown)
+
+    async def show_names(self, session: Session, reason: str, case: str) -> Session:
+        """Show names for 30 minutes in this session; logged with the reason.
+
+        Raises ValueError without a reason, NotAllowedError but for IT and auditors.
+        """
+        self._check(session, roles.may_show_names, "Names")
+        return await visits.show_names(self._db, session, reason, case, self._clock())
+
+    async def stopped_here(self, session: Session) -> list[VisitRow]:
+        """Return what was stopped for this person or device in the last 15 minutes, newest first.
+
+        Raises NotAtTheDeviceError for a session that only knows the device, and followed no Ask
+        link within 15 minutes.
+        """
+        now = self._clock()
+        if not session.is_signed_in and not session.is_at_the_device_at(now):
+            raise NotAtTheDeviceError("no Ask link was followed in this browser in the last 15 minutes")
+        person, device = session.person, session.device
+        if not session.is_signed_in and device is not None:
+            person = None  # only what happened at this device: who sits there has not signed in
+        return await visits.stopped(self._db, person, device, now - _STOPPED_WITHIN, self._codes())
+
+    def _codes(self) -> WhoCodes:
+        return WhoCodes(self._secret, ZoneInfo(self._policy().town.timezone))
+
+    def _check(self, session: Session, may: roles.Permission, what: str) -> None:
+        policy = self._policy()
+        if session.person is None or not session.is_signed_in or not may(policy, session.person):
+            raise NotAllowedError(f"{what}: only people with that duty see this.")
