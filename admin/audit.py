@@ -71,6 +71,8 @@ class EventKind(StrEnum):
     """They left: what they had ended with it."""
     PERSON_REOPENED = "person.reopened"
     PERSON_MOVE_REFUSED = "person.move_refused"
+    PEOPLE_IMPORTED = "people.imported"
+    """Another list of people is in force."""
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event
     NAMES_SHOWN = "names.shown"
     POLICY_PUBLISHED = "policy.published"

@@ -78,7 +78,9 @@ async def make_backup(state: StateFolder, target: Path, *, town: str, actor: str
 
 def state_files(state: StateFolder) -> Iterator[Path]:
     """Yield every file that a backup holds, but the database, the lists in force and secrets."""
-    yield from (path for path in (state.policy_document, state.settings_document) if path.exists())
+    yield from (
+        path for path in (state.policy_document, state.people_list, state.settings_document) if path.exists()
+    )
     # Heads bear witness to the database; a copy of an older one would be called cut off by them.
     passing = {
         state.audit_heads,

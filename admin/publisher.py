@@ -15,6 +15,7 @@ from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.database import Database
+from admin.people_file import read_people
 from admin.state_folder import StateFolder
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
@@ -62,7 +63,7 @@ class Publisher:
         self._published_change = -1
         self._recorded_version: str | None = None
         self._sequence = 0
-        self._document_stamp: _Stamp = None
+        self._document_stamps: tuple[_Stamp, ...] = ()
         self._lists_stamp: _Stamp = None
         self._waits_for_lists = False
         self.problems: tuple[str, ...] = ()
@@ -123,7 +124,7 @@ class Publisher:
         return await self.publish_state()
 
     async def watch(self) -> None:
-        """Follow policy.yaml and the database twice a second, for ever."""
+        """Follow policy.yaml, people.csv and the database twice a second, for ever."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if await asyncio.to_thread(self._is_to_be_read):
@@ -180,13 +181,13 @@ class Publisher:
         self._waits_for_lists = False
         # Stamped before they are read: a change while they are read is seen as one.
         self._lists_stamp = await asyncio.to_thread(_stamp, self._state.categories)
-        self._document_stamp = await asyncio.to_thread(_stamp, path)
+        self._document_stamps = await asyncio.to_thread(self._stamps_now)
         try:
             policy = await asyncio.to_thread(self._load, path)
         except PolicyError as error:
-            self.problems = tuple(f"{path.name}: {problem}" for problem in error.problems)
+            self.problems = tuple(problem.in_file(path.name) for problem in error.problems)
         except OSError as error:
-            self.problems = (f"{path}: {error.strerror}; the running policy stays",)
+            self.problems = (f"{error.filename or path}: {error.strerror}; the running policy stays",)
         except UnicodeDecodeError as error:
             self.problems = (f"{path}: is not UTF-8 text ({error}); the running policy stays",)
         except CategorySnapshotError as error:
@@ -203,12 +204,16 @@ class Publisher:
 
     def _is_to_be_read(self) -> bool:
         """Whether the document changed, or the lists did that its tests could not be run with."""
-        if _stamp(self._state.policy_document) != self._document_stamp:
+        if self._stamps_now() != self._document_stamps:
             return True
         return self._waits_for_lists and _stamp(self._state.categories) != self._lists_stamp
 
+    def _stamps_now(self) -> tuple[_Stamp, ...]:
+        return _stamp(self._state.policy_document), _stamp(self._state.people_list)
+
     def _load(self, path: Path) -> Policy:
-        document = load_document(path.read_text(encoding="utf-8"), self._taxonomy)
+        listed = read_people(self._state.people_list)
+        document = load_document(path.read_text(encoding="utf-8"), self._taxonomy, listed)
         if document.tests:
             lists = CurrentSnapshot(self._state.categories).snapshot
             failed = tuple(result.problem for result in run_tests(document, lists) if result.problem)

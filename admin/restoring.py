@@ -118,7 +118,13 @@ def _move_aside(state: StateFolder, manifest: Manifest, aside: Path) -> Path | N
 
     Return the folder that it is in, None when there was nothing.
     """
-    present = [*state_files(state), *state.admin.glob(f"{state.database.name}*"), *state.categories.iterdir()]
+    # The heads of another database's log are put aside with it.
+    present = [
+        *state_files(state),
+        state.audit_heads,
+        *state.admin.glob(f"{state.database.name}*"),
+        *state.categories.iterdir(),
+    ]
     if not manifest.holds(CA_KEY):
         present = [path for path in present if not path.is_relative_to(state.ca)]
     named = [state.root / name for name in manifest.files if (state.root / name).exists()]

@@ -49,7 +49,7 @@ class SettingsFile:
         try:
             await self._take_up()
         except PolicyError as error:
-            self.problems = tuple(f"{self._path.name}: {problem}" for problem in error.problems)
+            self.problems = tuple(problem.in_file(self._path.name) for problem in error.problems)
         except OSError as error:
             self.problems = (f"{self._path}: {error.strerror}; the running settings stay",)
         except UnicodeDecodeError as error:

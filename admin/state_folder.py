@@ -1,6 +1,7 @@
 """Where Towngate keeps what it must remember.
 
 policy.yaml   the town's policy, edited by IT
+people.csv    people of the town, beside those that policy.yaml names
 settings.yaml how this installation sends mail and tickets, edited by IT
 proxy/        ca/, metrics/ and continued/: the proxy's user only; spool/: shared with admin by its group
 admin/        database and secrets: admin's user only
@@ -40,6 +41,11 @@ class StateFolder:
     def policy_document(self) -> Path:
         """The policy as IT writes it (YAML)."""
         return self.root / "policy.yaml"
+
+    @property
+    def people_list(self) -> Path:
+        """People beside those that the policy document names (CSV); it need not be there."""
+        return self.root / "people.csv"
 
     @property
     def settings_document(self) -> Path:

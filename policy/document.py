@@ -21,6 +21,7 @@ from policy.document_sections import (
 )
 from policy.document_value import Findings, Value
 from policy.identity import Identities
+from policy.people_list import PeopleList
 from policy.problem import PolicyError, Problem
 from policy.town_policy import AfterApproval, Policy, UnknownAction
 from policy.visit import Client, Visit
@@ -63,31 +64,41 @@ class PolicyDocument:
     warnings: tuple[Problem, ...]
 
 
-def load_document(text: str, taxonomy: Taxonomy) -> PolicyDocument:
-    """Read a policy document, whole.
+def load_document(text: str, taxonomy: Taxonomy, listed: PeopleList | None = None) -> PolicyDocument:
+    """Read a policy document, whole; `listed` are people beside those that it names itself.
 
-    Raises PolicyError with every problem, in the order of the lines; with one when it is no YAML.
+    Raises PolicyError with every problem, in the order of the lines, those of the list after the
+    document's; with one when it is no YAML.
     """
     findings = Findings()
     root = Value(compose(text), "", findings, 1, 1)
     if not isinstance(root.node, Mapping):
         root.report("a policy is needed here: town, departments, people, rules and so on")
         raise PolicyError(tuple(findings.problems))
-    version = hashlib.sha256(text.encode()).hexdigest()[:12]
+    # What people are called is part of what is in force, wherever it is written.
+    whole = text if listed is None else f"{text}\0{listed.text}"
+    version = hashlib.sha256(whole.encode()).hexdigest()[:12]
     sections = root.fields(required=("town",), optional=_SECTIONS, instead=_LATER_SECTIONS)
-    policy = _policy(sections, taxonomy, version)
+    policy = _policy(sections, listed, taxonomy, version)
     tests = _tests(sections["tests"], policy)
-    if findings.problems:
-        raise PolicyError(tuple(sorted(findings.problems)))
-    return PolicyDocument(policy, tests, tuple(sorted(findings.warnings)))
+    all_findings = (findings, listed.findings) if listed is not None else (findings,)
+    problems = tuple(problem for found in all_findings for problem in sorted(found.problems))
+    if problems:
+        raise PolicyError(problems)
+    warnings = tuple(warning for found in all_findings for warning in sorted(found.warnings))
+    return PolicyDocument(policy, tests, warnings)
 
 
-def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Policy:
+def _policy(
+    sections: dict[str, Value], listed: PeopleList | None, taxonomy: Taxonomy, version: str
+) -> Policy:
     # What one section says of another is checked by the other's ids, whether those are sound or not.
     people, departments, schedules = (
         {key.new_id(): value for key, value in sections[name].entries()}
         for name in ("people", "departments", "schedules")
     )
+    if listed is not None:
+        _add(people, listed)
     roles = read_roles(sections["roles"], people)
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
@@ -121,6 +132,15 @@ def _policy(sections: dict[str, Value], taxonomy: Taxonomy, version: str) -> Pol
         notice=read_notice(sections["notice"]),
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
     )
+
+
+def _add(people: dict[str, Value], listed: PeopleList) -> None:
+    for key, value in listed.root.entries():
+        id_ = key.new_id()
+        if id_ in people:
+            key.report(f"{id_!r} is in the policy document too, line {people[id_].line}; leave one out")
+        else:
+            people[id_] = value
 
 
 def _default(value: Value) -> Verdict | None:

@@ -25,9 +25,10 @@ _NOTHING: abc.Mapping[str, str] = {}
 
 
 class Findings:
-    """What was found wrong, or strange, in one document."""
+    """What was found wrong, or strange, in one document; `file` is as `Problem` has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str = "") -> None:
+        self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self._nearest_left = _MAX_NEAREST
@@ -83,11 +84,11 @@ class Value:
 
     def report(self, message: str) -> None:
         """Note a problem here: the document will be refused."""
-        self.findings.problems.append(Problem(self._line, self._column, self.place, message))
+        self.findings.problems.append(self._problem(message))
 
     def warn(self, message: str) -> None:
         """Note something strange here: the document is still used."""
-        self.findings.warnings.append(Problem(self._line, self._column, self.place, message))
+        self.findings.warnings.append(self._problem(message))
 
     def fields(
         self,
@@ -222,6 +223,9 @@ class Value:
         """Read a member of an enumeration."""
         word = self.one_of([member.value for member in kind], what, instead)
         return None if word is None else kind(word)
+
+    def _problem(self, message: str) -> Problem:
+        return Problem(self._line, self._column, self.place, message, self.findings.file)
 
     def _report_word(
         self, word: str, valid: Collection[str], what: str, instead: abc.Mapping[str, str]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong. `line` and `column` count from 1; `place` is like "rules[3].categories[0]".
 
+    `file` is "" for the document itself, and the name of one that is read with it.
+
     `message` says what is wrong and, where there is one, names the nearest valid word.
     """
 
@@ -14,10 +16,15 @@ class Problem:
     column: int
     place: str
     message: str
+    file: str = ""
 
     def __str__(self) -> str:
         where = f"line {self.line}: {self.place}" if self.place else f"line {self.line}"
         return f"{where}: {self.message}"
+
+    def in_file(self, name: str) -> str:
+        """Return it with its file before it: `name`, unless it is of another one."""
+        return f"{self.file or name}: {self}"
 
 
 class PolicyError(Exception):

@@ -16,6 +16,7 @@ from rich.text import Text
 from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
+from admin.people_file import read_people
 from admin.state_folder import StateFolder
 from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.taxonomy import taxonomy
@@ -90,7 +91,7 @@ def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
         return snapshot.policy, snapshot.state(), Corrections(snapshot.corrections)
     try:
         text = folder.policy_document.read_text("utf-8")
-        policy = load_document(text, taxonomy()).policy
+        policy = load_document(text, taxonomy(), read_people(folder.people_list)).policy
     except FileNotFoundError as error:
         raise CommandError(
             f"no policy was published in {folder.root}; start `towngate run`, or name another --state"

@@ -15,6 +15,7 @@ from admin.command import CommandError
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
+from admin.people_file import read_people
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy.document import load_document
@@ -64,7 +65,9 @@ def _people(folder: StateFolder) -> set[str]:
     published = published_policy(folder)
     people = set(published.policy.people) if published else set()
     try:
-        document = load_document(folder.policy_document.read_text(encoding="utf-8"), taxonomy())
+        document = load_document(
+            folder.policy_document.read_text(encoding="utf-8"), taxonomy(), read_people(folder.people_list)
+        )
     except (OSError, UnicodeDecodeError, PolicyError) as error:
         if published is None:
             raise CommandError(

@@ -19,6 +19,7 @@ from admin.clock import utc_now
 from admin.closed_people import AlreadyClosedError, Ended, LastOfItError, UnknownPersonError
 from admin.command import CommandError
 from admin.commands.acting import actor
+from admin.commands.people_import import import_
 from admin.commands.policy import published_policy
 from admin.commands.telling_proxy import Told, tell_proxy
 from admin.database import Database, DatabaseError
@@ -31,7 +32,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 @click.group()
 def people() -> None:
-    """Close people who leave, and open those again who come back."""
+    """Take people from a file, close who leaves, and open those again who come back."""
+
+
+people.add_command(import_)
 
 
 @people.command(epilog='Example: towngate people close clerk --because "Retired."')

@@ -18,6 +18,7 @@ from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.commands.opening import opening_lines, openings_as_json
+from admin.people_file import read_people
 from admin.state_folder import StateFolder
 from categories.host_name import HostNameError, canonical_host
 from categories.known_sites import known_sites
@@ -27,6 +28,7 @@ from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
 from policy.judging import SiteListing
 from policy.opening import Openings, openings
+from policy.people_list import PeopleList
 from policy.problem import PolicyError, Problem
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.town_policy import Policy, Rule
@@ -62,7 +64,7 @@ def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> N
     problem.
     """
     hosts = _hosts(sites) if sites else known_sites().hosts
-    result = _check(file.read(), StateFolder(state), hosts)
+    result = check_document(file.read(), StateFolder(state), hosts)
     if as_json:
         click.echo(json.dumps(result.as_json(_name(file)), ensure_ascii=False))
     else:
@@ -88,7 +90,7 @@ def publish(file: BinaryIO, state: Path) -> None:
     if not folder.root.is_dir():
         raise CommandError(f"{folder.root}: no such state folder; name it with --state")
     data = file.read()
-    result = _check(data, folder)
+    result = check_document(data, folder)
     _print(result, _name(file))
     if result.document is None or result.problems:
         _console.print("Not published. The policy in force stays.")
@@ -99,7 +101,7 @@ def publish(file: BinaryIO, state: Path) -> None:
         raise CommandError(f"{folder.policy_document}: {error.strerror}; nothing was published") from error
     version = result.document.policy.version
     _console.print(f"Written to {folder.policy_document}, policy {version}.", markup=False)
-    if _is_in_force(folder, version):
+    if is_in_force(folder, version):
         _console.print(f"In force: policy {version}.")
     else:
         _console.print("It is not in force yet: the admin process takes it up when it runs.")
@@ -148,7 +150,7 @@ def published_policy(folder: StateFolder) -> PolicySnapshot | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class Checked:
     """What came of a check; `document` is None when it could not even be read.
 
     `openings` are of so many `sites`.
@@ -190,21 +192,28 @@ class _Checked:
         }
 
 
-def _check(data: bytes, folder: StateFolder, hosts: Sequence[str] = ()) -> _Checked:
-    """Check a document; and say which of the canonical hosts it would open."""
+def check_document(
+    data: bytes, folder: StateFolder, hosts: Sequence[str] = (), listed: PeopleList | None = None
+) -> Checked:
+    """Check a document, with the people that are `listed`, else with those of the folder's people.csv.
+
+    Say too which of the canonical hosts it would open.
+    """
     try:
-        document = load_document(_decoded(data), taxonomy())
+        document = load_document(_decoded(data), taxonomy(), listed or read_people(folder.people_list))
     except PolicyError as error:
-        return _Checked(None, error.problems)
+        return Checked(None, error.problems)
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from error
     opens = any(rule.opens_sites for rule in document.policy.rules)
     if not document.tests and not (opens and hosts):
-        return _Checked(document, (), sites=len(hosts))
+        return Checked(document, (), sites=len(hosts))
     with lists_of(folder) as (lists, name):
         results = run_tests(document, lists)
         listing = SiteListing(lists, Corrections(), document.policy)
         found = openings(document.policy, listing, hosts, utc_now())
     failed = tuple(result.problem for result in results if result.problem is not None)
-    return _Checked(document, failed, len(results), name, len(hosts), found)
+    return Checked(document, failed, len(results), name, len(hosts), found)
 
 
 def _hosts(file: TextIO) -> tuple[str, ...]:
@@ -236,9 +245,9 @@ def _decoded(data: bytes) -> str:
         raise PolicyError((problem,)) from error
 
 
-def _print(result: _Checked, name: str) -> None:
-    _print_places(name, result.problems, "")
-    _print_places(name, result.warnings, "warning: ")
+def _print(result: Checked, name: str) -> None:
+    print_places(name, result.problems, "")
+    print_places(name, result.warnings, "warning: ")
     for note in result.notes:
         _console.print(Text(f"{name}: note: {note}"))
     if result.problems:
@@ -251,16 +260,16 @@ def _print(result: _Checked, name: str) -> None:
         _console.print("No problems; the policy has no tests.")
 
 
-def _print_places(name: str, problems: Iterable[Problem], kind: str) -> None:
+def print_places(name: str, problems: Iterable[Problem], kind: str) -> None:
     for problem in problems:
-        _console.print(Text(f"{name}: {kind}{problem}"))
+        _console.print(Text(f"{problem.file or name}: {kind}{problem}"))
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _is_in_force(folder: StateFolder, version: str) -> bool:
+def is_in_force(folder: StateFolder, version: str) -> bool:
     """Wait for the admin process to take the document up, as long as it would need."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:

@@ -1,0 +1,93 @@
+"""Another people.csv: what it would change, and putting it in force with all that ends for who is removed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from admin import audit, closed_people
+from admin.audit import Event, EventKind
+from admin.closed_people import Ended
+from admin.database import Database, Transaction
+from policy.leaving import without
+from policy.town_policy import Person, Policy
+
+_MOST_REMOVED = 1 / 5
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleChange:
+    """From the people listed `before` to those listed `after`, by their ids."""
+
+    before: Mapping[str, Person]
+    after: Mapping[str, Person]
+
+    @property
+    def added(self) -> list[str]:
+        """Who is new in the list."""
+        return sorted(self.after.keys() - self.before.keys())
+
+    @property
+    def removed(self) -> list[str]:
+        """Who is in the list no more."""
+        return sorted(self.before.keys() - self.after.keys())
+
+    @property
+    def changed(self) -> list[str]:
+        """Who stays, with another name, mail or department."""
+        both = self.before.keys() & self.after.keys()
+        return sorted(id_ for id_ in both if self.before[id_] != self.after[id_])
+
+    @property
+    def removes_too_many(self) -> bool:
+        """Whether over a fifth would be removed: rather half a file than a town that lost so many."""
+        return len(self.removed) > len(self.before) * _MOST_REMOVED
+
+
+class _OnlyLookedError(Exception):
+    """Rolls back what was only tried."""
+
+
+async def preview(db: Database, policy: Policy, change: PeopleChange, at: datetime) -> dict[str, Ended]:
+    """Return what would end for each who is removed from a town with this policy; nothing is changed."""
+    found: dict[str, Ended] = {}
+    try:
+        async with db.transaction() as t:
+            found = await _end(t, policy, change, actor="preview", at=at)
+            raise _OnlyLookedError
+    except _OnlyLookedError:
+        return found
+
+
+async def apply(
+    db: Database,
+    policy: Policy,
+    change: PeopleChange,
+    *,
+    actor: str,
+    at: datetime,
+    write: Callable[[], None],
+) -> None:
+    """End what those have who are removed, and have the new list written; where `write` raises, neither.
+
+    The event tells how many, and who was removed.
+    """
+    async with db.transaction() as t:
+        await _end(t, policy, change, actor=actor, at=at)
+        details: dict[str, audit.Detail] = {
+            "people": len(change.after),
+            "added": len(change.added),
+            "changed": len(change.changed),
+            "removed": change.removed,
+        }
+        await audit.record(t, Event(EventKind.PEOPLE_IMPORTED, actor, "people.csv", at, details))
+        write()
+
+
+async def _end(
+    t: Transaction, policy: Policy, change: PeopleChange, *, actor: str, at: datetime
+) -> dict[str, Ended]:
+    found = {}
+    for person in change.removed:
+        found[person] = await closed_people.end_all_of(t, policy, person, actor=actor, at=at)
+        policy = without(policy, {person})
+    return found

@@ -1,0 +1,113 @@
+"""`towngate people import` beside a running admin: looked at first, then in force at once."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from admin import audit
+from admin.audit import EventKind
+from admin.command import cli
+from policy.snapshot import PolicySnapshot
+from tests import people
+from tests.admin.web.conftest import Site
+
+STAFF = "id,name,mail,department\n" + "".join(f"staff-{n},Person {n},,parks\n" for n in range(10))
+ANN = "ann,Ann,ann@town.example,finance\n"
+
+
+async def imported(site: Site, file: Path, *args: str) -> Result:
+    command = ["people", "import", str(file), "--state", str(site.state.root), *args]
+    return await asyncio.to_thread(CliRunner().invoke, cli, command)
+
+
+def in_force(site: Site) -> set[str]:
+    return set(PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes()).policy.people)
+
+
+async def test_a_list_is_looked_at_applied_and_what_removed_people_had_ends(
+    site: Site, tmp_path: Path
+) -> None:
+    file = tmp_path / "staff.csv"
+    file.write_text(STAFF + ANN)
+    looked = await imported(site, file)
+    assert looked.exit_code == 0
+    assert "staff.csv: 11 added, 0 changed, 0 removed, 11 people.\n+ ann: Ann, ann@town.example, finance" in (
+        looked.output
+    )
+    assert looked.output.endswith("Nothing was applied. Apply it with --apply.\n")
+    assert not site.state.people_list.exists()
+    done = await imported(site, file, "--apply")
+    assert done.output.endswith(f"Written to {site.state.people_list}. In force.\n")
+    assert "ann" in in_force(site)
+    assert people.CLERK in in_force(site)
+
+    ann = await site.signed_in("ann")
+    number = await site.sent_request("ann")
+    file.write_bytes(
+        ("\ufeff" + STAFF.replace(",", ";").replace("Person 3;;parks", "=cmd();;finance")).encode()
+    )
+    looked = await imported(site, file)
+    assert "0 added, 1 changed, 1 removed, 10 people." in looked.output
+    assert "~ staff-3: name Person 3 -> =cmd(); department parks -> finance" in looked.output
+    assert f"- ann: Ann, ann@town.example, finance; withdrawn: REQ-{number}" in looked.output
+    assert (await ann.get("/requests")).status_code == 200
+    done = await imported(site, file, "--apply")
+    assert done.exit_code == 0, done.output
+    assert "ann" not in in_force(site)
+    assert (await ann.get("/requests")).status_code == 303
+    row = await site.admin.db.fetch_one("SELECT state FROM access_request WHERE id = ?", number)
+    assert row is not None
+    assert row["state"] == "withdrawn"
+    events = await audit.events_of(site.admin.db, "people.csv")
+    assert [event.kind for event in events] == [EventKind.PEOPLE_IMPORTED] * 2
+    assert events[1].details == {"people": 10, "added": 0, "changed": 1, "removed": ["ann"]}
+
+
+async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_named_again(
+    site: Site, tmp_path: Path
+) -> None:
+    file, half = tmp_path / "staff.csv", tmp_path / "half.csv"
+    file.write_text(STAFF)
+    half.write_text("\n".join(STAFF.splitlines()[:8]))
+    assert (await imported(site, file, "--apply")).exit_code == 0
+    for force in ([], ["--force", "staff.csv"]):
+        stopped = await imported(site, half, "--apply", *force)
+        assert stopped.exit_code == 1
+        assert "3 of 10 people would be removed, over a fifth. Nothing was applied." in stopped.output
+    assert "staff-9" in in_force(site)
+    looked = json.loads((await imported(site, half, "--json", "--force", "half.csv")).output)
+    assert (sorted(looked["removed"]), looked["applied"]) == (["staff-7", "staff-8", "staff-9"], False)
+    assert (await imported(site, half, "--apply", "--force", "half.csv")).exit_code == 0
+    assert "staff-9" not in in_force(site)
+    assert "staff-6" in in_force(site)
+
+
+async def test_with_a_problem_nothing_is_applied(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "staff.csv"
+    file.write_text("id,name,department\nann,Ann,financ\nclerk,Clerk,finance\n")
+    result = await imported(site, file, "--apply")
+    assert result.exit_code == 1
+    assert "staff.csv: line 2: ann.department: 'financ' is not a department" in result.output
+    assert "staff.csv: line 3: clerk: 'clerk' is in the policy document too" in result.output
+    assert not site.state.people_list.exists()
+    file.write_bytes("id,name\nann,Añn\n".encode("latin-1"))
+    assert "staff.csv: line 2: this is not UTF-8 text" in (await imported(site, file)).output
+    file.write_bytes("id\tname\nann\tAñn\n".encode("utf-16"))
+    assert "+ ann: Añn" in (await imported(site, file)).output
+    (tmp_path / "staff.yaml").write_text("people: {ann: {name: Ann, department: finance}}")
+    assert "+ ann: Ann, finance" in (await imported(site, tmp_path / "staff.yaml")).output
+
+
+async def test_a_bad_people_csv_changes_nothing_and_is_said_with_its_name(site: Site) -> None:
+    before = site.admin.policy
+    site.state.people_list.write_text("id,name,department\nann,Ann,financ\n")
+    await site.until(lambda: bool(site.admin.policy_problems))
+    assert site.admin.policy_problems[0].startswith("people.csv: line 2: ann.department: 'financ' is not")
+    assert site.admin.policy is before
+    site.state.people_list.write_text("id,name,department\nann,Ann,finance\n")
+    await site.until(lambda: "ann" in site.admin.policy.people)
+    assert site.admin.policy_problems == ()
+    site.state.people_list.unlink()
+    await site.until(lambda: "ann" not in site.admin.policy.people)
