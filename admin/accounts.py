@@ -55,23 +55,35 @@ async def set_password(
 
     Raises PasswordError when it is shorter than 8 or longer than 256 characters.
     """
+    password_hash = await hashed(password)
+    async with db.transaction() as t:
+        await store(t, person, password_hash, kind, actor=actor, now=now)
+
+
+async def hashed(password: str) -> str:
+    """Return the hash that a password is kept as. Raises PasswordError as `set_password` does."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise PasswordError(
             f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters; this one has {len(password)}"
         )
-    password_hash = await _in_thread(_HASHER.hash, password)
-    async with db.transaction() as t:
-        await t.execute(
-            "INSERT OR REPLACE INTO account (person, kind, password_hash, changed_at) VALUES (?, ?, ?, ?)",
-            person,
-            kind,
-            password_hash,
-            to_ms(now),
-        )
-        if kind == "admin":
-            await sessions.end_all_of(t, person)
-            await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
-        await audit.record(t, Event(EventKind.PASSWORD_SET, actor, person, now, {"for": kind}))
+    return await _in_thread(_HASHER.hash, password)
+
+
+async def store(
+    t: Transaction, person: str, password_hash: str, kind: AccountKind, *, actor: str, now: datetime
+) -> None:
+    """Keep a hash as a person's password; for the admin site, sessions and a lock-out end."""
+    await t.execute(
+        "INSERT OR REPLACE INTO account (person, kind, password_hash, changed_at) VALUES (?, ?, ?, ?)",
+        person,
+        kind,
+        password_hash,
+        to_ms(now),
+    )
+    if kind == "admin":
+        await sessions.end_all_of(t, person)
+        await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
+    await audit.record(t, Event(EventKind.PASSWORD_SET, actor, person, now, {"for": kind}))
 
 
 async def sign_in(
@@ -93,8 +105,8 @@ async def sign_in(
     Raises SignInError when they are not right, in equal time for names nobody has, and
     TooManyTriesError after 5 wrong tries within 15 minutes.
     """
-    name = _name_digest(person)
-    await _count_try(db, name, now)
+    async with db.transaction() as t:
+        await count_try(t, person, now)
     row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
     stored = row["password_hash"] if row and is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
@@ -103,7 +115,7 @@ async def sign_in(
                 await audit.record(t, Event(EventKind.SIGN_IN_REFUSED, person, person, now))
         raise SignInError("the name or password is not right")
     async with db.transaction() as t:
-        await t.execute("DELETE FROM sign_in_try WHERE name = ?", name)
+        await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
         opened = await sessions.open_signed_in(t, person, now, previous)
         await audit.record(t, Event(EventKind.SIGNED_IN, person, person, now))
     return opened
@@ -130,13 +142,17 @@ async def proxy_passwords(db: Reader) -> dict[str, str]:
     return {row["person"]: row["password_hash"] for row in rows}
 
 
-async def _count_try(db: Database, name: bytes, now: datetime) -> None:
-    async with db.transaction() as t:
-        await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))
-        tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", name)
-        if len(tries) >= MAX_TRIES:
-            raise TooManyTriesError(from_ms(tries[-MAX_TRIES]["at"]) + TRIES_WITHIN)
-        await t.execute("INSERT INTO sign_in_try (name, at) VALUES (?, ?)", name, to_ms(now))
+async def count_try(t: Transaction, name: str, now: datetime) -> None:
+    """Count a try under a name that anybody may write.
+
+    Raises TooManyTriesError for the 6th within 15 minutes.
+    """
+    digest = _name_digest(name)
+    await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))
+    tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", digest)
+    if len(tries) >= MAX_TRIES:
+        raise TooManyTriesError(from_ms(tries[-MAX_TRIES]["at"]) + TRIES_WITHIN)
+    await t.execute("INSERT INTO sign_in_try (name, at) VALUES (?, ?)", digest, to_ms(now))
 
 
 def _name_digest(person: str) -> bytes:

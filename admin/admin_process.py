@@ -12,7 +12,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from admin import access_request_lists, access_requests, accounts, ask_key, roles, sessions, visits
+from admin import (
+    access_request_lists,
+    access_requests,
+    accounts,
+    ask_key,
+    key_file,
+    password_resets,
+    roles,
+    sessions,
+    visits,
+)
 from admin.admin_lock import holding_admin_lock
 from admin.admin_metrics import AdminMetrics
 from admin.ask_links import AskLinks, sits_at
@@ -74,6 +84,7 @@ class AdminProcess:
         correspondence: Correspondence,
         *,
         secret: bytes,
+        reset_key: bytes,
         clock: Clock,
     ) -> None:
         self.state = state
@@ -89,6 +100,7 @@ class AdminProcess:
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
+        self._reset_key = reset_key
         self._clock = clock
         self.visit_views = VisitViews(db, lambda: self.policy, secret, clock)
         self.emergency = Emergency(db, publisher, clock)
@@ -155,6 +167,18 @@ class AdminProcess:
     async def sign_out(self, session: Session) -> None:
         """End the session."""
         await accounts.sign_out(self.db, session, self.now())
+
+    async def ask_for_new_password(self, name: str) -> None:
+        """As password_resets.ask."""
+        await password_resets.ask(self.db, self.policy, name, self.now())
+
+    async def person_of_link(self, token: str) -> str:
+        """As password_resets.person_of."""
+        return await password_resets.person_of(self.db, self.policy, token, self._reset_key, self.now())
+
+    async def set_new_password(self, token: str, password: str) -> None:
+        """As password_resets.use."""
+        await password_resets.use(self.db, self.policy, token, self._reset_key, password, self.now())
 
     async def session_of(self, token: str) -> Session | None:
         """As sessions.session_of; None too when the running policy no longer knows its person there.
@@ -367,6 +391,7 @@ async def admin_process(
         settings = SettingsFile(state)
         await settings.start()
         secret = await asyncio.to_thread(visits.who_secret, state.admin)
+        reset_key = await asyncio.to_thread(key_file.ensure, state.reset_key)
         async with Database.open(state.database) as db, Background() as background:
             publisher = Publisher(state, db, admin_url, taxonomy(), clock)
             try:
@@ -374,9 +399,20 @@ async def admin_process(
             except sqlite3.Error as error:
                 raise DatabaseError(f"{state.database}: {error}; mend it, then start again") from error
             ingest = Ingest(db, state.spool, clock)
-            correspondence = Correspondence(db, settings, lambda: admin.policy, admin_url, clock)
+            correspondence = Correspondence(
+                db, settings, lambda: admin.policy, admin_url, clock, reset_key=reset_key
+            )
             admin = AdminProcess(
-                state, db, publisher, ingest, background, settings, correspondence, secret=secret, clock=clock
+                state,
+                db,
+                publisher,
+                ingest,
+                background,
+                settings,
+                correspondence,
+                secret=secret,
+                reset_key=reset_key,
+                clock=clock,
             )
             await admin.delegations.load()
             correspondence.start(background)

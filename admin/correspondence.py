@@ -50,14 +50,23 @@ class Correspondence:
     """The two channels of the outbox, by the settings and the policy in force."""
 
     def __init__(
-        self, db: Database, settings: SettingsFile, policy: Callable[[], Policy], admin_url: str, clock: Clock
+        self,
+        db: Database,
+        settings: SettingsFile,
+        policy: Callable[[], Policy],
+        admin_url: str,
+        clock: Clock,
+        *,
+        reset_key: bytes,
     ) -> None:
         self._db = db
         self._settings = settings
         self._policy = policy
         self._clock = clock
         self._carriers: dict[Channel, Carrier] = {
-            Channel.MAIL: MailCarrier(db, lambda: settings.settings.mail, policy, admin_url, clock),
+            Channel.MAIL: MailCarrier(
+                db, lambda: settings.settings.mail, policy, admin_url, clock, reset_key=reset_key
+            ),
             Channel.WEBHOOK: WebhookCarrier(db, lambda: settings.settings.webhook, policy, admin_url, clock),
         }
         self._deliveries = {

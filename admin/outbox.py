@@ -63,6 +63,8 @@ class LetterKind(StrEnum):
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter
+    """To who forgot their password: a link. `reset` is its number."""
     TEST = "test"
     """To who tries the settings out. Never put: carried at once."""
 
@@ -75,6 +77,7 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
     LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
+    LetterKind.PASSWORD_RESET: frozenset({"reset"}),
     LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
 }
 """What a letter of each kind must be given, as text: categories by id, times in ISO 8601, "" for none."""

@@ -98,6 +98,11 @@ class StateFolder:
         return self.admin / "audit-heads"
 
     @property
+    def reset_key(self) -> Path:
+        """The key that signs links to set a password: 32 random bytes."""
+        return self.admin / "reset-links.key"
+
+    @property
     def category_sources(self) -> Path:
         """The last good entries of every category source."""
         return self.admin / "category-sources"

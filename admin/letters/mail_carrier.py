@@ -30,6 +30,7 @@ class MailCarrier:
         *,
         patience: Patience | None = None,
         trust: ssl.SSLContext | None = None,
+        reset_key: bytes | None = None,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -38,6 +39,7 @@ class MailCarrier:
         self._clock = clock
         self._patience = patience
         self._trust = trust
+        self._reset_key = reset_key
 
     @property
     def is_ready(self) -> bool:
@@ -57,7 +59,7 @@ class MailCarrier:
         to = _address_of(put.letter.to, policy)
         earlier = await outbox.earlier_in_thread(self._db, put)
         try:
-            words = await words_of(put, self._db, Town(policy, self._clock()))
+            words = await words_of(put, self._db, Town(policy, self._clock(), self._reset_key))
             message = compose(
                 put,
                 words,

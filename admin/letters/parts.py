@@ -42,10 +42,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """What words need to know of the town: its policy, and the time (aware)."""
+    """What words need to know of the town: its policy, and the time (aware).
+
+    `reset_key` signs links to set a password; without it none can be written.
+    """
 
     policy: Policy
     now: datetime
+    reset_key: bytes | None = None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from admin import password_resets
 from admin.database import Reader
-from admin.letters.parts import Link, Town, Words
+from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
 from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
@@ -102,6 +103,24 @@ def _notice_receipt(put: PutLetter, town: Town) -> Words:
     )
 
 
+def _password_reset(put: PutLetter, town: Town) -> Words:
+    if town.reset_key is None:
+        raise ValueError("there is no key for links to set a password")
+    if town.now >= put.put_at + password_resets.LINK_LIFETIME:
+        raise OutdatedLetterError("the link would be over")
+    token = password_resets.token(put.letter.values["reset"], town.reset_key)
+    return Words(
+        subject="Set a new password",
+        heading="Set a new password",
+        paragraphs=(
+            "Somebody, we hope you, said on the admin site that they forgot your password.",
+            f"The link works once, until {town.moment(put.put_at + password_resets.LINK_LIFETIME)}.",
+        ),
+        link=Link("Choose a new password", f"/password/new?token={token}"),
+        below=("Was it not you? Then do nothing: your password stays as it is.",),
+    )
+
+
 def _test(_put: PutLetter, town: Town) -> Words:
     return Words(
         subject=f"A test from {town.policy.town.name}",
@@ -127,5 +146,6 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.ACCIDENT_REPORTED: _accident_reported,
     LetterKind.ACCIDENT_ANSWERED: _accident_answered,
     LetterKind.NOTICE_RECEIPT: _notice_receipt,
+    LetterKind.PASSWORD_RESET: _password_reset,
     LetterKind.TEST: _test,
 }

@@ -27,6 +27,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.PERSON_REOPENED: "Opened a person again",
     EventKind.PERSON_MOVE_REFUSED: "A move on a person was refused",
     EventKind.PEOPLE_IMPORTED: "Took another list of people",
+    EventKind.PASSWORD_LINK_SENT: "A link for a new password was sent",
     EventKind.PASSWORD_SET: "Set a password",
     EventKind.NAMES_SHOWN: "Had names shown",
     EventKind.POLICY_PUBLISHED: "A policy came into force",

@@ -1,5 +1,7 @@
 """Signing in and out, and where a person starts."""
 
+from datetime import timedelta
+
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +10,9 @@ from admin import roles
 from admin.accounts import SignInError, TooManyTriesError
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import Cookies, field, session_of
+
+# The hour is shown without its seconds: never one at which it is still refused.
+_UP_TO_THE_MINUTE = timedelta(seconds=59, microseconds=999_999)
 
 
 async def start(http_request: Request) -> Response:
@@ -43,7 +48,7 @@ async def sign_in(http_request: Request, form: FormData) -> Response:
             next_path=next_path,
             name=name,
             error=error,
-            until=error.until if isinstance(error, TooManyTriesError) else None,
+            until=error.until + _UP_TO_THE_MINUTE if isinstance(error, TooManyTriesError) else None,
         )
     response = go_to(next_path)
     cookies: Cookies = http_request.app.state.cookies

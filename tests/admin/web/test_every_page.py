@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
 
+from admin import password_resets
 from admin.corrections import correct
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import AfterApproval
@@ -460,6 +461,19 @@ async def test_people_are_clean(site: Site, look: Look) -> None:
     await look.answered("person-error", await post(it, f"{page}/close", page, why=""))
     await post(it, f"{page}/close", page, why="Left the town's service, " + "x" * 200)
     await look.at("person-closed", page)
+
+
+async def test_forgotten_passwords_are_clean(site: Site, look: Look) -> None:
+    await site.give_password(people.CLERK)
+    await look.at("password-no-mail", "/password/forgot")
+    await post(site.client(), "/password/forgot", "/sign-in", name=people.CLERK)
+    async with post_office() as office:
+        await with_mail(site, office)
+        await look.at("password-forgot", "/password/forgot")
+    await look.at("password-sent", "/password/sent")
+    token = password_resets.token("1", site.state.reset_key.read_bytes())
+    await look.at("password-new", f"/password/new?token={token}")
+    await look.at("password-old-link", "/password/new?token=x", 410)
 
 
 async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:

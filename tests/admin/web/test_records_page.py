@@ -27,7 +27,7 @@ def cut_off(site: Site) -> None:
 
 
 def text(answer: httpx.Response) -> str:
-    main = answer.text.partition("<main")[2].partition("</main")[0]
+    main = answer.text.partition("<main")[2].partition(">")[2].partition("</main")[0]
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", main)).split())
 
 
