@@ -18,6 +18,7 @@ from policy.document_sections import (
     read_roles,
     read_schedules,
     read_town,
+    warn_of_auditors,
 )
 from policy.document_value import Findings, Value
 from policy.identity import Identities
@@ -100,6 +101,8 @@ def _policy(
     if listed is not None:
         _add(people, listed)
     roles = read_roles(sections["roles"], people)
+    departments_read = read_departments(departments, people)
+    warn_of_auditors(sections["roles"], roles, departments_read)
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
     default = _default(sections["default"].fields(required=("action",))["action"]) or Verdict.ALLOW
@@ -111,7 +114,7 @@ def _policy(
     return Policy(
         version=version,
         town=read_town(sections["town"]),
-        departments=read_departments(departments, people),
+        departments=departments_read,
         people=read_people(people, departments),
         devices=read_devices(sections["devices"], people, departments),
         roles=roles,

@@ -124,6 +124,21 @@ def read_roles(value: Value, people: Collection[str]) -> dict[str, tuple[str, ..
     return {role: tuple(fields[role].each_of(people, "a person")) for role in _ROLES}
 
 
+def warn_of_auditors(
+    value: Value, roles: Mapping[str, Collection[str]], departments: Mapping[str, Department]
+) -> None:
+    """Warn of an auditor who decides as well: whoever looks over what was decided has decided nothing."""
+    for person in roles["auditor"]:
+        others = [role for role in _ROLES if role != "auditor" and person in roles[role]]
+        others += [
+            f"head or delegate of {id_}"
+            for id_, department in departments.items()
+            if person in (department.head, *department.delegates)
+        ]
+        if others:
+            value.warn(f"{person!r} is an auditor and {', '.join(others)}: auditors read, and decide nothing")
+
+
 def read_schedules(entries: Entries) -> dict[str, Schedule]:
     """Read `schedules`."""
     schedules = {}

@@ -774,3 +774,14 @@ def test_a_document_with_a_line_changed_is_read_or_refused_with_places(data: st.
         assert all(1 <= problem.line <= len(lines) + 1 for problem in error.problems)
     else:
         assert document.policy.town.name
+
+
+def test_an_auditor_who_decides_as_well_is_warned_of() -> None:
+    roles = "roles: {auditor: [clerk, head], it_security: [clerk]}"
+    people = "people: {head: {name: H}, clerk: {name: C}, other: {name: O}}"
+    departments = "departments: {finance: {name: F, head: head}}"
+    found = load_document("\n".join((TOWN, departments, people, roles)), taxonomy()).warnings
+    assert [warning.message for warning in found] == [
+        "'clerk' is an auditor and it_security: auditors read, and decide nothing",
+        "'head' is an auditor and head or delegate of finance: auditors read, and decide nothing",
+    ]

@@ -1,0 +1,174 @@
+"""Every role tries every action on every kind of object: only what the table says gets through.
+
+What gets through is what reaches the action, whatever comes of it (done, too late, a field missing); all else
+is answered 403 or 404, or with the way to sign in. Pages that are read are tried like that too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.routing import Route
+
+from admin.web.application import _routes
+from policy.visit_record import new_code
+from tests import people, towns
+from tests.admin.web.conftest import Site, post, visit
+
+NOBODY = "not signed in"
+COLLEAGUE = "colleague"
+STRANGER = "parks-clerk"
+DELEGATE = "delegate"
+AUDITOR = "auditor"
+DOCUMENT = (
+    towns.DOCUMENT.replace("head: head,", "head: head, delegates: [delegate],")
+    .replace(
+        "people:\n",
+        "people:\n"
+        "  colleague: {name: Colleague, department: finance}\n"
+        "  delegate: {name: Delegate, department: finance}\n"
+        "  parks-clerk: {name: Parks clerk, department: parks}\n"
+        "  leaver: {name: Leaver, department: parks}\n"
+        "  it-2: {name: More IT}\n"
+        "  auditor: {name: Auditor}\n",
+    )
+    .replace("it_security: [it]", "it_security: [it, it-2]")
+    .replace("help_desk: [helpdesk]", "help_desk: [helpdesk]\n  auditor: [auditor]")
+)
+EVERYONE = (
+    *(NOBODY, people.CLERK, COLLEAGUE, STRANGER, DELEGATE, people.HEAD, people.PARKS_HEAD),
+    *(people.HELP_DESK, people.IT, people.ADMINISTRATOR, AUDITOR),
+)
+SIGNED_IN = frozenset(EVERYONE) - {NOBODY}
+CLERK = frozenset({people.CLERK})
+IT = frozenset({people.IT})
+APPROVERS = frozenset({people.HEAD, DELEGATE})
+SEEING = IT | {people.HELP_DESK, people.ADMINISTRATOR, AUDITOR}
+OF_REQUEST = SEEING | APPROVERS | CLERK
+NO_ROLE = frozenset[str]()
+"""Needs a link that was followed in the same browser, or a visit stopped there: no role is enough."""
+
+OPEN_TO_ALL = {"/sign-in", "/sign-out", "/password/forgot", "/password/new"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """A form sent to a route: with which objects and fields, and for whom it gets through.
+
+    "{fresh}" in the path is a request of the clerk's that was just sent, another one for each role.
+    """
+
+    for_whom: frozenset[str]
+    path: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed"}
+# REQ-1 is the clerk's and waits for the head; REQ-2, the clerk's too, was allowed by the head; the visit is
+# the clerk's, and was stopped a minute ago.
+ACTIONS = {
+    "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
+    "/requests/{id:number}/withdraw": Action(CLERK, "/requests/{fresh}/withdraw"),
+    "/requests/{id:number}/hosts": Action(APPROVERS | CLERK, "/requests/1/hosts", {"host": "cdn.example"}),
+    "/requests/{id:number}/wrong-category": Action(OF_REQUEST, "/requests/2/wrong-category"),
+    "/decide/{id:number}": Action(APPROVERS, "/decide/{fresh}", {"answer": "deny", **WHY}),
+    "/decide/{id:number}/open": Action(IT | {people.HELP_DESK}, "/decide/2/open"),
+    "/decide/{id:number}/stop": Action(APPROVERS | IT, "/decide/2/stop", WHY),
+    "/visits/names": Action(IT | {AUDITOR}, "", WHY),
+    "/emergency/lockdown": Action(IT),
+    "/emergency/device": Action(IT),
+    "/emergency/filter": Action(IT),
+    "/emergency/{id:number}/news": Action(IT, "/emergency/1/news"),
+    "/emergency/{id:number}/end": Action(IT, "/emergency/1/end"),
+    "/stopped/{id:number}/ask": Action(CLERK, "/stopped/1/ask"),
+    "/stopped/{id:number}/wrong-category": Action(CLERK, "/stopped/1/wrong-category"),
+    "/stopped/{id:number}/accident": Action(CLERK, "/stopped/1/accident"),
+    "/wrong-category/{code}": Action(NO_ROLE, "/wrong-category/K7M-4QP", WHY),
+    "/accident/{code}": Action(NO_ROLE, "/accident/K7M-4QP"),
+    "/review/reports/{id:number}": Action(IT, "/review/reports/1", WHY),
+    "/review/requests/{id:number}/leave-open": Action(IT, "/review/requests/2/leave-open"),
+    "/review/requests/{id:number}/stop": Action(APPROVERS | IT, "/review/requests/2/stop", WHY),
+    "/review/never-inspect": Action(IT, "", {"host": "api.example", **WHY}),
+    "/review/inspect-again": Action(IT, "", {"host": "api.example", **WHY}),
+    "/review/leave-inspected": Action(IT, "", {"host": "api.example"}),
+    "/corrections": Action(IT, "", {"site": "museum.example", "category": "reference", **WHY}),
+    "/corrections/undo": Action(IT, "", {"site": "museum.example", "undo_why": "x", **WHY}),
+    "/notice": Action(SIGNED_IN),
+    "/notice/later": Action(SIGNED_IN),
+    "/people/{person}/close": Action(IT, "/people/leaver/close", WHY),
+    "/people/{person}/reopen": Action(IT, "/people/leaver/reopen"),
+    "/records/verify": Action(IT | {people.ADMINISTRATOR, AUDITOR}),
+    "/settings/test/{channel}": Action(IT, "/settings/test/webhook"),
+    "/settings/letters/{id:number}/again": Action(IT, "/settings/letters/1/again"),
+}
+# What is read: a path, and who reads it.
+PAGES = {
+    "/requests/1": OF_REQUEST,
+    "/decide/1": APPROVERS,
+    "/exemptions": SEEING,
+    "/visits": IT | {people.HELP_DESK, AUDITOR},
+    "/visits/1/why": IT | {people.HELP_DESK, AUDITOR},
+    "/today": IT | {people.HELP_DESK, AUDITOR},
+    "/categories": IT | {people.HELP_DESK, AUDITOR},
+    "/categories/unlisted": IT,
+    "/corrections": IT,
+    "/review": IT,
+    "/emergency": IT,
+    "/emergency/1": IT,
+    "/settings": IT,
+    "/people": IT,
+    "/people/leaver": IT,
+    "/records": IT | {people.ADMINISTRATOR, AUDITOR},
+}
+
+
+def gets_through(answer: httpx.Response) -> bool:
+    """Whether a role was let through."""
+    assert answer.status_code < 500, answer.text
+    leads_to_signing_in = answer.headers.get("location", "").startswith("/sign-in")
+    return answer.status_code not in (401, 403, 404) and not leads_to_signing_in
+
+
+async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
+    """Make the objects; return a browser and its form token for each role."""
+    site.state.policy_document.write_text(DOCUMENT)
+    await site.until(lambda: AUDITOR in site.admin.policy.people)
+    await site.log(visit())
+    await site.sent_request(device="FIN-PC-15")
+    await site.sent_request(host="dice.example", code="D7M-4QP")
+    head, it = await site.signed_in(people.HEAD), await site.signed_in(people.IT)
+    allowed = await post(head, "/decide/2", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z")
+    assert allowed.status_code == 303
+    lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}
+    assert (await post(it, "/emergency/lockdown", **lockdown)).status_code == 303
+    browsers = {}
+    for role in EVERYONE:
+        client = site.client() if role == NOBODY else await site.signed_in(role)
+        shown = await client.get("/password/sent" if role != NOBODY else "/sign-in")
+        token = shown.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+        assert token, role
+        browsers[role] = client, token
+    return browsers
+
+
+async def test_only_the_tables_cells_get_through(site: Site) -> None:
+    routes = {r.path for r in _routes() if isinstance(r, Route) and "POST" in (r.methods or ())}
+    assert routes - OPEN_TO_ALL == ACTIONS.keys()
+    browsers = await prepared(site)
+    wrong, fresh = [], 0
+    for route, action in ACTIONS.items():
+        for role, (client, token) in browsers.items():
+            path = action.path or route
+            if "{fresh}" in path:
+                fresh += 1
+                number = await site.sent_request(host=f"site-{fresh}.example", code=new_code())
+                path = path.replace("{fresh}", str(number))
+            answer = await client.post(path, data={"csrf_token": token, **action.fields})
+            if gets_through(answer) is not (role in action.for_whom):
+                wrong.append(f"{role} POST {path}: {answer.status_code} {answer.headers.get('location', '')}")
+    for path, readers in PAGES.items():
+        for role, (client, _) in browsers.items():
+            answer = await client.get(path)
+            if gets_through(answer) is not (role in readers):
+                wrong.append(f"{role} GET {path}: {answer.status_code} {answer.headers.get('location', '')}")
+    assert wrong == [], "\n".join(wrong)
