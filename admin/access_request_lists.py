@@ -9,6 +9,7 @@ from admin import audit, exemptions
 from admin.asking import (
     AccessRequest,
     ForWhom,
+    Joined,
     Move,
     State,
     Turn,
@@ -30,7 +31,12 @@ _SELECT = """
                 SELECT host FROM access_request_host WHERE access_request = access_request.id
                 ORDER BY added_at, host
             )
-        ) AS hosts
+        ) AS hosts, (
+            SELECT json_group_array(json_array(person, browser)) FROM (
+                SELECT person, browser FROM access_request_joiner WHERE access_request = access_request.id
+                ORDER BY joined_at, person
+            )
+        ) AS joined
     FROM access_request LEFT JOIN exemption
         ON exemption.access_request = access_request.id AND exemption.host = access_request.host
         AND (exemption.person IS NULL OR exemption.person = access_request.person)
@@ -51,6 +57,7 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.EXEMPTION_RESUMED: Turn.RESUMED,
     EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
     EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
+    EventKind.REQUEST_JOINED: Turn.JOINED,
     EventKind.REQUEST_REMINDED: Turn.REMINDED,
     EventKind.REQUEST_PASSED_ON: Turn.PASSED_ON,
 }
@@ -90,9 +97,11 @@ async def get(db: Reader, id_: int) -> AccessRequest:
 
 
 async def mine(db: Reader, person: str | None, browser: str | None) -> list[AccessRequest]:
-    """Return the person's requests and those sent from the browser, newest first, 200 at most."""
+    """Return requests that the person or the browser sent or joined, newest first, 200 at most."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE access_request.person = ? OR browser = ? ORDER BY access_request.id DESC LIMIT 200",
+        f"{_SELECT} WHERE access_request.person = ?1 OR browser = ?2 OR access_request.id IN ("  # noqa: S608
+        "SELECT access_request FROM access_request_joiner WHERE person = ?1 OR browser = ?2)"
+        " ORDER BY access_request.id DESC LIMIT 200",
         person,
         browser,
     )
@@ -135,10 +144,11 @@ async def open_request_for(db: Reader, host: str, department: str | None) -> Acc
 
 
 async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest | None:
-    """Return the person's own request for the site that is not decided or opened yet, None without."""
+    """Return the request for the site that the person sent or joined and that is not over yet, or None."""
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ? AND access_request.person = ?"
-        " AND state IN ('submitted', 'awaits_opening')",
+        f"{_SELECT} WHERE access_request.host = ?1 AND state IN ('submitted', 'awaits_opening')"  # noqa: S608
+        " AND (access_request.person = ?2 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
+        "  WHERE joiner.access_request = access_request.id AND joiner.person = ?2))",
         site,
         person,
     )
@@ -158,9 +168,10 @@ async def count_sent(db: Reader, person: str, since: datetime) -> int:
 async def standing(db: Reader, person: str, department: str | None, at: datetime) -> list[AccessRequest]:
     """Return what a person need not ask for: open requests of theirs, access that is theirs at `at`."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE (state = 'submitted' AND access_request.person = ?1)"
-        " OR (exemption.stopped_at IS NULL AND exemption.expires_at > ?3"
-        " AND (exemption.person = ?1 OR exemption.department = ?2)) ORDER BY access_request.id",
+        f"{_SELECT} WHERE (state = 'submitted' AND (access_request.person = ?1 OR access_request.id IN ("  # noqa: S608
+        "SELECT access_request FROM access_request_joiner WHERE person = ?1)))"
+        " OR access_request.id IN (SELECT access_request FROM exemption WHERE stopped_at IS NULL"
+        " AND expires_at > ?3 AND (person = ?1 OR department = ?2)) ORDER BY access_request.id",
         person,
         department,
         to_ms(at),
@@ -178,6 +189,27 @@ async def earlier_decisions(db: Reader, host: str, department: str | None) -> li
         department,
     )
     return [_access_request(row) for row in rows]
+
+
+async def answered_before(
+    db: Reader, host: str, person: str, department: str | None, since: datetime
+) -> AccessRequest | None:
+    """Return what was answered last, if that was not to allow the site: to the person or the department.
+
+    None where it was allowed, or long ago (before `since`), or nobody asked.
+    """
+    row = await db.fetch_one(
+        f"{_SELECT} WHERE access_request.host = ?1 AND decided_at >= ?4"
+        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
+        " AND (access_request.person = ?2 OR (for_whom = 'department' AND access_request.department = ?3))"
+        " ORDER BY decided_at DESC, access_request.id DESC LIMIT 1",
+        site_of(host),
+        person,
+        department,
+        to_ms(since),
+    )
+    found = _access_request(row) if row else None
+    return found if found is not None and found.state in (State.DENIED, State.STOPPED) else None
 
 
 async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
@@ -261,6 +293,7 @@ def _access_request(row: Row) -> AccessRequest:
         exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
         hosts=tuple(json.loads(row["hosts"])),
+        joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),
         reviewed_by=row["reviewed_by"],
         remind_at=from_ms(row["remind_at"]) if row["remind_at"] is not None else None,

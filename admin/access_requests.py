@@ -5,6 +5,7 @@ A refused move is recorded too, with its actor. What a request is and who may de
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -20,13 +21,13 @@ from admin.asking import (
     NotAllowedError,
     State,
     TransitionError,
+    answer_times,
     asked_end,
     deciders,
     deciders_of,
     may_open,
     may_stop,
     never_allowed,
-    next_above,
     opens_until,
     risks_of,
     site_of,
@@ -39,9 +40,6 @@ from admin.written_text import tidy_text
 from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Policy
 from policy.town_time import zone_of
-
-THE_CLOCK = "the clock"
-"""Who acts, in the audit log, when something is due."""
 
 # Every move there is, and the event that tells of it.
 _MOVES: Mapping[tuple[State, State], EventKind] = {
@@ -108,7 +106,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             json.dumps(new.risks),
             json.dumps([role.value for role in new.chain]),
             to_ms(at),
-            *_answer_times(policy, at),
+            *map(to_ms, answer_times(policy, at)),
         )
         request = await get(t, id_)
         details: dict[str, Detail] = {
@@ -137,14 +135,15 @@ async def approve(
     at: datetime,
     seen_step: int | None = None,
     seen_hosts: Collection[str] | None = None,
+    seen_joined: Collection[str] | None = None,
     expires_at: datetime | None = None,
 ) -> AccessRequest:
     """Agree for the present step; the last one opens access until `expires_at`, or leaves that to IT.
 
     `seen_step` is the step that the person was shown: an answer sent twice never answers two steps.
-    `seen_hosts` are the further hosts that they were shown: InvalidRequestError when there are others
-    meanwhile. `expires_at` (default: as asked) is after `at` and not later than the policy's longest.
-    What the policy never allows by now nobody allows.
+    `seen_hosts` are the further hosts that they were shown, `seen_joined` who had joined:
+    InvalidRequestError when there are others meanwhile. `expires_at` (default: as asked) is after `at` and
+    not later than the policy's longest. What the policy never allows by now nobody allows.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
     latest = policy.asking.longest.end(at, zone_of(policy))
@@ -156,6 +155,8 @@ async def approve(
     async def agree(t: Transaction, request: AccessRequest) -> None:
         if seen_hosts is not None and set(seen_hosts) != set(request.hosts):
             raise InvalidRequestError("hosts", "Hosts were added meanwhile. Look at them, then decide")
+        if seen_joined is not None and set(seen_joined) != set(request.askers[1:]):
+            raise InvalidRequestError("joined", "Others joined meanwhile. Look who, then decide")
         if request.step + 1 < len(request.chain):
             await _move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
@@ -207,7 +208,7 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
     def refusal(request: AccessRequest) -> _Refusal | None:
         if not may_open(policy, request, actor):
             return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
-        return None if request.state is State.AWAITS_OPENING else _too_late(request)
+        return None if request.state is State.AWAITS_OPENING else too_late(request)
 
     return await _attempt(db, policy, id_, actor, at, "open", refusal, grant)
 
@@ -246,7 +247,7 @@ async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: da
     def refusal(request: AccessRequest) -> _Refusal | None:
         if actor != request.person:
             return NotAllowedError(f"{request.number} is another person's request")
-        return None if request.state is State.SUBMITTED else _too_late(request)
+        return None if request.state is State.SUBMITTED else too_late(request)
 
     return await _attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
 
@@ -265,7 +266,7 @@ async def stop(
         if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
         is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING)
-        return None if is_live else _too_late(request)
+        return None if is_live else too_late(request)
 
     return await _attempt(db, policy, id_, actor, at, "stop", refusal, end)
 
@@ -300,45 +301,6 @@ async def leave(
     return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
 
 
-async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
-    """Remind those who are asked; False when the request has moved since it was seen."""
-    reminded = await t.execute(
-        "UPDATE access_request SET remind_at = NULL"
-        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ? AND remind_at = ?",
-        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
-        to_ms(seen.remind_at) if seen.remind_at is not None else None,
-    )
-    if reminded:
-        asked = sorted(deciders(policy, seen))
-        details: dict[str, Detail] = {"people": asked, "step": seen.step}
-        await audit.record(t, Event(EventKind.REQUEST_REMINDED, THE_CLOCK, seen.number, at, details))
-        await request_letters.put_reminders(t, policy, seen, at)
-    return bool(reminded)
-
-
-async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
-    """Let those above answer the present step as well, and give them as long as those before had.
-
-    False when nobody is above, or the request has moved since it was seen.
-    """
-    above = sorted(next_above(policy, seen))
-    if not above:
-        return False
-    counts = [seen.passed_on_at(step) for step in range(seen.step)] + [seen.passed_on_at(seen.step) + 1]
-    passed_on = await t.execute(
-        "UPDATE access_request SET passed_on = ?, remind_at = ?, due_at = ?"
-        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ?",
-        json.dumps(counts),
-        *_answer_times(policy, at),
-        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
-    )
-    if passed_on:
-        details: dict[str, Detail] = {"people": above, "step": seen.step}
-        await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, THE_CLOCK, seen.number, at, details))
-        await request_letters.put_passed_on(t, policy, await get(t, seen.id), at)
-    return bool(passed_on)
-
-
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
     """Record an attempt by someone who can decide nothing here, and raise NotAllowedError.
 
@@ -346,7 +308,7 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     """
     request = await get(db, id_)
     async with db.transaction() as t:
-        await _record_refusal(t, request, NotAllowedError(why), actor=actor, at=at, what="decide")
+        await record_refusal(t, request, NotAllowedError(why), actor=actor, at=at, what="decide")
     raise NotAllowedError(why)
 
 
@@ -372,13 +334,14 @@ async def _attempt(
             moved = await get(t, id_)
             await request_letters.put(t, policy, moved, at)
             return moved
-        await _record_refusal(t, request, refused, actor=actor, at=at, what=what)
+        await record_refusal(t, request, refused, actor=actor, at=at, what=what)
     raise refused
 
 
-async def _record_refusal(
-    t: Transaction, request: AccessRequest, refused: _Refusal, *, actor: str, at: datetime, what: str
+async def record_refusal(
+    t: Transaction, request: AccessRequest, refused: Exception, *, actor: str, at: datetime, what: str
 ) -> None:
+    """Record that a move was refused, with its actor."""
     details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
     await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
 
@@ -419,8 +382,12 @@ def _exemption(
 
 
 async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, approved_by: str) -> None:
-    """Open the site, and what its pages need."""
+    """Open the site, and what its pages need, for each who asked."""
     await exemptions.grant(t, request.id, exemption, approved_by=approved_by)
+    if exemption.person is not None:
+        for joined in request.joined:
+            own = replace(exemption, person=joined.person)
+            await exemptions.grant(t, request.id, own, approved_by=approved_by)
     for host in request.hosts:
         await exemptions.widen(t, request.id, host, approved_by=approved_by, at=exemption.granted_at)
 
@@ -446,7 +413,11 @@ async def _move(
         " WHERE id = ? AND state = ? AND step = ?",
         after.value,
         after is State.SUBMITTED,
-        *(_answer_times(policy, at) if after is State.SUBMITTED else (None, to_ms(request.due_at))),
+        *(
+            map(to_ms, answer_times(policy, at))
+            if after is State.SUBMITTED
+            else (None, to_ms(request.due_at))
+        ),
         to_ms(at),
         actor,
         note,
@@ -456,7 +427,7 @@ async def _move(
         request.step,
     )
     if not moved:
-        raise _too_late(request)
+        raise too_late(request)
     moved_details: dict[str, Detail] = {
         "before": request.state.value,
         "after": after.value,
@@ -470,25 +441,16 @@ async def _move(
 def _may_not_decide(
     policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
 ) -> _Refusal | None:
-    if actor == request.person:
+    if actor in request.askers:
         return NotAllowedError("This is your own request. It goes to someone else.")
     is_present = seen_step is None or seen_step == request.step
     if actor in deciders(policy, request) and is_present:
         return None
     if actor in took_part(policy, request):
-        return _too_late(request)
+        return too_late(request)
     if request.state is State.SUBMITTED:
         return NotAllowedError(f"{request.number} does not wait for {actor}")
     return NotAllowedError(f"{actor} has no say in {request.number}")
-
-
-def _answer_times(policy: Policy, at: datetime) -> tuple[int, int]:
-    """Return when those who are asked at an instant are reminded, and when their time is over."""
-    terms, zone = policy.asking, zone_of(policy)
-    return (
-        to_ms(terms.time.after(at, terms.remind_after, zone)),
-        to_ms(terms.time.after(at, terms.pass_on_after, zone)),
-    )
 
 
 def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:
@@ -500,7 +462,8 @@ def _help_desk(policy: Policy) -> str:
     return f"the help desk, {phone}," if phone else "the help desk"
 
 
-def _too_late(request: AccessRequest) -> TransitionError:
+def too_late(request: AccessRequest) -> TransitionError:
+    """Return what tells that somebody else was first."""
     if request.state is State.SUBMITTED:
         return TransitionError(request, f"{request.number} went on to its next approver")
     return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")

@@ -17,6 +17,7 @@ from admin import (
     access_requests,
     accounts,
     ask_key,
+    joining,
     key_file,
     password_resets,
     roles,
@@ -67,6 +68,8 @@ from policy.ask_token import AskToken
 from policy.town_policy import Approver, Policy
 
 REACH_WITHIN = timedelta(days=30)
+# How long what was answered is told first to whoever asks again.
+ANSWERS_COUNT_FOR = timedelta(days=90)
 _UP_TO_DATE_WITHIN = timedelta(seconds=30)
 
 
@@ -246,6 +249,34 @@ class AdminProcess:
         )
         return await access_requests.submit(self.db, self.policy, new, self.now())
 
+    async def join(self, session: Session, code: str) -> AccessRequest:
+        """Join the open request of the department for the site of a followed Ask link.
+
+        Raises as submit and joining.join do.
+        """
+        ask = await self.asks.followed(session, code)
+        if ask is None:
+            raise UnknownRequestError("this form belongs to no Ask link that was opened here")
+        if session.person is None:
+            raise NotAllowedError("Sign in to ask: this computer is used by several people.")
+        department = self.policy.people[session.person].department
+        request = await access_request_lists.open_request_for(self.db, ask.host, department)
+        if request is None:
+            raise UnknownRequestError("nobody's request for this site is open any more")
+        return await joining.join(
+            self.db, self.policy, request.id, person=session.person, browser=session.browser, at=self.now()
+        )
+
+    async def answered_before(self, session: Session, ask: AskToken) -> AccessRequest | None:
+        """As access_request_lists.answered_before, within 90 days, for the session's person."""
+        if session.person is None:
+            return None
+        department = self.policy.people[session.person].department
+        since = self.now() - ANSWERS_COUNT_FOR
+        return await access_request_lists.answered_before(
+            self.db, ask.host, session.person, department, since
+        )
+
     async def approve(
         self,
         session: Session,
@@ -253,6 +284,7 @@ class AdminProcess:
         *,
         seen_step: int | None = None,
         seen_hosts: Collection[str] | None = None,
+        seen_joined: Collection[str] | None = None,
         expires_at: datetime | None = None,
     ) -> AccessRequest:
         """As access_requests.approve; when it returns, the proxy can read the new snapshot."""
@@ -265,6 +297,7 @@ class AdminProcess:
             at=self.now(),
             seen_step=seen_step,
             seen_hosts=seen_hosts,
+            seen_joined=seen_joined,
             expires_at=expires_at,
         )
         await self._publisher.publish_state()
@@ -310,10 +343,10 @@ class AdminProcess:
         Raises UnknownRequestError for others, too.
         """
         request = await access_request_lists.get(self.db, id_)
-        if request.browser == session.browser:
+        if session.browser in (request.browser, *(joined.browser for joined in request.joined)):
             return request
         if session.is_signed_in and session.person is not None:
-            concerned = {request.person, *involved(self.policy, request)}
+            concerned = {*request.askers, *involved(self.policy, request)}
             if session.person in concerned or roles.sees_all_requests(self.policy, session.person):
                 return request
         raise UnknownRequestError(f"there is no request REQ-{id_}")

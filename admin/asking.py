@@ -66,6 +66,14 @@ class NewAccessRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """Someone who needs what a colleague has asked for, and the browser in which they said so."""
+
+    person: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRequest:
     """A person's ask, as it stands.
 
@@ -77,7 +85,8 @@ class AccessRequest:
     unless access was granted. `approved_until` is what the last approver said where IT opens access, None
     elsewhere. `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the
     security risks that the site is listed as now and that nobody accepted: while there are any, access
-    does not count. `reviewed_by` is who of IT left access open, None while nobody looked.
+    does not count. `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are
+    others who get the same: access for a person is each one's own.
     """
 
     id: int
@@ -111,6 +120,12 @@ class AccessRequest:
     reviewed_by: str | None
     remind_at: datetime | None = None
     passed_on: tuple[int, ...] = ()
+    joined: tuple[Joined, ...] = ()
+
+    @property
+    def askers(self) -> tuple[str, ...]:
+        """Who asked, and who joined."""
+        return (self.person, *(joined.person for joined in self.joined))
 
     @property
     def number(self) -> str:
@@ -143,6 +158,7 @@ class Turn(StrEnum):
     RESUMED = "resumed"
     LEFT_OPEN = "left_open"
     HOST_ADDED = "host_added"
+    JOINED = "joined"
     REMINDED = "reminded"
     PASSED_ON = "passed_on"
 
@@ -215,6 +231,12 @@ def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
     return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
 
 
+def answer_times(policy: Policy, at: datetime) -> tuple[datetime, datetime]:
+    """Return when those who are asked at an instant are reminded, and when their time is over."""
+    terms, zone = policy.asking, zone_of(policy)
+    return terms.time.after(at, terms.remind_after, zone), terms.time.after(at, terms.pass_on_after, zone)
+
+
 def never_allowed(policy: Policy, categories: Iterable[str]) -> frozenset[str]:
     """Return those of a site's categories that nobody can ask for or allow."""
     return policy.asking.never.intersection(categories)
@@ -254,31 +276,38 @@ def passed_on_to(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 def _asked_at(policy: Policy, request: AccessRequest, step: int, more: int = 0) -> frozenset[str]:
     role, times = request.chain[step], request.passed_on_at(step) + more
-    return deciders_of(policy, role, request.person, request.department, passed_on=times)
+    joined = request.askers[1:]
+    return deciders_of(policy, role, request.person, request.department, passed_on=times, joined=joined)
 
 
 def deciders_of(
-    policy: Policy, role: Approver, asker: str, department: str | None, passed_on: int = 0
+    policy: Policy,
+    role: Approver,
+    asker: str,
+    department: str | None,
+    passed_on: int = 0,
+    joined: Iterable[str] = (),
 ) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
     1. department_head: the head and the delegates; for a head's own request nobody here, nor where the
        head left and had no delegate
     2. it_security, town_administrator: as the policy's roles say
-    3. never the asker
+    3. never the asker, nor who joined
     4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
     5. passed on unanswered, the next of these may answer as well, as often as it was passed on
     """
+    own = frozenset({asker, *joined})
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None
-            if found is None or found.head in (asker, ""):
+            if found is None or found.head in {*own, ""}:
                 people = frozenset[str]()
             else:
-                people = frozenset({found.head, *found.delegates}) - {asker}
+                people = frozenset({found.head, *found.delegates}) - own
         case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
-            people = _with_role(policy, role, asker)
-    above = (_with_role(policy, higher, asker) for higher in policy.asking.pass_on_to)
+            people = _with_role(policy, role) - own
+    above = (_with_role(policy, higher) - own for higher in policy.asking.pass_on_to)
     asked: list[frozenset[str]] = []
     for group in (people, *above):
         if not group.issubset(frozenset().union(*asked)):
@@ -286,8 +315,8 @@ def deciders_of(
     return frozenset().union(*asked[: passed_on + 1])
 
 
-def _with_role(policy: Policy, role: Approver, asker: str) -> frozenset[str]:
-    return frozenset(policy.roles.get(role.value, ())) - {asker}
+def _with_role(policy: Policy, role: Approver) -> frozenset[str]:
+    return frozenset(policy.roles.get(role.value, ()))
 
 
 def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
@@ -309,7 +338,7 @@ def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
     """
     roles = ("it_security",) if risks_of(policy, request) else ("it_security", "help_desk")
     openers = frozenset().union(*(policy.roles.get(role, ()) for role in roles))
-    return person in (openers - {request.person} or openers)
+    return person in (openers - {*request.askers} or openers)
 
 
 def opens_until(approved_until: datetime, at: datetime) -> datetime:

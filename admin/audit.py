@@ -49,6 +49,8 @@ class EventKind(StrEnum):
     REQUEST_MOVE_REFUSED = "request.move_refused"
     REQUEST_HOST_ADDED = "request.host_added"
     """What the site's pages need is part of the request, and of access where that is open."""
+    REQUEST_JOINED = "request.joined"
+    """A colleague needs the same."""
     REQUEST_REMINDED = "request.reminded"
     """Nobody had answered: those who are asked were reminded."""
     REQUEST_PASSED_ON = "request.passed_on"

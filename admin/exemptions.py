@@ -39,9 +39,9 @@ async def widen(t: Transaction, access_request: int, host: str, approved_by: str
     """
     await t.execute(
         "INSERT OR IGNORE INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by) SELECT access_request, ?, person, department, '[]', ?,"
-        " expires_at, ? FROM exemption WHERE access_request = ? AND stopped_at IS NULL"
-        " AND expires_at > ? ORDER BY id LIMIT 1",
+        " granted_at, expires_at, approved_by)"
+        " SELECT DISTINCT access_request, ?, person, department, '[]', ?, expires_at, ? FROM exemption"
+        " WHERE access_request = ? AND stopped_at IS NULL AND expires_at > ?",
         host,
         to_ms(at),
         approved_by,

@@ -70,7 +70,7 @@ class NeededHosts:
         """
         policy, person = self._policy(), session.person
         state = request.state_at(self._clock())
-        is_asker = request.person == person or request.browser == session.browser
+        is_asker = person in request.askers or request.browser == session.browser
         if state is State.SUBMITTED and is_asker:
             return request.step == 0
         if person is None or not session.is_signed_in or is_asker:
@@ -83,7 +83,7 @@ class NeededHosts:
         """Return the hosts to add, those blocked most often first, 10 at most; none but to who may add."""
         if not self.may_add(session, request):
             return []
-        is_asker = request.person == session.person or request.browser == session.browser
+        is_asker = session.person in request.askers or request.browser == session.browser
         within = WITHIN_FOR_ASKER if is_asker else WITHIN_FOR_OTHERS
         found = await blocked_with(self._db, request, within, self._clock() - _LOOKS_BACK)
         agreeing = self._agreeing(session, request)

@@ -41,6 +41,8 @@ class LetterKind(StrEnum):
     """To the asker: approved, IT has still to open it."""
     REQUEST_ALLOWED = "request_allowed"
     """To the asker: open."""
+    REQUEST_WITHDRAWN = "request_withdrawn"
+    """To those who joined: the asker needs it no more, so that nobody decides."""
     REQUEST_DENIED = "request_denied"
     """To the asker."""
     REQUEST_STOPPED = "request_stopped"

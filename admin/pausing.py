@@ -87,6 +87,6 @@ class Pausing:
         values = {"category": category, "host": granted.exemption.host}
         # Paused a second time is told a second time.
         again = json.dumps([granted.exemption.id, at.isoformat()])
-        for person in sorted({request.person, *agreed, *it_security}):
+        for person in sorted({*request.askers, *agreed, *it_security}):
             letter = Letter(LetterKind.EXEMPTION_PAUSED, person, request.number, values, again=again)
             await outbox.put(t, letter, at)

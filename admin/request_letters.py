@@ -28,9 +28,16 @@ async def put_passed_on(t: Transaction, policy: Policy, request: AccessRequest, 
     again = _present(request)
     for letter in (
         *_to_each(LetterKind.REQUEST_TO_DECIDE, sorted(passed_on_to(policy, request)), request),
-        Letter(LetterKind.REQUEST_PASSED_ON, request.person, request.number, again=again),
+        *(
+            Letter(LetterKind.REQUEST_PASSED_ON, asker, request.number, again=again)
+            for asker in request.askers
+        ),
     ):
         await outbox.put(t, letter, at)
+
+
+def _to_askers(kind: LetterKind, request: AccessRequest) -> Iterable[Letter]:
+    return [Letter(kind, asker, request.number) for asker in request.askers]
 
 
 def _to_each(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:
@@ -49,22 +56,25 @@ def _letters(policy: Policy, request: AccessRequest) -> Iterable[Letter]:
         case State.SUBMITTED:
             yield from _to_each(LetterKind.REQUEST_TO_DECIDE, sorted(deciders(policy, request)), request)
         case State.AWAITS_OPENING:
-            yield Letter(LetterKind.REQUEST_APPROVED, request.person, request.number)
+            yield from _to_askers(LetterKind.REQUEST_APPROVED, request)
             yield Letter(LetterKind.TICKET, HELP_DESK, request.number)
         case State.APPROVED:
             was_ticket = request.approved_until is not None
-            yield Letter(LetterKind.REQUEST_ALLOWED, request.person, request.number)
+            yield from _to_askers(LetterKind.REQUEST_ALLOWED, request)
             ticket = LetterKind.TICKET_OPENED if was_ticket else LetterKind.TICKET
             yield Letter(ticket, HELP_DESK, request.number)
         case State.DENIED:
-            yield Letter(LetterKind.REQUEST_DENIED, request.person, request.number)
+            yield from _to_askers(LetterKind.REQUEST_DENIED, request)
         case State.STOPPED:
-            concerned = {request.person, *took_part(policy, request)} - {request.decided_by}
+            concerned = {*request.askers, *took_part(policy, request)} - {request.decided_by}
             for person in sorted(concerned):
                 yield Letter(LetterKind.REQUEST_STOPPED, person, request.number)
             yield Letter(LetterKind.TICKET_STOPPED, HELP_DESK, request.number)
-        case State.WITHDRAWN | State.ENDED:
+        case State.WITHDRAWN:
             # Who was asked sees it where it was; it needs nothing of them.
+            for joined in request.joined:
+                yield Letter(LetterKind.REQUEST_WITHDRAWN, joined.person, request.number)
+        case State.ENDED:
             return
         case _:
             assert_never(request.state)

@@ -5,14 +5,19 @@ is done by the first look. Each is done once, however many look.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
+from datetime import datetime
 
-from admin import access_request_lists, access_requests
-from admin.clock import Clock
-from admin.database import Database
+from admin import access_request_lists, audit, request_letters
+from admin.asking import AccessRequest, State, answer_times, deciders, next_above
+from admin.audit import Detail, Event, EventKind
+from admin.clock import Clock, to_ms
+from admin.database import Database, Transaction
 from policy.town_policy import Policy
 
 _LOOK_SECONDS = 20.0
+_ACTOR = "the clock"
 
 
 class Unanswered:
@@ -35,7 +40,46 @@ class Unanswered:
         for request in await access_request_lists.unanswered(self._db, at):
             policy = self._policy()
             async with self._db.transaction() as t:
-                if at >= request.due_at and await access_requests.pass_on(t, policy, request, at):
+                if at >= request.due_at and await pass_on(t, policy, request, at):
                     continue
                 if request.remind_at is not None and at >= request.remind_at:
-                    await access_requests.remind(t, policy, request, at)
+                    await remind(t, policy, request, at)
+
+
+async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
+    """Remind those who are asked; False when the request has moved since it was seen."""
+    reminded = await t.execute(
+        "UPDATE access_request SET remind_at = NULL"
+        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ? AND remind_at = ?",
+        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
+        to_ms(seen.remind_at) if seen.remind_at is not None else None,
+    )
+    if reminded:
+        details: dict[str, Detail] = {"people": sorted(deciders(policy, seen)), "step": seen.step}
+        await audit.record(t, Event(EventKind.REQUEST_REMINDED, _ACTOR, seen.number, at, details))
+        await request_letters.put_reminders(t, policy, seen, at)
+    return bool(reminded)
+
+
+async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
+    """Let those above answer the present step as well, and give them as long as those before had.
+
+    False when nobody is above, or the request has moved since it was seen.
+    """
+    above = sorted(next_above(policy, seen))
+    if not above:
+        return False
+    counts = [seen.passed_on_at(step) for step in range(seen.step)] + [seen.passed_on_at(seen.step) + 1]
+    passed_on = await t.execute(
+        "UPDATE access_request SET passed_on = ?, remind_at = ?, due_at = ?"
+        " WHERE id = ? AND state = ? AND step = ? AND passed_on = ?",
+        json.dumps(counts),
+        *map(to_ms, answer_times(policy, at)),
+        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
+    )
+    if passed_on:
+        details: dict[str, Detail] = {"people": above, "step": seen.step}
+        await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, _ACTOR, seen.number, at, details))
+        moved = await access_request_lists.get(t, seen.id)
+        await request_letters.put_passed_on(t, policy, moved, at)
+    return bool(passed_on)

@@ -39,7 +39,7 @@ class _Told:
 
     @property
     def is_asker(self) -> bool:
-        return self.reader == self.request.person
+        return self.reader in self.request.askers
 
     def subject(self, text: str) -> str:
         return f"[{self.request.number}] {text}"
@@ -57,7 +57,11 @@ class _Told:
         request, people = self.request, self.town.people
         if request.for_whom is ForWhom.DEPARTMENT:
             return f"everyone in {people.department(request.department)}"
-        return people.name(request.person)
+        return " and ".join((", ".join(names[:-1]), names[-1])) if (names := self._names)[1:] else names[0]
+
+    @property
+    def _names(self) -> list[str]:
+        return [self.town.people.name(asker) for asker in self.request.askers]
 
     @property
     def also(self) -> tuple[tuple[str, str], ...]:
@@ -81,9 +85,10 @@ async def _to_decide(told: _Told) -> Words:
     due = town.moment(request.due_at)
     who = f"{town.people.department(request.department)}: a" if request.department else "A"
     end = town.last_day(request.duration.end(town.now, town.zone))
-    whom = (
-        "this person" if request.for_whom is ForWhom.PERSON else f"{told.for_whom}, asked by {_asker(told)}"
-    )
+    if request.for_whom is ForWhom.DEPARTMENT:
+        whom = f"{told.for_whom}, asked by {_asker(told)}"
+    else:
+        whom = "these people" if request.joined else "this person"
     risks = [town.category(risk) for risk in sorted(risks_of(town.policy, request))]
     return Words(
         subject=told.subject(f"{who} web request, by {due}"),
@@ -181,6 +186,18 @@ async def _allowed(told: _Told) -> Words:
         facts=(("Site", told.host), *told.also, ("For", told.for_whom), ("Allowed by", sentence(approver))),
         link=told.see,
         below=("IT can still stop it for security.",),
+    )
+
+
+async def _withdrawn(told: _Told) -> Words:
+    return Words(
+        subject=told.subject("Withdrawn"),
+        heading="Withdrawn",
+        paragraphs=(
+            f"{_asker(told)} does not need {told.host} any more, so nobody decides. If you do, ask for it.",
+        ),
+        facts=(("Site", told.host),),
+        link=told.see,
     )
 
 
@@ -310,6 +327,7 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_PASSED_ON: _passed_on,
     LetterKind.REQUEST_APPROVED: _approved,
     LetterKind.REQUEST_ALLOWED: _allowed,
+    LetterKind.REQUEST_WITHDRAWN: _withdrawn,
     LetterKind.REQUEST_DENIED: _denied,
     LetterKind.REQUEST_STOPPED: _stopped,
     LetterKind.TICKET: _ticket,

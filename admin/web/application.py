@@ -100,6 +100,7 @@ def _routes() -> list[BaseRoute]:
         _get("/ask", asking.follow),
         _get("/ask/{code}", asking.ask_page),
         _post("/ask/{code}", asking.ask),
+        _post("/ask/{code}/join", asking.join),
         _get("/requests", asking.requests_page),
         _get("/requests/{id:number}", asking.request_page),
         _get("/requests/{id:number}/sent", asking.sent_page),

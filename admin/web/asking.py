@@ -18,6 +18,7 @@ from admin.asking import (
     State,
     UnknownRequestError,
     deciders,
+    involved,
     may_open,
     never_allowed,
 )
@@ -70,6 +71,16 @@ async def ask(http_request: Request, form: FormData) -> Response:
     return go_to(f"/requests/{sent.id}/sent")
 
 
+async def join(http_request: Request, _form: FormData) -> Response:
+    """Join the open request of a colleague."""
+    ask = await _ask_of(http_request)
+    try:
+        joined = await admin_of(http_request).join(known(http_request), ask.code)
+    except AlreadyOpenError as error:
+        return await _asked_already(http_request, error.request)
+    return go_to(f"/requests/{joined.id}/sent")
+
+
 async def sent_page(http_request: Request) -> Response:
     """Say what happens next."""
     admin = admin_of(http_request)
@@ -114,7 +125,7 @@ async def _shown(
     admin = admin_of(http_request)
     session = known(http_request)
     state = request.state_at(admin.now())
-    is_asker = request.person == session.person
+    is_asker = session.person in request.askers
     return await page(
         http_request,
         "request.html",
@@ -131,7 +142,7 @@ async def _shown(
         can_open=session.is_signed_in
         and state is State.AWAITS_OPENING
         and may_open(admin.policy, request, person_of(session)),
-        can_withdraw=is_asker and state is State.SUBMITTED,
+        can_withdraw=request.person == session.person and state is State.SUBMITTED,
     )
 
 
@@ -173,6 +184,8 @@ async def _form(
     record = admin.policy.people.get(person)
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
+    others = await open_request_for(admin.db, ask.host, department) if department else None
+    earlier = await admin.answered_before(known(http_request), ask)
     return await page(
         http_request,
         "ask.html",
@@ -185,7 +198,10 @@ async def _form(
         longest=admin.policy.asking.longest,
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
-        others=await open_request_for(admin.db, ask.host, department),
+        others=others,
+        can_join=others is not None and not others.step and person not in involved(admin.policy, others),
+        earlier=earlier,
+        earlier_status=status_of(http_request, earlier) if earlier else None,
         filled_in=filled_in,
         error=error,
     )

@@ -65,6 +65,7 @@ async def decide(http_request: Request, form: FormData) -> Response:
                 request_id,
                 seen_step=form_number(form, "step"),
                 seen_hosts=field(form, "hosts").split(),
+                seen_joined=field(form, "joined").split(),
                 expires_at=_expiry(form),
             )
         else:

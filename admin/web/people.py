@@ -74,7 +74,7 @@ class People:
         if person is not None and person == viewer:
             return "you"
         department = self.policy.departments.get(request.department or "")
-        whose = "your" if viewer == request.person else "the"
+        whose = "your" if viewer in request.askers else "the"
         if department is not None and person == department.head:
             return f"{whose} department head"
         if department is not None and person in department.delegates:

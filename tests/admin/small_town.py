@@ -13,6 +13,8 @@ from policy.visit_record import VisitRecord
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 DELEGATE = "finance-delegate"
+COLLEAGUE = "colleague"
+"""Works in Finance, as the clerk does."""
 PARKS_CLERK = "parks-clerk"
 SECOND_IT = "it-2"
 AUDITOR = "auditor"
@@ -28,6 +30,7 @@ TOWN = Policy(
         CLERK: Person("Clerk", department="finance"),
         HEAD: Person("Head of Finance", department="finance"),
         DELEGATE: Person("Delegate of Finance", department="finance"),
+        COLLEAGUE: Person("Colleague in Finance", department="finance"),
         PARKS_CLERK: Person("Parks clerk", department="parks"),
         PARKS_HEAD: Person("Head of Parks", department="parks"),
         IT: Person("IT"),

@@ -11,7 +11,7 @@ from admin.asking import NotAllowedError, State, may_stop
 from admin.audit import EventKind
 from admin.database import Database
 from admin.outbox import Channel, LetterKind
-from admin.unanswered import Unanswered
+from admin.unanswered import Unanswered, pass_on, remind
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.town_policy import Approver, Asking, Policy
 from tests.admin.small_town import DELEGATE, MONDAY, SECOND_IT, TOWN, ask, submitted
@@ -140,7 +140,7 @@ async def test_a_decided_request_is_neither_reminded_of_nor_passed_on(db: Databa
     await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=MONDAY, reason="No.")
     await look(db, PASSED_ON_AT)
     async with db.transaction() as t:
-        assert not await access_requests.remind(t, TOWN, seen, PASSED_ON_AT)
-        assert not await access_requests.pass_on(t, TOWN, seen, PASSED_ON_AT)
+        assert not await remind(t, TOWN, seen, PASSED_ON_AT)
+        assert not await pass_on(t, TOWN, seen, PASSED_ON_AT)
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_DENIED]
     assert SECOND_IT not in {to for _, to in await letters(db)}

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from admin import access_request_lists, access_requests, outbox
+from admin import access_request_lists, access_requests, joining, outbox, unanswered
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
@@ -18,7 +18,7 @@ from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver
 from tests.admin.letters.test_delivery import MAIL_TOWN, Sending
-from tests.admin.small_town import AUDITOR, CLERK, HEAD, IT, MONDAY, submitted
+from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, HEAD, IT, MONDAY, submitted
 from tests.post_office import post_office
 
 ADMIN_URL = "https://gate.town.example"
@@ -215,9 +215,12 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     await sending.delivery.send_due()
     await access_requests.deny(sending.db, MAIL_TOWN, second.id, actor=HEAD, at=LATER, reason="No.")
     third = await submitted(sending.db, host="dice.example")
+    fourth = await submitted(sending.db, host="slots.example")
+    await joining.join(sending.db, MAIL_TOWN, fourth.id, person=COLLEAGUE, browser="b", at=LATER)
+    await access_requests.withdraw(sending.db, MAIL_TOWN, fourth.id, actor=CLERK, at=LATER)
     async with sending.db.transaction() as t:
-        await access_requests.remind(t, MAIL_TOWN, third, LATER)
-        await access_requests.pass_on(t, MAIL_TOWN, third, LATER)
+        await unanswered.remind(t, MAIL_TOWN, third, LATER)
+        await unanswered.pass_on(t, MAIL_TOWN, third, LATER)
     await sending.put(*others())
     await arrived(sending)
     rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")

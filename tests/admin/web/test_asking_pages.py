@@ -6,6 +6,7 @@ import pytest
 
 from admin.unanswered import Unanswered
 from policy.ask_token import LIFETIME
+from policy.snapshot import PolicySnapshot
 from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
 
@@ -141,7 +142,7 @@ async def test_asking_again_the_next_day_says_where_the_request_is(site: Site) -
 async def test_colleague_is_told_that_someone_has_asked(site: Site) -> None:
     await site.sent_request()
     colleague = await site.asking(people.HEAD, code="H7M-4QP")
-    assert "Someone in Finance has asked for this site" in (await colleague.get("/ask/H7M-4QP")).text
+    assert "Someone in Finance has asked." in (await colleague.get("/ask/H7M-4QP")).text
 
 
 async def test_heads_own_request_goes_to_the_town_administrator(site: Site) -> None:
@@ -257,3 +258,57 @@ async def test_asker_sees_by_when_somebody_answers_and_who_gets_it_then(site: Si
     assert "passed it on, as nobody had answered" in shown
     assert "Waiting for you" in (await head.get(f"/requests/{id_}")).text
     assert "cardroom.example" in (await administrator.get("/decide")).text
+
+
+async def test_colleague_joins_the_open_request_and_one_answer_opens_it_for_both(site: Site) -> None:
+    person = "people:\n  colleague: {name: Colleague, department: finance}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1))
+    await site.admin._publisher.reload_document()
+    id_ = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    before = (await head.get(f"/decide/{id_}")).text
+    colleague = await site.asking("colleague", code="C7M-4QP", device=None)
+    form = (await colleague.get("/ask/C7M-4QP")).text
+    assert "Someone in Finance has asked." in form and "Join this request" in form
+    assert "charity report" not in form and "Clerk" not in form
+    joined = await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")
+    assert joined.headers["location"] == f"/requests/{id_}/sent"
+    assert "cardroom.example" in (await colleague.get("/requests")).text
+    # By the page of before the head allows nothing for who joined since.
+    token = before.partition('name="csrf_token" value="')[2].partition('"')[0]
+    late = await head.post(
+        f"/decide/{id_}",
+        data={
+            "csrf_token": token,
+            "answer": "allow",
+            "step": "0",
+            "joined": "",
+            "expires_at": (site.clock.at + timedelta(days=1)).isoformat(),
+        },
+    )
+    assert late.status_code == 422 and "Others joined meanwhile" in late.text
+    assert "Allow for these 2 until" in late.text and "Clerk and Colleague" in late.text
+    ends_at = (site.clock.at + timedelta(days=1)).isoformat()
+    await post(
+        head, f"/decide/{id_}", answer="allow", step="0", joined="colleague", hosts="", expires_at=ends_at
+    )
+    snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+    assert [(e.host, e.person) for e in snapshot.exemptions] == [
+        ("cardroom.example", "clerk"),
+        ("cardroom.example", "colleague"),
+    ]
+
+
+async def test_an_answer_of_lately_is_shown_before_the_form(site: Site) -> None:
+    id_ = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(
+        head, f"/decide/{id_}", answer="deny", step="0", reason="", other_reason="The library has a copy."
+    )
+    client = await site.asking(code="D7M-4QP")
+    form = (await client.get("/ask/D7M-4QP")).text
+    assert "The answer lately" in form and "The library has a copy." in form
+    assert form.index("The library has a copy.") < form.index("<textarea")
+    site.clock.at += timedelta(days=91)
+    client = await site.asking(code="E7M-4QP")
+    assert "The answer lately" not in (await client.get("/ask/E7M-4QP")).text

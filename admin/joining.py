@@ -1,0 +1,53 @@
+"""Joining: a colleague needs what somebody of the department has asked for."""
+
+from datetime import datetime
+
+from admin import access_request_lists, access_requests, audit
+from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State, TransitionError, involved
+from admin.audit import Detail, Event, EventKind
+from admin.clock import to_ms
+from admin.database import Database, Transaction
+from policy.town_policy import Policy
+
+
+async def join(
+    db: Database, policy: Policy, id_: int, *, person: str, browser: str, at: datetime
+) -> AccessRequest:
+    """Let somebody of the asker's department have what is asked for, too, until somebody has agreed.
+
+    Raises AlreadyOpenError for who asked or joined, UnknownRequestError; NotAllowedError for another
+    department and for who is to answer, TransitionError once somebody agreed or it is decided, both
+    recorded.
+    """
+    async with db.transaction() as t:
+        request = await access_request_lists.get(t, id_)
+        if person in request.askers:
+            raise AlreadyOpenError(request)
+        refused = _refusal(policy, request, person)
+        if refused is None:
+            await _add(t, request, person, browser, at)
+            return await access_request_lists.get(t, id_)
+        await access_requests.record_refusal(t, request, refused, actor=person, at=at, what="join")
+    raise refused
+
+
+def _refusal(policy: Policy, request: AccessRequest, person: str) -> NotAllowedError | TransitionError | None:
+    record = policy.people.get(person)
+    if record is None or record.department is None or record.department != request.department:
+        return NotAllowedError(f"{request.number} is of another department")
+    if person in involved(policy, request):
+        return NotAllowedError(f"{request.number} is yours to answer")
+    is_open = request.state is State.SUBMITTED and request.step == 0
+    return None if is_open else access_requests.too_late(request)
+
+
+async def _add(t: Transaction, request: AccessRequest, person: str, browser: str, at: datetime) -> None:
+    await t.execute(
+        "INSERT INTO access_request_joiner (access_request, person, browser, joined_at) VALUES (?, ?, ?, ?)",
+        request.id,
+        person,
+        browser,
+        to_ms(at),
+    )
+    details: dict[str, Detail] = {"host": request.host}
+    await audit.record(t, Event(EventKind.REQUEST_JOINED, person, request.number, at, details))

@@ -1,0 +1,163 @@
+"""Joining a colleague's request: one answer for all, and nobody answers their own."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from admin import access_request_lists, access_requests, audit, exemptions, outbox
+from admin.asking import (
+    AccessRequest,
+    AlreadyOpenError,
+    ForWhom,
+    InvalidRequestError,
+    NotAllowedError,
+    State,
+    TransitionError,
+)
+from admin.audit import EventKind
+from admin.database import Database
+from admin.joining import join
+from admin.outbox import Channel
+from policy.town_policy import Approver
+from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, submitted
+from tests.people import CLERK, HEAD, IT
+
+LATER = MONDAY + timedelta(minutes=14)
+
+
+async def joined(db: Database, id_: int, person: str = COLLEAGUE) -> AccessRequest:
+    return await join(db, TOWN, id_, person=person, browser="another browser", at=LATER)
+
+
+async def letters(db: Database, to: str) -> list[str]:
+    found = await outbox.due(db, Channel.MAIL, LATER + timedelta(days=1))
+    return [put.letter.kind for put in found if put.letter.to == to]
+
+
+async def test_who_joined_gets_access_of_their_own_that_ends_with_the_askers(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    assert request.askers == (CLERK, COLLEAGUE)
+    await access_requests.approve(
+        db, TOWN, request.id, actor=HEAD, at=LATER, seen_joined=[COLLEAGUE], seen_hosts=[]
+    )
+    granted = await exemptions.live(db, LATER)
+    assert [(e.person, e.host, e.department) for e in granted] == [
+        (CLERK, "cardroom.example", None),
+        (COLLEAGUE, "cardroom.example", None),
+    ]
+    assert len({e.expires_at for e in granted}) == 1
+    # One request, wherever requests are listed.
+    assert len(await access_request_lists.granted(db, LATER)) == 1
+    for person in (CLERK, COLLEAGUE):
+        assert [r.id for r in await access_request_lists.standing(db, person, None, LATER)] == [request.id]
+        assert await letters(db, person) == ["request_allowed"]
+    await access_requests.stop(db, TOWN, request.id, actor=IT, at=LATER, reason="Unsafe.")
+    assert await exemptions.live(db, LATER) == ()
+
+
+async def test_what_the_pages_need_is_open_for_each(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    async with db.transaction() as t:
+        await exemptions.widen(t, request.id, "cdn.example", approved_by=HEAD, at=LATER)
+        await exemptions.widen(t, request.id, "cdn.example", approved_by=HEAD, at=LATER)
+    live = await exemptions.live(db, LATER)
+    assert sorted((e.host, e.person) for e in live if e.host == "cdn.example") == [
+        ("cdn.example", CLERK),
+        ("cdn.example", COLLEAGUE),
+    ]
+
+
+async def test_a_request_for_the_department_is_for_who_joined_anyway(db: Database) -> None:
+    request = await joined(db, (await submitted(db, for_whom=ForWhom.DEPARTMENT)).id)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert [(e.person, e.department) for e in await exemptions.live(db, LATER)] == [(None, "finance")]
+    assert await letters(db, COLLEAGUE) == ["request_allowed"]
+
+
+async def test_who_joined_after_the_page_was_shown_gets_nothing_by_it(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    with pytest.raises(InvalidRequestError, match="Others joined meanwhile"):
+        await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, seen_joined=[])
+    assert await exemptions.live(db, LATER) == ()
+
+
+@pytest.mark.parametrize(
+    ("person", "error"),
+    [
+        (PARKS_CLERK, NotAllowedError),
+        (HEAD, NotAllowedError),
+        (DELEGATE, NotAllowedError),
+        (IT, NotAllowedError),
+        (CLERK, AlreadyOpenError),
+    ],
+)
+async def test_who_may_not_join(db: Database, person: str, error: type[Exception]) -> None:
+    request = await submitted(db)
+    with pytest.raises(error):
+        await joined(db, request.id, person)
+    assert await access_request_lists.get(db, request.id) == request
+    refused = [event.actor for event in await audit.events_of(db, "REQ-1")][1:]
+    assert refused == ([] if error is AlreadyOpenError else [person])
+
+
+async def test_who_joined_never_decides_whatever_they_become(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    finance = replace(TOWN.departments["finance"], delegates=(DELEGATE, COLLEAGUE))
+    promoted = replace(TOWN, departments={**TOWN.departments, "finance": finance})
+    with pytest.raises(NotAllowedError, match="your own request"):
+        await access_requests.approve(db, promoted, request.id, actor=COLLEAGUE, at=LATER)
+    head_now = replace(TOWN.departments["finance"], head=COLLEAGUE)
+    promoted = replace(TOWN, departments={**TOWN.departments, "finance": head_now})
+    with pytest.raises(NotAllowedError, match="does not wait for"):
+        await access_requests.approve(db, promoted, request.id, actor=DELEGATE, at=LATER)
+
+
+async def test_what_somebody_agreed_to_is_joined_no_more(db: Database) -> None:
+    both = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
+    request = await submitted(db, chain=both)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    with pytest.raises(TransitionError):
+        await joined(db, request.id)
+
+
+async def test_joining_twice_at_once_joins_once(db: Database) -> None:
+    request = await submitted(db)
+    answers = await asyncio.gather(*(joined(db, request.id) for _ in range(4)), return_exceptions=True)
+    assert sum(isinstance(answer, AlreadyOpenError) for answer in answers) == 3
+    with pytest.raises(AlreadyOpenError):
+        await submitted(db, COLLEAGUE)
+    kinds = [event.kind for event in await audit.events_of(db, "REQ-1")]
+    assert kinds == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_JOINED]
+
+
+async def test_withdrawing_is_the_askers_and_tells_who_joined(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    with pytest.raises(NotAllowedError):
+        await access_requests.withdraw(db, TOWN, request.id, actor=COLLEAGUE, at=LATER)
+    done = await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
+    assert done.state is State.WITHDRAWN
+    assert await letters(db, COLLEAGUE) == ["request_withdrawn"]
+
+
+async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Database) -> None:
+    async def before(person: str = CLERK, host: str = "www.cardroom.example", days: int = 30) -> int | None:
+        since = LATER - timedelta(days=days)
+        found = await access_request_lists.answered_before(db, host, person, "finance", since)
+        return found.id if found else None
+
+    assert await before() is None
+    first = await submitted(db)
+    await access_requests.deny(db, TOWN, first.id, actor=HEAD, at=MONDAY, reason="Use the library's copy.")
+    assert await before() == first.id
+    assert await before(COLLEAGUE) is None
+    assert await before(host="poker.example") is None
+    assert await before(days=0) is None
+    second = await submitted(db, for_whom=ForWhom.DEPARTMENT)
+    await access_requests.approve(db, TOWN, second.id, actor=HEAD, at=LATER)
+    assert await before() is None
+    await access_requests.stop(db, TOWN, second.id, actor=IT, at=LATER, reason="Unsafe.")
+    assert await before() == second.id
+    assert await before(COLLEAGUE) == second.id
