@@ -26,7 +26,7 @@ from policy.town_policy import Approver, Policy
 
 _SELECT = """
     SELECT access_request.*, exemption.id AS exemption, exemption.expires_at, exemption.paused_for,
-        exemption.reviewed_by, (
+        exemption.reviewed_by, exemption.review_since, (
             SELECT json_group_array(host) FROM (
                 SELECT host FROM access_request_host WHERE access_request = access_request.id
                 ORDER BY added_at, host
@@ -58,6 +58,8 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
     EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
     EventKind.REQUEST_JOINED: Turn.JOINED,
+    EventKind.EXEMPTION_REVIEW_DUE: Turn.REVIEW_DUE,
+    EventKind.EXEMPTION_KEPT: Turn.KEPT,
     EventKind.REQUEST_REMINDED: Turn.REMINDED,
     EventKind.REQUEST_PASSED_ON: Turn.PASSED_ON,
 }
@@ -222,6 +224,16 @@ async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
     return [_access_request(row) for row in rows]
 
 
+async def to_review(db: Reader, at: datetime) -> list[int]:
+    """Return the numbers of the requests whose access comes up for review at `at`, as every 90 days."""
+    rows = await db.fetch_all(
+        "SELECT DISTINCT access_request FROM exemption WHERE review_at <= ?1 AND stopped_at IS NULL"
+        " AND expires_at > ?1 ORDER BY access_request",
+        to_ms(at),
+    )
+    return [row["access_request"] for row in rows]
+
+
 async def unreviewed(db: Reader, at: datetime) -> list[AccessRequest]:
     """Return those of `granted` that IT has not looked at since a host was opened, 200 at most."""
     rows = await db.fetch_all(
@@ -293,6 +305,8 @@ def _access_request(row: Row) -> AccessRequest:
         exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
         hosts=tuple(json.loads(row["hosts"])),
+        renews=row["renews"],
+        review_since=from_ms(row["review_since"]) if row["review_since"] is not None else None,
         joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),
         reviewed_by=row["reviewed_by"],

@@ -88,7 +88,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
         id_ = await t.insert(
             "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
             " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
-            " due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " due_at, renews) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             State.SUBMITTED.value,
             site,
             new.person,
@@ -107,6 +107,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             json.dumps([role.value for role in new.chain]),
             to_ms(at),
             *map(to_ms, answer_times(policy, at)),
+            new.renews,
         )
         request = await get(t, id_)
         details: dict[str, Detail] = {
@@ -120,8 +121,11 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "risks": list(new.risks),
             "code": new.code,
             "policy_version": new.policy_version,
+            "person": new.person,
+            "renews": new.renews,
         }
-        await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, new.person, request.number, at, details))
+        sent_by = new.sent_by or new.person
+        await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
         await request_letters.put(t, policy, request, at)
     return request
 
@@ -384,6 +388,8 @@ def _exemption(
 async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, approved_by: str) -> None:
     """Open the site, and what its pages need, for each who asked."""
     await exemptions.grant(t, request.id, exemption, approved_by=approved_by)
+    if request.renews is not None:
+        await exemptions.end_renewed(t, request.renews, exemption)
     if exemption.person is not None:
         for joined in request.joined:
             own = replace(exemption, person=joined.person)

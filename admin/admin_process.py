@@ -36,6 +36,7 @@ from admin.asking import (
     UnknownRequestError,
     deciders_of,
     involved,
+    may_stop,
 )
 from admin.audit_heads import AuditHeads
 from admin.background import Background
@@ -44,6 +45,7 @@ from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.delegations import Delegations
 from admin.emergency import Emergency
+from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
 from admin.ingest import Ingest, IngestStatus
 from admin.list_updates import ListUpdates
@@ -100,6 +102,7 @@ class AdminProcess:
             db, ask_key.ensure(state.ask_token_key), self.site_lists, lambda: publisher.policy, clock
         )
         self.delegations = Delegations(db, lambda: publisher.policy, clock)
+        self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -337,6 +340,46 @@ class AdminProcess:
         await self._publisher.publish_state()
         return request
 
+    async def renew(self, session: Session, id_: int) -> AccessRequest:
+        """Ask for the same again, through its chain as it is now; whoever asked, or may stop it, does.
+
+        Raises UnknownRequestError, NotAllowedError, InvalidRequestError, AlreadyOpenError.
+        """
+        request = await self.request_for(session, id_)
+        actor = await self._actor(session, id_)
+        if actor not in request.askers and not may_stop(self.policy, request, actor):
+            raise NotAllowedError(f"{request.number} is not for {actor} to renew")
+        person = actor if actor in request.askers else request.person
+        record = self.policy.people.get(person)
+        ask = await self.asks.followed(session, await self.asks.remember_request(session, request))
+        if record is None or ask is None or request.exemption is None:
+            raise UnknownRequestError(f"{request.number} cannot be renewed")
+        new = NewAccessRequest(
+            host=request.host,
+            person=person,
+            department=record.department,
+            for_whom=request.for_whom,
+            reason=request.reason,
+            duration=request.duration,
+            chain=tuple(Approver(role) for role in ask.approval),
+            code=request.code,
+            policy_version=self.policy.version,
+            rule=request.rule,
+            category=request.category,
+            entry=request.entry,
+            source=request.source,
+            browser=session.browser if actor == person else None,
+            risks=ask.risks,
+            renews=request.id,
+            sent_by=actor,
+        )
+        return await access_requests.submit(self.db, self.policy, new, self.now())
+
+    async def keep(self, session: Session, id_: int) -> None:
+        """As ExemptionReviews.keep."""
+        await self.request_for(session, id_)
+        await self.exemption_reviews.keep(id_, await self._actor(session, id_))
+
     async def request_for(self, session: Session, id_: int) -> AccessRequest:
         """Return a request its viewer may see: asker, sender's browser, approvers of any step, IT.
 
@@ -458,5 +501,6 @@ async def admin_process(
             background.keep_running("pausing", admin.pausing.watch)
             background.keep_running("audit heads", admin.audit_heads.run)
             background.keep_running("unanswered", Unanswered(db, lambda: admin.policy, clock).run)
+            background.keep_running("exemption reviews", admin.exemption_reviews.run)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

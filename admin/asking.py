@@ -46,7 +46,11 @@ class ForWhom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewAccessRequest:
-    """What a form was filled in with, and what the block page's link said."""
+    """What a form was filled in with, and what the block page's link said.
+
+    `renews` is the number of the request whose access this one is to go on with; `sent_by` is who sent it for
+    the person, None for themselves.
+    """
 
     host: str
     person: str
@@ -63,6 +67,8 @@ class NewAccessRequest:
     source: str | None = None
     browser: str | None = None
     risks: tuple[str, ...] = ()
+    renews: int | None = None
+    sent_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class AccessRequest:
     elsewhere. `hosts` are further hosts that it covers, what the site's pages need. `paused_for` are the
     security risks that the site is listed as now and that nobody accepted: while there are any, access
     does not count. `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are
-    others who get the same: access for a person is each one's own.
+    others who get the same: access for a person is each one's own. `renews` is the number of the request
+    whose access it goes on with; since `review_since` it is asked whether access is still needed.
     """
 
     id: int
@@ -121,6 +128,8 @@ class AccessRequest:
     remind_at: datetime | None = None
     passed_on: tuple[int, ...] = ()
     joined: tuple[Joined, ...] = ()
+    renews: int | None = None
+    review_since: datetime | None = None
 
     @property
     def askers(self) -> tuple[str, ...]:
@@ -159,6 +168,8 @@ class Turn(StrEnum):
     LEFT_OPEN = "left_open"
     HOST_ADDED = "host_added"
     JOINED = "joined"
+    REVIEW_DUE = "review_due"
+    KEPT = "kept"
     REMINDED = "reminded"
     PASSED_ON = "passed_on"
 

@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row, Transaction
 from policy.state import Exemption
 
 _PREFIX = "EX-"
+_REVIEWED_EVERY = timedelta(days=90)
+_REVIEWED_BEFORE_END = timedelta(days=7)
 
 
 def exemption_name(id_: int) -> str:
@@ -18,9 +20,10 @@ def exemption_name(id_: int) -> str:
 
 async def grant(t: Transaction, access_request: int, exemption: Exemption, approved_by: str) -> None:
     """Open access, on the last approval of a request. `exemption.id` is given by the database."""
+    review_at = next_review(exemption.granted_at, exemption.expires_at)
     await t.execute(
         "INSERT INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " granted_at, expires_at, approved_by, review_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         access_request,
         exemption.host,
         exemption.person,
@@ -29,6 +32,29 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
         to_ms(exemption.granted_at),
         to_ms(exemption.expires_at),
         approved_by,
+        to_ms(review_at) if review_at is not None else None,
+    )
+
+
+def next_review(at: datetime, expires_at: datetime) -> datetime | None:
+    """Return when access that goes on at an instant comes up for review next.
+
+    90 days later, or a week before it ends where that is sooner; None for what is open for less than
+    two weeks from then.
+    """
+    last = expires_at - _REVIEWED_BEFORE_END
+    return min(at + _REVIEWED_EVERY, last) if last - at >= _REVIEWED_BEFORE_END else None
+
+
+async def end_renewed(t: Transaction, access_request: int, exemption: Exemption) -> None:
+    """End the access that another one goes on with, for those whom that is for."""
+    await t.execute(
+        "UPDATE exemption SET expires_at = ? WHERE access_request = ? AND person IS ? AND department IS ?"
+        " AND stopped_at IS NULL AND granted_at < ?1 AND expires_at > ?1",
+        to_ms(exemption.granted_at),
+        access_request,
+        exemption.person,
+        exemption.department,
     )
 
 

@@ -55,6 +55,8 @@ class LetterKind(StrEnum):
     """To the help desk: what the ticket was about has ended early."""
     EXEMPTION_PAUSED = "exemption_paused"
     """To asker, approvers and IT: a host of the request is a security risk now."""
+    EXEMPTION_REVIEW = "exemption_review"
+    """To askers and approvers: access ends in a week, or is open for long; is it still needed?"""
     CATEGORY_REPORTED = "category_reported"
     """To IT: someone says that a site's category is wrong."""
     CATEGORY_ANSWERED = "category_answered"

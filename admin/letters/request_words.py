@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from admin import access_request_lists, visits
+from admin import access_request_lists, exemption_use, visits
 from admin.asking import AccessRequest, ForWhom, State, deciders, opens_until, risks_of
 from admin.database import Reader
+from admin.exemption_use import Use
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
@@ -246,6 +247,35 @@ async def _paused(told: _Told) -> Words:
     )
 
 
+async def _review(told: _Told) -> Words:
+    request, town = told.request, told.town
+    use = await exemption_use.of(told.db, request.id, town.now)
+    if request.review_since is None or use is None:
+        raise OutdatedLetterError(f"{request.number} does not come up for review any more")
+    until = town.until(request.expires_at or town.now)
+    unused = " Nobody has used it for 60 days: it should be closed." if use.is_unused_at(town.now) else ""
+    answer = "Renew it" if told.is_asker else "Renew it, keep it or stop it"
+    return Words(
+        subject=told.subject(f"Still needed? Allowed until {until}"),
+        heading=f"Is {told.host} still needed?",
+        paragraphs=(f"It is open until {until}, and then ends by itself.{unused} {answer} on its page.",),
+        facts=(("Site", told.host), ("For", told.for_whom), ("Use", _said_use(use, town))),
+        link=told.see,
+        below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
+def _said_use(use: Use, town: Town) -> str:
+    if use.last_used_at is None:
+        return "none in 90 days"
+    last = f"last {town.day(use.last_used_at)}"
+    if not use.visits:
+        return f"none in 30 days, {last}"
+    people = "under 3 people" if use.people < 3 else words.number(use.people, "person", "people")
+    visits_ = words.number(use.visits, "visit", "visits")
+    return f"{visits_}, {people}, {words.amount(use.size_bytes)} in 30 days, {last}"
+
+
 # --- the help desk's: tickets ---
 
 
@@ -334,5 +364,6 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.TICKET_OPENED: _ticket_opened,
     LetterKind.TICKET_STOPPED: _ticket_stopped,
     LetterKind.EXEMPTION_PAUSED: _paused,
+    LetterKind.EXEMPTION_REVIEW: _review,
 }
 REQUEST_KINDS = frozenset(_WORDS)

@@ -106,6 +106,8 @@ def _routes() -> list[BaseRoute]:
         _get("/requests/{id:number}/sent", asking.sent_page),
         _post("/requests/{id:number}/withdraw", asking.withdraw),
         _post("/requests/{id:number}/hosts", asking.add_host),
+        _post("/requests/{id:number}/renew", exemptions.renew),
+        _post("/requests/{id:number}/keep", exemptions.keep),
         _get("/decide", deciding.inbox),
         _get("/decide/{id:number}", deciding.decision_page),
         _post("/decide/{id:number}", deciding.decide),

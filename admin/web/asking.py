@@ -7,6 +7,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin import exemption_use
 from admin.access_request_lists import open_request_for
 from admin.admin_process import AdminProcess
 from admin.asking import (
@@ -20,6 +21,7 @@ from admin.asking import (
     deciders,
     involved,
     may_open,
+    may_stop,
     never_allowed,
 )
 from admin.web.page import admin_of, go_to, page, status_of
@@ -126,6 +128,7 @@ async def _shown(
     session = known(http_request)
     state = request.state_at(admin.now())
     is_asker = session.person in request.askers
+    can_stop = session.is_signed_in and not is_asker and may_stop(admin.policy, request, person_of(session))
     return await page(
         http_request,
         "request.html",
@@ -142,6 +145,8 @@ async def _shown(
         can_open=session.is_signed_in
         and state is State.AWAITS_OPENING
         and may_open(admin.policy, request, person_of(session)),
+        can_stop=can_stop,
+        use=await exemption_use.of(admin.db, request.id, admin.now()) if can_stop or is_asker else None,
         can_withdraw=request.person == session.person and state is State.SUBMITTED,
     )
 

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import roles
+from admin import exemption_use, roles
 from admin.asking import (
     AccessRequest,
     InvalidRequestError,
@@ -159,6 +159,7 @@ async def _decision(
         accepts_risks=has_duty(http_request, roles.reviews),
         risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),
+        use=await exemption_use.of(admin.db, request.renews, admin.now()) if request.renews else None,
         earlier=await admin.earlier_decisions(request),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],

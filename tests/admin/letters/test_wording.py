@@ -221,7 +221,11 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     async with sending.db.transaction() as t:
         await unanswered.remind(t, MAIL_TOWN, third, LATER)
         await unanswered.pass_on(t, MAIL_TOWN, third, LATER)
-    await sending.put(*others())
+    fifth = await submitted(sending.db, host="lotto.example")
+    await access_requests.approve(sending.db, MAIL_TOWN, fifth.id, actor=HEAD, at=LATER)
+    async with sending.db.transaction() as t:
+        await t.execute("UPDATE exemption SET review_since = 1 WHERE access_request = ?", fifth.id)
+    await sending.put(*others(), Letter(LetterKind.EXEMPTION_REVIEW, HEAD, fifth.number))
     await arrived(sending)
     rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")
     assert {row["kind"] for row in rows} == {kind.value for kind in LetterKind} - {"test"}

@@ -1,0 +1,98 @@
+"""Access that is open for long comes up for review: every 90 days, and a week before it ends.
+
+Its use is the evidence. Those who approved it and the asker are written to; access goes on meanwhile and ends
+by itself, whatever anybody answers. When the next review is, is stored with the exemption: what became
+due while admin was down is told by the first look, and once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from admin import access_request_lists, audit, exemption_use, outbox
+from admin.access_requests import record_refusal, too_late
+from admin.asking import AccessRequest, NotAllowedError, TransitionError, may_stop, took_part
+from admin.audit import Detail, Event, EventKind
+from admin.clock import Clock, to_ms
+from admin.database import Database, Transaction
+from admin.exemptions import next_review
+from admin.outbox import Letter, LetterKind
+from policy.town_policy import Policy
+
+_LOOK_SECONDS = 60.0
+_ACTOR = "the clock"
+
+
+class ExemptionReviews:
+    """Looks for what is due, and takes what people answer. `policy` returns the running one."""
+
+    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+        self._db = db
+        self._policy = policy
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look once a minute, for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Ask for the reviews that are due."""
+        at = self._clock()
+        for id_ in await access_request_lists.to_review(self._db, at):
+            async with self._db.transaction() as t:
+                await self._ask(t, await access_request_lists.get(t, id_), at)
+
+    async def keep(self, id_: int, actor: str) -> None:
+        """Note that access is still needed: the next review comes when it is due.
+
+        Raises UnknownRequestError; NotAllowedError but for those who may stop it, TransitionError when no
+        review is asked for, both recorded.
+        """
+        at = self._clock()
+        use = await exemption_use.of(self._db, id_, at)
+        async with self._db.transaction() as t:
+            request = await access_request_lists.get(t, id_)
+            refused: NotAllowedError | TransitionError | None = None
+            if actor in request.askers or not may_stop(self._policy(), request, actor):
+                refused = NotAllowedError(f"{request.number} is not for {actor} to keep open")
+            elif use is None or not await t.execute(
+                "UPDATE exemption SET review_since = NULL WHERE access_request = ?"
+                " AND review_since IS NOT NULL AND stopped_at IS NULL AND expires_at > ?",
+                id_,
+                to_ms(at),
+            ):
+                refused = too_late(request)
+            else:
+                details: dict[str, Detail] = {"visits": use.visits, "people": use.people}
+                await audit.record(t, Event(EventKind.EXEMPTION_KEPT, actor, request.number, at, details))
+                return
+            await record_refusal(t, request, refused, actor=actor, at=at, what="keep")
+        raise refused
+
+    async def _ask(self, t: Transaction, request: AccessRequest, at: datetime) -> None:
+        if request.expires_at is None:
+            return
+        following = next_review(at, request.expires_at)
+        is_first = await t.execute(
+            "UPDATE exemption SET review_since = ?, review_at = ? WHERE access_request = ?"
+            " AND review_at <= ? AND stopped_at IS NULL AND expires_at > ?",
+            to_ms(at),
+            to_ms(following) if following is not None else None,
+            request.id,
+            to_ms(at),
+            to_ms(at),
+        )
+        if not is_first:
+            return
+        use = await exemption_use.of(t, request.id, at)
+        details: dict[str, Detail] = {
+            "visits": use.visits if use else 0,
+            "people": use.people if use else 0,
+            "is_unused": use.is_unused_at(at) if use else True,
+        }
+        await audit.record(t, Event(EventKind.EXEMPTION_REVIEW_DUE, _ACTOR, request.number, at, details))
+        for person in sorted({*request.askers, *took_part(self._policy(), request)}):
+            letter = Letter(LetterKind.EXEMPTION_REVIEW, person, request.number, again=at.isoformat())
+            await outbox.put(t, letter, at)

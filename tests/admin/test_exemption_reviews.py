@@ -1,0 +1,165 @@
+"""Access that is open for long: reviewed with its use as evidence, renewed through the same chain."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from admin import access_request_lists, access_requests, audit, exemption_use, exemptions, outbox
+from admin.asking import AccessRequest, NotAllowedError, State, TransitionError
+from admin.audit import EventKind
+from admin.database import Database
+from admin.exemption_reviews import ExemptionReviews
+from admin.ingest import Ingest
+from admin.outbox import Channel
+from policy.access_duration import Duration
+from policy.decision import Cause, Lane, Verdict
+from policy.town_policy import Asking
+from policy.visit_record import new_code
+from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, visit_record
+from tests.people import CLERK, HEAD, IT, PARKS_HEAD
+
+A_YEAR = replace(TOWN, asking=Asking(longest=Duration.YEAR))
+DAY = timedelta(days=1)
+
+
+class Reviewing:
+    """Reviews by a clock that a test sets."""
+
+    def __init__(self, db: Database) -> None:
+        self.at = MONDAY
+        self.db = db
+        self.reviews = ExemptionReviews(db, lambda: A_YEAR, lambda: self.at)
+
+    async def granted(self, duration: Duration, **changed: object) -> AccessRequest:
+        new = ask(duration=duration, **changed)
+        request = await access_requests.submit(self.db, A_YEAR, new, self.at)
+        return await access_requests.approve(self.db, A_YEAR, request.id, actor=HEAD, at=self.at)
+
+    async def is_asked_at(self, id_: int, at: datetime) -> bool:
+        self.at = at
+        await self.reviews.look()
+        return (await access_request_lists.get(self.db, id_)).review_since == at
+
+
+@pytest.fixture
+def reviewing(db: Database) -> Reviewing:
+    return Reviewing(db)
+
+
+async def used(db: Database, at: datetime, exemption: str = "EX-1", **changed: object) -> None:
+    """Bring a visit that an exemption opened into the log, as the proxy does."""
+    record = visit_record(
+        started_at=at,
+        ended_at=at,
+        verdict=Verdict.ALLOW,
+        lane=Lane.TUNNEL,
+        cause=Cause.EXEMPTION,
+        exemption=exemption,
+        bytes_up=1000,
+        bytes_down=9000,
+        **changed,
+    )
+    spool = db.path.parent / "spool"
+    spool.mkdir(exist_ok=True)
+    (spool / f"{new_code()}.visits").write_bytes(record.to_line())
+    assert await Ingest(db, spool, lambda: MONDAY + timedelta(days=400)).take_in() == 1
+
+
+async def test_long_access_is_reviewed_every_90_days_and_a_week_before_it_ends(reviewing: Reviewing) -> None:
+    request = await reviewing.granted(Duration.YEAR)
+    assert request.expires_at is not None
+    due = [MONDAY + 90 * DAY, MONDAY + 180 * DAY, MONDAY + 270 * DAY, request.expires_at - 7 * DAY]
+    for at in due:
+        assert not await reviewing.is_asked_at(request.id, at - timedelta(milliseconds=1))
+        assert await reviewing.is_asked_at(request.id, at)
+    assert not await reviewing.is_asked_at(request.id, request.expires_at - DAY)
+    events = await audit.events_of(reviewing.db, "REQ-1")
+    assert [e.kind for e in events][2:] == [EventKind.EXEMPTION_REVIEW_DUE] * 4
+
+
+async def test_what_is_open_for_a_week_is_not_reviewed_and_a_month_is_once(reviewing: Reviewing) -> None:
+    week = await reviewing.granted(Duration.WEEK)
+    month = await reviewing.granted(Duration.MONTH, host="poker.example")
+    assert not await reviewing.is_asked_at(week.id, MONDAY + 6 * DAY)
+    assert month.expires_at is not None
+    assert await reviewing.is_asked_at(month.id, month.expires_at - 7 * DAY)
+
+
+async def test_a_review_is_asked_for_once_whoever_looks_and_told_to_asker_and_approvers(
+    db: Database, reviewing: Reviewing
+) -> None:
+    await reviewing.granted(Duration.YEAR)
+    reviewing.at = MONDAY + 200 * DAY
+    await asyncio.gather(*(reviewing.reviews.look() for _ in range(4)))
+    found = await outbox.due(db, Channel.MAIL, reviewing.at)
+    told = [put.letter.to for put in found if put.letter.kind == "exemption_review"]
+    assert told == [CLERK, DELEGATE, HEAD]
+
+
+async def test_use_counts_visits_by_the_exemption_of_30_days(db: Database, reviewing: Reviewing) -> None:
+    await reviewing.granted(Duration.YEAR)
+    now = MONDAY + 80 * DAY
+    assert await exemption_use.of(db, 1, now) == exemption_use.Use(MONDAY)
+    for days, person in ((40, CLERK), (20, CLERK), (10, COLLEAGUE), (10, CLERK)):
+        await used(db, now - days * DAY, person=person)
+    await used(db, now - DAY, exemption="EX-2")
+    expected = exemption_use.Use(MONDAY, 3, 2, 30_000, now - 10 * DAY)
+    assert await exemption_use.of(db, 1, now) == expected
+    assert await exemption_use.of_all(db, now) == {1: expected}
+    plan = await db.fetch_all("EXPLAIN QUERY PLAN SELECT * FROM visit WHERE exemption = 'EX-' || 1")
+    assert "visit_by_exemption" in plan[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("case", "last_used", "is_unused"),
+    [
+        ("never, and open for 59 days", None, False),
+        ("used 59 days ago", 61, False),
+        ("used 60 days ago", 60, True),
+    ],
+)
+async def test_unused_is_what_nobody_used_for_60_days_in_which_it_was_open(
+    db: Database, reviewing: Reviewing, case: str, last_used: int | None, is_unused: bool
+) -> None:
+    await reviewing.granted(Duration.YEAR)
+    now = MONDAY + (59 if last_used is None else 120) * DAY
+    if last_used is not None:
+        await used(db, MONDAY + last_used * DAY)
+    use = await exemption_use.of(db, 1, now)
+    assert use is not None and use.is_unused_at(now) is is_unused, case
+
+
+async def test_an_approver_keeps_it_once_and_it_ends_as_before(db: Database, reviewing: Reviewing) -> None:
+    request = await reviewing.granted(Duration.YEAR)
+    with pytest.raises(TransitionError):
+        await reviewing.reviews.keep(request.id, HEAD)
+    await reviewing.is_asked_at(request.id, MONDAY + 90 * DAY)
+    for person in (CLERK, PARKS_HEAD, PARKS_CLERK):
+        with pytest.raises(NotAllowedError):
+            await reviewing.reviews.keep(request.id, person)
+    answers = await asyncio.gather(
+        reviewing.reviews.keep(request.id, HEAD),
+        reviewing.reviews.keep(request.id, IT),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(answer, TransitionError) for answer in answers) == 1
+    kept = await access_request_lists.get(db, request.id)
+    assert (kept.review_since, kept.expires_at) == (None, request.expires_at)
+
+
+async def test_a_renewal_that_is_approved_ends_the_access_before_it(
+    db: Database, reviewing: Reviewing
+) -> None:
+    first = await reviewing.granted(Duration.YEAR)
+    at = MONDAY + 350 * DAY
+    renewal = await access_requests.submit(
+        db, A_YEAR, ask(duration=Duration.YEAR, renews=first.id, sent_by=HEAD), at
+    )
+    assert [e.actor for e in await audit.events_of(db, renewal.number)] == [HEAD]
+    assert [e.id for e in await exemptions.live(db, at)] == ["EX-1"]
+    approved = await access_requests.approve(db, A_YEAR, renewal.id, actor=HEAD, at=at)
+    assert [e.id for e in await exemptions.live(db, at)] == ["EX-2"]
+    assert (await access_request_lists.get(db, first.id)).state_at(at) is State.ENDED
+    assert approved.expires_at == at + 365 * DAY

@@ -1,0 +1,91 @@
+"""Exemptions: filters, use, renewing and keeping, in the pages."""
+
+from datetime import timedelta
+
+from policy.decision import Cause, Lane, Verdict
+from policy.snapshot import PolicySnapshot
+from tests import people, towns
+from tests.admin.web.conftest import Site, post, visit
+
+DAY = timedelta(days=1)
+
+
+async def open_for(site: Site, host: str, days: int, code: str) -> int:
+    """Let the clerk have a site for some days; return the number of the request."""
+    id_ = await site.sent_request(host=host, code=code)
+    head = await site.signed_in(people.HEAD)
+    ends_at = (site.clock.at + days * DAY).isoformat()
+    await post(head, f"/decide/{id_}", answer="allow", step="0", hosts="", joined="", expires_at=ends_at)
+    return id_
+
+
+async def test_filters_show_what_ends_this_week_and_what_nobody_uses(site: Site) -> None:
+    site.state.policy_document.write_text(towns.DOCUMENT + "asking: {longest: year}\n")
+    await site.admin._publisher.reload_document()
+    await open_for(site, "one.example", 65, "AAA-111")
+    await open_for(site, "two.example", 200, "BBB-222")
+    site.clock.at += 61 * DAY
+    allowed = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "cause": Cause.EXEMPTION, "exemption": "EX-1"}
+    await site.log(visit(site.clock.at - DAY, host="one.example", bytes_down=2_000_000, **allowed))
+    it = await site.signed_in(people.IT)
+
+    async def shown(chosen: str) -> list[str]:
+        page = (await it.get("/exemptions", params={"show": chosen})).text
+        return [host for host in ("one.example", "two.example") if f">{host}</a>" in page]
+
+    assert await shown("") == ["one.example", "two.example"]
+    assert await shown("ending") == ["one.example"]
+    assert await shown("unused") == ["two.example"]
+    assert await shown("review") == []
+    await site.admin.exemption_reviews.look()
+    assert await shown("review") == ["one.example"]
+    page = (await it.get("/exemptions")).text.replace("\u00a0", " ")
+    assert "1 visit, 2 MB" in page and "Not in 90 days" in page
+
+
+async def test_one_click_renews_through_the_same_chain(site: Site) -> None:
+    id_ = await open_for(site, "one.example", 20, "AAA-111")
+    site.clock.at += 13 * DAY
+    await site.admin.exemption_reviews.look()
+    clerk = await site.signed_in(people.CLERK)
+    page = f"/requests/{id_}"
+    shown = (await clerk.get(page)).text
+    assert "Is it still needed?" in shown and "none in 90" in shown and "/keep" not in shown
+    sent = await post(clerk, f"{page}/renew", page=page)
+    assert sent.headers["location"] == "/requests/2"
+    assert "renews" in (await clerk.get("/requests/2")).text
+    # Once more leads to the request that is open.
+    again = await post(clerk, f"{page}/renew", page=page)
+    assert again.headers["location"] == "/requests/2"
+    head = await site.signed_in(people.HEAD)
+    assert ">Use<" in (await head.get("/decide/2")).text
+    ends_at = (site.clock.at + 20 * DAY).isoformat()
+    await post(head, "/decide/2", answer="allow", step="0", hosts="", joined="", expires_at=ends_at)
+    snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+    assert [(e.id, e.host) for e in snapshot.exemptions] == [("EX-2", "one.example")]
+
+
+async def test_head_keeps_what_is_still_needed_and_others_may_not(site: Site) -> None:
+    id_ = await open_for(site, "one.example", 20, "AAA-111")
+    site.clock.at += 13 * DAY
+    await site.admin.exemption_reviews.look()
+    for person in (people.CLERK, people.PARKS_HEAD):
+        other = await site.signed_in(person)
+        answer = await post(other, f"/requests/{id_}/keep", page="/requests")
+        assert answer.status_code in (403, 404), person
+        if person == people.PARKS_HEAD:
+            assert (await post(other, f"/requests/{id_}/renew", page="/requests")).status_code == 404
+    head = await site.signed_in(people.HEAD)
+    kept = await post(head, f"/requests/{id_}/keep", page=f"/requests/{id_}")
+    assert kept.status_code == 303
+    shown = (await head.get(f"/requests/{id_}")).text
+    assert "Is it still needed?" not in shown and "kept it" in shown
+
+
+async def test_what_the_policy_never_allows_by_now_is_not_renewed(site: Site) -> None:
+    id_ = await open_for(site, "cardroom.example", 20, "AAA-111")
+    site.state.policy_document.write_text(towns.DOCUMENT + "asking: {never: [gambling]}\n")
+    await site.admin._publisher.reload_document()
+    clerk = await site.signed_in(people.CLERK)
+    answer = await post(clerk, f"/requests/{id_}/renew", page=f"/requests/{id_}")
+    assert answer.status_code == 422 and "is never allowed" in answer.text
