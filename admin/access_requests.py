@@ -281,8 +281,14 @@ async def leave(
     """End what a person asked for who leaves, and pass on what waits for them; `after` is without them.
 
     Return the numbers of the requests that were withdrawn, stopped and passed on. Access of a department,
-    and what waits for it, stays.
+    and what waits for it, stays; so does what they only joined, for the others.
     """
+    await exemptions.stop_of(t, person, stopped_by=actor, at=at)
+    await t.execute(
+        "DELETE FROM access_request_joiner WHERE person = ?"
+        " AND access_request IN (SELECT id FROM access_request WHERE state = 'submitted')",
+        person,
+    )
     rows = await t.fetch_all(
         "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
         " OR (state IN ('awaits_opening', 'approved') AND for_whom = 'person')) ORDER BY id",

@@ -86,6 +86,16 @@ async def stop(t: Transaction, access_request: int, stopped_by: str, at: datetim
     )
 
 
+async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) -> None:
+    """End all access that is a person's own."""
+    await t.execute(
+        "UPDATE exemption SET stopped_at = ?, stopped_by = ? WHERE person = ? AND stopped_at IS NULL",
+        to_ms(at),
+        stopped_by,
+        person,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
     """An exemption with its request, and the security risks that it is paused for; none: it counts."""

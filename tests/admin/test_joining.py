@@ -133,6 +133,18 @@ async def test_joining_twice_at_once_joins_once(db: Database) -> None:
     assert kinds == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_JOINED]
 
 
+async def test_who_joined_and_leaves_has_access_no_more_and_the_asker_keeps_it(db: Database) -> None:
+    open_ = await joined(db, (await submitted(db)).id)
+    await access_requests.approve(db, TOWN, open_.id, actor=HEAD, at=LATER)
+    waiting = await joined(db, (await submitted(db, host="poker.example")).id)
+    after = replace(TOWN, people={id_: p for id_, p in TOWN.people.items() if id_ != COLLEAGUE})
+    async with db.transaction() as t:
+        await access_requests.leave(t, TOWN, after, COLLEAGUE, actor=IT, at=LATER)
+    assert [e.person for e in await exemptions.live(db, LATER)] == [CLERK]
+    approved = await access_requests.approve(db, after, waiting.id, actor=HEAD, at=LATER)
+    assert approved.askers == (CLERK,)
+
+
 async def test_withdrawing_is_the_askers_and_tells_who_joined(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
     with pytest.raises(NotAllowedError):
