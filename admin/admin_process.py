@@ -38,6 +38,7 @@ from admin.asking import (
     involved,
     may_stop,
 )
+from admin.asking_ahead import AskingAhead
 from admin.audit_heads import AuditHeads
 from admin.background import Background
 from admin.clock import Clock, utc_now
@@ -102,6 +103,7 @@ class AdminProcess:
             db, ask_key.ensure(state.ask_token_key), self.site_lists, lambda: publisher.policy, clock
         )
         self.delegations = Delegations(db, lambda: publisher.policy, clock)
+        self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self._publisher = publisher
         self._ingest = ingest

@@ -102,6 +102,8 @@ def _routes() -> list[BaseRoute]:
         _post("/ask/{code}", asking.ask),
         _post("/ask/{code}/join", asking.join),
         _get("/requests", asking.requests_page),
+        _get("/requests/new", asking.ahead_page),
+        _post("/requests/new", asking.ask_ahead),
         _get("/requests/{id:number}", asking.request_page),
         _get("/requests/{id:number}/sent", asking.sent_page),
         _post("/requests/{id:number}/withdraw", asking.withdraw),

@@ -25,7 +25,7 @@ from admin.asking import (
     never_allowed,
 )
 from admin.web.page import admin_of, go_to, page, status_of
-from admin.web.session_cookie import Cookies, field, known, person_of, session_of
+from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
 from admin.web.words import report_status
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
@@ -103,6 +103,24 @@ async def requests_page(http_request: Request) -> Response:
     rows = [(request, status_of(http_request, request)) for request in await admin.mine(session)]
     reports = [(report, report_status(report)) for report in await admin.reports.mine(session)]
     return await page(http_request, "requests.html", rows=rows, reports=reports)
+
+
+async def ahead_page(http_request: Request) -> Response:
+    """Ask which site somebody needs, before a visit to it was stopped."""
+    signed_in(http_request)
+    return await page(http_request, "ask_ahead.html", is_open=None, typed="", error=None)
+
+
+async def ask_ahead(http_request: Request, form: FormData) -> Response:
+    """Lead to the form for a site, or say that it is open."""
+    typed = field(form, "site")
+    try:
+        answered = await admin_of(http_request).asking_ahead.ask_for(signed_in(http_request), typed)
+    except InvalidRequestError as error:
+        return await page(http_request, "ask_ahead.html", 422, is_open=None, typed=typed, error=error)
+    if answered.code is not None:
+        return go_to(f"/ask/{quote(answered.code)}")
+    return await page(http_request, "ask_ahead.html", is_open=answered.host, typed="", error=None)
 
 
 async def request_page(http_request: Request) -> Response:
