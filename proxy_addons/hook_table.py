@@ -1,5 +1,6 @@
 """Which hooks an event has, looked up in a table: mitmproxy asks every addon for every event."""
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ class HookTable(AddonManager):
 
     def __init__(self, master: Master) -> None:
         self._hooks_of: dict[str, tuple[Callable[..., Any], ...]] = {}
+        self._waiting: dict[hooks.Hook, asyncio.Task[None]] = {}
         super().__init__(master)  # type: ignore[no-untyped-call]  # as all of mitmproxy's manager
 
     def register(self, addon: Any) -> Any:
@@ -36,12 +38,33 @@ class HookTable(AddonManager):
         self._hooks_of.clear()
         super().clear()  # type: ignore[no-untyped-call]
 
+    def begin(self, event: hooks.Hook) -> bool:
+        """Call every hook of an event now, and return whether all have ended.
+
+        Where one has to wait, the event's `handle_lifecycle`, which must be called then, waits for it.
+        """
+        if not self._found(event):
+            return True
+        call: asyncio.Task[None] = asyncio.Task(
+            self.trigger_event(event), loop=asyncio.get_running_loop(), eager_start=True
+        )
+        if call.done() and not call.cancelled() and call.exception() is None:
+            return True
+        self._waiting[event] = call
+        return False
+
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        """Call every hook of an event, or wait for those that `begin` has called.
+
+        mitmproxy follows each event of a flow with one that says that it was updated; where this table is
+        used, no addon hears it.
+        """
+        begun = self._waiting.pop(event, None)
+        await (self.trigger_event(event) if begun is None else begun)
+
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Call every hook of an event, in the order of the chain."""
-        found = self._hooks_of.get(event.name)
-        if found is None:
-            found = tuple(hook for addon in self.chain for _, hook in self._iter_hooks(addon, event))
-            self._hooks_of[event.name] = found
+        found = self._found(event)
         arguments = event.args() if found else []
         for hook in found:
             try:
@@ -51,6 +74,13 @@ class HookTable(AddonManager):
                         await result
             except AddonHalt:
                 return
+
+    def _found(self, event: hooks.Hook) -> tuple[Callable[..., Any], ...]:
+        found = self._hooks_of.get(event.name)
+        if found is None:
+            found = tuple(hook for addon in self.chain for _, hook in self._iter_hooks(addon, event))
+            self._hooks_of[event.name] = found
+        return found
 
 
 def use(master: Master) -> None:

@@ -22,6 +22,7 @@ from proxy_addons.connect_gate import ConnectGate
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
 from proxy_addons.draining import DRAIN_SECONDS, Draining
 from proxy_addons.gate import Connect, Gate, close_connection, dial_name
+from proxy_addons.prompt_hooks import PromptHooks
 from proxy_addons.reporting import Reporting
 from proxy_addons.tunnel_lane import TunnelLane
 
@@ -78,7 +79,7 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
 
     def make_top_layer(self, context: context.Context) -> layer.Layer:
         """Start every connection as an explicit proxy's."""
-        return layers.modes.HttpProxy(context)
+        return _with_prompt_hooks(layers.modes.HttpProxy(context))
 
     async def listen(self, host: str, port: int) -> list[asyncio.Server]:  # type: ignore[override]
         """Serve the inherited socket; host and port are its own."""
@@ -117,13 +118,20 @@ class SharedSocketInstance(AsyncioServerInstance[SharedSocketMode]):
         handler = ProxyConnectionHandler(ctx.master, reader, writer, ctx.options, self.mode)
         own, asked = handler.layer.context, connect.visit.judgement.visit
         own.server.address = (dial_name(asked.host), asked.port)
-        handler.layer = layers.modes.TransparentProxy(own)
+        handler.layer = _with_prompt_hooks(layers.modes.TransparentProxy(own))
         known = self.gate.connection_of(own.client)
         known.connect, known.visit = connect, connect.visit
         connect.visit.close = functools.partial(close_connection, own.client.id)
         self.connect_gate.wait_for_hello(connect)
         with self.manager.register_connection(own.client.id, handler):
             await handler.handle_client()
+
+
+def _with_prompt_hooks(within: layer.Layer) -> layer.Layer:
+    table = ctx.master.addons
+    if not isinstance(table, hook_table.HookTable):
+        raise TypeError("a worker's addons are not in a table of hooks")
+    return PromptHooks(within, table)
 
 
 async def serve(settings: WorkerSettings) -> None:

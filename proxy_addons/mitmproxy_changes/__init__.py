@@ -28,6 +28,8 @@ Each change replaces one name of a pinned version, and has a test that fails wit
 12. Connections to origin servers that are closed are forgotten at the client's next request; mitmproxy
     keeps them, with all their layers, for as long as the client's connection lasts.
 13. A client whose TLS handshake fails is sent the alert that says why; mitmproxy closes without a word.
+14. A connection's task is known to it from its first step; mitmproxy notes it after that, and fails to
+    close a connection that ends within it, as may come with hooks that are called where they begin.
 """
 
 from proxy_addons.mitmproxy_changes import (

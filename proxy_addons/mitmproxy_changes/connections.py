@@ -18,7 +18,7 @@ _HELD_SECONDS = 0.02
 
 
 def change() -> None:
-    """Change how mitmproxy reads connections: 6, 7, 8 and 12 of the list."""
+    """Change how mitmproxy reads connections: 6, 7, 8, 12 and 13 of the list."""
     _leave_types_unchecked()
     _hold_clients_while_dialling()
     _end_clients_that_do_not_wait()
@@ -78,6 +78,8 @@ def _close_what_is_cancelled() -> None:
     )
 
     async def handle_connection(self: ConnectionHandler, conn: connection.Connection) -> None:
+        # The task has begun before it is there to be noted, and may come to the connection's end at once.
+        self.transports[conn].handler = asyncio.current_task()
         try:
             await handle(self, conn)
         except asyncio.CancelledError:

@@ -7,8 +7,9 @@ from importlib import metadata
 import pytest
 from mitmproxy import http, options
 from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy.commands import CloseConnection
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.events import ConnectionClosed, Event
+from mitmproxy.proxy.events import ConnectionClosed, DataReceived, Event
 from mitmproxy.proxy.layer import CommandGenerator, Layer
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -104,6 +105,32 @@ async def test_connection_cancelled_while_it_waits_for_its_turn_is_closed() -> N
 
     assert [type(event) for event in told.seen] == [ConnectionClosed]
     assert handler.client.state is ConnectionState.CLOSED
+    theirs.settimeout(1)
+    assert await asyncio.to_thread(theirs.recv, 1) == b""
+    theirs.close()
+
+
+class HangingUpLayer(Layer):
+    """A layer that closes the client's connection whatever it says."""
+
+    def _handle_event(self, event: Event) -> CommandGenerator[None]:
+        if isinstance(event, DataReceived):
+            yield CloseConnection(self.context.client)
+
+
+async def test_connection_that_ends_within_the_first_step_of_its_task_is_closed() -> None:
+    mitmproxy_changes.apply(lambda *_: None)
+    theirs, ours = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    reader.feed_data(b"x")
+    handler = SimpleConnectionHandler(reader, writer, options.Options(), ProxyMode.parse("regular"), {})
+    handler.layer = HangingUpLayer(handler.layer.context)
+    loop = asyncio.get_running_loop()
+
+    handling = asyncio.Task(handler.handle_connection(handler.client), loop=loop, eager_start=True)
+    await asyncio.wait([handling], timeout=2)
+
+    assert handling.cancelled()
     theirs.settimeout(1)
     assert await asyncio.to_thread(theirs.recv, 1) == b""
     theirs.close()
