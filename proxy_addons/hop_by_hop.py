@@ -3,6 +3,7 @@
 from mitmproxy.http import Headers
 
 _OF_ONE_HOP = {
+    "connection",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authentication-info",
@@ -28,7 +29,8 @@ def drop_hop_by_hop(headers: Headers) -> None:
     if headers.get("Upgrade", "").lower() != "websocket":
         dropped |= {"upgrade"}
         kept -= {"upgrade"}
-    for name in (*dropped, "connection"):
-        headers.pop(name, None)
+    names = {name.encode("utf-8", "surrogateescape") for name in dropped}
+    # In one go: taken out by their names, each would be looked for in all of them.
+    headers.fields = tuple(field for field in headers.fields if field[0].lower() not in names)
     if kept:
         headers["Connection"] = ", ".join(sorted(kept))
