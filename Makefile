@@ -1,7 +1,7 @@
 # Everything a checkout needs: `make` prints what there is.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help run test test-setup lint bench bench-categories bench-soak bench-restarts bench-evasion clean lock
+.PHONY: help run test test-setup lint bench bench-categories bench-visits bench-soak bench-restarts bench-evasion clean lock
 
 help:
 	@echo "make run         start the demo town on this machine (make run ARGS=\"--proxy 127.0.0.1:3128\")"
@@ -10,6 +10,7 @@ help:
 	@echo "make lint        ruff, mypy and the import contracts only"
 	@echo "make bench       measure Towngate beside a stock mitmdump"
 	@echo "make bench-categories  measure the category lists at full scale, beside squidGuard"
+	@echo "make bench-visits  measure the visit log with ten million visits (takes an hour)"
 	@echo "make bench-soak  see whether memory grows with what a worker has done (takes an hour)"
 	@echo "make bench-restarts  restart and kill workers under load, and count what fails (takes half an hour)"
 	@echo "make bench-evasion  try the ways around a filter, beside a stock mitmdump and squid (as root)"
@@ -42,6 +43,9 @@ bench: .venv/made
 
 bench-categories: .venv/made
 	@$(PYTHON) -m tests.benchmarks.categories
+
+bench-visits: .venv/made
+	@$(PYTHON) -m tests.benchmarks.visits $(ARGS)
 
 bench-soak: .venv/made
 	@$(PYTHON) -m tests.benchmarks.soak $(ARGS)

@@ -63,8 +63,9 @@ from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
 from admin.state_folder import Side, StateFolder
 from admin.unanswered import Unanswered
+from admin.visit_log import counting
+from admin.visit_log.counting import Reach
 from admin.visit_views import VisitViews
-from admin.visits import Reach
 from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
@@ -429,7 +430,9 @@ class AdminProcess:
 
     async def reach(self, request: AccessRequest) -> Reach:
         """Return how often the asker's department went to the site in the last 30 days."""
-        return await visits.reach(self.db, request.host, request.department, self.now() - REACH_WITHIN)
+        return await counting.reach(
+            self.db.visits, request.host, request.department, self.now() - REACH_WITHIN
+        )
 
     async def earlier_decisions(self, request: AccessRequest) -> list[AccessRequest]:
         """Return the department's other, decided requests for the site, newest first."""

@@ -1,7 +1,8 @@
 """A backup of a town, running or not: a folder with all that it remembers.
 
-1. The database is copied by SQLite itself: as it is at one instant, whoever writes to it.
-2. Then the files that are each replaced whole, and the spool: a visit is in the database's copy, in the
+1. The database and each month of the visit log are copied by SQLite itself: as they are at one instant,
+   whoever writes to them.
+2. Then the files that are each replaced whole, and the spool: a visit is in the log's copy, in the
    spool's, or came later; ingest takes each once (`ingest`).
 3. The lists in force are verified in the copy.
 4. The manifest is written, and only then does the folder get its name.
@@ -77,7 +78,7 @@ async def make_backup(state: StateFolder, target: Path, *, town: str, actor: str
 
 
 def state_files(state: StateFolder) -> Iterator[Path]:
-    """Yield every file that a backup holds, but the database, the lists in force and secrets."""
+    """Yield every file that a backup holds, but the databases, the lists in force and secrets."""
     yield from (
         path for path in (state.policy_document, state.people_list, state.settings_document) if path.exists()
     )
@@ -120,7 +121,10 @@ def _make(state: StateFolder, target: Path, unfinished: Path, town: str, at: dat
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.mkdir(mode=0o700)
     try:
-        files = {DATABASE: _copy_database(state.database, unfinished / DATABASE)}
+        files = {}
+        for database in (state.database, *sorted(state.visits.glob("*.db"))):
+            name = database.relative_to(state.root).as_posix()
+            files[name] = _copy_database(database, unfinished / name)
         secrets_of_town = secret_files(state)
         inside = [path for path in secrets_of_town if path.is_relative_to(state.root)]
         for path in dict.fromkeys((*state_files(state), *inside)):
@@ -147,7 +151,7 @@ def _make(state: StateFolder, target: Path, unfinished: Path, town: str, at: dat
 
 
 def _copy_database(source: Path, target: Path) -> BackedUpFile:
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name("copy.db")
     with (
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as database,

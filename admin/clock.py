@@ -21,7 +21,8 @@ def to_ms(at: datetime) -> int:
     """
     if at.tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone")
-    return (at - _EPOCH) // _MILLISECOND
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def from_ms(milliseconds: int) -> datetime:

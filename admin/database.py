@@ -1,34 +1,23 @@
-"""The one database: SQLite in a file, opened with its migrations applied.
+"""What the town remembers: one SQLite file, and the visit log beside it.
 
-Own SQL lives in the module of its subject; here is only how it is run. One writer at a time (BEGIN
-IMMEDIATE behind a lock); reads use connections of their own and never wait for the writer.
-Times are milliseconds (`admin.clock`), booleans 0 and 1.
+Own SQL lives in the module of its subject. Times are milliseconds (`admin.clock`), booleans 0 and 1.
 """
 
 import asyncio
-import importlib.resources
-import os
-import re
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-import aiosqlite
+from admin.sqlite_file import DatabaseError, Row, SqliteFile, Transaction, Value
+from admin.visit_log import moving_in
+from admin.visit_log.visit_log import VisitLog
 
-type Value = str | int | float | bytes | None
-type Row = sqlite3.Row
+__all__ = ["Database", "DatabaseError", "Reader", "Row", "Transaction", "Value"]
 
-# How long a statement waits for another process (the command line) that holds the file.
-_BUSY_SECONDS = 5
-_BUSY_PAUSE_SECONDS = 0.01
-_READERS = 3
-
-
-class DatabaseError(Exception):
-    """The database cannot be opened; nothing was changed in it."""
+# As StateFolder.visits has it.
+_VISITS = "visits"
 
 
 class Reader(Protocol):
@@ -41,48 +30,16 @@ class Reader(Protocol):
         """Return the first row of a query, None when there is none."""
 
 
-class Transaction:
-    """A change being made: all of it or nothing."""
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-
-    async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
-        """Return every row of a query (INSERT or UPDATE ... RETURNING included)."""
-        return list(await self._connection.execute_fetchall(sql, params))
-
-    async def fetch_one(self, sql: str, *params: Value) -> Row | None:
-        """Return the first row of a query, None when there is none."""
-        rows = await self.fetch_all(sql, *params)
-        return rows[0] if rows else None
-
-    async def execute(self, sql: str, *params: Value) -> int:
-        """Run a statement; return how many rows it changed."""
-        async with self._connection.execute(sql, params) as cursor:
-            return cursor.rowcount
-
-    async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        """Run a statement once for each row."""
-        await (await self._connection.executemany(sql, rows)).close()
-
-    async def insert(self, sql: str, *params: Value) -> int:
-        """Run an INSERT; return the new row's integer key."""
-        async with self._connection.execute(sql, params) as cursor:
-            if cursor.lastrowid is None:
-                raise ValueError(f"not an INSERT: {sql}")
-            return cursor.lastrowid
-
-
 class Database:
-    """An open database. Made by `Database.open`."""
+    """An open database, and its visit log. Made by `Database.open`."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
-        self.path = path
-        self._writer = writer
-        self._writing = asyncio.Lock()
-        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
-        for reader in readers:
-            self._readers.put_nowait(reader)
+    def __init__(self, file: SqliteFile, visits: VisitLog) -> None:
+        self._file = file
+        self.path = file.path
+        self.visits = visits
+        self.fetch_all = file.fetch_all
+        self.fetch_one = file.fetch_one
+        self.transaction = file.transaction
 
     @classmethod
     @asynccontextmanager
@@ -95,124 +52,10 @@ class Database:
         if must_exist and not await asyncio.to_thread(path.exists):
             raise DatabaseError(f"{path}: there is no database yet; start 'towngate run' or 'towngate admin'")
         async with AsyncExitStack() as stack:
+            file = await stack.enter_async_context(SqliteFile.open(path, "admin"))
+            visits = await stack.enter_async_context(VisitLog.open(path.with_name(_VISITS)))
             try:
-                await asyncio.to_thread(_make_private, path)
-                writer = await _connect(path, stack)
-                await _use_wal(writer)
-                # What was committed outlives a power cut.
-                await writer.execute_fetchall("PRAGMA synchronous = FULL")
-                await _migrate(writer, path)
-                readers = [await _connect(path, stack) for _ in range(_READERS)]
-                for reader in readers:
-                    await reader.execute_fetchall("PRAGMA query_only = ON")
-            except (sqlite3.Error, OSError) as error:
-                raise DatabaseError(f"{path}: the database cannot be opened: {error}") from error
-            yield cls(path, writer, readers)
-
-    async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
-        """Return every row of a query, as of the last commit."""
-        reader = await self._readers.get()
-        try:
-            return list(await reader.execute_fetchall(sql, params))
-        except asyncio.CancelledError:
-            # Nobody waits for the answer: the thread is freed for the next question.
-            await reader.interrupt()
-            raise
-        finally:
-            self._readers.put_nowait(reader)
-
-    async def fetch_one(self, sql: str, *params: Value) -> Row | None:
-        """Return the first row of a query, None when there is none."""
-        rows = await self.fetch_all(sql, *params)
-        return rows[0] if rows else None
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Make a change: committed at the end of the block, rolled back when it raises.
-
-        Waits for other writers. Raises sqlite3.OperationalError when the file stays locked by
-        another process for 5 seconds, or cannot be written.
-        """
-        async with self._writing:
-            try:
-                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-                yield Transaction(self._writer)
-                await self._writer.execute_fetchall("COMMIT")
-            except BaseException:
-                # A cancelled BEGIN or COMMIT still runs in its thread; this comes after it there.
-                with suppress(sqlite3.OperationalError):
-                    await self._writer.execute_fetchall("ROLLBACK")
-                raise
-
-
-def _make_private(path: Path) -> None:
-    # The files that SQLite puts beside it take its rights.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-async def _connect(path: Path, stack: AsyncExitStack) -> aiosqlite.Connection:
-    connection = await stack.enter_async_context(
-        aiosqlite.connect(path, timeout=_BUSY_SECONDS, autocommit=True)
-    )
-    connection.row_factory = sqlite3.Row
-    await connection.execute_fetchall("PRAGMA foreign_keys = ON")
-    return connection
-
-
-async def _use_wal(writer: aiosqlite.Connection) -> None:
-    """Have readers go on while one writes.
-
-    SQLite does not wait for others here as it does elsewhere: of several processes that open a new
-    file at once, all but one are told at once that it is locked.
-    """
-    give_up_at = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            await writer.execute_fetchall("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
-                raise
-        await asyncio.sleep(_BUSY_PAUSE_SECONDS)
-
-
-async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
-    """Apply the migrations that the file does not have yet, each in one transaction.
-
-    `PRAGMA user_version` is the number of the last one applied. It is read under the write lock:
-    two processes may open a new file at once. A table that others refer to can be made anew: foreign
-    keys are off meanwhile, and checked before each commit.
-    """
-    migrations = sorted(_migrations().items())
-    newest = migrations[-1][0]
-    await writer.execute_fetchall("PRAGMA foreign_keys = OFF")
-    for number, script in migrations:
-        await writer.execute_fetchall("BEGIN IMMEDIATE")
-        try:
-            ((version,),) = await writer.execute_fetchall("PRAGMA user_version")
-            if version > newest:
-                raise DatabaseError(
-                    f"{path}: written by a newer Towngate (schema {version}, this one knows {newest}); "
-                    "update this installation"
-                )
-            if version < number:
-                await (await writer.executescript(script)).close()
-                if list(await writer.execute_fetchall("PRAGMA foreign_key_check")):
-                    raise sqlite3.IntegrityError(f"migration {number} would leave rows that refer to nothing")
-                await writer.execute_fetchall(f"PRAGMA user_version = {number}")
-            await writer.execute_fetchall("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.OperationalError):
-                await writer.execute_fetchall("ROLLBACK")
-            raise
-    await writer.execute_fetchall("PRAGMA foreign_keys = ON")
-
-
-def _migrations() -> dict[int, str]:
-    """Return the scripts by number: `migrations/0001_first.sql` is 1."""
-    found = {}
-    for file in (importlib.resources.files("admin") / "migrations").iterdir():
-        match = re.fullmatch(r"(\d{4})_\w+\.sql", file.name)
-        if match:
-            found[int(match[1])] = file.read_text(encoding="utf-8")
-    return found
+                await moving_in.move_in(file, visits)
+            except sqlite3.Error as error:
+                raise DatabaseError(f"{path}: visits cannot get files of their own: {error}") from error
+            yield cls(file, visits)

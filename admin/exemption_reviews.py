@@ -51,7 +51,7 @@ class ExemptionReviews:
         review is asked for, both recorded.
         """
         at = self._clock()
-        use = await exemption_use.of(self._db, id_, at)
+        use = await exemption_use.of(self._db, self._db.visits, id_, at)
         async with self._db.transaction() as t:
             request = await access_request_lists.get(t, id_)
             refused: NotAllowedError | TransitionError | None = None
@@ -86,7 +86,7 @@ class ExemptionReviews:
         )
         if not is_first:
             return
-        use = await exemption_use.of(t, request.id, at)
+        use = await exemption_use.of(t, self._db.visits, request.id, at)
         details: dict[str, Detail] = {
             "visits": use.visits if use else 0,
             "people": use.people if use else 0,

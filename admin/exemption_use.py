@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin.clock import from_ms, to_ms
-from admin.database import Reader
+from admin.database import Reader, Row
+from admin.visit_log.clients import exempted
+from admin.visit_log.visit_log import VisitLog
 
 COUNTED = timedelta(days=30)
 UNUSED_AFTER = timedelta(days=60)
@@ -31,40 +33,39 @@ class Use:
         return (self.last_used_at or self.granted_at) <= now - UNUSED_AFTER
 
 
-async def of_all(db: Reader, now: datetime) -> dict[int, Use]:
+async def of_all(db: Reader, visits: VisitLog, now: datetime) -> dict[int, Use]:
     """Return the use of all access in force, by the number of its request."""
-    return await _of(db, now, None)
+    return await _of(db, visits, now, None)
 
 
-async def of(db: Reader, access_request: int, now: datetime) -> Use | None:
+async def of(db: Reader, visits: VisitLog, access_request: int, now: datetime) -> Use | None:
     """Return the use of one request's access, None where none is in force."""
-    return (await _of(db, now, access_request)).get(access_request)
+    return (await _of(db, visits, now, access_request)).get(access_request)
 
 
-async def _of(db: Reader, now: datetime, access_request: int | None) -> dict[int, Use]:
+async def _of(db: Reader, visits: VisitLog, now: datetime, access_request: int | None) -> dict[int, Use]:
     rows = await db.fetch_all(
-        "SELECT exemption.access_request, min(exemption.granted_at) AS granted_at,"
-        " count(CASE WHEN started_at >= ?2 THEN 1 END) AS visits,"
-        " count(DISTINCT CASE WHEN started_at >= ?2 THEN coalesce(visit.person, device, address) END)"
-        "  AS people,"
-        " coalesce(sum(CASE WHEN started_at >= ?2 THEN bytes_up + bytes_down END), 0) AS size_bytes,"
-        " max(started_at) AS last_used_at"
-        " FROM exemption LEFT JOIN visit"
-        "  ON visit.exemption = 'EX-' || exemption.id AND visit.started_at >= ?3"
-        " WHERE stopped_at IS NULL AND expires_at > ?1 AND (?4 IS NULL OR exemption.access_request = ?4)"
-        " GROUP BY exemption.access_request",
+        "SELECT id, access_request, host, granted_at FROM exemption WHERE stopped_at IS NULL"
+        " AND expires_at > ?1 AND (?2 IS NULL OR access_request = ?2) ORDER BY access_request",
         to_ms(now),
-        to_ms(now - COUNTED),
-        to_ms(now - _LOOKS_BACK),
         access_request,
     )
-    return {
-        row["access_request"]: Use(
-            from_ms(row["granted_at"]),
-            row["visits"],
-            row["people"],
-            row["size_bytes"],
-            from_ms(row["last_used_at"]) if row["last_used_at"] is not None else None,
-        )
-        for row in rows
-    }
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["access_request"], []).append(row)
+    return {number: await _use(visits, of_request, now) for number, of_request in found.items()}
+
+
+async def _use(visits: VisitLog, exemptions: list[Row], now: datetime) -> Use:
+    used = [
+        await exempted(visits, f"EX-{row['id']}", row["host"], now - _LOOKS_BACK, now - COUNTED)
+        for row in exemptions
+    ]
+    by = [client for clients in used for client in clients]
+    return Use(
+        from_ms(min(row["granted_at"] for row in exemptions)),
+        sum(client.visits for client in by),
+        len({client.who for client in by if client.visits}),
+        sum(client.size_bytes for client in by),
+        max((client.last_at for client in by), default=None),
+    )

@@ -8,15 +8,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from admin.clock import from_ms, to_ms
-from admin.database import Reader, Row
-from admin.visits import host_of
+from admin.database import Database
+from admin.visit_log import counting
+from admin.visit_log.clients import ClientVisits, clients_at
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
 from policy.decision import Verdict
 from policy.judging import SiteListing, judge
 from policy.snapshot import PolicySnapshot
-from policy.visit import Client, Visit
+from policy.visit import Visit
 
 LOOKED_BACK = timedelta(days=30)
 
@@ -42,35 +42,27 @@ class Effect:
 
 
 async def effects_of(
-    db: Reader, published: PolicySnapshot, before: CategorySnapshot, after: CategorySnapshot, now: datetime
+    db: Database, published: PolicySnapshot, before: CategorySnapshot, after: CategorySnapshot, now: datetime
 ) -> tuple[Effect, ...]:
     """Return what `after` in place of `before` would change for the visits of the last 30 days.
 
     Most visits first. A visit is looked at by its host, the paths that were visited are not known.
     """
     corrections = Corrections(published.corrections)
-    since = to_ms(now - LOOKED_BACK)
+    since = now - LOOKED_BACK
     found = list[Effect]()
-    for row in await db.fetch_all("SELECT DISTINCT site FROM visit WHERE started_at >= ?", since):
-        host = host_of(row["site"])
+    for host in [use.host for use in await counting.busiest_hosts(db.visits, since, most=None)]:
         is_same = before.lookup(host) == after.lookup(host)
         is_same &= before.url_categories(host) == after.url_categories(host)
         if is_same or corrections.nearest(host) is not None:
             continue
-        kinds = await db.fetch_all(
-            "SELECT address, person, device, department, scheme, port, max(started_at) AS at,"
-            " count(*) AS visits FROM visit WHERE site = ? AND started_at >= ?"
-            " GROUP BY person, device, department, scheme, port",
-            row["site"],
-            since,
-        )
-        found += _effects_on(host, kinds, published, before, after)
+        found += _effects_on(host, await clients_at(db.visits, host, since), published, before, after)
     return tuple(sorted(found, key=lambda effect: (-effect.visits, effect.host)))
 
 
 def _effects_on(
     host: str,
-    kinds: list[Row],
+    kinds: list[ClientVisits],
     published: PolicySnapshot,
     before: CategorySnapshot,
     after: CategorySnapshot,
@@ -80,13 +72,12 @@ def _effects_on(
     departments = defaultdict[tuple[Verdict, Verdict, bool, bool], set[str | None]](set)
     visits = defaultdict[tuple[Verdict, Verdict, bool, bool], int](int)
     for kind in kinds:
-        client = Client(kind["address"], kind["person"], kind["device"], kind["department"])
-        visit = Visit(client, kind["scheme"], host, kind["port"], None, from_ms(kind["at"]))
+        visit = Visit(kind.client, kind.scheme, host, kind.port, None, kind.last_at)
         was, would_be = (judge(visit, published.policy, state, listing)[0].decision for listing in listings)
         change = was.verdict, would_be.verdict, was.is_inspected, would_be.is_inspected
         if change[0] is not change[1] or change[2] is not change[3]:
-            departments[change].add(kind["department"])
-            visits[change] += kind["visits"]
+            departments[change].add(kind.client.department)
+            visits[change] += kind.visits
     return [
         Effect(
             host,

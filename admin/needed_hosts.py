@@ -22,14 +22,14 @@ from admin.asking import (
     site_of,
 )
 from admin.audit import Detail, Event, EventKind
-from admin.clock import Clock, from_ms, to_ms
-from admin.database import Database, Reader, Transaction
+from admin.clock import Clock, to_ms
+from admin.database import Database, Transaction
 from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.site_lists import SiteLists
-from admin.visits import host_of, site_range
+from admin.visit_log.clients import blocked_between, newest_visits_to
 from categories.snapshot import CategorySnapshotError
-from policy.decision import Cause, Verdict
+from policy.decision import Cause
 from policy.rule_matching import asking_roles
 from policy.town_policy import Approver, Policy
 
@@ -175,7 +175,7 @@ class NeededHosts:
 
 
 async def blocked_with(
-    db: Reader, request: AccessRequest, within: timedelta, since: datetime
+    db: Database, request: AccessRequest, within: timedelta, since: datetime
 ) -> Mapping[str, frozenset[Block]]:
     """Return hosts that were blocked right after a visit to the request's site, most often first, and why.
 
@@ -185,33 +185,19 @@ async def blocked_with(
        known, until `within` after each; counted once a visit
     3. as sites, but for what the request covers already
     """
-    first, last = site_range(request.host)
-    anchors = await db.fetch_all(
-        "SELECT person, device, started_at FROM visit WHERE site >= ? AND site < ? AND started_at >= ?"
-        " AND (person = ? OR code = ?) AND (person IS NOT NULL OR device IS NOT NULL)"
-        " ORDER BY started_at DESC LIMIT ?",
-        first,
-        last,
-        to_ms(since),
-        request.person,
-        request.code,
-        _MOST_VISITS,
+    anchors = await newest_visits_to(
+        db.visits,
+        request.host,
+        person=request.person,
+        code=request.code,
+        since=since,
+        most=_MOST_VISITS,
     )
     seen: dict[int, tuple[str, Block]] = {}
     for anchor in anchors:
-        begins = from_ms(anchor["started_at"])
-        rows = await db.fetch_all(
-            "SELECT id, site, cause, rule FROM visit WHERE started_at BETWEEN ? AND ? AND verdict = ?"
-            " AND cause IN (?, ?) AND person IS ? AND (person IS NOT NULL OR device = ?)",
-            to_ms(begins),
-            to_ms(begins + within),
-            Verdict.BLOCK.value,
-            Cause.RULE.value,
-            Cause.DEFAULT.value,
-            anchor["person"],
-            anchor["device"],
-        )
-        seen |= {row["id"]: (host_of(row["site"]), (Cause(row["cause"]), row["rule"])) for row in rows}
+        until = anchor.started_at + within
+        found = await blocked_between(db.visits, anchor, until, (Cause.RULE, Cause.DEFAULT))
+        seen |= {visit.id: (visit.host, (visit.cause, visit.rule)) for visit in found}
     blocked: dict[str, list[Block]] = defaultdict(list)
     for host, block in seen.values():
         site = _site(host)

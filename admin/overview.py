@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from admin.clock import to_ms
-from admin.database import Reader
-from policy.decision import Lane, Verdict
+from admin.database import Database
+from admin.visit_log import counting
+from admin.visit_log.counting import Counts
+from policy.decision import Lane
 
-_HOUR_MS = 3_600_000
+_HOUR = timedelta(hours=1)
+_CATEGORIES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,56 +36,39 @@ class Overview:
     """Category ids with their blocked visits, most first."""
 
 
-async def overview(db: Reader, since: datetime, now: datetime) -> Overview:
-    """Count visits that started since an instant (aware), and requests and access as of `now`."""
+async def overview(db: Database, since: datetime, now: datetime) -> Overview:
+    """Count visits that started since an instant (aware), and requests and access as of `now`.
+
+    A quarter of an hour begins at `since`.
+    """
     hours = await _hours(db, since, now)
     standing = await db.fetch_one(
         "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted') AS undecided,"
         " (SELECT count(DISTINCT access_request) FROM exemption"
-        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force,"
-        " (SELECT count(*) FROM visit WHERE started_at >= ? AND verdict = ? AND lane = ?) AS checked_inside",
+        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force",
         to_ms(now),
-        to_ms(since),
-        Verdict.ALLOW.value,
-        Lane.INSPECT.value,
-    )
-    categories = await db.fetch_all(
-        "SELECT category, count(*) AS visits FROM visit"
-        " WHERE started_at >= ? AND verdict = ? AND category IS NOT NULL"
-        " GROUP BY category ORDER BY visits DESC, category LIMIT 5",
-        to_ms(since),
-        Verdict.BLOCK.value,
     )
     if standing is None:
         raise LookupError("a count has no row")
     return Overview(
         sum(hour.visits for hour in hours),
         sum(hour.blocked for hour in hours),
-        standing["checked_inside"],
+        await counting.of_lane(db.visits, since, Lane.INSPECT),
         hours,
         standing["undecided"],
         standing["in_force"],
-        tuple((row["category"], row["visits"]) for row in categories),
+        await counting.most_blocked(db.visits, since, _CATEGORIES_SHOWN),
     )
 
 
-async def _hours(db: Reader, since: datetime, now: datetime) -> tuple[Hour, ...]:
-    rows = await db.fetch_all(
-        "SELECT (started_at - ?) / ? AS hour, count(*) AS visits, sum(verdict = ?) AS blocked"
-        " FROM visit WHERE started_at >= ? GROUP BY hour",
-        to_ms(since),
-        _HOUR_MS,
-        Verdict.BLOCK.value,
-        to_ms(since),
-    )
-    counted = {row["hour"]: row for row in rows}
+async def _hours(db: Database, since: datetime, now: datetime) -> tuple[Hour, ...]:
+    counted = await counting.hours(db.visits, since)
     # A record may be of a moment later than our clock says.
-    last = max([(to_ms(now) - to_ms(since)) // _HOUR_MS, *counted])
+    last = max([(now - since) // _HOUR, *counted])
     return tuple(
-        Hour(
-            since.astimezone(UTC) + timedelta(hours=hour),
-            counted[hour]["visits"] if hour in counted else 0,
-            counted[hour]["blocked"] if hour in counted else 0,
-        )
-        for hour in range(last + 1)
+        Hour(since.astimezone(UTC) + hour * _HOUR, *_counts(counted.get(hour))) for hour in range(last + 1)
     )
+
+
+def _counts(counts: Counts | None) -> tuple[int, int]:
+    return (counts.visits, counts.blocked) if counts is not None else (0, 0)

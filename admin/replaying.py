@@ -8,8 +8,9 @@ itself refused was never decided by policy, and is not decided now.
 import asyncio
 from dataclasses import dataclass
 
-from admin.database import Reader
+from admin.database import Database
 from admin.state_folder import StateFolder
+from admin.visit_log.clients import client_of
 from admin.visits import VisitRow
 from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.match import CategoryMatch
@@ -23,7 +24,7 @@ from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads
 from policy.judging import Judged, Lists, SiteListing, judge
 from policy.snapshot import PolicySnapshot
 from policy.town_policy import Policy
-from policy.visit import Client, Visit
+from policy.visit import Visit
 
 _CAUSES_OF_THE_PROXY = frozenset(
     {
@@ -58,23 +59,19 @@ class Explanation:
         return decision is None or (decision.verdict is row.verdict and decision.rule == row.rule)
 
 
-async def explain(db: Reader, state: StateFolder, row: VisitRow) -> Explanation:
+async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanation:
     """Decide the visit of this row again, as of when it started.
 
     Nobody is named by it: persons hidden in the row stay hidden. Raises LookupError when the visit
     has left the log, OSError or policy.snapshot.SnapshotError when no policy is published.
     """
-    recorded = await db.fetch_one(
-        "SELECT address, person, device, department FROM visit WHERE id = ?", row.id
-    )
-    if recorded is None:
-        raise LookupError(f"visit {row.id} is no longer in the log")
+    client = await client_of(db.visits, row.id)
     if row.cause in _CAUSES_OF_THE_PROXY:
         return Explanation(None)
     snapshot, lists, lists_version = await asyncio.to_thread(_published, state, row)
     first_visits = await asyncio.to_thread(_first_visits, state)
     visit = Visit(
-        client=Client(recorded["address"], recorded["person"], recorded["device"], recorded["department"]),
+        client=client,
         scheme=row.scheme,
         host=row.host,
         port=row.port,

@@ -123,6 +123,7 @@ def _move_aside(state: StateFolder, manifest: Manifest, aside: Path) -> Path | N
         *state_files(state),
         state.audit_heads,
         *state.admin.glob(f"{state.database.name}*"),
+        *state.visits.glob("*.db*"),
         *state.categories.iterdir(),
     ]
     if not manifest.holds(CA_KEY):

@@ -5,16 +5,17 @@ an exclusive flock on it while it lives; a segment that can be locked is finishe
 """
 
 import fcntl
+import functools
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from admin.clock import to_ms
-from admin.database import Value
-from admin.visits import site_key
+from admin.sqlite_file import Value
+from admin.visit_log.taking_in import Arrived, BadLine, Batch, Place, site_key
+from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord, VisitRecordError
 
 SUFFIX = ".visits"
@@ -26,40 +27,7 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _MOST_BYTES = 1 << 53
 _MAX_TEXT = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a segment has been read. `is_in_long_line`: inside a line that was given up."""
-
-    position: int = 0
-    is_in_long_line: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that is no visit record. `begins` are its first bytes."""
-
-    position: int
-    reason: str
-    begins: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What was read from a segment. `is_last`: it is finished and nothing is left in it."""
-
-    rows: list[tuple[Value, ...]]
-    bad_lines: list[BadLine]
-    place: Place
-    is_last: bool
-
-
-COLUMNS = (
-    *("code", "started_at", "ended_at", "address", "person", "device", "department", "scheme", "site"),
-    *("port", "verdict", "lane", "cause", "rule", "exemption", "category", "entry", "source", "refusal"),
-    *("bytes_up", "bytes_down", "policy_sequence", "policy_version", "category_version"),
-)
+_KNOWN = 50_000
 
 
 def segments(folder: Path) -> dict[str, int]:
@@ -153,40 +121,62 @@ def _newlines(data: bytes) -> Iterator[int]:
         end = data.find(b"\n", end + 1)
 
 
-def _row(record: VisitRecord) -> tuple[Value, ...]:
-    """Return a record as the values of COLUMNS. Raises ValueError for what cannot have happened."""
+def _row(record: VisitRecord) -> Arrived:
+    """Return a record as it is written. Raises ValueError for what cannot have happened."""
     for at in (record.started_at, record.ended_at):
         if not _EARLIEST <= at < _LATEST:
             raise ValueError(f"a time that cannot be: {at.isoformat()}")
     if max(record.bytes_up, record.bytes_down) >= _MOST_BYTES:
         raise ValueError("a number that cannot be")
-    return (
-        _text(record.code),
+    return Arrived(
         to_ms(record.started_at),
         # A clock that was set back never makes a visit end before it began.
         to_ms(max(record.started_at, record.ended_at)),
-        _text(record.address),
-        _text_or_none(record.person),
-        _text_or_none(record.device),
-        _text_or_none(record.department),
-        _text(record.scheme),
-        site_key(_text(record.host)),
-        record.port,
-        record.verdict.value,
-        record.lane.value,
-        record.cause.value,
-        _text_or_none(record.rule),
-        _text_or_none(record.exemption),
-        _text_or_none(record.category),
-        _text_or_none(record.entry),
-        _text_or_none(record.source),
+        _text(record.code),
+        _client(record.address, record.person, record.device, record.department),
+        _site(record.host),
+        _decision(
+            record.scheme,
+            record.port,
+            record.verdict,
+            record.lane,
+            record.cause,
+            record.rule,
+            record.exemption,
+            record.category,
+            record.entry,
+            record.source,
+        ),
+        _versions(record.policy_sequence, record.policy_version, record.category_version),
         _text_or_none(record.refusal),
         record.bytes_up,
         record.bytes_down,
-        record.policy_sequence,
-        _text(record.policy_version),
-        _text(record.category_version),
     )
+
+
+# Few of them differ from visit to visit; what was made safe once is.
+@functools.lru_cache(_KNOWN)
+def _client(
+    address: str, person: str | None, device: str | None, department: str | None
+) -> tuple[str, str | None, str | None, str | None]:
+    return _text(address), _text_or_none(person), _text_or_none(device), _text_or_none(department)
+
+
+@functools.lru_cache(_KNOWN)
+def _site(host: str) -> str:
+    return site_key(_text(host))
+
+
+@functools.lru_cache(_KNOWN)
+def _decision(
+    scheme: str, port: int, verdict: Verdict, lane: Lane, cause: Cause, *texts: str | None
+) -> tuple[Value, ...]:
+    return _text(scheme), port, verdict.value, lane.value, cause.value, *map(_text_or_none, texts)
+
+
+@functools.lru_cache(_KNOWN)
+def _versions(policy_sequence: int, policy_version: str, category_version: str) -> tuple[int, str, str]:
+    return policy_sequence, _text(policy_version), _text(category_version)
 
 
 def _text(text: str) -> str:

@@ -103,6 +103,11 @@ class StateFolder:
         return self.admin / "reset-links.key"
 
     @property
+    def visits(self) -> Path:
+        """The visit log: a SQLite database for each month (`admin.visit_log`)."""
+        return self.admin / "visits"
+
+    @property
     def category_sources(self) -> Path:
         """The last good entries of every category source."""
         return self.admin / "category-sources"

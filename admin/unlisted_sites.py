@@ -3,13 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from admin import corrections
-from admin.clock import from_ms, to_ms
-from admin.database import Reader, Row
-from admin.visits import host_of
+from admin.clock import from_ms
+from admin.database import Database
+from admin.visit_log import counting
+from admin.visit_log.counting import HostVisits
 from categories.first_visits import site_of
 from categories.look_alikes import WellKnownNames
 from categories.snapshot import CategorySnapshot
@@ -43,45 +44,45 @@ class UnlistedSite:
 
 
 async def unlisted_sites(
-    db: Reader, lists: CategorySnapshot, since: datetime, well_known: WellKnownNames, most: int
+    db: Database, lists: CategorySnapshot, since: datetime, well_known: WellKnownNames, most: int
 ) -> tuple[UnlistedSite, ...]:
-    """Return so many of the sites visited since an instant that no list knows, most visits first."""
+    """Return so many of the sites visited since an instant that no list knows, most visits first.
+
+    Visits are counted from the day (UTC) of that instant on.
+    """
     corrected = Corrections(await corrections.live(db))
-    rows = await db.fetch_all(
-        "SELECT site, count(*) AS visits, count(DISTINCT coalesce(person, device, address)) AS people,"
-        " (SELECT min(started_at) FROM visit AS earlier WHERE earlier.site = visit.site) AS first_at"
-        " FROM visit WHERE started_at >= ? GROUP BY site ORDER BY visits DESC, site",
-        to_ms(since),
-    )
+    visited = await counting.host_visits(db.visits, since)
     # A town visits ten thousands of sites: whoever waits for something else does not wait for this.
-    return await asyncio.to_thread(_most_used, rows, lists, corrected, well_known, most)
+    found = await asyncio.to_thread(_most_used, visited, lists, corrected, well_known, most)
+    people = await counting.people_at(db.visits, [host for site in found for host in site.hosts], since)
+    return tuple(replace(site, people=max(people[host] for host in site.hosts)) for site in found)
 
 
 def _most_used(
-    rows: Sequence[Row],
+    visited: Sequence[HostVisits],
     lists: CategorySnapshot,
     corrected: Corrections,
     well_known: WellKnownNames,
     most: int,
 ) -> tuple[UnlistedSite, ...]:
-    unlisted, listed = defaultdict[str, list[Row]](list), defaultdict[str, list[str]](list)
-    for row in rows:
-        host = host_of(row["site"])
-        site = site_of(host)
-        if lists.lookup(host) or corrected.nearest(host) is not None:
-            listed[site].append(host)
+    """Return them without their people, who are counted for these alone."""
+    unlisted, listed = defaultdict[str, list[HostVisits]](list), defaultdict[str, list[str]](list)
+    for visits in visited:
+        site = site_of(visits.host)
+        if lists.lookup(visits.host) or corrected.nearest(visits.host) is not None:
+            listed[site].append(visits.host)
         else:
-            unlisted[site].append(row)
-    visits = {site: sum(row["visits"] for row in found) for site, found in unlisted.items()}
+            unlisted[site].append(visits)
+    count = {site: sum(visits.visits for visits in found) for site, found in unlisted.items()}
     return tuple(
         UnlistedSite(
             site,
-            hosts=tuple(host_of(row["site"]) for row in unlisted[site]),
+            hosts=tuple(visits.host for visits in unlisted[site]),
             listed_hosts=tuple(listed.get(site, ())),
-            visits=visits[site],
-            people=max(row["people"] for row in unlisted[site]),
-            first_seen_at=from_ms(min(row["first_at"] for row in unlisted[site])),
+            visits=count[site],
+            people=0,
+            first_seen_at=from_ms(min(visits.first_at for visits in unlisted[site])),
             looks_like=well_known.imitated_by(site),
         )
-        for site in sorted(visits, key=lambda site: (-visits[site], site))[:most]
+        for site in sorted(count, key=lambda site: (-count[site], site))[:most]
     )

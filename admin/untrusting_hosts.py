@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin import never_inspected
-from admin.clock import from_ms, to_ms
-from admin.database import Reader
+from admin.database import Database
 from admin.site_lists import blocking_categories
-from admin.visits import host_of
+from admin.visit_log.clients import ClientVisits, clients_refused
 from policy.correction import Corrections
 from policy.judging import Lists, SiteListing, judge
 from policy.snapshot import PolicySnapshot
-from policy.visit import Client, Visit
+from policy.visit import Visit
 from policy.visit_record import NOT_TRUSTED
 
 LOOKED_BACK = timedelta(days=30)
@@ -37,7 +36,7 @@ class UntrustingHost:
 
 
 async def untrusting_hosts(
-    db: Reader, published: PolicySnapshot, lists: Lists, now: datetime
+    db: Database, published: PolicySnapshot, lists: Lists, now: datetime
 ) -> tuple[UntrustingHost, ...]:
     """Return what the last 30 days taught, most visits first.
 
@@ -50,33 +49,24 @@ async def untrusting_hosts(
     policy, state = published.policy, published.state()
     listing = SiteListing(lists, Corrections(published.corrections), policy)
     blocking = blocking_categories(policy)
-    rows = await db.fetch_all(
-        "SELECT site, address, person, device, department, port, count(*) AS visits,"
-        " max(started_at) AS last_at FROM visit"
-        " WHERE lane = 'inspect' AND verdict IN ('allow', 'view_only') AND refusal = ? AND started_at >= ?"
-        " GROUP BY site, address, person, device, department, port",
-        NOT_TRUSTED,
-        to_ms(since),
-    )
-    by_host = defaultdict[str, list[tuple[int, tuple[str, ...]]]](list)
-    for number, row in enumerate(rows):
-        host = host_of(row["site"])
-        client = Client(row["address"], row["person"], row["device"], row["department"])
-        (seen,) = judge(Visit(client, "https", host, row["port"], None, now), policy, state, listing)
+    by_host = defaultdict[str, list[tuple[ClientVisits, tuple[str, ...]]]](list)
+    for visits in await clients_refused(db.visits, NOT_TRUSTED, since):
+        visit = Visit(visits.client, "https", visits.host, visits.port, None, now)
+        (seen,) = judge(visit, policy, state, listing)
         is_blocked = any(match.category in blocking for match in seen.visit.matches)
-        if seen.decision.is_inspected and not is_blocked and host not in left:
-            by_host[host].append((number, seen.decision.inspect_rules))
+        if seen.decision.is_inspected and not is_blocked and visits.host not in left:
+            by_host[visits.host].append((visits, seen.decision.inspect_rules))
     found = []
     for host, opened in by_host.items():
-        of_host = [rows[number] for number, _ in opened]
-        departments = {row["department"] for row in of_host}
+        clients = [visits.client for visits, _ in opened]
+        departments = {client.department for client in clients}
         found.append(
             UntrustingHost(
                 host,
-                visits=sum(row["visits"] for row in of_host),
-                devices=len({row["device"] or row["address"] for row in of_host}),
+                visits=sum(visits.visits for visits, _ in opened),
+                devices=len({client.device or client.address for client in clients}),
                 departments=tuple(sorted(departments, key=lambda name: (name is None, name or ""))),
-                last_at=from_ms(max(row["last_at"] for row in of_host)),
+                last_at=max(visits.last_at for visits, _ in opened),
                 rules=tuple(dict.fromkeys(rule for _, rules in opened for rule in rules)),
             )
         )

@@ -12,7 +12,8 @@ from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import NotAtTheDeviceError, Session
-from admin.visits import Cursor, VisitFilter, VisitRow, WhoCodes
+from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visits import VisitRow, WhoCodes
 from policy.town_policy import Policy
 
 _STOPPED_WITHIN = timedelta(minutes=15)

@@ -95,5 +95,5 @@ def test_make_alone_says_what_there_is_a_line_each() -> None:
     )
     lines = [re.match(r"make (\S+) +\S", line) for line in shown.stdout.splitlines()]
     said = [line and line[1] for line in lines]
-    benchmarks = ["bench", "bench-categories", "bench-soak", "bench-evasion"]
+    benchmarks = [f"bench{of}" for of in ("", "-categories", "-visits", "-soak", "-restarts", "-evasion")]
     assert said == ["run", "test", "test-setup", "lint", *benchmarks, "clean"]

@@ -23,7 +23,9 @@ from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
 from admin.key_file import KeyFileError
 from admin.state_folder import StateFolder
-from admin.visits import VisitFilter, VisitRow, WhoCodes
+from admin.visit_log import searching
+from admin.visit_log.searching import VisitFilter
+from admin.visits import VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
@@ -119,7 +121,7 @@ class _Log:
             codes = WhoCodes(visit_log.who_secret(self._folder.admin), self._zone)
             if names_shown:
                 await self._record(db)
-            last = await visit_log.last_id(db)
+            last = await searching.last_id(db.visits)
             rows = await visit_log.query(db, self._where, codes, names_shown=names_shown, limit=limit)
             for row in reversed(rows):
                 click.echo(show(row))

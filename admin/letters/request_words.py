@@ -4,19 +4,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from admin import access_request_lists, exemption_use, visits
+from admin import access_request_lists, exemption_use
 from admin.asking import AccessRequest, ForWhom, State, deciders, opens_until, risks_of
-from admin.database import Reader
+from admin.database import Database
 from admin.exemption_use import Use
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
 from admin.outbox import LetterKind, PutLetter
+from admin.visit_log import counting
 from admin.web import words
 from policy.access_duration import Duration
 
 _REACH_WITHIN = timedelta(days=30)
 
 
-async def words_about_request(put: PutLetter, db: Reader, town: Town) -> Words:
+async def words_about_request(put: PutLetter, db: Database, town: Town) -> Words:
     """Find the words of a letter of REQUEST_KINDS.
 
     Raises OutdatedLetterError, and LookupError or ValueError when there is no such request.
@@ -31,7 +32,7 @@ class _Told:
 
     put: PutLetter
     request: AccessRequest
-    db: Reader
+    db: Database
     town: Town
 
     @property
@@ -141,7 +142,7 @@ async def _passed_on(told: _Told) -> Words:
 
 async def _reach(told: _Told) -> str:
     since = told.town.now - _REACH_WITHIN
-    found = await visits.reach(told.db, told.request.host, told.request.department, since)
+    found = await counting.reach(told.db.visits, told.request.host, told.request.department, since)
     if not found.tries:
         return "none in 30 days"
     people = "under 3 people" if found.people < 3 else words.number(found.people, "person", "people")
@@ -249,7 +250,7 @@ async def _paused(told: _Told) -> Words:
 
 async def _review(told: _Told) -> Words:
     request, town = told.request, told.town
-    use = await exemption_use.of(told.db, request.id, town.now)
+    use = await exemption_use.of(told.db, told.db.visits, request.id, town.now)
     if request.review_since is None or use is None:
         raise OutdatedLetterError(f"{request.number} does not come up for review any more")
     until = town.until(request.expires_at or town.now)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from admin import password_resets
-from admin.database import Reader
+from admin.database import Database
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
 from admin.notices import paragraphs
@@ -12,7 +12,7 @@ from admin.outbox import LetterKind, PutLetter
 from admin.web import words
 
 
-async def words_of(put: PutLetter, db: Reader, town: Town) -> Words:
+async def words_of(put: PutLetter, db: Database, town: Town) -> Words:
     """Find the words of a letter.
 
     Raises OutdatedLetterError when it tells what is no longer so, LookupError or ValueError when it

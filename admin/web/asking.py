@@ -164,7 +164,9 @@ async def _shown(
         and state is State.AWAITS_OPENING
         and may_open(admin.policy, request, person_of(session)),
         can_stop=can_stop,
-        use=await exemption_use.of(admin.db, request.id, admin.now()) if can_stop or is_asker else None,
+        use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
+        if can_stop or is_asker
+        else None,
         can_withdraw=request.person == session.person and state is State.SUBMITTED,
     )
 

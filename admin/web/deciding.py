@@ -159,7 +159,9 @@ async def _decision(
         accepts_risks=has_duty(http_request, roles.reviews),
         risks=sorted(risks_of(admin.policy, request)),
         reach=await admin.reach(request),
-        use=await exemption_use.of(admin.db, request.renews, admin.now()) if request.renews else None,
+        use=await exemption_use.of(admin.db, admin.db.visits, request.renews, admin.now())
+        if request.renews
+        else None,
         earlier=await admin.earlier_decisions(request),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],

@@ -22,7 +22,7 @@ async def exemptions_page(http_request: Request) -> Response:
     session = signed_in(http_request)
     chosen = http_request.query_params.get("show", "")
     granted = await admin.granted(session)
-    uses = await exemption_use.of_all(admin.db, admin.now())
+    uses = await exemption_use.of_all(admin.db, admin.db.visits, admin.now())
     rows = [
         (
             request,

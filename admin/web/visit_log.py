@@ -14,7 +14,8 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import InvalidRequestError
 from admin.replaying import explain
-from admin.visits import NAMES_SHOWN_FOR, Cursor, NamesHiddenError, VisitFilter
+from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visits import NAMES_SHOWN_FOR, NamesHiddenError
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.people import People
 from admin.web.session_cookie import field, signed_in

@@ -18,7 +18,8 @@ from admin.ingest import Ingest
 from admin.publisher import NoPolicyError
 from admin.sessions import NotAtTheDeviceError, Opened, Session
 from admin.state_folder import StateFolder, StateFolderError
-from admin.visits import NamesHiddenError, VisitFilter
+from admin.visit_log.searching import VisitFilter
+from admin.visits import NamesHiddenError
 from categories.first_visits import FirstVisits
 from policy.access_duration import Duration
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError

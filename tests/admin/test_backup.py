@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from admin.backup_manifest import read_manifest
 from admin.command import cli
 from admin.database import Database
 from admin.first_start import demo_policy, first_start
+from admin.ingest import Ingest
 from admin.state_folder import StateFolder
 from categories.publishing import CurrentSnapshot
 from categories.sources import KeptSources, Source
@@ -292,6 +294,32 @@ def test_backup_with_a_broken_audit_log_is_refused(town: StateFolder, tmp_path: 
     assert result.exit_code == 2
     assert "event 2 of the audit log was changed or removed; nothing was restored" in result.output
     assert not other.policy_document.exists()
+
+
+def test_visits_of_every_month_are_restored_and_those_of_before_moved_aside(
+    town: StateFolder, tmp_path: Path
+) -> None:
+    taken_in(town, MONDAY)
+    taken_in(town, MONDAY + timedelta(days=40))
+    towngate("backup", tmp_path / "backup", state=town)
+    taken_in(town, MONDAY + timedelta(days=80))
+    result = towngate("restore", tmp_path / "backup", "--replace", state=town)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in town.visits.glob("*.db")) == ["2026-03.db", "2026-04.db"]
+    (aside,) = town.root.glob("replaced-*")
+    assert len([*(aside / "admin" / "visits").glob("*.db")]) == 3
+    assert len(towngate("visits", state=town).output.splitlines()) == 3
+
+
+def taken_in(town: StateFolder, at: datetime) -> None:
+    """Have a visit of an instant taken in, then."""
+
+    async def take_in() -> None:
+        (town.spool / f"{at:%m%d}.visits").write_bytes(visit_record(started_at=at, ended_at=at).to_line())
+        async with Database.open(town.database) as db:
+            await Ingest(db, town.spool, lambda: at).take_in()
+
+    asyncio.run(take_in())
 
 
 def test_database_that_is_written_to_is_copied_as_it_was_at_one_instant(

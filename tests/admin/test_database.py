@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from admin.database import Database, DatabaseError, _migrations
+from admin.database import Database, DatabaseError
+from admin.sqlite_file import scripts_of
 
 COUNT = "SELECT count(*) AS n FROM account"
 ADD = "INSERT INTO account (person, kind, password_hash, changed_at) VALUES (?, 'admin', 'x', 0)"
@@ -155,7 +156,7 @@ OLD_REQUEST = (
 def made_by_version(path: Path, version: int) -> sqlite3.Connection:
     """Return a database as an older Towngate left it, open."""
     connection = sqlite3.connect(path, autocommit=True)
-    for number, script in sorted(_migrations().items()):
+    for number, script in sorted(scripts_of("admin").items()):
         if number <= version:
             connection.executescript(script)
     connection.execute(f"PRAGMA user_version = {version}")

@@ -14,9 +14,12 @@ from admin import spool_reader
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.spool_reader import MAX_LINE_BYTES
-from admin.visits import VisitFilter, WhoCodes, query
+from admin.visit_log.searching import VisitFilter
+from admin.visit_log.visit_log import Month
+from admin.visits import WhoCodes, query
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import MONDAY, visit_record
+from tests.admin.visit_files import in_visit_files
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -55,7 +58,7 @@ async def hosts(db: Database) -> list[str]:
 
 
 async def bad_lines(db: Database) -> list[tuple[int, str]]:
-    rows = await db.fetch_all("SELECT position, reason FROM bad_line ORDER BY position")
+    rows = await in_visit_files(db, "SELECT position, reason FROM bad_line ORDER BY position")
     return [(row["position"], row["reason"]) for row in rows]
 
 
@@ -205,8 +208,7 @@ async def test_the_first_hundred_bad_lines_of_a_segment_are_kept_and_all_counted
     await ingest.take_in()
     assert len(await bad_lines(db)) == 100
     assert ingest.status.bad_lines == 300
-    row = await db.fetch_one("SELECT bad_lines FROM segment")
-    assert row is not None
+    (row,) = await in_visit_files(db, "SELECT bad_lines FROM segment")
     assert row["bad_lines"] == 300
 
 
@@ -258,12 +260,12 @@ async def test_cancelled_at_any_point_nothing_is_lost_or_comes_twice(db: Databas
 async def test_while_the_database_is_locked_visits_wait_and_arrive_later(
     db: Database, spool: Path, ingest: Ingest
 ) -> None:
-    await db.fetch_all("SELECT 1")
+    month = await db.visits.writer(Month.of(MONDAY))
     writer = Writer(spool)
     writer.write(visit("a.example"))
-    other = sqlite3.connect(db.path, autocommit=True)
+    other = sqlite3.connect(month._file.path, autocommit=True)
     other.execute("BEGIN IMMEDIATE")
-    await db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
+    await month._file._writer.execute_fetchall("PRAGMA busy_timeout = 50")
     assert await ingest.take_in() == 0
     assert "locked" in (ingest.status.failure or "")
     assert ingest.status.caught_up_at is None
@@ -356,4 +358,4 @@ async def test_segments_that_are_gone_are_forgotten(db: Database, spool: Path, i
     writer.die()
     await ingest.take_in()
     await ingest.take_in()
-    assert await db.fetch_all("SELECT * FROM segment") == []
+    assert await in_visit_files(db, "SELECT * FROM segment") == []

@@ -12,6 +12,7 @@ from admin.database import Database
 from admin.ingest import Ingest
 from proxy_addons.spool import Spool
 from tests.admin.small_town import MONDAY, visit_record
+from tests.admin.visit_files import in_visit_files
 
 _TAKE_IN = """
 import asyncio, sys
@@ -55,7 +56,7 @@ def test_ingest_killed_again_and_again_takes_each_visit_once(tmp_path: Path) -> 
     async def finish() -> list[str]:
         async with Database.open(path) as db:
             await Ingest(db, spool, lambda: MONDAY).take_in()
-            return [row["code"] for row in await db.fetch_all("SELECT code FROM visit ORDER BY id")]
+            return [row["code"] for row in await in_visit_files(db, "SELECT code FROM visit_row")]
 
     codes = asyncio.run(finish())
     assert sorted(codes, key=int) == [str(n) for n in range(written)]

@@ -6,7 +6,10 @@ from pathlib import Path
 from admin import access_requests, measures
 from admin.audit import EventKind
 from admin.database import Database
+from admin.ingest import Ingest
 from admin.measures import MeasureKind
+from tests.admin.small_town import MONDAY, visit_record
+from tests.admin.visit_files import in_visit_files
 
 README = Path(access_requests.__file__).with_name("README.md").read_text(encoding="utf-8")
 
@@ -39,7 +42,16 @@ async def test_every_table_is_described(db: Database) -> None:
     assert {re.sub("`", "", name) for name, _ in rows("Tables")} == tables
 
 
+async def test_every_table_of_the_visit_log_is_described(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "1.visits").write_bytes(visit_record().to_line())
+    await Ingest(db, tmp_path, lambda: MONDAY).take_in()
+    found = await in_visit_files(db, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    described = {name for names, _ in rows("The visit log") for name in re.findall(r"`(\w+)`", names)}
+    # What was moved in of before matters to nobody who reads it.
+    assert described == {row["name"] for row in found} - {"moved_in"}
+
+
 def test_every_module_is_named() -> None:
     folder = Path(access_requests.__file__).parent
-    named = set(re.findall(r"\b[a-z_]+\.py", README))
+    named = set(re.findall(r"\b(?!test_)[a-z_]+\.py", README))
     assert named <= {path.name for path in folder.glob("*.py")}

@@ -12,7 +12,8 @@ from admin.clock import utc_now
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.replaying import Explanation, explain
-from admin.visits import VisitFilter, VisitRow, WhoCodes
+from admin.visit_log.searching import VisitFilter
+from admin.visits import VisitRow, WhoCodes
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord

@@ -14,7 +14,11 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.sessions import Session
-from admin.visits import Cursor, NamesHiddenError, Reach, VisitFilter, VisitRow, Who, WhoCodes
+from admin.visit_log import counting, searching
+from admin.visit_log.counting import Reach
+from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visit_log.visit_log import Month
+from admin.visits import NamesHiddenError, VisitRow, Who, WhoCodes
 from policy.decision import Verdict
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
@@ -159,10 +163,12 @@ async def test_a_department_without_anything_more_has_no_code_and_a_stranger_has
 async def test_reach_counts_a_departments_tries_and_people_at_a_site_and_below(
     log: Database,
 ) -> None:
-    assert await visits.reach(log, "cardroom.example", "finance", MONDAY) == Reach(tries=2, people=2)
-    assert await visits.reach(log, "cardroom.example", "finance", minutes(1)) == Reach(tries=1, people=1)
-    assert await visits.reach(log, "cardroom.example", "parks", MONDAY) == Reach(tries=1, people=1)
-    assert await visits.reach(log, "unseen.example", "finance", MONDAY) == Reach(tries=0, people=0)
+    assert await counting.reach(log.visits, "cardroom.example", "finance", MONDAY) == Reach(tries=2, people=2)
+    assert await counting.reach(log.visits, "cardroom.example", "finance", minutes(1)) == Reach(
+        tries=1, people=1
+    )
+    assert await counting.reach(log.visits, "cardroom.example", "parks", MONDAY) == Reach(tries=1, people=1)
+    assert await counting.reach(log.visits, "unseen.example", "finance", MONDAY) == Reach(tries=0, people=0)
 
 
 async def test_what_was_stopped_is_told_to_the_person_or_at_the_device(log: Database) -> None:
@@ -179,7 +185,7 @@ async def test_what_was_stopped_is_told_to_the_person_or_at_the_device(log: Data
 async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
     log: Database, spool: Path
 ) -> None:
-    last = await visits.last_id(log)
+    last = await searching.last_id(log.visits)
     await write(log, spool, visit_record(started_at=minutes(-600), host="long.example"))
     await write(log, spool, visit_record(started_at=minutes(7), host="new.example", department="parks"))
     rows, last = await visits.arrived_after(log, last, VisitFilter(), CODES, names_shown=False)
@@ -191,9 +197,12 @@ async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
 
 
 async def test_a_visit_that_is_not_there_is_a_lookup_error(log: Database) -> None:
-    assert (await visits.get(log, 1, CODES, names_shown=False)).host == "cardroom.example"
+    first = Month.of(MONDAY).first_id + 1
+    assert (await visits.get(log, first, CODES, names_shown=False)).host == "cardroom.example"
     with pytest.raises(LookupError, match="no visit 99"):
         await visits.get(log, 99, CODES, names_shown=False)
+    with pytest.raises(LookupError, match=f"no visit {first + 98}"):
+        await visits.get(log, first + 98, CODES, names_shown=False)
 
 
 @pytest.fixture

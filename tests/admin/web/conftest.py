@@ -22,6 +22,7 @@ from policy.ask_token import AskToken
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from tests import people, towns
+from tests.admin.visit_files import in_visit_files
 
 PASSWORD = "correct horse battery"
 FRIDAY_MORNING = datetime(2026, 3, 6, 15, 14, 7, tzinfo=UTC)
@@ -128,9 +129,14 @@ class Site:
             while not holds():
                 await asyncio.sleep(0.05)
 
+    async def why_of_first_visit(self) -> str:
+        """Return the path of the page that says why the first visit came out as it did."""
+        (month,) = await self.admin.db.visits.months()
+        return f"/visits/{month.first_id + 1}/why"
+
     async def _visits(self) -> int:
-        row = await self.admin.db.fetch_one("SELECT count(*) AS visits FROM visit")
-        return row["visits"] if row else 0
+        counted = await in_visit_files(self.admin.db, "SELECT count(*) AS visits FROM visit_row")
+        return sum(row["visits"] for row in counted)
 
 
 async def post(

@@ -124,7 +124,9 @@ async def test_help_desk_sees_visits_and_no_names(site: Site) -> None:
 
 async def test_why_shows_every_step_and_the_one_that_decided(site: Site) -> None:
     await site.log(visit(policy_version=site.admin.policy.version))
-    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text.replace("\u00a0", " ")
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text.replace(
+        "\u00a0", " "
+    )
     assert "Why cardroom.example was blocked" in page
     assert "Finance on Fri, March 6, 10:13 AM" in re.sub(r"<[^>]+>", "", page)
     assert page.count('class="steps__hit"') == 1
@@ -136,7 +138,7 @@ async def test_why_shows_every_step_and_the_one_that_decided(site: Site) -> None
 
 async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> None:
     await site.log(allowed("cardroom.example"))
-    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert "Today the answer is another" in page and "Now it would be blocked" in page
 
 
@@ -194,7 +196,7 @@ async def test_why_says_what_the_proxy_itself_refused_and_compares_nothing(
     site: Site, cause: Cause, said: str
 ) -> None:
     await site.log(visit(host="library.example", cause=cause, rule=None, category=None, entry=None))
-    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert said in page
     assert "Today the answer is another" not in page and "Each step in order" not in page
 
@@ -212,7 +214,7 @@ async def test_why_of_an_emergency_says_it_and_that_it_is_over(
 ) -> None:
     host = "library.example" if verdict is Verdict.BLOCK else "cardroom.example"
     await site.log(visit(host=host, cause=cause, verdict=verdict, rule=None, category=None, entry=None))
-    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert said in page
     assert "Today the answer is another" in page and "emergency measures changed since" in page
 
@@ -223,7 +225,10 @@ async def test_warned_visit_is_found_and_said(site: Site) -> None:
     page = (await client.get("/visits?verdict=warn")).text
     assert "library.example" not in page
     assert "Warned" in page.partition("<tbody")[2]
-    assert "Why cardroom.example was held up by a warning" in (await client.get("/visits/1/why")).text
+    assert (
+        "Why cardroom.example was held up by a warning"
+        in (await client.get(await site.why_of_first_visit())).text
+    )
 
 
 async def test_why_of_a_visit_that_is_not_there_is_not_found(site: Site) -> None:

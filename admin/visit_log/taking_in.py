@@ -1,0 +1,286 @@
+"""Writes visits into one month's file: each once, what repeats kept once, and counted as they arrive."""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from admin.clock import to_ms
+from admin.sqlite_file import SqliteFile, Transaction, Value
+from categories.first_visits import site_of
+from policy.decision import Verdict
+
+_QUARTER_MS = 900_000
+_DAY_MS = 86_400_000
+_BAD_LINES_KEPT_OF_A_SEGMENT = 100
+_BAD_LINES_KEPT = 10_000
+# A town's clients, sites and decisions are fewer; what a hostile spool names is forgotten again.
+_MOST_KNOWN = 200_000
+
+
+class Place(NamedTuple):
+    """How far a segment has been read. `is_in_long_line`: inside a line that was given up."""
+
+    position: int = 0
+    is_in_long_line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no visit record. `begins` are its first bytes."""
+
+    position: int
+    reason: str
+    begins: bytes
+
+
+class Arrived(NamedTuple):
+    """A visit as it is written; times in ms. `site` is the host's key (`site_key`)."""
+
+    started_at: int
+    ended_at: int
+    code: str
+    client: tuple[str, str | None, str | None, str | None]
+    """address, person, device, department"""
+    site: str
+    decision: tuple[Value, ...]
+    """scheme, port, verdict, lane, cause, rule, exemption, category, entry, source"""
+    versions: tuple[int, str, str]
+    """policy_sequence, policy_version, category_version"""
+    refusal: str | None
+    bytes_up: int
+    bytes_down: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read from a segment. `is_last`: it is finished and nothing is left in it."""
+
+    rows: list[Arrived]
+    bad_lines: list[BadLine]
+    place: Place
+    is_last: bool
+
+
+def site_key(host: str) -> str:
+    """Return a host as the log keeps it: "www.cardroom.example" is "example.cardroom.www."."""
+    return ".".join(reversed(host.split("."))) + "."
+
+
+def host_of(site: str) -> str:
+    """Return the host that the log keeps as `site`."""
+    return site_key(site[:-1])[:-1]
+
+
+def site_range(host: str) -> tuple[str, str]:
+    """Return the keys from a host to behind its last subdomain: first <= key < last."""
+    key = site_key(host)
+    return key, key[:-1] + chr(ord(".") + 1)
+
+
+class MonthWriter:
+    """Writes to one file, of which it is the only writer."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._clients = _Known("client", ("address", "person", "device", "department"), tuple)
+        self._decisions = _Known("decision", _OF_A_DECISION, tuple)
+        self._versions = _Known("versions", _OF_VERSIONS, tuple)
+        self._refusals = _Known[str]("refusal", (), lambda _: ())
+        self._sites = _KnownSites()
+        self._known = (self._clients, self._decisions, self._versions, self._refusals, self._sites)
+
+    async def take_in(self, segment: str, before: Place, batch: Batch, at: datetime) -> None:
+        """Write a batch and its place in one transaction. Raises sqlite3.Error when nothing was written."""
+        async with self.changing() as t:
+            await _move_place(t, segment, before, batch)
+            await self.write(t, batch.rows)
+            for line in batch.bad_lines[:_BAD_LINES_KEPT_OF_A_SEGMENT]:
+                await t.execute(
+                    "INSERT INTO bad_line (segment, position, reason, begins, found_at)"
+                    " SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM bad_line WHERE segment = ?) < ?"
+                    " AND (SELECT count(*) FROM bad_line) < ?",
+                    segment,
+                    line.position,
+                    line.reason,
+                    line.begins,
+                    to_ms(at),
+                    segment,
+                    _BAD_LINES_KEPT_OF_A_SEGMENT,
+                    _BAD_LINES_KEPT,
+                )
+
+    async def write(self, t: Transaction, rows: Sequence[Arrived]) -> None:
+        """Write visits, within a transaction of this file.
+
+        1. what they name gets its number, where it has none yet
+        2. the visits themselves
+        3. the counts of their quarters of an hour and of their days
+        """
+        clients = await self._clients.numbers(t, {row.client for row in rows})
+        decisions = await self._decisions.numbers(t, {row.decision for row in rows})
+        versions = await self._versions.numbers(t, {row.versions for row in rows})
+        refusals = await self._refusals.numbers(t, {row.refusal for row in rows if row.refusal is not None})
+        sites = await self._sites.numbers(t, rows)
+        await t.execute_many(
+            "INSERT INTO visit_row (started_at, lasted, code, client, site, decision, versions, refusal,"
+            " bytes_up, bytes_down, is_blocked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    row.started_at,
+                    row.ended_at - row.started_at,
+                    row.code,
+                    clients[row.client],
+                    sites[row.site],
+                    decisions[row.decision],
+                    versions[row.versions],
+                    None if row.refusal is None else refusals[row.refusal],
+                    row.bytes_up,
+                    row.bytes_down,
+                    row.decision[_VERDICT] == Verdict.BLOCK,
+                )
+                for row in rows
+            ],
+        )
+        await self._count(t, rows, sites)
+
+    async def forget(self, segments: Sequence[str]) -> None:
+        """Forget places in spool files that are gone, except where bad lines were counted."""
+        async with self._file.transaction() as t:
+            await t.execute_many(
+                "DELETE FROM segment WHERE name = ? AND bad_lines = 0", [(name,) for name in segments]
+            )
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Transaction]:
+        """Change the file, as SqliteFile.transaction does."""
+        try:
+            async with self._file.transaction() as t:
+                yield t
+        except BaseException:
+            # What got its number in there has none.
+            for known in self._known:
+                known.forget()
+            raise
+
+    async def _count(self, t: Transaction, rows: Sequence[Arrived], sites: Mapping[str, int]) -> None:
+        quarters: dict[tuple[Value, ...], list[int]] = {}
+        days: dict[tuple[Value, ...], list[int]] = {}
+        for at, _, _, client, site, decision, _, _, up, down in rows:
+            department = client[_DEPARTMENT] or ""
+            verdict = decision[_VERDICT]
+            quarter = (at - at % _QUARTER_MS, department, verdict, decision[_LANE], decision[_CATEGORY] or "")
+            day = (at - at % _DAY_MS, department, sites[site], verdict == Verdict.BLOCK)
+            for counts, key in ((quarters, quarter), (days, day)):
+                if (count := counts.get(key)) is None:
+                    counts[key] = [1, up, down]
+                else:
+                    count[0] += 1
+                    count[1] += up
+                    count[2] += down
+        await t.execute_many(
+            "INSERT INTO quarter_count"
+            " (at, department, verdict, lane, category, visits, bytes_up, bytes_down)"
+            f" VALUES (?, ?, ?, ?, ?, ?, ?, ?) {_ADDED}",
+            [(*key, *count) for key, count in quarters.items()],
+        )
+        await t.execute_many(
+            "INSERT INTO site_count (at, department, site, is_blocked, visits, bytes_up, bytes_down)"
+            f" VALUES (?, ?, ?, ?, ?, ?, ?) {_ADDED}",
+            [(*key, *count) for key, count in days.items()],
+        )
+
+
+_OF_A_DECISION = (
+    *("scheme", "port", "verdict", "lane", "cause"),
+    *("rule", "exemption", "category", "entry", "source"),
+)
+_OF_VERSIONS = ("policy_sequence", "policy_version", "category_version")
+_VERDICT, _LANE, _CATEGORY = (_OF_A_DECISION.index(name) for name in ("verdict", "lane", "category"))
+_DEPARTMENT = 3
+_ADDED = (
+    "ON CONFLICT DO UPDATE SET visits = visits + excluded.visits,"
+    " bytes_up = bytes_up + excluded.bytes_up, bytes_down = bytes_down + excluded.bytes_down"
+)
+
+
+class _Known[T]:
+    """The numbers that things which are kept once have in a table."""
+
+    def __init__(self, table: str, columns: Sequence[str], parts: Callable[[T], Sequence[Value]]) -> None:
+        self._numbers: dict[T, int] = {}
+        self._parts = parts
+        places = ", ".join("?" * (1 + len(columns)))
+        self._insert = f"INSERT OR IGNORE INTO {table} ({', '.join(('key', *columns))}) VALUES ({places})"
+        self._select = f"SELECT id, key FROM {table} WHERE key IN (SELECT value FROM json_each(?))"
+
+    def forget(self) -> None:
+        """Ask the table again."""
+        self._numbers.clear()
+
+    async def numbers(self, t: Transaction, things: Collection[T]) -> Mapping[T, int]:
+        """Return the numbers of these and of others; what has none gets one."""
+        if len(self._numbers) > _MOST_KNOWN:
+            self.forget()
+        missing = {_key(thing): thing for thing in things if thing not in self._numbers}
+        if missing:
+            await t.execute_many(self._insert, [(key, *self._parts(thing)) for key, thing in missing.items()])
+            for row in await t.fetch_all(self._select, json.dumps([*missing])):
+                self._numbers[missing[row["key"]]] = row["id"]
+        return self._numbers
+
+
+class _KnownSites:
+    """The numbers of sites, and when each was first visited, as the table has it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def forget(self) -> None:
+        """Ask the table again."""
+        self._known.clear()
+
+    async def numbers(self, t: Transaction, rows: Sequence[Arrived]) -> Mapping[str, int]:
+        """Return the numbers of the sites of these visits; what has none gets one."""
+        if len(self._known) > _MOST_KNOWN:
+            self.forget()
+        first: dict[str, int] = {}
+        for row in rows:
+            first[row.site] = min(row.started_at, first.get(row.site, row.started_at))
+        unsure = [site for site, at in first.items() if site not in self._known or at < self._known[site][1]]
+        if unsure:
+            await t.execute_many(
+                "INSERT INTO site (key, domain, first_at) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at)",
+                [(site, site_of(host_of(site)), first[site]) for site in unsure],
+            )
+            for known in await t.fetch_all(
+                "SELECT id, key, first_at FROM site WHERE key IN (SELECT value FROM json_each(?))",
+                json.dumps(unsure),
+            ):
+                self._known[known["key"]] = known["id"], known["first_at"]
+        return {site: self._known[site][0] for site in first}
+
+
+def _key(thing: object) -> str:
+    return thing if isinstance(thing, str) else json.dumps(thing, ensure_ascii=False)
+
+
+async def _move_place(t: Transaction, segment: str, before: Place, batch: Batch) -> None:
+    after = batch.place
+    # The month before may have begun to read it.
+    await t.execute("INSERT OR IGNORE INTO segment (name, position) VALUES (?, ?)", segment, before.position)
+    moved = await t.execute(
+        "UPDATE segment SET position = ?, skips_line = ?, bad_lines = bad_lines + ?"
+        " WHERE name = ? AND position = ?",
+        after.position,
+        after.is_in_long_line,
+        len(batch.bad_lines),
+        segment,
+        before.position,
+    )
+    if not moved:
+        raise sqlite3.IntegrityError("another process takes in the same spool; only one may")

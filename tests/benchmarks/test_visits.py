@@ -1,0 +1,17 @@
+"""The benchmark of the visit log itself: it runs, and what it asks is answered."""
+
+import asyncio
+from pathlib import Path
+
+from tests.benchmarks.visits import measured, recording
+
+HOSTS = ["www.library.example", "cdn.library.example", "news.test.com", "cardroom.test.com"] * 5
+
+
+def test_visits_are_recorded_taken_in_and_asked_for(tmp_path: Path) -> None:
+    figures = [recording(tmp_path, HOSTS, 100), *asyncio.run(measured(tmp_path, HOSTS, 300))]
+    assert all(figure.value >= 0 for figure in figures)
+    said = "\n".join(map(str, figures))
+    assert "| a visit at rest, indexes included |" in said
+    assert "| at most 120 |" in said and "| at least 25,000 |" in said
+    assert "one person's week" in said
