@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import ssl
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.running_town import run_command, running_part, running_town
+from tests.running_town import free_ports, run_command, running_part, running_town
 
 _TOWNGATE = (str(Path(sys.executable).with_name("towngate")),)
 
@@ -46,13 +48,59 @@ async def test_a_town_is_backed_up_while_it_runs_and_runs_on_from_its_backup(tmp
         assert code == 0, output
 
 
-async def test_certificate_is_handed_out_as_text_and_as_bytes_and_never_the_key(tmp_path: Path) -> None:
-    state = str(tmp_path / "town")
-    code, _, errors = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
+@dataclass(frozen=True)
+class HasRun:
+    """A town that has run: its state folder, and what its proxy answered."""
+
+    state: Path
+    before_it_ran: tuple[int, str, str]
+    to_the_admin_site: httpx.Response
+    to_it_by_another_name: httpx.Response
+    to_one_connection_more: bytes
+
+
+@pytest.fixture(scope="module")
+def has_run(tmp_path_factory: pytest.TempPathFactory) -> HasRun:
+    """Return a town that ran with two connections for each address, and led a name to its admin site."""
+    return asyncio.run(_ask(tmp_path_factory.mktemp("has-run")))
+
+
+async def _ask(folder: Path) -> HasRun:
+    state, hosts, admin = folder / "town", folder / "hosts", f"127.0.0.1:{free_ports(1)[0]}"
+    hosts.write_text(f"gate.example:80 {admin}\n")
+    before = await run_command(*_TOWNGATE, "ca", "export", "--state", str(state))
+    options = ("--demo", "--admin", admin, "--hosts", str(hosts), "--workers", "1", "--connections", "2")
+    async with running_town(state, *options) as town:
+        async with httpx.AsyncClient(proxy=f"http://{town.proxy}", timeout=30) as client:
+            to_the_admin_site = await client.get(f"http://{admin}/")
+            to_it_by_another_name = await client.get("http://gate.example/")
+        host, _, port = town.proxy.rpartition(":")
+        several = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        reader, writer = several[-1]
+        writer.write(b"GET http://news.example/ HTTP/1.1\r\nHost: news.example\r\n\r\n")
+        answer = await reader.readuntil(b"\r\n")
+        for _, writer in several:
+            writer.close()
+    return HasRun(state, before, to_the_admin_site, to_it_by_another_name, answer)
+
+
+def test_nobody_is_led_to_the_admin_site_by_another_name(has_run: HasRun) -> None:
+    # Where the name leads to is there, and in the town's own table of hosts.
+    assert has_run.to_the_admin_site.status_code < 400
+    assert has_run.to_it_by_another_name.status_code == 502
+
+
+def test_address_that_has_as_many_connections_as_it_may_is_told_so(has_run: HasRun) -> None:
+    assert has_run.to_one_connection_more == b"HTTP/1.1 429 Too Many Requests\r\n"
+
+
+async def test_certificate_is_handed_out_as_text_and_as_bytes_and_never_the_key(
+    tmp_path: Path, has_run: HasRun
+) -> None:
+    code, _, errors = has_run.before_it_ran
     assert code == 2
     assert "not there yet; the proxy makes it when it starts" in errors
-    async with running_town(tmp_path / "town", "--demo"):
-        pass
+    state = str(has_run.state)
     _, pem, said = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
     assert "PRIVATE KEY" not in pem
     der = ssl.PEM_cert_to_DER_cert(pem)
@@ -61,7 +109,7 @@ async def test_certificate_is_handed_out_as_text_and_as_bytes_and_never_the_key(
     to_file = f"{_TOWNGATE[0]} ca export --format der --state {state} > {tmp_path / 'town-ca.crt'}"
     assert (await run_command("sh", "-c", to_file))[0] == 0
     assert (tmp_path / "town-ca.crt").read_bytes() == der
-    (tmp_path / "town/proxy/ca/town-ca.pem").write_text("damaged")
+    (has_run.state / "proxy/ca/town-ca.pem").write_text("damaged")
     code, _, errors = await run_command(*_TOWNGATE, "ca", "export", "--state", state)
     assert code == 2
     assert "is no certificate" in errors
