@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from categories.entries import EntriesFile, KeptSource, Section
-from categories.entry_key import host_key
+from categories.entries import KeptSource, Section
 from categories.gate import doubts_about_sites, doubts_about_size, judge
 from categories.host_name import canonical_host
 from categories.known_sites import KnownSites, known_sites
 from categories.parsing import Problems
-from categories.reading import LAYOUT_FORMAT, PLAIN_FORMAT, Edition, read_edition
+from categories.reading import LAYOUT_FORMAT, PLAIN_FORMAT, Edition
 from categories.sources import Source, SourceError
 from categories.taxonomy import taxonomy
 from tests.categories.lists import AT, kept, write_layout
-from tests.real_data import TestData
 
 SOURCE = KeptSource("ut1", "https://lists.example/ut1.tar.gz", None, "ut1", AT, ())
 WORDS = taxonomy()
@@ -189,26 +187,6 @@ def test_town_adds_what_it_knows_to_what_everybody_does() -> None:
     assert known.never_in("dating", WORDS) == known.never_in("press", WORDS) == frozenset()
     assert known.canaries["gambling"] == {"casino.example", "slots.example", "www.bets.example"}
     assert known.canaries["games"] == {"chess.example"}
-
-
-def test_ut1_as_it_is_has_nothing_wrong_and_every_canary(test_data: TestData, tmp_path: Path) -> None:
-    source = Source("ut1", str(test_data("ut1") / "blacklists"))
-    target = tmp_path / "ut1.entries"
-    edition = read_edition(source, target, WORDS, AT)
-    judge(edition)
-    with EntriesFile(target) as entries:
-        assert doubts_about_sites(entries, None, known_sites(), WORDS) == ()
-        missing = {
-            (category, site)
-            for category, sites in known_sites().canaries.items()
-            for site in sites
-            if not any(
-                entries.find(section, [host_key(site)])
-                for section in entries.source.sections
-                if entries.source.category_of(section, WORDS) == category
-            )
-        }
-    assert not missing
 
 
 def _doubts(

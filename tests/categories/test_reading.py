@@ -142,13 +142,3 @@ def test_lists_of_others_are_understood_to_the_last_line(
     source = Source("town", str(test_data("formats") / name))
     edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)
     assert (edition.source.count, edition.problems.count) == (count, 0)
-
-
-def test_ut1_in_full_is_read_whole(tmp_path: Path, test_data: TestData) -> None:
-    source = Source("ut1", str(test_data("ut1") / "blacklists"))
-    edition = read_edition(source, tmp_path / "entries", taxonomy(), AT)
-    # Every one of the 5,327,931 lines, but 307 URLs with a query.
-    assert edition.source.count == 5_327_624
-    assert edition.problems.count == 307
-    assert edition.unused.keys() == taxonomy().left_out["ut1"].keys()
-    assert not edition.is_cut
