@@ -63,3 +63,20 @@ async def test_axe_names_the_element_and_what_is_wrong(browser: StartBrowser) ->
 
     assert len(found) == 1
     assert found[0].startswith("image-alt (critical) at #picture: ")
+
+
+async def test_axe_looks_at_colours_as_the_scheme_has_them_and_again_after_the_next_page(
+    browser: StartBrowser,
+) -> None:
+    page = await (await browser()).new_page(color_scheme="light")
+    grey_in_the_dark = "<style>@media (prefers-color-scheme: dark) { p { color: #999 } }</style>"
+    main = "<main><h1>Hours</h1><p>Open from eight to five</p></main>"
+    for _ in range(2):
+        await page.goto("data:text/html,<html lang=en><title>x</title>")
+        await page.set_content(f"<html lang=en><title>x</title>{grey_in_the_dark}{main}")
+        await page.emulate_media(color_scheme="light")
+        assert await violations(page) == []
+        await page.emulate_media(color_scheme="dark")
+        found = await violations(page, colours="only")
+        assert [line.partition(":")[0] for line in found] == ["color-contrast (serious) at p"]
+        assert await violations(page, colours="never") == []

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, ViewportSize
 
 from admin import password_resets
 from admin.corrections import correct
@@ -24,8 +24,10 @@ from tests.admin.web.test_records_page import cut_off
 from tests.browsing import StartBrowser, violations
 from tests.post_office import Day, post_office
 
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 360, "height": 640}
+pytestmark = pytest.mark.long
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 360, "height": 640}
 LONG_HOST = ("a-very-long-label-that-never-ends." * 8)[:240] + ".example"
 
 
@@ -41,6 +43,7 @@ class Look:
         self.screenshots = screenshots
         self.keeps_screenshots = keeps_screenshots
         self.wrong: list[str] = []
+        self.new_colours = True
         page.on("console", self._heed)
 
     def _heed(self, said: ConsoleMessage) -> None:
@@ -76,7 +79,8 @@ class Look:
             for scheme in ("light", "dark"):
                 await page.emulate_media(color_scheme=scheme)
                 self.wrong += [
-                    f"{path} {scheme} {size['width']}: {found}" for found in await violations(page)
+                    f"{path} {scheme} {size['width']}: {found}"
+                    for found in await self._violations(size, scheme)
                 ]
                 if self.keeps_screenshots:
                     file = self.screenshots / f"{name}-{scheme}-{size['width']}.png"
@@ -88,6 +92,16 @@ class Look:
             cut = await page.evaluate(_CUT_ELEMENTS)
             if needed > width or cut:
                 self.wrong.append(f"{path} at {width} px: needs {needed} px; cut: {cut}")
+
+    async def _violations(self, size: ViewportSize, scheme: str) -> list[str]:
+        """Return what axe finds; of colours, only where they are not the ones it has looked at already.
+
+        A phone has the colours of a desktop, as long as it shows nothing else and nothing otherwise.
+        """
+        if scheme == "light":
+            self.new_colours = await self.page.evaluate(_NEW_COLOURS, size is DESKTOP)
+            return await violations(self.page, colours="too" if self.new_colours else "never")
+        return await violations(self.page, colours="only") if self.new_colours else []
 
     async def answered(self, name: str, answer: httpx.Response) -> None:
         """Look at the page that a form was answered with."""
@@ -105,6 +119,23 @@ _CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")]
     .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
         && e.checkVisibility() && !e.closest(".usa-sr-only, .usa-skipnav, thead"))
     .map((e) => e.outerHTML.slice(0, 80))"""
+
+# Whether an element is seen that was not seen, or not in these colours, when this was asked at first.
+# Of its size only what decides which contrast is enough: 24 px, or bold and 18.66 px (WCAG 2.2, 1.4.3).
+_NEW_COLOURS = """(isFirst) => {
+    const colours = (element) => {
+        const style = getComputedStyle(element), pixels = parseFloat(style.fontSize);
+        const isLarge = pixels >= 24 || (pixels >= 18.66 && style.fontWeight >= 700);
+        return [style.color, style.backgroundColor, style.backgroundImage, style.opacity, isLarge].join();
+    };
+    const isSeen = (element) => {
+        const box = element.getBoundingClientRect();
+        return element.checkVisibility() && box.width > 1 && box.height > 1 && box.right > 0;
+    };
+    const seen = [...document.querySelectorAll("*")].filter(isSeen);
+    if (isFirst) window.coloursSeen = new Map(seen.map((element) => [element, colours(element)]));
+    return isFirst || seen.some((element) => window.coloursSeen.get(element) !== colours(element));
+}"""
 
 
 # The button of a row's menu is beside the site's name.
@@ -136,6 +167,18 @@ async def look(
     look = Look(context, await context.new_page(), site, screenshots, keeps_screenshots=keeps_screenshots)
     yield look
     assert not look.wrong, "\n".join(look.wrong)
+
+
+async def test_what_only_a_phone_shows_is_looked_at_too(look: Look) -> None:
+    pale = "i { display: none; color: #999 } @media (max-width: 600px) { i { display: inline } }"
+    html = (
+        f"<html lang=en><title>Hours</title><style>{pale}</style><main><h1>Hours</h1><i>From eight</i></main>"
+    )
+    await look.answered("hours", httpx.Response(200, html=html))
+    wrong, look.wrong = look.wrong, []
+    found = [line.rpartition(" at i:")[0] for line in wrong]
+    ways = ("light 360", "dark 360")
+    assert found == [f"/answered/hours {way}: color-contrast (serious)" for way in ways]
 
 
 async def test_pages_for_everyone_are_clean(site: Site, look: Look) -> None:
