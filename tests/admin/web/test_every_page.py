@@ -146,6 +146,13 @@ _MENUS_OFF_THEIR_LINE = """() => [...document.querySelectorAll("#visits tbody tr
     })
     .map((row) => row.innerText)"""
 
+# The town's name and all links stand side by side.
+_IS_ONE_LINE = """() => {
+    const parts = [...document.querySelectorAll(".town-name, .town-nav a, .town-nav button")];
+    const boxes = parts.map((part) => part.getBoundingClientRect());
+    return boxes.every((box) => boxes.every((other) => box.top < other.bottom));
+}"""
+
 # The last tile of each row ends where the row does.
 _TILES_SHORT_OF_THEIR_ROW = """() => {
     const list = document.querySelector(".numbers");
@@ -409,6 +416,14 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.page.goto(site.url + "/visits")
     await look.page.locator("#visits summary").first.click()
     look.wrong += await violations(look.page)
+    document = site.state.policy_document
+    long_names = document.read_text().replace("name: IT", "name: Alexandra Montgomery-Fitzgerald")
+    document.write_text(
+        long_names.replace("Town of Exampleton", "Charter Township of Upper and Lower Exampleton", 1)
+    )
+    await site.until(lambda: site.admin.policy.town.name.startswith("Charter"))
+    await look.page.goto(site.url + "/visits")
+    assert await look.page.evaluate(_IS_ONE_LINE), "a long name breaks the town's own line alone"
 
 
 async def test_overview_pages_are_clean(site: Site, look: Look) -> None:
