@@ -4,7 +4,7 @@ import asyncio
 import functools
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,6 +21,8 @@ from admin.sessions import Opened, Session
 MIN_LENGTH = 8
 MAX_LENGTH = 256
 MAX_TRIES = 5
+# Of one address, under all names: a workstation that tries everybody's name with the same few passwords.
+MAX_TRIES_FROM_ADDRESS = 50
 TRIES_WITHIN = timedelta(minutes=15)
 
 # OWASP's parameters for argon2id. The proxy checks these hashes too, beside its traffic, so they take
@@ -94,19 +96,23 @@ async def sign_in(
     *,
     previous: Session | None = None,
     is_known: bool = True,
+    duties: Collection[str] = (),
+    address: str = "",
 ) -> Opened:
     """Check a name and password; open a session with a new token.
 
-    1. count this try under its name, before the slow check: tries side by side count too
+    1. count this try under its name and address, before the slow check: tries side by side count too
     2. compare the password's hash; a name nobody has is compared with a hash of nothing
-    3. right: forget the tries, open the session
+    3. right: forget the tries under the name and this one from the address, open the session
 
-    `is_known` is False for someone the policy no longer names, whose account opens nothing.
+    `is_known` is False for someone the policy no longer names, whose account opens nothing. `duties` are
+    what the session is for beyond what everyone may.
     Raises SignInError when they are not right, in equal time for names nobody has, and
-    TooManyTriesError after 5 wrong tries within 15 minutes.
+    TooManyTriesError after 5 wrong tries within 15 minutes under the name, 50 from the address.
     """
     async with db.transaction() as t:
         await count_try(t, person, now)
+        await count_try(t, _from(address), now, MAX_TRIES_FROM_ADDRESS)
     row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
     stored = row["password_hash"] if row and is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
@@ -116,7 +122,11 @@ async def sign_in(
         raise SignInError("the name or password is not right")
     async with db.transaction() as t:
         await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
-        opened = await sessions.open_signed_in(t, person, now, previous)
+        await t.execute(
+            "DELETE FROM sign_in_try WHERE id = (SELECT max(id) FROM sign_in_try WHERE name = ?)",
+            _name_digest(_from(address)),
+        )
+        opened = await sessions.open_signed_in(t, person, now, previous, duties)
         await audit.record(t, Event(EventKind.SIGNED_IN, person, person, now))
     return opened
 
@@ -142,17 +152,22 @@ async def proxy_passwords(db: Reader) -> dict[str, str]:
     return {row["person"]: row["password_hash"] for row in rows}
 
 
-async def count_try(t: Transaction, name: str, now: datetime) -> None:
+async def count_try(t: Transaction, name: str, now: datetime, most: int = MAX_TRIES) -> None:
     """Count a try under a name that anybody may write.
 
-    Raises TooManyTriesError for the 6th within 15 minutes.
+    Raises TooManyTriesError for what is more than `most` within 15 minutes.
     """
     digest = _name_digest(name)
     await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))
     tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", digest)
-    if len(tries) >= MAX_TRIES:
-        raise TooManyTriesError(from_ms(tries[-MAX_TRIES]["at"]) + TRIES_WITHIN)
+    if len(tries) >= most:
+        raise TooManyTriesError(from_ms(tries[-most]["at"]) + TRIES_WITHIN)
     await t.execute("INSERT INTO sign_in_try (name, at) VALUES (?, ?)", digest, to_ms(now))
+
+
+def _from(address: str) -> str:
+    # With a space, which no person's id has.
+    return f"from {address}"
 
 
 def _name_digest(person: str) -> bytes:

@@ -166,11 +166,21 @@ class AdminProcess:
 
     # --- sessions ---
 
-    async def sign_in(self, person: str, password: str, previous: Session | None = None) -> Opened:
+    async def sign_in(
+        self, person: str, password: str, previous: Session | None = None, *, address: str = ""
+    ) -> Opened:
         """As accounts.sign_in; SignInError too for someone who is no longer in the policy."""
         is_known = person in self.policy.people
+        duties = roles.duties_of(self.policy, person)
         return await accounts.sign_in(
-            self.db, person, password, self.now(), previous=previous, is_known=is_known
+            self.db,
+            person,
+            password,
+            self.now(),
+            previous=previous,
+            is_known=is_known,
+            duties=duties,
+            address=address,
         )
 
     async def sign_out(self, session: Session) -> None:
@@ -192,11 +202,16 @@ class AdminProcess:
     async def session_of(self, token: str) -> Session | None:
         """As sessions.session_of; None too when the running policy no longer knows its person there.
 
-        That is: the person left the policy, or a session of level DEVICE is of a device that is
-        not this person's any more. One who signed in keeps no device that is another person's.
+        That is: the person left the policy or has a duty less than when they signed in, or a session of level
+        DEVICE is of a device that is not this person's any more. One who signed in keeps no device that is
+        another person's.
         """
         session = await sessions.session_of(self.db, token, self.now())
         if session is None or (session.person is not None and session.person not in self.policy.people):
+            return None
+        if session.person is not None and session.duties - roles.duties_of(self.policy, session.person):
+            async with self.db.transaction() as t:
+                await sessions.end(t, session)
             return None
         if session.device is None or sits_at(self.policy, session.device, session.person):
             return session

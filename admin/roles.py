@@ -62,5 +62,16 @@ def sees_records(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security", "town_administrator", "auditor")
 
 
+def duties_of(policy: Policy, person: str) -> frozenset[str]:
+    """Return all that a person may do beyond what everyone may: roles, and departments they decide for."""
+    roles = {role for role, members in policy.roles.items() if person in members}
+    decides_for = {
+        f"decides for {id_}"
+        for id_, department in policy.departments.items()
+        if person in (department.head, *department.delegates)
+    }
+    return frozenset(roles | decides_for)
+
+
 def _has_any(policy: Policy, person: str, *roles: str) -> bool:
     return any(person in policy.roles.get(role, ()) for role in roles)

@@ -7,7 +7,9 @@ it has nothing.
 """
 
 import hashlib
+import json
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -54,7 +56,8 @@ class Session:
 
     `browser` names the browser and outlives a sign-in in it. `csrf_token` goes into every form.
     `names_until` is until when names are shown in the visit log, None when they are hidden.
-    `followed_at` is when an Ask link was last followed, None when none was.
+    `followed_at` is when an Ask link was last followed, None when none was. `duties` are those of the
+    person (`roles.duties_of`) when they signed in.
     """
 
     id: int
@@ -67,6 +70,7 @@ class Session:
     ends_at: datetime
     names_until: datetime | None = None
     followed_at: datetime | None = None
+    duties: frozenset[str] = frozenset()
 
     @property
     def is_signed_in(self) -> bool:
@@ -90,11 +94,14 @@ class Opened:
     token: str | None
 
 
-async def open_signed_in(t: Transaction, person: str, now: datetime, previous: Session | None) -> Opened:
+async def open_signed_in(
+    t: Transaction, person: str, now: datetime, previous: Session | None, duties: Collection[str] = ()
+) -> Opened:
     """Open a session with a new token; `previous` ends, its browser and followed links carry over."""
     device = previous.device if previous else None
     browser = previous.browser if previous else secrets.token_urlsafe(16)
-    opened = await _open(t, _new(Level.SIGNED_IN, person, device, browser, now))
+    new = replace(_new(Level.SIGNED_IN, person, device, browser, now), duties=frozenset(duties))
+    opened = await _open(t, new)
     if previous is not None:
         await t.execute(
             "UPDATE followed_ask SET session = ? WHERE session = ?", opened.session.id, previous.id
@@ -220,8 +227,8 @@ async def _open(t: Transaction, new: Session) -> Opened:
     token = secrets.token_urlsafe(32)
     id_ = await t.insert(
         "INSERT INTO session"
-        " (token_digest, level, person, device, browser, csrf_token, opened_at, seen_at, ends_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " (token_digest, level, person, device, browser, csrf_token, opened_at, seen_at, ends_at, duties)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         _digest(token),
         new.level.value,
         new.person,
@@ -231,6 +238,7 @@ async def _open(t: Transaction, new: Session) -> Opened:
         to_ms(new.opened_at),
         to_ms(new.opened_at),
         to_ms(new.ends_at),
+        json.dumps(sorted(new.duties)),
     )
     return Opened(replace(new, id=id_), token)
 
@@ -248,6 +256,7 @@ def _session(row: Row) -> Session:
         ends_at=from_ms(row["ends_at"]),
         names_until=from_ms(names_until) if names_until is not None else None,
         followed_at=from_ms(followed_at) if followed_at is not None else None,
+        duties=frozenset(json.loads(row["duties"])),
     )
 
 

@@ -15,6 +15,9 @@ BEGIN UPDATE publication SET change = change + 1; END;
 CREATE TRIGGER person_reopened AFTER UPDATE ON closed_person
 BEGIN UPDATE publication SET change = change + 1; END;
 
+-- What the person could do here when they signed in (JSON); who has less now is signed out.
+ALTER TABLE session ADD COLUMN duties TEXT NOT NULL DEFAULT '[]';
+
 -- Links to set a new password, sent by mail. The link itself is made when the mail is sent, and kept nowhere.
 CREATE TABLE password_reset (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

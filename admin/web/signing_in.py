@@ -38,7 +38,10 @@ async def sign_in(http_request: Request, form: FormData) -> Response:
     password = form.get("password")
     try:
         opened = await admin_of(http_request).sign_in(
-            name.lower(), password if isinstance(password, str) else "", session_of(http_request)
+            name.lower(),
+            password if isinstance(password, str) else "",
+            session_of(http_request),
+            address=http_request.client.host if http_request.client else "",
         )
     except SignInError as error:
         return await page(

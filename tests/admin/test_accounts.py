@@ -150,3 +150,17 @@ async def test_signing_out_ends_the_session_and_is_recorded(with_clerk: Database
     assert opened.token is not None
     assert await sessions.session_of(with_clerk, opened.token, MONDAY) is None
     assert (await kinds(with_clerk, CLERK))[-1] is EventKind.SIGNED_OUT
+
+
+async def test_an_address_that_tries_everybodys_name_is_refused_and_others_are_not(db: Database) -> None:
+    await accounts.set_password(db, CLERK, "a long password", "admin", actor=HEAD, now=MONDAY)
+    for _ in range(60):
+        await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.15")
+    for number in range(accounts.MAX_TRIES_FROM_ADDRESS):
+        with pytest.raises(accounts.SignInError, match="not right"):
+            await accounts.sign_in(db, f"name-{number}", "spring2026", MONDAY, address="10.10.20.15")
+    with pytest.raises(accounts.TooManyTriesError):
+        await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.15")
+    assert await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.16")
+    later = MONDAY + accounts.TRIES_WITHIN
+    assert await accounts.sign_in(db, CLERK, "a long password", later, address="10.10.20.15")

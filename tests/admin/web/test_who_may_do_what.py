@@ -172,3 +172,20 @@ async def test_only_the_tables_cells_get_through(site: Site) -> None:
             if gets_through(answer) is not (role in readers):
                 wrong.append(f"{role} GET {path}: {answer.status_code} {answer.headers.get('location', '')}")
     assert wrong == [], "\n".join(wrong)
+
+
+async def test_whoever_loses_a_duty_is_signed_out_and_whoever_gains_one_is_not(site: Site) -> None:
+    it, desk = await site.signed_in(people.IT), await site.signed_in(people.HELP_DESK)
+    head, administrator = await site.signed_in(people.HEAD), await site.signed_in(people.ADMINISTRATOR)
+    text = towns.DOCUMENT.replace("it_security: [it]", "it_security: [helpdesk]")
+    text = text.replace("head: head,", "head: administrator, delegates: [head],")
+    site.state.policy_document.write_text(text)
+    await site.until(lambda: site.admin.policy.roles["it_security"] == (people.HELP_DESK,))
+    assert (await it.get("/requests")).headers["location"].startswith("/sign-in")
+    assert (await desk.get("/people")).status_code == 200
+    assert (await head.get("/decide")).status_code == 200
+    assert (await administrator.get("/decide")).status_code == 200
+    # It does not come back with the duty.
+    site.state.policy_document.write_text(towns.DOCUMENT)
+    await site.until(lambda: site.admin.policy.roles["it_security"] == (people.IT,))
+    assert (await it.get("/requests")).status_code == 303
