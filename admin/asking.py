@@ -301,8 +301,8 @@ def deciders_of(
 ) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
-    1. department_head: the head and the delegates; for a head's own request nobody here, nor where the
-       head left and had no delegate
+    1. department_head: the head and the delegates; for a head's own request nobody here; where the
+       head left, whom they named to stand in, while that lasts
     2. it_security, town_administrator: as the policy's roles say
     3. never the asker, nor who joined
     4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
@@ -312,10 +312,10 @@ def deciders_of(
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None
-            if found is None or found.head in {*own, ""}:
+            if found is None or found.head in own:
                 people = frozenset[str]()
             else:
-                people = frozenset({found.head, *found.delegates}) - own
+                people = frozenset({found.head, *found.delegates}) - {*own, ""}
         case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
             people = _with_role(policy, role) - own
     above = (_with_role(policy, higher) - own for higher in policy.asking.pass_on_to)

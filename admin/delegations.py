@@ -150,9 +150,9 @@ class Delegations:
 
     @staticmethod
     def _counts(policy: Policy, one: Delegation) -> bool:
-        """Whether the head is still that, and the delegate still there."""
+        """Whether the head is still that, or left and nobody is it yet, and the delegate still there."""
         department = policy.departments.get(one.department)
-        return department is not None and department.head == one.head and one.delegate in policy.people
+        return department is not None and department.head in (one.head, "") and one.delegate in policy.people
 
 
 def _delegation(row: Row) -> Delegation:

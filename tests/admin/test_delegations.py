@@ -11,9 +11,10 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.delegations import Delegations
 from admin.sessions import Level, Session
+from policy.leaving import without
 from policy.town_policy import Policy
 from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
-from tests.people import CLERK, HEAD, PARKS_HEAD
+from tests.people import ADMINISTRATOR, CLERK, HEAD, PARKS_HEAD
 
 TUESDAY = date(2026, 3, 3)
 THURSDAY = date(2026, 3, 5)
@@ -121,6 +122,21 @@ async def test_it_ends_when_the_head_ends_it_and_with_the_heads_office(db: Datab
     finance = replace(TOWN.departments["finance"], head=CLERK)
     town.document = replace(TOWN, departments={**TOWN.departments, "finance": finance})
     assert town.policy == town.document
+
+
+async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goes_up(
+    db: Database, town: Town
+) -> None:
+    await town.delegations.name(session(PARKS_HEAD), "parks", CLERK, date(2026, 3, 2), THURSDAY)
+    request = await submitted(db, PARKS_CLERK)
+    town.document = without(TOWN, {PARKS_HEAD})
+    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, CLERK)] == [request.id]
+    assert await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR) == []
+    town.at = FRIDAY_BEGINS
+    assert await access_request_lists.to_decide(db, town.policy, CLERK) == []
+    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR)] == [
+        request.id
+    ]
 
 
 async def test_it_is_known_again_after_a_restart(db: Database, town: Town) -> None:

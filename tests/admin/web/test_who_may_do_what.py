@@ -41,6 +41,7 @@ EVERYONE = (
 )
 SIGNED_IN = frozenset(EVERYONE) - {NOBODY}
 CLERK = frozenset({people.CLERK})
+HEAD = frozenset({people.HEAD})
 IT = frozenset({people.IT})
 APPROVERS = frozenset({people.HEAD, DELEGATE})
 SEEING = IT | {people.HELP_DESK, people.ADMINISTRATOR, AUDITOR}
@@ -65,9 +66,15 @@ class Action:
 
 WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed"}
 # REQ-1 is the clerk's and waits for the head; REQ-2, the clerk's too, was allowed by the head; the visit is
-# the clerk's, and was stopped a minute ago.
+# the clerk's, and was stopped a minute ago. The head of Finance named a colleague for later.
 ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
+    "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
+    "/requests/new": Action(SIGNED_IN, "", {"site": "museum.example"}),
+    "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
+    "/requests/{id:number}/keep": Action(APPROVERS | IT, "/requests/2/keep"),
+    "/delegation": Action(HEAD, "", {"department": "finance", "delegate": COLLEAGUE}),
+    "/delegation/{id:number}/end": Action(HEAD, "/delegation/1/end"),
     "/requests/{id:number}/withdraw": Action(CLERK, "/requests/{fresh}/withdraw"),
     "/requests/{id:number}/hosts": Action(APPROVERS | CLERK, "/requests/1/hosts", {"host": "cdn.example"}),
     "/requests/{id:number}/wrong-category": Action(OF_REQUEST, "/requests/2/wrong-category"),
@@ -139,6 +146,8 @@ async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
     head, it = await site.signed_in(people.HEAD), await site.signed_in(people.IT)
     allowed = await post(head, "/decide/2", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z")
     assert allowed.status_code == 303
+    later = {"department": "finance", "delegate": COLLEAGUE, "first": "2026-04-01", "last": "2026-04-02"}
+    assert (await post(head, "/delegation", **later)).status_code == 303
     lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}
     assert (await post(it, "/emergency/lockdown", **lockdown)).status_code == 303
     browsers = {}
