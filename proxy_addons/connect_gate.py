@@ -9,9 +9,9 @@ from mitmproxy.exceptions import AddonHalt
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
+from mitmproxy.proxy.layers import tls as tls_layers
 from mitmproxy.proxy.layers.http import HTTPMode, HttpStream
 from mitmproxy.proxy.layers.modes import TransparentProxy
-from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
@@ -112,7 +112,7 @@ class ConnectGate:
             self._refuse(nextlayer, connect, Cause.NOT_TLS, "a ClientHello in too many records")
         elif data[0] == _TLS_HANDSHAKE:
             try:
-                hello = parse_client_hello(data)
+                hello = tls_layers.parse_client_hello(data)
             except ValueError:
                 self._refuse(nextlayer, connect, Cause.NOT_TLS, "not a ClientHello")
                 return

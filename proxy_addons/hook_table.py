@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from mitmproxy import hooks
@@ -20,6 +21,8 @@ class HookTable(AddonManager):
 
     def __init__(self, master: Master) -> None:
         self._hooks_of: dict[str, tuple[Callable[..., Any], ...]] = {}
+        # mitmproxy asks its dataclasses for their fields at every event.
+        self._fields_of: dict[str, tuple[str, ...]] = {}
         self._waiting: dict[hooks.Hook, asyncio.Task[None]] = {}
         super().__init__(master)  # type: ignore[no-untyped-call]  # as all of mitmproxy's manager
 
@@ -65,7 +68,7 @@ class HookTable(AddonManager):
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Call every hook of an event, in the order of the chain."""
         found = self._found(event)
-        arguments = event.args() if found else []
+        arguments = [getattr(event, name) for name in self._fields_of[event.name]]
         for hook in found:
             try:
                 with safecall():
@@ -80,6 +83,7 @@ class HookTable(AddonManager):
         if found is None:
             found = tuple(hook for addon in self.chain for _, hook in self._iter_hooks(addon, event))
             self._hooks_of[event.name] = found
+            self._fields_of[event.name] = tuple(field.name for field in fields(event))  # type: ignore[arg-type]
         return found
 
 

@@ -1,5 +1,6 @@
 """How origin servers prove who they are: verified as a browser would, and why one was refused."""
 
+import functools
 import ipaddress
 import logging
 from collections.abc import Callable, Iterable
@@ -33,6 +34,10 @@ _SECURITY_LEVEL = b"@SECLEVEL=2"
 """112 bits: of keys, of signatures in the handshake, and of those on certificates."""
 
 _LONGEST_CHAIN = 8
+
+_HELD = 256
+"""Certificates, by all their bytes, of which a worker remembers what they say; the one not met the longest
+goes first. Whether they are good is asked anew for each connection."""
 
 _UNREADABLE = (
     *(ValueError, UnsupportedAlgorithm),
@@ -87,6 +92,37 @@ class _Handshake:
 
     host: str
     refusal: OriginRefusal | None = None
+
+
+class _Certificate:
+    """A certificate of a chain, and what is asked of it, each found out once: browsers come back."""
+
+    def __init__(self, der: bytes) -> None:
+        self.read = x509.load_der_x509_certificate(der)
+
+    @functools.cached_property
+    def public_key(self) -> bytes:
+        return public_key(self.read)
+
+    @functools.cached_property
+    def may_sign(self) -> bool:
+        """Whether its key may sign a handshake, which it does in all that are offered."""
+        try:
+            return self.read.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
+        except x509.ExtensionNotFound:
+            return True
+
+    @functools.cached_property
+    def must_staple(self) -> bool:
+        """Whether it demands a stapled status (RFC 7633)."""
+        try:
+            features = self.read.extensions.get_extension_for_class(x509.TLSFeature).value
+        except x509.ExtensionNotFound:
+            return False
+        return x509.TLSFeatureType.status_request in features
+
+
+_read = functools.lru_cache(_HELD)(_Certificate)
 
 
 class OriginVerifier:
@@ -150,24 +186,25 @@ class OriginVerifier:
         OpenSSL asks when the server has said all, before the client's Finished.
         """
         handshake: _Handshake = connection.get_app_data()
-        chain = connection.get_verified_chain(as_cryptography=True) or []
+        verified = connection.get_verified_chain() or []
         try:
+            chain = [_read(crypto.dump_certificate(crypto.FILETYPE_ASN1, each)) for each in verified]
             handshake.refusal = self._left_open(chain, staple)
         except _UNREADABLE as error:
             handshake.refusal = OriginRefusal(OriginFault.INVALID, f"it cannot be read: {error}")
         return handshake.refusal is None
 
-    def _left_open(self, chain: list[x509.Certificate], staple: bytes) -> OriginRefusal | None:
+    def _left_open(self, chain: list[_Certificate], staple: bytes) -> OriginRefusal | None:
         leaf, issuer = chain[0], chain[min(1, len(chain) - 1)]
         own = set(self._own_keys())
-        if any(public_key(certificate) in own for certificate in chain):
+        if any(each.public_key in own for each in chain):
             return OriginRefusal(OriginFault.TOWNS_OWN, "it is signed by the town's own CA")
-        if not _may_sign(leaf):
+        if not leaf.may_sign:
             return OriginRefusal(OriginFault.INVALID, "its key usage lacks digitalSignature")
-        match stapled_status(staple, leaf, issuer, datetime.now(UTC)):
+        match stapled_status(staple, leaf.read, issuer.read, datetime.now(UTC)):
             case StapledStatus.REVOKED:
                 return OriginRefusal(OriginFault.REVOKED, "the stapled OCSP response says revoked")
-            case StapledStatus.NONE if _must_staple(leaf):
+            case StapledStatus.NONE if leaf.must_staple:
                 return OriginRefusal(OriginFault.UNPROVEN, "it demands a stapled OCSP response")
             case _:
                 return None
@@ -238,23 +275,6 @@ def _roots(path: Path) -> list[x509.Certificate]:
         raise TrustError(f"{path}: {error.strerror}; give it to the proxy's user") from error
     except ValueError as error:
         raise TrustError(f"{path}: holds no certificates in PEM; mend it or take it away") from error
-
-
-def _may_sign(leaf: x509.Certificate) -> bool:
-    """Whether a key may sign a handshake, which it does in all that are offered."""
-    try:
-        return leaf.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
-    except x509.ExtensionNotFound:
-        return True
-
-
-def _must_staple(leaf: x509.Certificate) -> bool:
-    """Whether a certificate demands a stapled status (RFC 7633)."""
-    try:
-        features = leaf.extensions.get_extension_for_class(x509.TLSFeature).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.TLSFeatureType.status_request in features
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -30,11 +30,16 @@ Each change replaces one name of a pinned version, and has a test that fails wit
 13. A client whose TLS handshake fails is sent the alert that says why; mitmproxy closes without a word.
 14. A connection's task is known to it from its first step; mitmproxy notes it after that, and fails to
     close a connection that ends within it, as may come with hooks that are called where they begin.
+15. Each request's layers take over the connection to its origin server; mitmproxy makes them one of their
+    own first, with an id from the system's random numbers, and drops it. A fortieth of a kept request.
+16. A ClientHello is parsed once, and what was found is shared by all who ask for the same bytes; mitmproxy
+    parses it again for TLS. A hundredth of a decrypted connection.
 """
 
 from proxy_addons.mitmproxy_changes import (
     answers,
     bodies,
+    client_hellos,
     connections,
     error_answers,
     failed_handshakes,
@@ -53,3 +58,4 @@ def apply(on_malformed: OnMalformed, head_seconds: float = HEAD_SECONDS) -> None
     error_answers.change()
     connections.change()
     failed_handshakes.change()
+    client_hellos.change()

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from mitmproxy import connection
 from mitmproxy import http as mitm_http
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -18,12 +19,13 @@ _HELD_SECONDS = 0.02
 
 
 def change() -> None:
-    """Change how mitmproxy reads connections: 6, 7, 8, 12 and 13 of the list."""
+    """Change how mitmproxy reads connections: 6, 7, 8, 12, 14 and 15 of the list."""
     _leave_types_unchecked()
     _hold_clients_while_dialling()
     _end_clients_that_do_not_wait()
     _close_what_is_cancelled()
     _forget_what_is_closed()
+    _fork_without_waste()
 
 
 def _leave_types_unchecked() -> None:
@@ -106,3 +108,15 @@ def _forget_what_is_closed() -> None:
         yield from make(self, stream_id)
 
     replace(HttpLayer, "make_stream", make_stream, make)
+
+
+def _fork_without_waste() -> None:
+    own = original(Context.fork)
+
+    def fork(self: Context) -> Context:
+        forked = Context.__new__(Context)
+        forked.client, forked.server, forked.options = self.client, self.server, self.options
+        forked.layers = self.layers.copy()
+        return forked
+
+    replace(Context, "fork", fork, own)

@@ -11,12 +11,15 @@ from mitmproxy.proxy.commands import CloseConnection
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.events import ConnectionClosed, DataReceived, Event
 from mitmproxy.proxy.layer import CommandGenerator, Layer
+from mitmproxy.proxy.layers import tls
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import SimpleConnectionHandler
 from mitmproxy.test import tflow
+from OpenSSL import SSL
 
 from proxy_addons import mitmproxy_changes
+from proxy_addons.mitmproxy_changes.replacing import original
 from tests.odd_origin import OddOrigin
 from tests.proxied_town import ProxiedTown
 from tests.proxy_client import ProxyClient, exchange, read_answer
@@ -152,3 +155,33 @@ def test_closed_connections_to_origin_servers_are_forgotten_at_the_next_request(
     open_one.state = ConnectionState.CLOSED
     list(http_layer.make_stream(3))
     assert set(http_layer.connections) == {made.client, open_one}
+
+
+def test_forked_context_is_as_mitmproxys_own() -> None:
+    mitmproxy_changes.apply(lambda *_: None)
+    context = Context(tflow.tclient_conn(), options.Options())
+    context.layers.append(RememberingLayer(context))
+
+    forked, own = context.fork(), original(Context.fork)(context)
+
+    assert vars(forked) == vars(own)
+    assert forked.layers is not context.layers
+
+
+def test_client_hello_is_parsed_once_and_as_mitmproxy_does() -> None:
+    mitmproxy_changes.apply(lambda *_: None)
+    beginning = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
+    beginning.set_connect_state()
+    beginning.set_tlsext_host_name(b"library.example")
+    with pytest.raises(SSL.WantReadError):
+        beginning.do_handshake()
+    hello = beginning.bio_read(1 << 16)
+
+    parsed = tls.parse_client_hello(bytearray(hello))
+
+    assert parsed is not None
+    assert parsed is tls.parse_client_hello(hello)
+    assert repr(parsed) == repr(original(tls.parse_client_hello)(hello))
+    assert tls.parse_client_hello(hello[:-1]) is None
+    with pytest.raises(ValueError, match="Invalid ClientHello"):
+        tls.parse_client_hello(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03")
