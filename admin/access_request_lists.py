@@ -4,16 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from admin import audit, exemptions
 from admin.asking import (
     AccessRequest,
     ForWhom,
     Joined,
+    Kind,
     Move,
     State,
     Turn,
     UnknownRequestError,
+    Window,
     deciders,
     may_open,
     site_of,
@@ -187,7 +190,7 @@ async def earlier_decisions(db: Reader, host: str, department: str | None) -> li
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
         " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
         " ORDER BY access_request.id DESC LIMIT 20",
-        site_of(host),
+        site_of(host) if host else "",
         department,
     )
     return [_access_request(row) for row in rows]
@@ -277,6 +280,12 @@ async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
     return moves
 
 
+def _window(asked: dict[str, Any]) -> Window | None:
+    if not asked:
+        return None
+    return Window(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))
+
+
 def _access_request(row: Row) -> AccessRequest:
     return AccessRequest(
         id=row["id"],
@@ -306,6 +315,8 @@ def _access_request(row: Row) -> AccessRequest:
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
         hosts=tuple(json.loads(row["hosts"])),
         renews=row["renews"],
+        kind=Kind(row["kind"]),
+        window=_window(json.loads(row["asked"])),
         review_since=from_ms(row["review_since"]) if row["review_since"] is not None else None,
         joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),

@@ -21,6 +21,7 @@ from admin.asking import (
     NotAllowedError,
     State,
     TransitionError,
+    Window,
     answer_times,
     asked_end,
     deciders,
@@ -61,12 +62,14 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
     site is not decided yet.
     """
-    site = site_of(new.host)
+    site = site_of(new.host) if new.window is None else ""
     terms = policy.asking
-    if never_allowed(policy, (*new.risks, new.category or "")):
+    if never_allowed(
+        policy, (*new.risks, new.category or "", *(new.window.categories if new.window else ()))
+    ):
         raise InvalidRequestError("host", f"{site} is never allowed; {_help_desk(policy)} can say more")
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
-    if new.duration not in terms.longest.up_to():
+    if new.window is None and new.duration not in terms.longest.up_to():
         raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError("host", f"Nobody can allow {site}; the help desk can say more")
@@ -88,7 +91,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
         id_ = await t.insert(
             "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
             " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
-            " due_at, renews) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " due_at, renews, kind, asked)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             State.SUBMITTED.value,
             site,
             new.person,
@@ -108,6 +112,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             to_ms(at),
             *map(to_ms, answer_times(policy, at)),
             new.renews,
+            new.kind.value,
+            json.dumps(_asked(new.window)),
         )
         request = await get(t, id_)
         details: dict[str, Detail] = {
@@ -123,6 +129,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "policy_version": new.policy_version,
             "person": new.person,
             "renews": new.renews,
+            "kind": new.kind.value,
+            "asked": json.dumps(_asked(new.window)),
         }
         sent_by = new.sent_by or new.person
         await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
@@ -150,11 +158,6 @@ async def approve(
     not later than the policy's longest. What the policy never allows by now nobody allows.
     Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
     """
-    latest = policy.asking.longest.end(at, zone_of(policy))
-    if expires_at is not None and not at < expires_at <= latest:
-        raise ValueError(
-            f"access may end between now and {latest.isoformat()}, not at {expires_at.isoformat()}"
-        )
 
     async def agree(t: Transaction, request: AccessRequest) -> None:
         if seen_hosts is not None and set(seen_hosts) != set(request.hosts):
@@ -164,7 +167,7 @@ async def approve(
         if request.step + 1 < len(request.chain):
             await _move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
-        ends_at = expires_at or asked_end(policy, request, at)
+        ends_at = _end(policy, request, at, expires_at)
         answers = [*await _answers(t, request), (request.waits_for, actor)]
         accepted_risks = _accepted_risks(policy, request, answers)
         details: dict[str, Detail] = {
@@ -188,8 +191,8 @@ async def approve(
 
     def refusal(request: AccessRequest) -> _Refusal | None:
         refused = _may_not_decide(policy, request, actor, seen_step)
-        if refused is None and never_allowed(policy, (*request.risks, request.category or "")):
-            return NotAllowedError(f"The policy never allows what {request.host} is listed as.")
+        if refused is None and never_allowed(policy, _asked_categories(request)):
+            return NotAllowedError(f"The policy never allows what {request.number} is for.")
         return refused
 
     return await _attempt(db, policy, id_, actor, at, "approve", refusal, agree)
@@ -383,8 +386,9 @@ def _exemption(
     return Exemption(
         id="",
         host=request.host,
-        granted_at=at,
+        granted_at=max(at, request.window.begins_at) if request.window is not None else at,
         expires_at=ends_at,
+        categories=frozenset(request.window.categories if request.window is not None else ()),
         person=request.person if request.for_whom is ForWhom.PERSON else None,
         department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
         accepted_risks=accepted_risks,
@@ -463,6 +467,30 @@ def _may_not_decide(
     if request.state is State.SUBMITTED:
         return NotAllowedError(f"{request.number} does not wait for {actor}")
     return NotAllowedError(f"{actor} has no say in {request.number}")
+
+
+def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
+    """Return when access ends that is allowed now; raises ValueError for what may not be chosen."""
+    window = request.window
+    latest = window.ends_at if window is not None else policy.asking.longest.end(at, zone_of(policy))
+    ends_at = expires_at or asked_end(policy, request, at)
+    if not at < ends_at <= latest:
+        raise ValueError(f"access may end between now and {latest.isoformat()}, not at {ends_at.isoformat()}")
+    return ends_at
+
+
+def _asked_categories(request: AccessRequest) -> tuple[str, ...]:
+    return (*request.risks, request.category or "", *(request.window.categories if request.window else ()))
+
+
+def _asked(window: Window | None) -> dict[str, object]:
+    if window is None:
+        return {}
+    return {
+        "categories": list(window.categories),
+        "begins_at": to_ms(window.begins_at),
+        "ends_at": to_ms(window.ends_at),
+    }
 
 
 def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:

@@ -369,6 +369,8 @@ class AdminProcess:
             raise NotAllowedError(f"{request.number} is not for {actor} to renew")
         person = actor if actor in request.askers else request.person
         record = self.policy.people.get(person)
+        if request.window is not None:
+            raise NotAllowedError("Personal use is asked for anew.")
         ask = await self.asks.followed(session, await self.asks.remember_request(session, request))
         if record is None or ask is None or request.exemption is None:
             raise UnknownRequestError(f"{request.number} cannot be renewed")
@@ -445,9 +447,10 @@ class AdminProcess:
 
     async def reach(self, request: AccessRequest) -> Reach:
         """Return how often the asker's department went to the site in the last 30 days."""
-        return await counting.reach(
-            self.db.visits, request.host, request.department, self.now() - REACH_WITHIN
-        )
+        if request.window is not None:
+            return Reach(0, 0)
+        since = self.now() - REACH_WITHIN
+        return await counting.reach(self.db.visits, request.host, request.department, since)
 
     async def earlier_decisions(self, request: AccessRequest) -> list[AccessRequest]:
         """Return the department's other, decided requests for the site, newest first."""

@@ -37,6 +37,23 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+class Kind(StrEnum):
+    """What is asked for."""
+
+    SITE = "site"
+    PERSONAL_USE = "personal_use"
+    """Categories of sites, in a window of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What personal use is asked for: these categories while begins_at <= at < ends_at (aware)."""
+
+    categories: tuple[str, ...]
+    begins_at: datetime
+    ends_at: datetime
+
+
 class ForWhom(StrEnum):
     """Who gets access."""
 
@@ -46,7 +63,7 @@ class ForWhom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewAccessRequest:
-    """What a form was filled in with, and what the block page's link said.
+    """What a form was filled in with, and what the block page's link said. `host` is empty with a `window`.
 
     `renews` is the number of the request whose access this one is to go on with; `sent_by` is who sent it for
     the person, None for themselves.
@@ -69,6 +86,8 @@ class NewAccessRequest:
     risks: tuple[str, ...] = ()
     renews: int | None = None
     sent_by: str | None = None
+    kind: Kind = Kind.SITE
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +112,8 @@ class AccessRequest:
     security risks that the site is listed as now and that nobody accepted: while there are any, access
     does not count. `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are
     others who get the same: access for a person is each one's own. `renews` is the number of the request
-    whose access it goes on with; since `review_since` it is asked whether access is still needed.
+    whose access it goes on with; since `review_since` it is asked whether access is still needed. Personal
+    use has a `window`, and no host.
     """
 
     id: int
@@ -130,6 +150,8 @@ class AccessRequest:
     joined: tuple[Joined, ...] = ()
     renews: int | None = None
     review_since: datetime | None = None
+    kind: Kind = Kind.SITE
+    window: Window | None = None
 
     @property
     def askers(self) -> tuple[str, ...]:
@@ -238,6 +260,8 @@ def site_of(host: str) -> str:
 
 def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
     """Return when access ends that is allowed at an instant as it was asked for, or as long as may be."""
+    if request.window is not None:
+        return request.window.ends_at
     zone = zone_of(policy)
     return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
 

@@ -23,7 +23,8 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
     review_at = next_review(exemption.granted_at, exemption.expires_at)
     await t.execute(
         "INSERT INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by, review_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " granted_at, expires_at, approved_by, review_at, categories)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         access_request,
         exemption.host,
         exemption.person,
@@ -33,6 +34,7 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
         to_ms(exemption.expires_at),
         approved_by,
         to_ms(review_at) if review_at is not None else None,
+        json.dumps(sorted(exemption.categories)),
     )
 
 
@@ -159,6 +161,7 @@ def _exemption(row: Row) -> Exemption:
         person=row["person"],
         department=row["department"],
         accepted_risks=frozenset(json.loads(row["accepted_risks"])),
+        categories=frozenset(json.loads(row["categories"])),
     )
 
 

@@ -68,6 +68,8 @@ class NeededHosts:
         Before it is decided: the asker, until the first approver agreed, and whoever is to decide.
         After that whoever may stop it, but for the asker: they would decide their own.
         """
+        if request.window is not None:
+            return False
         policy, person = self._policy(), session.person
         state = request.state_at(self._clock())
         is_asker = person in request.askers or request.browser == session.browser

@@ -53,6 +53,8 @@ class Pausing:
         if present == self._looked_at:
             return
         for granted in await exemptions.live_with_pauses(self._db, self._clock()):
+            if granted.exemption.categories:
+                continue  # no risk is ever open by these
             risks = await self._lists.risks(granted.exemption.host, policy) - granted.exemption.accepted_risks
             if risks != granted.paused_for:
                 await self._set(granted, risks)

@@ -54,7 +54,7 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     9. notice: a person accepts it before anything else
     10. security risks: a site listed as one is judged as nothing else from here on, only by
         exemptions with every risk of the site accepted and by rules that name the risk
-    11. exemptions of the person or the department, for the host or a parent of it
+    11. exemptions of the person or the department, for the host or a parent of it, then for categories
     12. rules, the first that matches wins; one that warns allows who has continued
     13. the default; for a security risk it is to block
     14. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
@@ -129,7 +129,7 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[Answer]:
     yield _filter_off(visit, state)
     yield _notice(visit, state)
     yield _security_risk(risks, policy)
-    yield _exemption(visit, state, risks)
+    yield _exemption(visit, policy, state, risks)
     yield from rule_answers(visit, policy)
     yield _default(visit, policy, risks)
 
@@ -238,7 +238,7 @@ def _security_risk(risks: tuple[CategoryMatch, ...], policy: Policy) -> Answer:
     return None, f"{listed(risks[0], policy)}: only what accepts or names this risk counts from here on"
 
 
-def _exemption(visit: Visit, state: State, risks: tuple[CategoryMatch, ...]) -> Answer:
+def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[CategoryMatch, ...]) -> Answer:
     reason = "no exemption of this person or department for the site"
     for exemption in state.exemptions_for(visit.host):
         if not _is_for(exemption, visit):
@@ -251,7 +251,33 @@ def _exemption(visit: Visit, state: State, risks: tuple[CategoryMatch, ...]) -> 
             match = first_match(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
             return decision, f"exemption {exemption.id}, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+    if not risks:
+        for exemption in state.category_exemptions:
+            if _is_for(exemption, visit) and _opens_categories(exemption, visit, policy):
+                match = next(match for match in visit.matches if match.category in exemption.categories)
+                decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
+                until = f"{exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+                return decision, f"exemption {exemption.id} of {match.category}, until {until}"
     return None, reason
+
+
+def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> bool:
+    """Whether nothing would stop a site if it were not listed as what the exemption is for.
+
+    What the policy never allows by now stays shut, and so does a new site where a rule names those.
+    """
+    if not exemption.holds_at(visit.at) or visit.categories.isdisjoint(exemption.categories):
+        return False
+    if not policy.asking.never.isdisjoint(visit.categories) or (
+        visit.is_newly_seen and policy.names_newly_seen
+    ):
+        return False
+    others = tuple(match for match in visit.matches if match.category not in exemption.categories)
+    if not others:
+        return True
+    answers = rule_answers(replace(visit, matches=others), policy)
+    decided = next((decision.verdict for decision, _ in answers if decision is not None), policy.default)
+    return decided is Verdict.ALLOW
 
 
 def _is_for(exemption: Exemption, visit: Visit) -> bool:

@@ -9,9 +9,19 @@ from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.document_rules import read_categories
 from policy.document_value import Value
 from policy.schedule import Schedule
-from policy.town_policy import Approver, Asking
+from policy.town_policy import Approver, Asking, PersonalUse
 
-_KEYS = ("hours", "remind_after", "pass_on_after", "pass_on_to", "usual", "longest", "per_day", "never")
+_KEYS = (
+    "hours",
+    "remind_after",
+    "pass_on_after",
+    "pass_on_to",
+    "usual",
+    "longest",
+    "per_day",
+    "never",
+    "personal_use",
+)
 
 
 def read_asking(
@@ -30,6 +40,7 @@ def read_asking(
     if remind_after > pass_on_after:
         fields["remind_after"].report("a request is passed on before anybody is reminded of it")
     pass_on_to = fields["pass_on_to"].each_of([role.value for role in _UP], "a role to pass requests on to")
+    never = read_categories(fields["never"], taxonomy)
     return Asking(
         time=BusinessTime(
             hours=schedules[hours] if hours is not None else OFFICE_HOURS,
@@ -41,7 +52,24 @@ def read_asking(
         usual=usual,
         longest=longest,
         per_day=fields["per_day"].parsed(notation.requests_per_day) or default.per_day,
-        never=read_categories(fields["never"], taxonomy),
+        never=never,
+        personal_use=_personal_use(fields["personal_use"], never, taxonomy),
+    )
+
+
+def _personal_use(value: Value, never: frozenset[str], taxonomy: Taxonomy) -> PersonalUse | None:
+    if not value.is_given:
+        return None
+    fields = value.fields(required=("categories",), optional=("longest", "approval"))
+    categories = read_categories(fields["categories"], taxonomy)
+    for shut in sorted(categories & (never | taxonomy.members("security_risk"))):
+        fields["categories"].report(f"{shut!r} is a security risk, or never allowed")
+    approval = fields["approval"].each_of([role.value for role in Approver], "an approver")
+    default = PersonalUse(categories)
+    return PersonalUse(
+        categories,
+        fields["longest"].parsed(notation.amount_of_time) or default.longest,
+        tuple(Approver(role) for role in approval) or default.approval,
     )
 
 

@@ -9,9 +9,10 @@ from pydantic import AwareDatetime
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """Access to one site for one person or one department, until a date.
+    """Access for one person or one department, until a date: to one site, or to what is listed as categories.
 
-    It covers `host` and its subdomains while granted_at <= at < expires_at (aware UTC).
+    It covers `host` and its subdomains, or, where `categories` are given and `host` is empty, sites that no
+    rule would stop if they were not listed as these, while granted_at <= at < expires_at (aware UTC).
     Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
     security accepted for this access: a site that is listed as any other security risk stays shut.
     """
@@ -23,6 +24,7 @@ class Exemption:
     person: str | None = None
     department: str | None = None
     accepted_risks: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""
@@ -77,6 +79,7 @@ class State:
         "_by_host",
         "_devices_off",
         "admin_site",
+        "category_exemptions",
         "exemptions",
         "filter_off",
         "lockdowns",
@@ -103,6 +106,8 @@ class State:
         self.never_inspect = frozenset(never_inspect)
         self._devices_off = {device.address: device for device in devices_off}
         self._by_host: dict[str, list[Exemption]] = {}
+        self.category_exemptions = tuple(one for one in self.exemptions if one.categories)
+        """Those that open categories of sites."""
         for exemption in self.exemptions:
             self._by_host.setdefault(exemption.host, []).append(exemption)
 

@@ -45,6 +45,15 @@ class AfterApproval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PersonalUse:
+    """Which categories people may ask for to use for themselves, for how long at once, and who decides."""
+
+    categories: frozenset[str]
+    longest: timedelta = timedelta(hours=2)
+    approval: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD,)
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How people ask for access, and by when they are answered.
 
@@ -52,7 +61,8 @@ class Asking:
     goes up after `pass_on_after`, to each role of `pass_on_to` in turn; the same roles answer where a
     role of the chain has nobody else. The form offers durations up to `longest`, with `usual` chosen
     beforehand (None: none is). `per_day` is how many requests one person may send a day of the town's.
-    What is listed as a category of `never` nobody can ask for or allow.
+    What is listed as a category of `never` nobody can ask for or allow. `personal_use` is None where
+    nobody can ask for that.
     """
 
     time: BusinessTime = field(default_factory=BusinessTime)
@@ -63,6 +73,7 @@ class Asking:
     longest: Duration = Duration.MONTH
     per_day: int = 50
     never: frozenset[str] = frozenset()
+    personal_use: PersonalUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

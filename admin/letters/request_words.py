@@ -48,7 +48,7 @@ class _Told:
 
     @property
     def host(self) -> str:
-        return words.host(self.request.host)
+        return words.subject(self.request)
 
     @property
     def decided_by(self) -> str:
@@ -142,6 +142,8 @@ async def _passed_on(told: _Told) -> Words:
 
 async def _reach(told: _Told) -> str:
     since = told.town.now - _REACH_WITHIN
+    if told.request.window is not None:
+        return "no one site"
     found = await counting.reach(told.db.visits, told.request.host, told.request.department, since)
     if not found.tries:
         return "none in 30 days"
@@ -184,11 +186,18 @@ async def _allowed(told: _Told) -> Words:
     return Words(
         subject=told.subject(f"Allowed until {until}"),
         heading=f"Allowed until {until}",
-        paragraphs=(f"Load {told.host} again: it opens{everyone}.",),
+        paragraphs=(_opens(told, everyone),),
         facts=(("Site", told.host), *told.also, ("For", told.for_whom), ("Allowed by", sentence(approver))),
         link=told.see,
         below=("IT can still stop it for security.",),
     )
+
+
+def _opens(told: _Told, everyone: str) -> str:
+    window = told.request.window
+    if window is None:
+        return f"Load {told.host} again: it opens{everyone}."
+    return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
 
 
 async def _withdrawn(told: _Told) -> Words:

@@ -19,6 +19,7 @@ from admin.letters.carrier import CarrierError, NobodyError, PutOffError, Refuse
 from admin.outbox import LetterKind, PutLetter
 from admin.settings import Network, WebhookSettings
 from admin.web.people import People
+from admin.web.words import subject
 from categories.fetching import FetchError, post
 from policy.town_policy import Policy
 
@@ -115,7 +116,7 @@ class WebhookCarrier:
         return {
             "request": request.number,
             "url": f"{self._admin_url}/requests/{request.id}",
-            "host": request.host,
+            "host": request.host or subject(request),
             "hosts": list(request.hosts),
             "for": "department" if request.for_whom is ForWhom.DEPARTMENT else "person",
             "person": people.name(request.person),

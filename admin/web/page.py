@@ -47,6 +47,7 @@ _ENVIRONMENT.globals.update(
     Answer=Answer,
 )
 _ENVIRONMENT.filters["host"] = words.host
+_ENVIRONMENT.filters["subject"] = words.subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,15 @@ def number(count: int, one: str = "", many: str = "") -> str:
     return f"{count:,}{NO_BREAK}{word}" if word else f"{count:,}"
 
 
+def subject(request: AccessRequest) -> str:
+    """Return what is asked for, within a sentence: the site, or "personal use: Shopping, Sports"."""
+    if request.window is None:
+        return host(request.host)
+    known = taxonomy().categories
+    labels = [known[id_].label if id_ in known else id_ for id_ in request.window.categories]
+    return f"personal use: {', '.join(labels)}"
+
+
 def host(name: str) -> str:
     """Return a host name, cut to 200 letters."""
     return name if len(name) <= _LONGEST_HOST else name[:_LONGEST_HOST] + "…"

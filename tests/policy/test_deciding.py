@@ -577,3 +577,40 @@ def test_what_the_policy_never_allows_nobody_can_be_asked_for(
     policy = replace(POLICY, asking=Asking(never=frozenset({"gambling"})))
     decision = decide(judged, policy, State())
     assert (decision.verdict, decision.approval) == (Verdict.BLOCK, asked), case
+
+
+BOUGHT = Exemption("EX-2", "", TEN, TEN + HOUR, person=CLERK, categories=frozenset({"shopping"}))
+
+
+@pytest.mark.parametrize(
+    ("case", "judged", "expected"),
+    [
+        ("a site of its category", visit("shopping"), "allow: exemption"),
+        ("listed as what no rule stops, too", visit("shopping", "banks"), "allow: exemption"),
+        ("listed as what a rule stops, too", visit("shopping", "gambling"), "block: not-town-business"),
+        ("of no category of it", visit("gambling"), "block: not-town-business"),
+        ("not listed", visit(), "allow: default"),
+        ("a security risk", visit("shopping", "phishing"), "block: phishing"),
+        ("before it begins", visit("shopping", at=TEN - timedelta(seconds=1)), "block: not-town-business"),
+        ("when it ends", visit("shopping", at=TEN + HOUR), "block: not-town-business"),
+        ("another person", visit("shopping", client=SOMEONE_IN_PARKS), "block: not-town-business"),
+    ],
+)
+def test_exemption_of_categories_opens_what_nothing_else_stops(
+    case: str, judged: Visit, expected: str
+) -> None:
+    decision = decide(judged, POLICY, State([BOUGHT]))
+    assert f"{decision.verdict}: {decision.rule or decision.cause}" == expected, case
+
+
+def test_exemption_of_categories_opens_nothing_that_is_never_allowed_by_now() -> None:
+    never = replace(POLICY, asking=Asking(never=frozenset({"press"})))
+    assert not decide(visit("shopping", "press"), never, State([BOUGHT])).is_allowed
+    assert decide(visit("shopping"), never, State([BOUGHT])).is_allowed
+
+
+def test_exemption_of_categories_opens_no_new_site_where_a_rule_names_those() -> None:
+    new = Rule("new", Verdict.BLOCK, frozenset({"newly_seen"}))
+    names_new = replace(POLICY, rules=(*POLICY.rules, new))
+    seen_now = replace(visit("shopping"), is_newly_seen=True)
+    assert not decide(seen_now, names_new, State([BOUGHT])).is_allowed

@@ -11,7 +11,7 @@ from policy.document import load_document
 from policy.problem import PolicyError
 from policy.schedule import Schedule
 from policy.snapshot import PolicySnapshot
-from policy.town_policy import Approver, Asking
+from policy.town_policy import Approver, Asking, PersonalUse
 from tests.policy.test_snapshot import SNAPSHOT
 
 TOWN = """\
@@ -28,7 +28,8 @@ def test_every_key_is_read() -> None:
     assert asking_of(
         "holidays: [2026-07-03, 2026-11-26]\n"
         "asking: {hours: open, remind_after: 30m, pass_on_after: 6h, pass_on_to: [it_security],"
-        " usual: week, longest: year, per_day: 5, never: [adult, malware]}"
+        " usual: week, longest: year, per_day: 5, never: [adult, malware],"
+        " personal_use: {categories: [sports], longest: 90m, approval: [it_security]}}"
     ) == Asking(
         time=BusinessTime(
             Schedule(frozenset(range(4)), time(7, 30), time(17)),
@@ -41,6 +42,7 @@ def test_every_key_is_read() -> None:
         longest=Duration.YEAR,
         per_day=5,
         never=frozenset({"adult", "malware"}),
+        personal_use=PersonalUse(frozenset({"sports"}), timedelta(minutes=90), (Approver.IT_SECURITY,)),
     )
 
 
@@ -78,6 +80,10 @@ def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
         ("asking: {per_day: 0}", "asking.per_day: '0' is no number of requests from 1 to 1000"),
         ("asking: {never: [adlt]}", "asking.never[0]: 'adlt' is not a category (nearest: 'adult')"),
         ("asking: {never: []}", "asking.never: the list is empty; fill it in, or leave the key out"),
+        (
+            "asking: {never: [adult], personal_use: {categories: [adult, sports]}}",
+            "asking.personal_use.categories: 'adult' is a security risk, or never allowed",
+        ),
         ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
     ],
 )

@@ -1,0 +1,117 @@
+"""Personal use, from ask to effect: categories in a window of time, decided by the head."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from categories.match import CategoryMatch
+from policy.deciding import decide
+from policy.snapshot import PolicySnapshot
+from policy.visit import Visit
+from tests import people, towns
+from tests.admin.web.conftest import Site, post
+from tests.people import CLERK_AT_WORK, SOMEONE_IN_PARKS
+
+FORM = "/requests/personal-use"
+ASKED = {
+    "categories": "sports",
+    "day": "2026-03-06",
+    "begins": "15:00",
+    "ends": "16:00",
+    "reason": "The match of my daughter.",
+}
+THREE_PM = datetime(2026, 3, 6, 20, tzinfo=UTC)
+FOUR_PM = datetime(2026, 3, 6, 21, tzinfo=UTC)
+
+
+async def offering(site: Site) -> Site:
+    terms = "asking: {personal_use: {categories: [sports, shopping], longest: 90m}}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT + terms)
+    await site.admin._publisher.reload_document()
+    return site
+
+
+def opens(site: Site, at: datetime, *categories: str, client: object = CLERK_AT_WORK) -> bool:
+    """Whether the proxy opens a site of these categories by what is published."""
+    snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+    matches = tuple(CategoryMatch(one, "match.example", "test") for one in categories)
+    visit = Visit(client, "https", "match.example", 443, None, at, matches)  # type: ignore[arg-type]
+    return decide(visit, snapshot.policy, snapshot.state()).is_allowed
+
+
+async def test_personal_use_is_open_to_the_person_for_its_window_alone(site: Site) -> None:
+    await offering(site)
+    clerk = await site.signed_in(people.CLERK)
+    assert f'href="{FORM}"' in (await clerk.get("/requests")).text
+    sent = await post(clerk, FORM, **ASKED)
+    assert sent.headers["location"] == "/requests/1/sent"
+    assert "personal use: Sports" in (await clerk.get("/requests")).text
+    assert not opens(site, THREE_PM, "sports")
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get("/decide/1")).text.replace("\u00a0", " ")
+    assert "personal use: Sports" in page and "Fri, March 6, 3 PM" in page and "Change time" not in page
+    assert "personal use: Sports" in (await head.get("/decide")).text
+    allowed = await post(
+        head, "/decide/1", answer="allow", step="0", hosts="", joined="", expires_at=FOUR_PM.isoformat()
+    )
+    assert allowed.status_code == 303, allowed.text
+    assert not opens(site, THREE_PM.replace(hour=19, minute=59), "sports")
+    assert opens(site, THREE_PM, "sports") and not opens(site, FOUR_PM, "sports")
+    assert not opens(site, THREE_PM, "shopping") and not opens(site, THREE_PM, "sports", "gambling")
+    assert not opens(site, THREE_PM, "sports", "malware")
+    assert not opens(site, THREE_PM, "sports", client=SOMEONE_IN_PARKS)
+    assert "open from" in (await clerk.get("/requests/1")).text
+    it = await site.signed_in(people.IT)
+    assert "personal use: Sports" in (await it.get("/exemptions")).text
+    await post(it, "/decide/1/stop", "/decide/1/done?stop=yes", reason="Not today.")
+    assert not opens(site, THREE_PM, "sports")
+
+
+async def test_head_cannot_allow_it_for_longer_than_was_asked(site: Site) -> None:
+    await offering(site)
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    await post(clerk, FORM, **ASKED)
+    longer = FOUR_PM.replace(minute=1).isoformat()
+    answer = await post(head, "/decide/1", answer="allow", step="0", expires_at=longer)
+    assert answer.status_code == 422
+    assert not opens(site, THREE_PM, "sports")
+
+
+async def test_no_one_decides_their_own_personal_use(site: Site) -> None:
+    await offering(site)
+    head = await site.signed_in(people.HEAD)
+    await post(head, FORM, **ASKED)
+    answer = await post(
+        head, "/decide/1", page="/requests/1", answer="allow", step="0", expires_at=FOUR_PM.isoformat()
+    )
+    assert answer.status_code == 403
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    assert "personal use" in (await administrator.get("/decide")).text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"categories": "gambling"}, "Choose what you want to use"),
+        ({"day": "tomorrow"}, "Choose a day"),
+        ({"day": "2026-03-05"}, "That time is over"),
+        ({"begins": "16:00"}, "Choose from when until when"),
+        ({"ends": "16:31"}, "At most 1.5 hours at once"),
+        ({"reason": " "}, "Enter what you need it for"),
+    ],
+)
+async def test_what_the_policy_does_not_offer_brings_the_form_back(
+    site: Site, changed: dict[str, str], said: str
+) -> None:
+    await offering(site)
+    clerk = await site.signed_in(people.CLERK)
+    answer = await post(clerk, FORM, **{**ASKED, **changed})
+    assert answer.status_code == 422 and said in answer.text
+
+
+async def test_where_the_policy_has_none_there_is_no_form(site: Site) -> None:
+    clerk = await site.signed_in(people.CLERK)
+    shown = (await clerk.get(FORM)).text
+    assert "offers no personal use" in shown and "textarea" not in shown
+    answer = await post(clerk, FORM, page="/requests", **ASKED)
+    assert answer.status_code == 422
