@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o640, *, like: Path | None = None) -> None:
     """Write, fsync, rename. The file before stays until the new one is whole on disk.
 
     The new file has the rights of the one that it replaces, and its owner where the process may give files
-    away (root does not lock the others out); `mode` is for one that is new.
+    away (root does not lock the others out). One that is new takes after `like`, or has `mode`.
     Raises OSError; then the file is the one before or, when only the folder could not be synced, the
     new one, never a part.
     """
@@ -19,7 +19,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
-            _take_after(path, file.fileno(), mode)
+            _take_after(path if like is None or path.exists() else like, file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -122,7 +122,9 @@ async def _ended(folder: StateFolder, change: PeopleChange) -> Mapping[str, Ende
 
 async def _apply(folder: StateFolder, change: PeopleChange) -> None:
     def write() -> None:
-        write_atomically(folder.people_list, as_csv(change.after).encode(_ENCODING))
+        # For admin's user to read, as the policy beside it is, whoever runs the command.
+        data = as_csv(change.after).encode(_ENCODING)
+        write_atomically(folder.people_list, data, like=folder.policy_document)
 
     policy = _in_force(folder)
     if policy is None:

@@ -42,6 +42,20 @@ def test_rights_are_as_asked_for_whatever_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
+def test_a_new_file_takes_after_the_one_beside_it(tmp_path: Path) -> None:
+    beside, path = tmp_path / "beside", tmp_path / "file"
+    beside.touch()
+    beside.chmod(0o604)
+    if os.geteuid() == 0:
+        os.chown(beside, 12, 34)
+    for mode in (0o604, 0o600):
+        write_atomically(path, b"x", like=beside)
+        found, expected = path.stat(), beside.stat()
+        assert (found.st_uid, found.st_gid) == (expected.st_uid, expected.st_gid)
+        assert found.st_mode & 0o777 == mode
+        path.chmod(0o600)  # its own rights count from then on
+
+
 def test_rights_of_the_file_that_is_replaced_stay(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
