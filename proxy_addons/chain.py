@@ -177,13 +177,20 @@ def stop_when_failed(task: asyncio.Task[None]) -> None:
 
 
 async def _flush(log: VisitLog) -> None:
+    syncing: asyncio.Task[None] | None = None
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
         log.flush()
-        try:
-            await log.sync()
-        except OSError as error:
-            logger.error("spool not synced: error=%s", error)
+        # Not waited for: while a busy disk takes seconds, what ends is still handed to the kernel in time.
+        if syncing is None or syncing.done():
+            syncing = asyncio.create_task(_sync(log), name="sync visits")
+
+
+async def _sync(log: VisitLog) -> None:
+    try:
+        await log.sync()
+    except OSError as error:
+        logger.error("spool not synced: error=%s", error)
 
 
 addons = [Towngate()]

@@ -1,18 +1,23 @@
 """Visits on their way to admin: on disk in time, whatever happens to the worker or to the disk."""
 
+import asyncio
 import fcntl
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from categories.taxonomy import taxonomy
+from proxy_addons import chain
 from proxy_addons import spool as spool_module
 from proxy_addons.spool import Spool
+from proxy_addons.visit_log import VisitLog
 from tests.proxied_town import PATIENCE_SECONDS, ProxiedTown
 from tests.proxy_client import ProxyClient
 from tests.published_town import PublishedTown
@@ -172,6 +177,26 @@ async def test_what_was_flushed_is_synced_once(tmp_path: Path, monkeypatch: pyte
 
     assert len(synced) == 1
     spool.close()
+
+
+async def test_a_disk_that_is_slow_to_sync_does_not_keep_visits_from_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_done = threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda fd: is_done.wait(PATIENCE_SECONDS))
+    monkeypatch.setattr(chain, "_FLUSH_SECONDS", 0.01)
+    spool = Spool(tmp_path)
+    flushing = asyncio.create_task(chain._flush(VisitLog(spool, taxonomy())))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS / 2):
+            for count in (1, 2, 3):
+                spool.append(LINE)
+                while not segments(tmp_path) or segments(tmp_path)[0].read_bytes() != LINE * count:
+                    await asyncio.sleep(0.01)
+    finally:
+        is_done.set()
+        flushing.cancel()
+        spool.close()
 
 
 def test_full_disk_stops_nobody_and_visits_wait_for_room(town: ProxiedTown) -> None:
