@@ -7,8 +7,7 @@ left to it. This is the one place that catches Exception.
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from mitmproxy import connection, http
@@ -64,15 +63,26 @@ def fail_closed[Addon: Enforcing, Data](
     return enforced
 
 
-@contextmanager
-def closed_on_failure(what: str, close: Callable[[], None]) -> Iterator[None]:
+class closed_on_failure:  # noqa: N801 - used as contextlib's are
     """Call `close` when what is done inside raises: for what enforces and is not a hook."""
-    try:
-        yield
-    except Exception:
-        egress_metrics.FAIL_CLOSED.labels(what).inc()
-        logger.exception("fail closed: %s", what)
-        close()
+
+    __slots__ = ("_close", "_what")
+
+    def __init__(self, what: str, close: Callable[[], None]) -> None:
+        self._what = what
+        self._close = close
+
+    def __enter__(self) -> None:
+        """Do what may fail."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> bool:
+        """Close, count and log; what is no Exception goes on."""
+        if not isinstance(error, Exception):
+            return False
+        egress_metrics.FAIL_CLOSED.labels(self._what).inc()
+        logger.error("fail closed: %s", self._what, exc_info=error)
+        self._close()
+        return True
 
 
 def _block(hook: str, data: object) -> connection.Client:

@@ -1,14 +1,15 @@
 """From a name to a connection: names are looked up, every address judged, the judged one dialled."""
 
 import asyncio
+import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from ipaddress import ip_address
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from categories.host_name import canonical_host
 from policy.ip import parse_ip
@@ -16,7 +17,9 @@ from policy.notation import port as port_number
 from proxy_addons.judge import Judge
 from proxy_addons.name_lookup import NameLookup
 
-_DIAL_SECONDS = 10.0
+logger = logging.getLogger(__name__)
+
+DIAL_SECONDS = 10.0
 _APART_SECONDS = 0.25
 """The Connection Attempt Delay of RFC 8305 section 5."""
 
@@ -41,7 +44,7 @@ class Resolver:
         own_ports: frozenset[int] = frozenset(),
         *,
         names: NameLookup | None = None,
-        dial_seconds: float = _DIAL_SECONDS,
+        dial_seconds: float = DIAL_SECONDS,
     ) -> None:
         self._judge = judge
         self._hosts = hosts
@@ -68,9 +71,32 @@ class Resolver:
         """
         try:
             async with asyncio.timeout(self._dial_seconds):
-                return await _first_to_answer(await self._addresses(host, port, client), local_addr)
+                return await _first_to_answer(
+                    await self._addresses(host, port, client),
+                    lambda address, to_port: _connected_socket(address, to_port, local_addr),
+                )
         except TimeoutError as error:
             raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
+
+    async def connect(
+        self, make_protocol: Callable[[], asyncio.BaseProtocol], host: str, port: int, client: str
+    ) -> asyncio.Transport:
+        """Connect a protocol to an origin server as `connected_socket` would; return its transport.
+
+        A protocol is made for each address that is dialled. It is for the caller to give up in time.
+        """
+        transport = await _first_to_answer(
+            await self._addresses(host, port, client),
+            lambda address, to_port: _connected_transport(make_protocol, address, to_port),
+        )
+        # The addresses have been judged before; this is what the socket says.
+        peer = transport.get_extra_info("peername")
+        refusal = "it closed at once" if peer is None else self.refusal_of(host, port, *peer[:2])
+        if refusal is not None:
+            logger.error("connected where no one may: host=%s address=%s", host, peer)
+            transport.abort()
+            raise OSError(refusal)
+        return transport
 
     def refusal_of(self, host: str, port: int, address: str, actual_port: int) -> str | None:
         """Say why a dial of host and port may not lead to this address; None when it may."""
@@ -101,18 +127,26 @@ DIALLED_FOR: ContextVar[str] = ContextVar("dialled_for")
 _open_connection = asyncio.open_connection
 
 
-async def _first_to_answer(
-    addresses: Sequence[tuple[str, int]], local_addr: tuple[str, int] | None
-) -> socket.socket:
+class _Closing(Protocol):
+    def close(self) -> None:
+        """Close it."""
+
+
+type _Dial[Connection] = Callable[[str, int], Awaitable[Connection]]
+
+
+async def _first_to_answer[Connection: _Closing](
+    addresses: Sequence[tuple[str, int]], dial: _Dial[Connection]
+) -> Connection:
     if len(addresses) == 1:
-        return await _dial(*addresses[0], local_addr)
+        return await _dialled(dial, *addresses[0])
     reason = "the name has no address"
-    dials: set[asyncio.Task[socket.socket]] = set()
+    dials: set[asyncio.Task[Connection]] = set()
     waiting = list(_in_turn(addresses))
     try:
         while dials or waiting:
             if waiting:
-                dials.add(asyncio.create_task(_dial(*waiting.pop(0), local_addr)))
+                dials.add(asyncio.create_task(_dialled(dial, *waiting.pop(0))))
             apart = _APART_SECONDS if waiting else None
             done, dials = await asyncio.wait(dials, timeout=apart, return_when=asyncio.FIRST_COMPLETED)
             answered = [dial for dial in done if dial.exception() is None]
@@ -122,15 +156,15 @@ async def _first_to_answer(
             for failed in done:
                 reason = str(failed.exception())
     finally:
-        for dial in dials:
-            dial.add_done_callback(_hang_up)
-            dial.cancel()
+        for late in dials:
+            late.add_done_callback(_hang_up)
+            late.cancel()
     raise OSError(reason)
 
 
-async def _dial(address: str, port: int, local_addr: tuple[str, int] | None) -> socket.socket:
+async def _dialled[Connection](dial: _Dial[Connection], address: str, port: int) -> Connection:
     try:
-        return await _connected_socket(address, port, local_addr)
+        return await dial(address, port)
     except OSError as error:
         raise OSError(os.strerror(error.errno) if error.errno else str(error)) from error
 
@@ -149,7 +183,15 @@ async def _connected_socket(address: str, port: int, local_addr: tuple[str, int]
     return connecting
 
 
-def _hang_up(dial: asyncio.Task[socket.socket]) -> None:
+async def _connected_transport(
+    make_protocol: Callable[[], asyncio.BaseProtocol], address: str, port: int
+) -> asyncio.Transport:
+    # With an address in place of a name, the loop looks nothing up.
+    transport, _ = await asyncio.get_running_loop().create_connection(make_protocol, address, port)
+    return transport
+
+
+def _hang_up[Connection: _Closing](dial: asyncio.Task[Connection]) -> None:
     """End a connection that came too late."""
     if not dial.cancelled() and dial.exception() is None:
         dial.result().close()

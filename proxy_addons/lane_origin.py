@@ -1,0 +1,59 @@
+"""The other end of a tunnel in the lane: the connection to the origin server."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from proxy_addons.visit_log import OpenVisit
+
+if TYPE_CHECKING:
+    from proxy_addons.lane_connection import ClientSide
+
+
+class OriginSide(asyncio.Protocol):
+    """Carries what the origin server says to the client, once `open` says that it is for it."""
+
+    __slots__ = ("_client", "_down", "_is_open", "_visit", "transport")
+
+    transport: asyncio.Transport
+    _visit: OpenVisit
+    _down: Callable[[bytes], None]
+
+    def __init__(self, client: "ClientSide") -> None:
+        self._client = client
+        self._is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read nothing before it is known that this is whom the client gets."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.pause_reading()
+
+    def open(self, visit: OpenVisit, client: asyncio.Transport) -> None:
+        """Carry what comes to the client from now on."""
+        self._is_open = True
+        self._visit = visit
+        self._down = client.write
+        self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Carry on."""
+        self._visit.bytes_down += len(data)
+        self._down(data)
+
+    def eof_received(self) -> bool:
+        """Pass the last word on; the connection is closed with the client's."""
+        self._client.origin_ended()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End with the tunnel."""
+        if self._is_open:
+            self._client.origin_lost(self)
+
+    def pause_writing(self) -> None:
+        """Read no more from the client while the origin server does not read."""
+        self._client.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on from the client."""
+        self._client.resume_reading()
