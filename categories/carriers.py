@@ -29,6 +29,9 @@ def carried_hosts(host: str, target: str) -> Iterator[str]:
     read yields nothing.
     """
     showing = [(host, target)]
+    if not _carried_urls(host, target):
+        # Nearly every host.
+        return
     for _ in range(_MOST_NESTED):
         shown = []
         for inner in (url for outer in showing for url in _carried_urls(*outer)):
@@ -42,13 +45,12 @@ def carried_hosts(host: str, target: str) -> Iterator[str]:
 
 
 def _carried_urls(host: str, target: str) -> Iterable[str]:
-    name, before = host, ""
+    name = host
     while name:
         reader = CARRIERS.get(name)
         if reader is not None:
-            return reader(before.removesuffix("."), target)
-        label, _, name = name.partition(".")
-        before += f"{label}."
+            return reader(host.removesuffix(name).removesuffix("."), target)
+        name = name.partition(".")[2]
     return ()
 
 

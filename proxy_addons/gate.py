@@ -120,6 +120,10 @@ class Gate:
         `target` is the path with its query, which may name a site; it is kept nowhere.
         """
         began = time.perf_counter()
+        if path is None and not target:
+            judgement = judge.judge_host(client, scheme, host, port)
+            egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
+            return judgement
         judgement = judge.judge(client, scheme, host, port, path)
         judgement = judge.judge_carried(judgement, target)
         egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)

@@ -7,7 +7,7 @@ from categories.carriers import carried_hosts
 from categories.first_visits import FirstVisits
 from categories.snapshot import CategorySnapshot
 from policy.correction import Corrections
-from policy.deciding import decide, may_dial
+from policy.deciding import decide, may_dial, next_edge_after
 from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.inspecting import must_not_inspect
@@ -15,6 +15,8 @@ from policy.judging import SiteListing, stricter_of_shown
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
+
+_MOST_REMEMBERED = 4096
 
 SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
 """What a page says before the site is seen; who continued there is not told again for a while."""
@@ -30,6 +32,17 @@ class Judgement:
     policy_version: str
     category_version: str
 
+    def made_at(self, at: datetime) -> "Judgement":
+        """Return the same for a visit at another time (aware UTC)."""
+        visit = self.visit
+        return Judgement(
+            Visit(
+                *(visit.client, visit.scheme, visit.host, visit.port, visit.path, at, visit.matches),
+                *(visit.has_continued, visit.url_categories, visit.is_newly_seen),
+            ),
+            *(self.decision, self.policy_sequence, self.policy_version, self.category_version),
+        )
+
     @property
     def warned_site(self) -> str:
         """What a page said first is about: all that the list entry covers, or the host."""
@@ -42,11 +55,17 @@ class Judge:
     Without `first_visits` no site is newly seen.
 
     `continuations` is asked only when a page would say something first.
+
+    Browsers make many connections to the same host. What was decided about a host is remembered until
+    the next instant when the policy changes its answers, unless something else may change it sooner.
     """
 
     __slots__ = (
         "_continuations",
         "_listing",
+        "_remembered",
+        "_remembered_since",
+        "_remembered_until",
         "ask_key",
         "categories",
         "identities",
@@ -73,6 +92,29 @@ class Judge:
             categories, Corrections(snapshot.corrections), snapshot.policy, first_visits
         )
         self.state = snapshot.state()
+        self._remembered: dict[tuple[Client, str, str, int], Judgement] = {}
+        self._remembered_since = self._remembered_until = datetime.min.replace(tzinfo=UTC)
+
+    def judge_host(self, client: Client, scheme: str, host: str, port: int) -> Judgement:
+        """Decide about a visit that is being made now, of which no more than the host (canonical) can be
+        seen, and about the site that the host says it shows."""
+        now = datetime.now(UTC)
+        if not self._remembered_since <= now < self._remembered_until:
+            # The clock may have been put back, too.
+            self._remembered.clear()
+            self._remembered_since = now
+            edge = next_edge_after(now, self.policy, self.state)
+            self._remembered_until = edge or datetime.max.replace(tzinfo=UTC)
+        asked = client, scheme, host, port
+        known = self._remembered.get(asked)
+        if known is not None:
+            return known.made_at(now)
+        judgement = self.judge_carried(self.judge(client, scheme, host, port, None), "")
+        if self._is_lasting(judgement):
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[asked] = judgement
+        return judgement
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
@@ -116,6 +158,8 @@ class Judge:
         visit = judgement.visit
         signed_in = visit.client.person if visit.client.is_signed_in else None
         client = self.identities.identify(visit.client.address, signed_in)
+        if visit.path is None:
+            return self.judge_host(client, visit.scheme, visit.host, visit.port)
         again = self.judge(client, visit.scheme, visit.host, visit.port, visit.path)
         return self.judge_carried(again, "")
 
@@ -137,6 +181,16 @@ class Judge:
         """Towngate's own (host as it is dialled, port): the only thing of its own that it leads to."""
         site = self.state.admin_site
         return (site[0].strip("[]"), site[1]) if site else None
+
+    def _is_lasting(self, judgement: Judgement) -> bool:
+        """Whether nothing but an edge of the policy, or another judge, would decide otherwise."""
+        visit = judgement.visit
+        return (
+            not self.policy.names_newly_seen
+            and not visit.has_continued
+            and judgement.decision.verdict not in SAID_FIRST
+            and not any(carried_hosts(visit.host, ""))
+        )
 
     def _judgement(self, visit: Visit) -> Judgement:
         return Judgement(
