@@ -30,8 +30,6 @@ from proxy_addons.visit_log import OpenVisit
 if TYPE_CHECKING:
     from proxy_addons.tunnel_lane import TunnelLane
 
-_TUNNELLED = egress_metrics.LANE_CONNECTIONS.labels("tunnelled")
-_HANDED_OVER = egress_metrics.LANE_CONNECTIONS.labels("handed_over")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -213,7 +211,7 @@ class ClientSide(asyncio.Protocol):
             self._carry_out(self._states.dial_failed(error, may_show_page=may_show_page))
 
     def _open(self, data: bytes) -> None:
-        _TUNNELLED.inc()
+        egress_metrics.TUNNELLED.add()
         self._lane.tunnels.add(self)
         if self._origin is not None:
             self._origin.open(self._visit, self._transport)
@@ -236,7 +234,7 @@ class ClientSide(asyncio.Protocol):
 
     def _give_away(self, action: GiveAway) -> None:
         self._lane.limit.uncount(self._address)
-        _HANDED_OVER.inc()
+        egress_metrics.HANDED_OVER.add()
         connect = Connect(self._visit, dial_error=action.dial_error) if action.is_answered else None
         if connect is not None and action.dial_error is not None:
             self._lane.gate.log.divert(connect.visit, Lane.BLOCK, Cause.UNREACHABLE)

@@ -8,15 +8,15 @@ from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
+from proxy_addons.egress_metrics import Tally
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.spool import Spool
 
-# Looked up once: by its labels, a metric takes longer to find than to count.
+# Looked up once: by its labels, a metric takes longer to find than to set.
 _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane}
 _CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
 _OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
-_UP, _DOWN = (egress_metrics.BYTES.labels(direction) for direction in ("up", "down"))
 
 
 @dataclass(slots=True, eq=False)
@@ -48,12 +48,18 @@ class OpenVisit:
 
 
 class VisitLog:
-    """Knows the open visits; writes each once, when it ends, and counts it."""
+    """Knows the open visits; writes each once, when it ends, and counts it.
+
+    What is counted, Prometheus is told by `flush`.
+    """
 
     def __init__(self, spool: Spool, taxonomy: Taxonomy) -> None:
         self._spool = spool
         self._taxonomy = taxonomy
         self._open: set[OpenVisit] = set()
+        self._open_in = dict.fromkeys(Lane, 0)
+        self._up, self._down = (Tally(egress_metrics.BYTES.labels(direction)) for direction in ("up", "down"))
+        self._tallies: dict[tuple[Verdict, str | None, str | None], Tally] = {}
         self._shed_counted = 0
 
     def __len__(self) -> int:
@@ -69,7 +75,7 @@ class VisitLog:
         """Start following a visit."""
         visit = OpenVisit(judgement, lane, close)
         self._open.add(visit)
-        _OPEN_IN[lane].inc()
+        self._open_in[lane] += 1
         return visit
 
     def divert(self, visit: OpenVisit, lane: Lane, cause: Cause | None = None) -> None:
@@ -82,8 +88,8 @@ class VisitLog:
             verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
             visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
         if visit in self._open:
-            _OPEN_IN[visit.lane].dec()
-            _OPEN_IN[lane].inc()
+            self._open_in[visit.lane] -= 1
+            self._open_in[lane] += 1
         visit.lane = lane
 
     def end(self, visit: OpenVisit, refusal: str | None = None) -> None:
@@ -96,7 +102,7 @@ class VisitLog:
         if visit not in self._open:
             return False
         self._open.remove(visit)
-        _OPEN_IN[visit.lane].dec()
+        self._open_in[visit.lane] -= 1
         return True
 
     def record(self, judgement: Judgement, refusal: str) -> None:
@@ -120,8 +126,14 @@ class VisitLog:
             visit.close()
 
     def flush(self) -> None:
-        """Bring what has been written to disk."""
+        """Bring what has been written to disk, and what has been counted to Prometheus."""
         self._spool.flush()
+        for lane, number in self._open_in.items():
+            _OPEN_IN[lane].set(number)
+        for tally in (self._up, self._down, *self._tallies.values()):
+            tally.tell()
+        egress_metrics.TUNNELLED.tell()
+        egress_metrics.HANDED_OVER.tell()
         if self._spool.shed > self._shed_counted:
             egress_metrics.RECORDS_SHED.inc(self._spool.shed - self._shed_counted)
             self._shed_counted = self._spool.shed
@@ -173,14 +185,18 @@ class VisitLog:
                 category_version=visit.judgement.category_version,
             ).to_line()
         )
-        category = self._taxonomy.categories.get(match.category) if match else None
-        egress_metrics.VISITS.labels(
-            decision.verdict.value,
-            category.group if category and category.id != UNCATEGORISED else UNCATEGORISED,
-            judged.client.department or "none",
-        ).inc()
-        _UP.inc(visit.bytes_up)
-        _DOWN.inc(visit.bytes_down)
+        self._tally(decision.verdict, match.category if match else None, judged.client.department).add()
+        self._up.add(visit.bytes_up)
+        self._down.add(visit.bytes_down)
+
+    def _tally(self, verdict: Verdict, category_id: str | None, department: str | None) -> Tally:
+        found = self._tallies.get((verdict, category_id, department))
+        if found is None:
+            category = self._taxonomy.categories.get(category_id) if category_id else None
+            group = category.group if category and category.id != UNCATEGORISED else UNCATEGORISED
+            found = Tally(egress_metrics.VISITS.labels(verdict.value, group, department or "none"))
+            self._tallies[verdict, category_id, department] = found
+        return found
 
 
 def _nothing() -> None:
