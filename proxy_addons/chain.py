@@ -23,9 +23,8 @@ from proxy_addons.connect_gate import ConnectGate, OriginFirst
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS, ConnectionLimit
 from proxy_addons.dial_gate import DialGate
 from proxy_addons.facts_file import FactsFile
-from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.gate import Gate
-from proxy_addons.judge import Judge
+from proxy_addons.judging_again import JudgingAgain
 from proxy_addons.mitmproxy_changes.request_heads import HEAD_SECONDS
 from proxy_addons.origin_certificate import OriginVerifier, TrustError
 from proxy_addons.request_gate import RequestGate
@@ -116,8 +115,10 @@ class Towngate:
         ctx.options.update(**mitmproxy_options(state))
         # After mitmproxy's own, also where those were there first.
         ctx.master.addons.add(*self.late_addons)
+        again = JudgingAgain(self.gate.log, lambda: self.gate.judge)
         self._tasks = [
-            asyncio.create_task(self.gate.watch.follow(self._judge_again), name="watch snapshots"),
+            asyncio.create_task(self.gate.watch.follow(again.change), name="watch snapshots"),
+            asyncio.create_task(again.follow(), name="judge again"),
             asyncio.create_task(self.tls_gate.follow(), name="watch certificates"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
             asyncio.create_task(self.facts_file.follow(), name="tell facts"),
@@ -135,11 +136,6 @@ class Towngate:
     def _facts(self, at: datetime) -> WorkerFacts:
         authority = self.tls_gate.authority
         return WorkerFacts(at, authority.mint.authority.ends_at, authority.has_next)
-
-    def _judge_again(self, judge: Judge) -> None:
-        for visit in self.gate.log:
-            with closed_on_failure("judge_again", visit.close):
-                self.gate.log.judge_again(visit, judge)
 
     def _on_malformed(self, client: connection.Client, reason: str) -> None:
         self.gate.log.record(self.gate.refused(client, Cause.MALFORMED, "http"), reason)

@@ -13,6 +13,7 @@ from categories.snapshot import CategorySnapshotError
 from policy import state_names
 from policy.deciding import next_edge_after
 from policy.snapshot import PolicySnapshot, SnapshotError
+from policy.touched import EVERY_VISIT, NOTHING, Touched, touched_by_change, touched_by_time
 from proxy_addons import egress_metrics
 from proxy_addons.continuations import Continuations
 from proxy_addons.judge import Judge
@@ -56,65 +57,74 @@ class SnapshotWatch:
             self._first_visits = self._read_first_visits()
         self.judge = self._new_judge(snapshot)
 
-    async def follow(self, on_change: Callable[[Judge], None]) -> None:
+    async def follow(self, on_change: Callable[[Touched], None]) -> None:
         """Watch for new snapshots, and for the instants when the policy itself changes its answers:
         those of schedules and exemptions, and when who continued past a warning is to be warned again.
 
-        `on_change` is called with the judge in force after each, from the event loop; five times a
-        second is often enough for "within one second", and one stat call each.
+        `on_change` is called after each, from the event loop, with what it is about, if it is about any
+        visit; the judge in force is the new one by then. Five times a second is often enough for
+        "within one second", and one stat call each.
         """
         self._count_in_force()
-        edge = self._next_edge(datetime.now(UTC))
+        looked_at = datetime.now(UTC)
+        edge = self._next_edge(looked_at)
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            changed = await self._reload_policy()
-            changed = await self._reload_categories() or changed
-            changed = await self._reload_first_visits() or changed
+            before = self.judge
+            touched = await self._reload_policy()
+            touched |= await self._reload_categories()
+            touched |= await self._reload_first_visits()
             # Taken before anything is judged again: an edge that passes meanwhile is still to come.
             now = datetime.now(UTC)
-            ended = self.judge.warns and self.continuations.have_ended(now)
-            if changed or ended or (edge is not None and now >= edge):
+            if edge is not None and now >= edge:
+                touched |= touched_by_time(self.judge.snapshot, looked_at, now)
+            if self.judge.warns and self.continuations.have_ended(now):
+                touched = EVERY_VISIT
+            if touched or self.judge is not before or (edge is not None and now >= edge):
                 self._count_in_force()
-                on_change(self.judge)
                 edge = self._next_edge(now)
+            looked_at = now
+            if touched:
+                on_change(touched)
 
-    async def _reload_policy(self) -> bool:
+    async def _reload_policy(self) -> Touched:
         stamp = _stamp(self._policy_path)
         if stamp == self._policy_stamp:
-            return False
+            return NOTHING
         self._policy_stamp = stamp
         try:
             data = await asyncio.to_thread(self._policy_path.read_bytes)
             snapshot = await asyncio.to_thread(PolicySnapshot.from_bytes, data)
         except (OSError, SnapshotError) as error:
             self._refuse("policy", error)
-            return False
+            return NOTHING
+        before = self.judge.snapshot
         self.judge = self._new_judge(snapshot)
         logger.info("policy in force: sequence=%d version=%s", snapshot.sequence, snapshot.policy.version)
-        return True
+        return touched_by_change(before, snapshot)
 
-    async def _reload_categories(self) -> bool:
+    async def _reload_categories(self) -> Touched:
         if not self._categories.changed():
-            return False
+            return NOTHING
         if not await asyncio.to_thread(self._categories.load):
             self._refuse("categories", self._categories.last_error)
-            return False
+            return NOTHING
         self.judge = self._new_judge(self.judge.snapshot)
         logger.info("categories in force: version=%s", self.judge.categories.version)
-        return True
+        return EVERY_VISIT
 
-    async def _reload_first_visits(self) -> bool:
-        """Take new first visits into use; return whether the policy asks for them."""
+    async def _reload_first_visits(self) -> Touched:
+        """Take new first visits into use; they are about every visit where the policy asks for them."""
         stamp = _stamp(self._first_visits_path)
         if stamp == self._first_visits_stamp:
-            return False
+            return NOTHING
         self._first_visits_stamp = stamp
         found = await asyncio.to_thread(self._read_first_visits)
         if found is None:
-            return False
+            return NOTHING
         self._first_visits = found
         self.judge = self._new_judge(self.judge.snapshot)
-        return self.judge.policy.names_newly_seen
+        return EVERY_VISIT if self.judge.policy.names_newly_seen else NOTHING
 
     def _read_first_visits(self) -> FirstVisits | None:
         try:

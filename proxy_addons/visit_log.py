@@ -10,6 +10,7 @@ from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
 from proxy_addons.judge import Judge, Judgement
+from proxy_addons.open_visits import OpenVisits
 from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.spool import Spool
 
@@ -56,25 +57,25 @@ class VisitLog:
     def __init__(self, spool: Spool, taxonomy: Taxonomy) -> None:
         self._spool = spool
         self._taxonomy = taxonomy
-        self._open: set[OpenVisit] = set()
+        self.open = OpenVisits()
         self._open_in = dict.fromkeys(Lane, 0)
         self._up, self._down = (Tally(egress_metrics.BYTES.labels(direction)) for direction in ("up", "down"))
         self._tallies: dict[tuple[Verdict, str | None, str | None], Tally] = {}
         self._shed_counted = 0
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.open)
 
     def __contains__(self, visit: object) -> bool:
-        return visit in self._open
+        return visit in self.open
 
     def __iter__(self) -> Iterator[OpenVisit]:
-        return iter(tuple(self._open))
+        return iter(self.open)
 
     def begin(self, judgement: Judgement, lane: Lane, close: Callable[[], None]) -> OpenVisit:
         """Start following a visit."""
         visit = OpenVisit(judgement, lane, close)
-        self._open.add(visit)
+        self.open.add(visit, judgement.visit)
         self._open_in[lane] += 1
         return visit
 
@@ -87,7 +88,7 @@ class VisitLog:
         if cause is not None:
             verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
             visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
-        if visit in self._open:
+        if visit in self.open:
             self._open_in[visit.lane] -= 1
             self._open_in[lane] += 1
         visit.lane = lane
@@ -99,9 +100,8 @@ class VisitLog:
 
     def discard(self, visit: OpenVisit) -> bool:
         """Stop following a visit without writing it; False when it has ended before."""
-        if visit not in self._open:
+        if not self.open.discard(visit):
             return False
-        self._open.remove(visit)
         self._open_in[visit.lane] -= 1
         return True
 
@@ -112,11 +112,15 @@ class VisitLog:
     def judge_again(self, visit: OpenVisit, judge: Judge) -> None:
         """Close a visit that is no longer allowed, or is to be carried another way: opened, or no longer.
 
-        Pages and refusals are left alone.
+        Pages and refusals are left alone, and so is what has ended.
         """
-        if not visit.judgement.decision.is_allowed:
+        if visit not in self.open or not visit.judgement.decision.is_allowed:
             return
-        decision = judge.judge_again(visit.judgement).decision
+        again = judge.judge_again(visit.judgement)
+        decision = again.decision
+        if decision.is_allowed and again.visit.client != self.open.seen(visit).client:
+            # Whatever is next about the one who sits there now is about this visit.
+            self.open.add(visit, again.visit)
         if not decision.is_allowed:
             visit.refusal = f"closed: no longer allowed ({decision.rule or decision.cause.value})"
             visit.close()

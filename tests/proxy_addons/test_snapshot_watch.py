@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from policy.touched import EVERY_VISIT, Touched
 from policy.visit import Client
 from proxy_addons.judge import Judge
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from tests.people import CLERK_AT_WORK
-from tests.proxied_town import ProxiedTown, eventually
+from tests.proxied_town import ProxiedTown, eventually, exemption
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -47,12 +48,18 @@ def remove(path: Path) -> None:
 
 
 class Watched:
-    """A watch that follows a published town; `judges` are those it announced."""
+    """A watch that follows a published town; `judges` are those it announced,
+    with what each change was about."""
 
     def __init__(self, published: PublishedTown) -> None:
         self.published = published
         self.watch = SnapshotWatch(published.state.root)
         self.judges: list[Judge] = []
+        self.touched: list[Touched] = []
+
+    def announced(self, touched: Touched) -> None:
+        self.judges.append(self.watch.judge)
+        self.touched.append(touched)
 
     def verdict(self, host: str, client: Client = CLERK_AT_WORK) -> str:
         return self.watch.judge.judge(client, "https", host, 443, None).decision.verdict.value
@@ -66,7 +73,7 @@ class Watched:
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     watched = Watched(PublishedTown(tmp_path / "state"))
-    following = asyncio.create_task(watched.watch.follow(watched.judges.append))
+    following = asyncio.create_task(watched.watch.follow(watched.announced))
     yield watched
     assert not following.done()
     following.cancel()
@@ -93,7 +100,8 @@ async def test_damaged_policy_is_refused_once_and_the_one_in_force_stays(
     assert caplog.text.count("snapshot refused, the one in force stays: kind=policy") == 1
     watched.published.publish_policy()
     await watched.until(lambda: watched.watch.judge is not judge)
-    assert watched.judges == [watched.watch.judge]
+    # The same policy once more is about no visit.
+    assert watched.judges == []
 
 
 @pytest.mark.parametrize(
@@ -150,6 +158,21 @@ def publish_damaged(town: PublishedTown, scratch: Path, file: str, damage: Calla
     damage(other.state.categories / version / file)
     shutil.copytree(other.state.categories / version, town.state.categories / version)
     (other.state.categories / "current.json").rename(town.state.categories / "current.json")
+
+
+async def test_change_is_announced_with_what_it_is_about(watched: Watched) -> None:
+    watched.published.publish_policy(exemptions=[exemption("cardroom.example", person="clerk")])
+    await watched.until(lambda: watched.touched == [Touched(people=frozenset({"clerk"}))])
+    # It ends with a policy that is about everyone.
+    watched.published.publish_policy(NEW_SITES)
+    await watched.until(lambda: watched.touched[1:] == [EVERY_VISIT])
+
+
+async def test_exemption_that_ends_by_itself_is_announced_as_about_its_person(watched: Watched) -> None:
+    about_clerk = Touched(people=frozenset({"clerk"}))
+    lasts = timedelta(seconds=1)
+    watched.published.publish_policy(exemptions=[exemption("cardroom.example", lasts, person="clerk")])
+    await watched.until(lambda: watched.touched == [about_clerk, about_clerk])
 
 
 @pytest.mark.parametrize("missing", ["policy.snapshot", "ask-token.key", "categories"])
