@@ -24,6 +24,7 @@ from proxy_addons.lane_states import (
     State,
     Way,
 )
+from proxy_addons.stepping import Steps
 from proxy_addons.tls_alert import REFUSED
 from proxy_addons.visit_log import OpenVisit
 
@@ -58,7 +59,7 @@ class ClientSide(asyncio.Protocol):
         self._lane = lane
         self._states = LaneStates()
         self._waiting: Deadlines[ClientSide] | None = None
-        self._dial: asyncio.Task[None] | None = None
+        self._dial: Steps | None = None
         self._origin: OriginSide | None = None
         self._up: Callable[[bytes], None] | None = None
         """Says something to the origin server, once the tunnel is open."""
@@ -163,8 +164,7 @@ class ClientSide(asyncio.Protocol):
                 case AskWay():
                     self._carry_out(self._states.judged(self._way(action)))
                 case Dial():
-                    connecting = self._connect(dial_name(action.host), action.port)
-                    self._dial = asyncio.get_running_loop().create_task(connecting)
+                    self._dial = Steps(self._connect(dial_name(action.host), action.port))
                 case Open():
                     self._open(action.data)
                 case EndVisit():

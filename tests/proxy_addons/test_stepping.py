@@ -1,0 +1,67 @@
+"""Coroutines without a task, on the loop of a worker and on asyncio's own."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from proxy_addons.event_loop import WorkerLoop
+from proxy_addons.stepping import Steps
+
+LOOPS = [asyncio.new_event_loop, WorkerLoop]
+
+
+def on(loop: Callable[[], asyncio.AbstractEventLoop], work: Coroutine[None, None, None]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(work, 10))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_coroutine_runs_to_its_first_wait_at_once_and_on_when_that_is_over(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def work() -> None:
+        done: list[object] = []
+        over = asyncio.Event()
+
+        async def steps() -> None:
+            done.append("begun")
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                address = server.getsockname()
+                transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)
+                done.append(transport.get_extra_info("peername") == address)
+                transport.abort()
+            done.extend(await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, lambda: "ab")))
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)
+            over.set()
+
+        Steps(steps())
+        assert done == ["begun"]
+        await over.wait()
+        assert done == ["begun", True, "a", "b"]
+
+    on(loop, work())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_cancelled_coroutine_is_told_where_it_waits_and_only_once(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def work() -> None:
+        done: list[str] = []
+
+        async def steps() -> None:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                done.append("cleared up")
+
+        waiting = Steps(steps())
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        assert done == ["cleared up"]
+
+    on(loop, work())
