@@ -6,6 +6,7 @@ Every answer is read to its last byte and its status checked: a proxy is not fas
 import itertools
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -36,18 +37,25 @@ class Target(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-def at_once(count: int, once: Callable[[int], None]) -> None:
-    """Call `once` with 0 to count - 1, sixteen at a time. An exception is raised when all are done."""
+def at_once(count: int, once: Callable[[int], None]) -> list[float]:
+    """Call `once` with 0 to count - 1, sixteen at a time; return how many seconds each call took.
+
+    An exception is raised when all are done.
+    """
     numbers = iter(range(count))
+    seconds = []
 
     def work() -> None:
         # One step of a range iterator is atomic.
         for number in numbers:
+            began = time.perf_counter()
             once(number)
+            seconds.append(time.perf_counter() - began)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done in [pool.submit(work) for _ in range(AT_ONCE)]:
             done.result()
+    return seconds
 
 
 def get_through_tunnel(

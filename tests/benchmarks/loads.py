@@ -47,7 +47,7 @@ class Load:
 
     name: str
     about: str
-    run: Callable[[Proxy, int], None]
+    run: Callable[[Proxy, int], Sequence[float] | None]
     warm_up: int
     amount: int
     figures: Sequence[Figure]
@@ -70,6 +70,7 @@ def loads(scale: Scale) -> list[Load]:
             _tunnels,
             scale.connections,
             _HTTPS,
+            (_MEDIAN, _SLOWEST_HUNDREDTH),
         ),
         _small(
             "plain-new",
@@ -139,12 +140,14 @@ def _small(
     name: str,
     about: str,
     unit: str,
-    run: Callable[[Proxy, int], None],
+    run: Callable[[Proxy, int], Sequence[float] | None],
     amount: int,
     targets_of: Callable[[Proxy], Sequence[Target]],
+    more_figures: Sequence[Figure] = (),
 ) -> Load:
     figures = [
         Figure(f"CPU seconds per 1,000 {unit}", lambda done: done.cpu_seconds / amount * 1000),
+        *more_figures,
         _PEAK,
     ]
     return Load(name, f"{about}; 16 at once", run, min(amount, 100), amount, figures, targets_of)
@@ -169,12 +172,16 @@ _HTTPS: Callable[[Proxy], Sequence[Target]] = attrgetter("https")
 _HTTP: Callable[[Proxy], Sequence[Target]] = attrgetter("http")
 _OPENED: Callable[[Proxy], Sequence[Target]] = attrgetter("opened")
 _BLOCKED: Callable[[Proxy], Sequence[Target]] = attrgetter("blocked")
+_MEDIAN = Figure("median of one, ms", lambda done: statistics.median(done.seconds_each) * 1000)
+_SLOWEST_HUNDREDTH = Figure(
+    "99 of 100 within, ms", lambda done: statistics.quantiles(done.seconds_each, n=100)[98] * 1000
+)
 _PEAK = Figure("peak memory, MiB", lambda done: done.memory_peak_bytes / _MIB, max)
 
 
-def _tunnels(proxy: Proxy, count: int) -> None:
+def _tunnels(proxy: Proxy, count: int) -> Sequence[float]:
     targets, tls = every(proxy.https, count), _trusting(proxy.origin.ca_certificate)
-    at_once(count, lambda number: get_through_tunnel(proxy.port, targets[number], tls, _SMALL))
+    return at_once(count, lambda number: get_through_tunnel(proxy.port, targets[number], tls, _SMALL))
 
 
 def _tunnel_download(proxy: Proxy, size: int) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,19 @@ _RESET_PEAK = "5"
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one piece of work cost a proxy. Memory is resident, mapped files included."""
+    """What one piece of work cost a proxy. Memory is resident, mapped files included.
+
+    `seconds_each` is how long each part of the work took its client, where it says so.
+    """
 
     cpu_seconds: float
     wall_seconds: float
     memory_before_bytes: int
     memory_peak_bytes: int
+    seconds_each: tuple[float, ...] = ()
 
 
-def measure(pid: int, work: Callable[[], None]) -> Measurement:
+def measure(pid: int, work: Callable[[], Sequence[float] | None]) -> Measurement:
     """Do the work and say what it cost the process `pid` and its children.
 
     The peak of each process is the kernel's own (VmHWM), set back before the work; the sum of
@@ -34,11 +38,11 @@ def measure(pid: int, work: Callable[[], None]) -> Measurement:
     memory_before = _memory_bytes(pid, "VmRSS")
     cpu_before = _cpu_seconds(pid)
     started = time.perf_counter()
-    work()
+    seconds_each = work() or ()
     wall = time.perf_counter() - started
     time.sleep(_SETTLE_SECONDS)
     cpu = _cpu_seconds(pid) - cpu_before
-    return Measurement(cpu, wall, memory_before, _memory_bytes(pid, "VmHWM"))
+    return Measurement(cpu, wall, memory_before, _memory_bytes(pid, "VmHWM"), tuple(seconds_each))
 
 
 def resident_bytes(pid: int) -> int:
