@@ -60,8 +60,8 @@ def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> N
     """List every problem of a policy document, with its line, and run its tests.
 
     Then say how many well-known sites, or of those of a file, its rules would open to look into. Both by
-    the category lists in force, or the starter list where there are none. Exit code 1 when there is a
-    problem.
+    the category lists in force, or the starter list where there are none. Who is in people.csv of the
+    state folder counts as named. Exit code 1 when there is a problem.
     """
     hosts = _hosts(sites) if sites else known_sites().hosts
     result = check_document(file.read(), StateFolder(state), hosts)
