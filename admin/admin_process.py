@@ -366,7 +366,8 @@ class AdminProcess:
         request = await self.request_for(session, id_)
         actor = await self._actor(session, id_)
         if actor not in request.askers and not may_stop(self.policy, request, actor):
-            raise NotAllowedError(f"{request.number} is not for {actor} to renew")
+            why = f"{request.number} is not for {actor} to renew"
+            await access_requests.refuse(self.db, id_, actor=actor, at=self.now(), why=why)
         person = actor if actor in request.askers else request.person
         record = self.policy.people.get(person)
         if request.window is not None:

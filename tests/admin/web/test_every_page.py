@@ -223,6 +223,27 @@ async def test_pages_for_an_asker_are_clean(site: Site, look: Look) -> None:
     await look.at("requests", "/requests")
 
 
+async def test_pages_of_asking_ahead_and_delegating_are_clean(site: Site, look: Look) -> None:
+    document = site.state.policy_document
+    offered = "asking: {personal_use: {categories: [sports, shopping]}}\n"
+    document.write_text(document.read_text() + offered)
+    await site.until(lambda: site.admin.policy.asking.personal_use is not None)
+    head = await site.signed_in(people.HEAD)
+    await look.use(head)
+    await look.at("ask-ahead", "/requests/new")
+    await look.at("personal-use", "/requests/personal-use")
+    await look.answered("personal-use-errors", await post(head, "/requests/personal-use", reason="x"))
+    await look.at("delegation", "/delegation")
+    days = {"first": "2026-03-06", "last": "2026-03-31"}
+    await post(head, "/delegation", department="finance", delegate="parks-head", **days)
+    await look.at("delegation-named", "/delegation")
+    window = {"day": "2026-03-06", "begins": "15:00", "ends": "16:00", "categories": "sports"}
+    await post(head, "/requests/personal-use", **window, reason="A match.")
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    await look.use(administrator)
+    await look.at("decide-personal-use", "/decide/1")
+
+
 async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:
     head = await site.signed_in(people.HEAD)
     await look.use(head)

@@ -71,6 +71,7 @@ ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
     "/requests/new": Action(SIGNED_IN, "", {"site": "museum.example"}),
+    "/requests/personal-use": Action(SIGNED_IN),
     "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "/requests/{id:number}/keep": Action(APPROVERS | IT, "/requests/2/keep"),
     "/delegation": Action(HEAD, "", {"department": "finance", "delegate": COLLEAGUE}),
@@ -111,6 +112,9 @@ ACTIONS = {
 # What is read: a path, and who reads it.
 PAGES = {
     "/requests/1": OF_REQUEST,
+    "/requests/new": SIGNED_IN,
+    "/requests/personal-use": SIGNED_IN,
+    "/delegation": SIGNED_IN,
     "/decide/1": APPROVERS,
     "/exemptions": SEEING,
     "/visits": IT | {people.HELP_DESK, AUDITOR},
