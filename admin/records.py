@@ -22,7 +22,7 @@ from admin.sessions import Session
 from policy.town_policy import Policy
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "asking": ("request", "exemption"),
+    "asking": ("request", "exemption", "delegation"),
     "sites": ("report", "site"),
     "people": ("person", "people", "password", "names", "notice"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
