@@ -16,7 +16,7 @@ from typing import NoReturn
 from admin.worker_pool import WorkerRemains
 
 _VARIABLE = "TOWNGATE_HANDOVER"
-_TRIAL = "trial"
+_TRIAL_VARIABLE = "TOWNGATE_HANDOVER_TRIAL"
 _TRIAL_SECONDS = 60.0
 _COMMAND = [sys.executable, *sys.orig_argv[1:]]
 """The program as it was started; what it finds on disk now may be newer."""
@@ -70,7 +70,7 @@ def taken() -> Handover | None:
     if text is None:
         return None
     handover = Handover.from_json(text)
-    if os.environ.pop(_VARIABLE + _TRIAL.upper(), None):
+    if os.environ.pop(_TRIAL_VARIABLE, None):
         raise SystemExit(0)
     for fd in handover.fds():
         os.set_inheritable(fd, False)
@@ -84,7 +84,7 @@ async def try_new_program(handover: Handover) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, _VARIABLE: handover.to_json(), _VARIABLE + _TRIAL.upper(): "1"},
+        env={**os.environ, _VARIABLE: handover.to_json(), _TRIAL_VARIABLE: "1"},
     )
     try:
         async with asyncio.timeout(_TRIAL_SECONDS):
