@@ -46,16 +46,8 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-@dataclass(slots=True)
-class Seen:
-    """What the origin server knows of a visit: when it began and ended (time.time)."""
-
-    began_at: float
-    ended_at: float | None = None
-
-
 class Origin:
-    """An origin server, in threads of this process, that writes down which site was asked for when."""
+    """An origin server, in threads of this process, that writes down which sites were asked for."""
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA()
@@ -63,8 +55,8 @@ class Origin:
         authority.cert_pem.write_to_path(str(self.ca_certificate))
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(f"*.{_SITES}").configure_cert(self._tls)
-        self.seen: dict[str, Seen] = {}
-        self.asked_twice = 0
+        self.seen = Counter[str]()
+        """How often each site was asked for."""
         self._https = self._listen(is_tls=True)
         self._http = self._listen(is_tls=False)
 
@@ -88,7 +80,6 @@ class Origin:
         return listening
 
     def _serve(self, connection: socket.socket, is_tls: bool) -> None:
-        began_at, site = time.time(), ""
         with suppress(OSError), connection:
             if is_tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
@@ -97,29 +88,27 @@ class Origin:
                 head += data
             fields = head.decode("latin-1").split("\r\n")
             site = next((f.partition(": ")[2] for f in fields if f.lower().startswith("host: ")), "")
-            if not site:
-                return
-            if site in self.seen:
-                self.asked_twice += 1
-            self.seen[site] = Seen(began_at)
+            if site:
+                self.seen[site] += 1
             connection.sendall(_ANSWER)
-            # The visit ends with the client's end of its tunnel.
             while connection.recv(4096):
                 pass
-        if site in self.seen:
-            self.seen[site].ended_at = time.time()
 
 
 @dataclass(slots=True)
 class Load:
-    """Programs that browse until `has_ended`: connections made, and what became of those that failed."""
+    """Programs that browse until `has_ended`, each time another site.
+
+    `over_at` is when they had all of it (time.time), `failures` what became of those that failed.
+    """
 
     port: int
     tls: ssl.SSLContext
     numbers: Iterator[int]
     has_ended: threading.Event = field(default_factory=threading.Event)
     done: int = 0
-    failures: list[str] = field(default_factory=list)
+    over_at: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def browsing(self) -> Iterator[None]:
@@ -136,10 +125,12 @@ class Load:
 
     def _again_and_again(self, one: Callable[[str], None]) -> None:
         while not self.has_ended.wait(_PAUSE_SECONDS):
+            site = f"s{next(self.numbers)}.{_SITES}"
             try:
-                one(f"s{next(self.numbers)}.{_SITES}")
+                one(site)
+                self.over_at[site] = time.time()
             except (OSError, WrongAnswerError) as error:
-                self.failures.append(f"{time.time():.3f} {type(error).__name__}: {error}")
+                self.failures[site] = f"{type(error).__name__}: {error}"
             self.done += 1
 
     def _through_tunnel(self, site: str) -> None:
@@ -214,7 +205,7 @@ def _restart_under_load(town: Town, times: int) -> str:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             complaints += done.returncode != 0
             _say(f"restart {number + 1} of {times}: {load.done} connections, {len(load.failures)} failed")
-    for failure in load.failures[:5]:
+    for failure in list(load.failures.values())[:5]:
         print(failure)
     return (
         f"{times} restarts of {town.workers} workers ({complaints} complained): "
@@ -224,14 +215,12 @@ def _restart_under_load(town: Town, times: int) -> str:
 
 def _kill_under_load(town: Town, times: int) -> str:
     load, killed_at = town.load(), []
-    seen_before = set(town.origin.seen)
     with load.browsing():
         for number in range(times):
             # One that has just been started is not worth a kill: the longest at work are.
             _wait_for(lambda: town.ready() >= min(_VICTIMS, town.workers))
             time.sleep(random.uniform(1.0, 2.0))
             pid = random.choice(town.pids()[:_VICTIMS])
-            # What the origin server writes down after this instant may be of a visit that was cut off.
             killed_at.append(time.time())
             os.kill(pid, signal.SIGKILL)
             _say(f"kill {number + 1} of {times}: {load.done} connections, {len(load.failures)} cut off")
@@ -240,26 +229,25 @@ def _kill_under_load(town: Town, times: int) -> str:
     town.supervisor.terminate()
     town.supervisor.wait()
     logged = Counter(_hosts_in(town.state.spool))
-    seen = {site: seen for site, seen in town.origin.seen.items() if site and site not in seen_before}
-    missing = [seen for site, seen in seen.items() if not logged[site]]
-    ages = [_age_when_killed(one, killed_at) for one in missing]
+    seen = town.origin.seen
+    missing = [site for site in seen if not logged[site]]
+    # What failed was going on when its worker was killed, or had not been told its end.
+    ages = [_seconds_before_next(load.over_at[site], killed_at) for site in missing if site in load.over_at]
     late = [age for age in ages if age > _ON_DISK_SECONDS]
     twice = sum(number > 1 for number in logged.values())
     return (
         f"{times} kills of one of {town.workers} workers: "
         f"{load.done:,} connections, {len(load.failures)} cut off; "
-        f"the origin server saw {len(seen):,} visits ({town.origin.asked_twice} twice); "
-        f"the log lacks {len(missing)} and has {twice} twice; of those lacking, {len(late)} had been over "
-        f"for more than a second when their worker was killed, the oldest for {max(ages, default=0):.2f} s"
+        f"the origin server saw {len(seen):,} visits ({sum(n > 1 for n in seen.values())} twice); "
+        f"the log lacks {len(missing)} and has {twice} twice; of those lacking, {len(ages)} were over, and "
+        f"{len(late)} had been for more than a second at the next kill, the oldest for "
+        f"{max(ages, default=0):.2f} s"
     )
 
 
-def _age_when_killed(one: Seen, killed_at: Sequence[float]) -> float:
-    """Return for how long a visit had been over at the next kill; 0 for one that was cut off."""
-    ended_at = one.ended_at or time.time()
-    if any(one.began_at <= at <= ended_at for at in killed_at):
-        return 0.0
-    return next((at - ended_at for at in killed_at if at > ended_at), time.time() - ended_at)
+def _seconds_before_next(at: float, killed_at: Sequence[float]) -> float:
+    """Return how long after an instant the next kill was; infinite where there was none."""
+    return next((killed - at for killed in killed_at if killed > at), float("inf"))
 
 
 def _hosts_in(spool: Path) -> Iterator[str]:

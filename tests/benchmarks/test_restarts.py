@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.restarts import Seen, _age_when_killed, main
+from tests.benchmarks.restarts import _seconds_before_next, main
 
 
 def test_kills_are_run_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -12,8 +12,7 @@ def test_kills_are_run_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     assert "and has 0 twice" in printed
 
 
-def test_what_was_over_long_before_a_kill_is_told_from_what_was_cut_off() -> None:
-    killed_at = [100.0, 200.0]
-    assert _age_when_killed(Seen(99.0, 101.0), killed_at) == 0.0
-    assert _age_when_killed(Seen(98.0, 99.5), killed_at) == 0.5
-    assert _age_when_killed(Seen(101.0, 150.0), killed_at) == 50.0
+def test_a_visit_that_is_over_counts_until_the_next_kill() -> None:
+    assert _seconds_before_next(99.5, [100.0, 200.0]) == 0.5
+    assert _seconds_before_next(150.0, [100.0, 200.0]) == 50.0
+    assert _seconds_before_next(201.0, [100.0, 200.0]) == float("inf")
