@@ -85,8 +85,11 @@ def _touched_by_exemptions(exemptions: Iterable[Exemption]) -> Touched:
     for exemption in exemptions:
         if exemption.person is not None:
             people.add(exemption.person)
-        else:
+        elif exemption.host:
             sites.add(exemption.host)
+        else:
+            # A department's, for categories: whatever its people have open may be of them.
+            return EVERY_VISIT
     return Touched(people=frozenset(people), sites=frozenset(sites))
 
 

@@ -19,6 +19,9 @@ HOUR = timedelta(hours=1)
 SNAPSHOT = PolicySnapshot(1, AT, policy_of(DOCUMENT), "https://gate.town.example")
 OF_CLERK = Exemption("1", "cardroom.example", AT, AT + HOUR, person="clerk")
 OF_PARKS = Exemption("2", "shop.example", AT, AT + HOUR, department="parks")
+SHOPPING = frozenset({"shopping"})
+OF_CLERK_AT_LUNCH = Exemption("3", "", AT, AT + HOUR, person="clerk", categories=SHOPPING)
+OF_PARKS_AT_LUNCH = Exemption("4", "", AT, AT + HOUR, department="parks", categories=SHOPPING)
 OFF = FilterOff("the lists are broken", AT, AT + HOUR)
 
 
@@ -38,6 +41,8 @@ def sites(*hosts: str) -> Touched:
         ({"exemptions": (OF_CLERK,)}, people("clerk")),
         ({"exemptions": (OF_PARKS,)}, sites("shop.example")),
         ({"exemptions": (OF_CLERK, OF_PARKS)}, people("clerk") | sites("shop.example")),
+        ({"exemptions": (OF_CLERK_AT_LUNCH,)}, people("clerk")),
+        ({"exemptions": (OF_PARKS_AT_LUNCH,)}, EVERY_VISIT),
         ({"corrections": (Correction("news.example", ("press",)),)}, sites("news.example")),
         ({"never_inspect": ("bank.example",)}, sites("bank.example")),
         ({"devices_off": (DeviceOff("10.1.1.1", "stolen", AT),)}, Touched(addresses=frozenset({"10.1.1.1"}))),
@@ -77,6 +82,7 @@ IN_FORCE = replace(SNAPSHOT, exemptions=(OF_CLERK, OF_PARKS), receipts={"head": 
         (IN_FORCE, AT, AT + HOUR / 2, NOTHING),
         (IN_FORCE, AT + HOUR / 2, AT + HOUR, people("clerk", "head") | sites("shop.example")),
         (IN_FORCE, AT + HOUR, AT + 2 * HOUR, NOTHING),
+        (replace(SNAPSHOT, exemptions=(OF_PARKS_AT_LUNCH,)), AT + HOUR / 2, AT + HOUR, EVERY_VISIT),
         (SNAPSHOT, AT + 2 * HOUR, AT + 3 * HOUR, EVERY_VISIT),
         (SNAPSHOT, AT + 3 * HOUR, AT + 3 * HOUR + HOUR / 2, NOTHING),
         (replace(SNAPSHOT, filter_off=OFF), AT + HOUR / 2, AT + HOUR, EVERY_VISIT),
