@@ -9,9 +9,10 @@ from mitmproxy import http
 from policy.ask_token import AskToken
 from policy.visit import Visit
 from proxy_addons import continue_token
-from proxy_addons.block_page import CONTINUE_HEADERS, PAGE_HEADERS, is_document, page_for, render_short
 from proxy_addons.gate import Gate, visible_path
 from proxy_addons.judge import SAID_FIRST, Judge, Judgement
+from proxy_addons.page_for_decision import page_for
+from proxy_addons.page_html import CONTINUE_HEADERS, PAGE_HEADERS, is_document, render_short
 from proxy_addons.reading_only import is_graphql
 from proxy_addons.visit_log import OpenVisit
 

@@ -9,9 +9,9 @@ from mitmproxy.net.http.http1 import expected_http_body_size
 from policy import acting
 from policy.acting import Act, Attempt, Operations
 from policy.decision import Verdict
-from proxy_addons.block_page import is_said_to_be_document
 from proxy_addons.gate import visible_path
 from proxy_addons.judge import Judgement
+from proxy_addons.page_html import is_said_to_be_document
 
 _SITES = acting.read_sites(
     resources.files("proxy_addons").joinpath("acting_sites.yaml").read_text(encoding="utf-8")

@@ -29,17 +29,10 @@ from policy.town_policy import (
     UnknownAction,
 )
 from policy.visit import Client, Visit
-from proxy_addons.block_page import (
-    PAGE_HEADERS,
-    BlockPage,
-    Emergency,
-    Variant,
-    is_document,
-    page_for,
-    render,
-    render_short,
-)
+from proxy_addons.block_page import BlockPage, Emergency, Variant
 from proxy_addons.origin_certificate import OriginFault, OriginRefusal
+from proxy_addons.page_for_decision import page_for
+from proxy_addons.page_html import PAGE_HEADERS, is_document, render, render_short
 from tests import people
 from tests.browsing import StartBrowser, violations
 

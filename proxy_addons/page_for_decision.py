@@ -1,0 +1,237 @@
+"""From a decision to the page that says it: one of at most 8 kB."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from categories.match import CategoryMatch
+from categories.taxonomy import Taxonomy
+from policy.deciding import decide, next_edge_after
+from policy.decision import Cause, Decision, Verdict
+from policy.rule_matching import rule_matches
+from policy.state import State
+from policy.town_policy import Approver, Policy, Rule, UnknownAction
+from policy.town_time import zone_of
+from policy.visit import Visit
+from proxy_addons.block_page import BlockPage, Emergency, Opening, Variant
+from proxy_addons.origin_certificate import OriginRefusal
+from proxy_addons.page_html import render
+
+_LARGEST_PAGE = 8192
+_LOOK_AHEAD = timedelta(days=7)
+_SHOWN_SITES = 8
+_SAID_FIRST = {Verdict.WARN: Variant.WARN, Verdict.VIEW_ONLY: Variant.VIEW_ONLY}
+
+
+def page_for(
+    decision: Decision,
+    visit: Visit,
+    policy: Policy,
+    state: State,
+    taxonomy: Taxonomy,
+    *,
+    admin_url: str | None,
+    token: str | None,
+    code: str,
+    at: datetime,
+    continue_url: str | None = None,
+    origin_refusal: OriginRefusal | None = None,
+) -> tuple[int, bytes]:
+    """Return the status and the page for a visit that was not allowed.
+
+    `admin_url` or `token` None: asking is not available, and the page says so.
+    """
+    match = _said_match(decision, policy)
+    category = taxonomy.categories.get(match.category) if match else None
+    variant = _SAID_FIRST.get(decision.verdict) or _variant(decision, policy)
+    opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
+    approval = _approval(decision, visit, policy)
+    variant = variant if opening is None else Variant.LATER
+    page = BlockPage(
+        variant=variant,
+        town=policy.town.name,
+        host=visit.host,
+        code=code,
+        at=at,
+        zone=zone_of(policy),
+        phone=policy.town.help_desk_phone,
+        mail=policy.town.help_desk_email,
+        category=match.category if match else "",
+        label=category.label if category else "",
+        sites=category.sites if category else "",
+        because=_because(variant, decision, policy),
+        approval=approval,
+        head=_head(visit, policy),
+        ask_url=_ask_url(variant, approval, admin_url, token),
+        **_reporting_urls(variant, match, admin_url, token),
+        continue_url=continue_url,
+        is_risk=match is not None and match.category in policy.security_categories,
+        opening=opening,
+        emergency=_emergency(variant, visit, policy, state),
+        admin_url=admin_url,
+        fault=origin_refusal.fault if origin_refusal else None,
+        fault_at=origin_refusal.at if origin_refusal else None,
+        port=visit.port,
+        ports=tuple(sorted(policy.ports)),
+        file_types=decision.file_types,
+        rule=decision.rule or "",
+        listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
+        seen_as=_seen_as(visit, policy),
+    )
+    html = render(page)
+    if len(html) > _LARGEST_PAGE:
+        # A host of hundreds of letters is in each link. "Did something not open?" has them, too.
+        html = render(replace(page, wrong_category_url=None, accident_url=None))
+    return page.variant.status, html
+
+
+def _reporting_urls(
+    variant: Variant, match: CategoryMatch | None, admin_url: str | None, token: str | None
+) -> dict[str, str]:
+    """Return the links by which a person says that the list is wrong, or that it was an accident."""
+    if match is None or admin_url is None or token is None:
+        return {}
+    wrong_category = {"wrong_category_url": f"{admin_url}/wrong-category?token={token}"}
+    match variant:
+        case Variant.POLICY:
+            return wrong_category | {"accident_url": f"{admin_url}/accident?token={token}"}
+        case Variant.SECURITY | Variant.LATER | Variant.WARN | Variant.VIEW_ONLY:
+            return wrong_category
+        case _:
+            return {}
+
+
+def _ask_url(
+    variant: Variant, approval: tuple[str, ...], admin_url: str | None, token: str | None
+) -> str | None:
+    """Return where the page's button leads; None where nothing can be asked, or not now."""
+    if admin_url is None or token is None:
+        return None
+    if variant is Variant.NOTICE:
+        return f"{admin_url}/notice?token={token}"
+    return f"{admin_url}/ask?token={token}" if approval else None
+
+
+def _because(variant: Variant, decision: Decision, policy: Policy) -> str:
+    if variant is Variant.NOTICE and policy.notice is not None:
+        return policy.notice.title
+    return decision.because or ""
+
+
+def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
+    """Return the list entry that the page gives as the reason.
+
+    None for a rule that is about people or hours and not about what the site is.
+    """
+    rule = _rule_of(decision, policy)
+    return None if rule is not None and not rule.categories else decision.match
+
+
+def _rule_of(decision: Decision, policy: Policy) -> Rule | None:
+    return next((rule for rule in policy.rules if rule.id == decision.rule), None)
+
+
+def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, PLR0912 - one answer a cause
+    cause = decision.cause
+    match cause:
+        case Cause.SECURITY_RISK:
+            return Variant.SECURITY
+        case Cause.RULE:
+            match = decision.match
+            if match is not None and match.category in policy.security_categories:
+                return Variant.SECURITY
+            rule = _rule_of(decision, policy)
+            if rule is not None and rule.file_types:
+                return Variant.DOWNLOAD
+            # Of a site that may be read, only what acts is ever stopped.
+            is_readable = rule is not None and rule.action is Verdict.VIEW_ONLY
+            return Variant.ACTING if is_readable else Variant.POLICY
+        case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
+            return Variant.POLICY
+        case Cause.NOTICE:
+            return Variant.NOTICE
+        case Cause.LOCKDOWN:
+            return Variant.LOCKDOWN
+        case Cause.DEVICE_OFF:
+            return Variant.DEVICE_OFF
+        case Cause.UNKNOWN_CLIENT:
+            asks = policy.unknown is UnknownAction.SIGN_IN
+            return Variant.SIGN_IN if asks else Variant.UNKNOWN_CLIENT
+        case Cause.PRIVATE_ADDRESS:
+            return Variant.PRIVATE_ADDRESS
+        case Cause.PORT:
+            return Variant.PORT
+        case Cause.MISMATCH:
+            return Variant.MISMATCH
+        case Cause.MALFORMED | Cause.NOT_TLS:
+            return Variant.UNREADABLE
+        case Cause.UNREACHABLE:
+            return Variant.UNREACHABLE
+        case Cause.CERTIFICATE:
+            return Variant.CERTIFICATE
+        case Cause.FAULT:
+            return Variant.TROUBLE
+        case _:
+            assert_never(cause)
+
+
+def _approval(decision: Decision, visit: Visit, policy: Policy) -> tuple[str, ...]:
+    """Return the roles asked in turn: nobody is asked about a request of their own."""
+    department = policy.departments.get(visit.client.department or "")
+    is_own = department is None or department.head in (visit.client.person, "")
+    roles = (
+        Approver.TOWN_ADMINISTRATOR.value if role == Approver.DEPARTMENT_HEAD and is_own else role
+        for role in decision.approval
+    )
+    return tuple(dict.fromkeys(roles))
+
+
+def _emergency(variant: Variant, visit: Visit, policy: Policy, state: State) -> Emergency | None:
+    """Return what IT did that keeps this client from the web, None for other pages."""
+    if variant is Variant.DEVICE_OFF:
+        off = state.device_off_at(visit.client.address)
+        return Emergency(off.since, off.because) if off else None
+    lockdown = state.lockdown_for(visit.client.department) if variant is Variant.LOCKDOWN else None
+    if lockdown is None:
+        return None
+    works = sorted(policy.essentials | policy.works_in_lockdown)
+    news_at = lockdown.next_news_at
+    return Emergency(
+        lockdown.since,
+        lockdown.because,
+        still_works=tuple(works[:_SHOWN_SITES]),
+        more_works=len(works[_SHOWN_SITES:]),
+        next_news_at=news_at if news_at is not None and news_at > visit.at else None,
+    )
+
+
+def _head(visit: Visit, policy: Policy) -> str:
+    department = policy.departments.get(visit.client.department or "")
+    head = policy.people.get(department.head) if department else None
+    return head.name if head else ""
+
+
+def _seen_as(visit: Visit, policy: Policy) -> str:
+    client = visit.client
+    person = policy.people.get(client.person or "")
+    department = policy.departments.get(client.department or "")
+    names = (person.name if person else client.device, department.name if department else None)
+    return ", ".join(name for name in names if name)
+
+
+def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None:
+    """Return when the clock alone will open the site for this client, within a week."""
+    categories = {match.category for match in rule_matches(visit, policy)}
+    timed = {
+        rule.id: policy.schedules[rule.when]
+        for rule in policy.rules
+        if rule.when is not None and (not rule.categories or rule.categories & categories)
+    }
+    at = next_edge_after(visit.at, policy, State()) if timed else None
+    while at is not None and at - visit.at <= _LOOK_AHEAD:
+        then = decide(replace(visit, at=at), policy, State())
+        if then.is_allowed:
+            # The site opens because an allowing rule begins, or because the blocking one ends.
+            return Opening(at, timed.get(then.rule or ""))
+        at = next_edge_after(at, policy, State())
+    return None
