@@ -122,7 +122,8 @@ def _make(state: StateFolder, target: Path, unfinished: Path, town: str, at: dat
     unfinished.mkdir(mode=0o700)
     try:
         files = {}
-        for database in (state.database, *sorted(state.visits.glob("*.db"))):
+        # The newest month first: an older one has all that came before whatever the newest knows of.
+        for database in (state.database, *sorted(state.visits.glob("*.db"), reverse=True)):
             name = database.relative_to(state.root).as_posix()
             files[name] = _copy_database(database, unfinished / name)
         secrets_of_town = secret_files(state)

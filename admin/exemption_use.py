@@ -1,11 +1,12 @@
 """What access that was granted is used for: the evidence by which it goes on, or is closed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
-from admin.visit_log.clients import exempted
+from admin.visit_log.clients import ExemptedVisits, exempted
 from admin.visit_log.visit_log import VisitLog
 
 COUNTED = timedelta(days=30)
@@ -45,23 +46,22 @@ async def of(db: Reader, visits: VisitLog, access_request: int, now: datetime) -
 
 async def _of(db: Reader, visits: VisitLog, now: datetime, access_request: int | None) -> dict[int, Use]:
     rows = await db.fetch_all(
-        "SELECT id, access_request, host, granted_at FROM exemption WHERE stopped_at IS NULL"
+        "SELECT id, access_request, granted_at FROM exemption WHERE stopped_at IS NULL"
         " AND expires_at > ?1 AND (?2 IS NULL OR access_request = ?2) ORDER BY access_request",
         to_ms(now),
         access_request,
     )
+    of_exemptions = await exempted(
+        visits, [f"EX-{row['id']}" for row in rows], now - _LOOKS_BACK, now - COUNTED
+    )
     found: dict[int, list[Row]] = {}
     for row in rows:
         found.setdefault(row["access_request"], []).append(row)
-    return {number: await _use(visits, of_request, now) for number, of_request in found.items()}
+    return {number: _use(of_request, of_exemptions) for number, of_request in found.items()}
 
 
-async def _use(visits: VisitLog, exemptions: list[Row], now: datetime) -> Use:
-    used = [
-        await exempted(visits, f"EX-{row['id']}", row["host"], now - _LOOKS_BACK, now - COUNTED)
-        for row in exemptions
-    ]
-    by = [client for clients in used for client in clients]
+def _use(exemptions: list[Row], used: Mapping[str, list[ExemptedVisits]]) -> Use:
+    by = [client for row in exemptions for client in used[f"EX-{row['id']}"]]
     return Use(
         from_ms(min(row["granted_at"] for row in exemptions)),
         sum(client.visits for client in by),

@@ -142,7 +142,9 @@ def _move_aside(state: StateFolder, manifest: Manifest, aside: Path) -> Path | N
 
 def _move_in(state: StateFolder, manifest: Manifest, staged: Path) -> None:
     policy = state.policy_document.name
-    for name in sorted(manifest.files, key=lambda name: name == policy):
+    # Opened, a database of before may have moved its visits to files that the backup did not have.
+    names = [path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: name == policy):
         target = state.root / name
         if not manifest.holds(CA_KEY) and name.startswith(f"{state_names.CA}/"):
             continue  # a certificate without its key

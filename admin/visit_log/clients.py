@@ -1,6 +1,7 @@
 """Who visited what, in groups: for whoever decides visits again, or looks for what was stopped with them."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -135,28 +136,29 @@ class ExemptedVisits:
 
 
 async def exempted(
-    log: VisitLog, exemption: str, host: str, since: datetime, counted_since: datetime
-) -> list[ExemptedVisits]:
-    """Return who used an exemption for a host and its subdomains since an instant, once for each month.
+    log: VisitLog, exemptions: Collection[str], since: datetime, counted_since: datetime
+) -> Mapping[str, list[ExemptedVisits]]:
+    """Return who used each of these exemptions since an instant, once for each month.
 
     Visits and bytes are those since a later instant.
     """
-    found = []
+    found: dict[str, list[ExemptedVisits]] = {exemption: [] for exemption in exemptions}
     async for file in log.since(since):
         for row in await file.fetch_all(
-            "SELECT coalesce(person, device, address) AS who, max(started_at) AS last_at,"
+            "SELECT exemption, coalesce(person, device, address) AS who, max(started_at) AS last_at,"
             " sum(started_at >= ?1) AS visits,"
             " sum((bytes_up + bytes_down) * (started_at >= ?1)) AS size_bytes"
-            " FROM visit_row JOIN client ON client.id = visit_row.client"
-            " WHERE site IN (SELECT id FROM site WHERE key >= ?2 AND key < ?3) AND started_at >= ?4"
-            " AND decision IN (SELECT id FROM decision WHERE exemption = ?5) GROUP BY who",
+            " FROM visit_row JOIN decision ON decision.id = visit_row.decision"
+            " JOIN client ON client.id = visit_row.client"
+            " WHERE is_exempted = 1 AND started_at >= ?2"
+            " AND exemption IN (SELECT value FROM json_each(?3)) GROUP BY exemption, who",
             to_ms(counted_since),
-            *site_range(host),
             to_ms(since),
-            exemption,
+            json.dumps([*exemptions]),
         ):
             last_at = from_ms(row["last_at"])
-            found.append(ExemptedVisits(row["who"], row["visits"], row["size_bytes"], last_at))
+            use = ExemptedVisits(row["who"], row["visits"], row["size_bytes"], last_at)
+            found[row["exemption"]].append(use)
     return found
 
 

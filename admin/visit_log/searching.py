@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from admin.clock import from_ms, to_ms
 from admin.sqlite_file import Row, Value
@@ -13,6 +13,8 @@ from admin.visit_log.visit_log import Month, MonthFile, VisitLog
 from policy.decision import Lane, Verdict
 
 _MOST_AT_ONCE = 1000
+# No visit is of later (spool_reader), and a millisecond behind it is still a time.
+_LATEST_MS = to_ms(datetime(2100, 1, 1, tzinfo=UTC))
 # Of so many hosts or devices each is looked at by itself, newest first; of more, all visits are sorted.
 _MOST_APART = 100
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC LIMIT ?"
@@ -51,10 +53,9 @@ class Cursor:
         found = re.fullmatch(r"(\d{1,15})\.(\d{1,18})", text, re.ASCII)
         if found is None:
             raise ValueError("not a place in the visit log")
-        try:
-            return cls(from_ms(int(found[1])), int(found[2]))
-        except OverflowError as error:
-            raise ValueError("not a place in the visit log") from error
+        if int(found[1]) > _LATEST_MS:
+            raise ValueError("not a place in the visit log")
+        return cls(from_ms(int(found[1])), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)

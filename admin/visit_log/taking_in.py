@@ -127,7 +127,7 @@ class MonthWriter:
         sites = await self._sites.numbers(t, rows)
         await t.execute_many(
             "INSERT INTO visit_row (started_at, lasted, code, client, site, decision, versions, refusal,"
-            " bytes_up, bytes_down, is_blocked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " bytes_up, bytes_down, is_blocked, is_exempted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     row.started_at,
@@ -141,6 +141,7 @@ class MonthWriter:
                     row.bytes_up,
                     row.bytes_down,
                     row.decision[_VERDICT] == Verdict.BLOCK,
+                    row.decision[_EXEMPTION] is not None,
                 )
                 for row in rows
             ],
@@ -199,7 +200,9 @@ _OF_A_DECISION = (
     *("rule", "exemption", "category", "entry", "source"),
 )
 _OF_VERSIONS = ("policy_sequence", "policy_version", "category_version")
-_VERDICT, _LANE, _CATEGORY = (_OF_A_DECISION.index(name) for name in ("verdict", "lane", "category"))
+_VERDICT, _LANE, _EXEMPTION, _CATEGORY = (
+    _OF_A_DECISION.index(name) for name in ("verdict", "lane", "exemption", "category")
+)
 _DEPARTMENT = 3
 _ADDED = (
     "ON CONFLICT DO UPDATE SET visits = visits + excluded.visits,"
@@ -271,11 +274,11 @@ def _key(thing: object) -> str:
 
 async def _move_place(t: Transaction, segment: str, before: Place, batch: Batch) -> None:
     after = batch.place
-    # The month before may have begun to read it.
+    # Another month's file may have what came before, also a later month's, when a clock was set back.
     await t.execute("INSERT OR IGNORE INTO segment (name, position) VALUES (?, ?)", segment, before.position)
     moved = await t.execute(
         "UPDATE segment SET position = ?, skips_line = ?, bad_lines = bad_lines + ?"
-        " WHERE name = ? AND position = ?",
+        " WHERE name = ? AND position <= ?",
         after.position,
         after.is_in_long_line,
         len(batch.bad_lines),

@@ -7,6 +7,7 @@ is over never changes again. The id of a visit grows as visits arrive: it has th
 import asyncio
 import logging
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _ID_BITS = 36
 _READERS = 3
+# To open a file takes longer than most questions.
+_MONTHS_KEPT_OPEN = 13
 # A visit has begun when it arrives, but a clock may have been set back meanwhile.
 _SLACK = timedelta(days=1)
 _NAME = re.compile(r"(\d{4})-(0[1-9]|1[0-2])\.db", re.ASCII)
@@ -95,6 +98,7 @@ class VisitLog:
         self._opening = asyncio.Lock()
         self._writer: tuple[Month, MonthWriter] | None = None
         self._places: dict[str, Place] | None = None
+        self._read_in: defaultdict[str, set[Month]] = defaultdict(set)
 
     @classmethod
     @asynccontextmanager
@@ -111,11 +115,11 @@ class VisitLog:
 
     @asynccontextmanager
     async def reading(self, month: Month) -> AsyncIterator[MonthFile]:
-        """Open a month to read; the newest stays open. Raises DatabaseError, and LookupError without one."""
+        """Open a month to read; those of a year stay open. Raises DatabaseError, LookupError without one."""
         months = await self.months()
         if month not in months:
             raise LookupError(f"there are no visits of {month.file_name.removesuffix('.db')}")
-        if month == months[0] or month in self._kept:
+        if month in months[:_MONTHS_KEPT_OPEN] or month in self._kept:
             yield await self._keep(month)
             return
         async with SqliteFile.open(self.folder / month.file_name, __package__, readers=1) as file:
@@ -152,8 +156,9 @@ class VisitLog:
                 async with self.reading(month) as file:
                     rows = await file.fetch_all("SELECT name, position, skips_line FROM segment")
                 for row in rows:
-                    place = Place(row["position"], bool(row["skips_line"]))
-                    found[row["name"]] = max(place, found.get(row["name"], place))
+                    name, place = row["name"], Place(row["position"], bool(row["skips_line"]))
+                    found[name] = max(place, found.get(name, place))
+                    self._read_in[name].add(month)
             self._places = found
         return self._places
 
@@ -163,22 +168,26 @@ class VisitLog:
         Raises sqlite3.Error when nothing was written: another process takes in the same spool, or the
         disk took no more.
         """
-        writer = await self.writer(Month.of(at))
+        month = Month.of(at)
+        writer = await self.writer(month)
         try:
             await writer.take_in(segment, before, batch, at)
         except BaseException:
             self._places = None
             raise
+        self._read_in[segment].add(month)
         if self._places is not None:
             self._places[segment] = batch.place
 
     async def forget(self, segments: Sequence[str]) -> None:
         """Forget places in spool files that are gone, except where bad lines were counted."""
-        if self._writer is not None:
-            await self._writer[1].forget(segments)
+        for month in set[Month]().union(*(self._read_in[name] for name in segments)):
+            writer = MonthWriter((await self._keep(month)).file)
+            await writer.forget([name for name in segments if month in self._read_in[name]])
         for name in segments:
+            del self._read_in[name]
             if self._places is not None:
-                self._places.pop(name, None)
+                del self._places[name]
 
     async def writer(self, month: Month) -> MonthWriter:
         """Return what writes to a month's file, made when missing."""

@@ -1,6 +1,7 @@
 """`towngate backup` and `restore`: all of a town, whole or not at all."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from categories.sources import KeptSources, Source
 from categories.updating import update
 from proxy_addons import certificate_authority
 from tests.admin.small_town import MONDAY, TOWN, submitted, visit_record
+from tests.admin.visit_log.old_database import old_database
 from tests.missing_parts import require_root
 from tests.people import HEAD
 
@@ -309,6 +311,28 @@ def test_visits_of_every_month_are_restored_and_those_of_before_moved_aside(
     (aside,) = town.root.glob("replaced-*")
     assert len([*(aside / "admin" / "visits").glob("*.db")]) == 3
     assert len(towngate("visits", state=town).output.splitlines()) == 3
+
+
+def test_backup_of_before_visits_had_files_of_their_own_is_restored_with_them(
+    town: StateFolder, tmp_path: Path
+) -> None:
+    towngate("backup", tmp_path / "backup", state=town)
+    database = tmp_path / "backup" / "admin" / "towngate.db"
+    database.unlink()
+    old_database(database).close()
+    manifest = tmp_path / "backup" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    data = database.read_bytes()
+    content["files"]["admin/towngate.db"] |= {
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    manifest.write_text(json.dumps(content))
+    other = StateFolder(tmp_path / "other")
+    result = towngate("restore", tmp_path / "backup", state=other)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in other.visits.glob("*.db")) == ["2026-01.db", "2026-02.db"]
+    assert len(towngate("visits", state=other).output.splitlines()) == 12
 
 
 def taken_in(town: StateFolder, at: datetime) -> None:

@@ -115,7 +115,20 @@ async def test_pages_follow_each_other_without_gap_or_repetition(db: Database, s
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1.", ".1", "a.b", "1.2.3", "-1.2", "1" * 16 + ".1", "999999999999999.1", "٣.٣"]
+    "text",
+    [
+        "",
+        "1",
+        "1.",
+        ".1",
+        "a.b",
+        "1.2.3",
+        "-1.2",
+        "1" * 16 + ".1",
+        "999999999999999.1",
+        "253402300799999.1",
+        "٣.٣",
+    ],
 )
 def test_a_cursor_that_nobody_made_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a place in the visit log"):

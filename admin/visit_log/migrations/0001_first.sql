@@ -49,7 +49,8 @@ CREATE TABLE refusal (
     key TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- `id` grows as visits arrive. `lasted` is in milliseconds; `is_blocked` repeats the decision's verdict, for the index.
+-- `id` grows as visits arrive. `lasted` is in milliseconds; `is_blocked` and `is_exempted` repeat what
+-- the decision says, for the indexes.
 CREATE TABLE visit_row (
     id INTEGER PRIMARY KEY,
     started_at INTEGER NOT NULL,
@@ -62,12 +63,14 @@ CREATE TABLE visit_row (
     refusal INTEGER REFERENCES refusal (id),
     bytes_up INTEGER NOT NULL,
     bytes_down INTEGER NOT NULL,
-    is_blocked INTEGER NOT NULL
+    is_blocked INTEGER NOT NULL,
+    is_exempted INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX visit_by_time ON visit_row (started_at);
 CREATE INDEX visit_by_site ON visit_row (site, started_at);
 CREATE INDEX visit_by_client ON visit_row (client, started_at);
 CREATE INDEX visit_blocked ON visit_row (started_at) WHERE is_blocked = 1;
+CREATE INDEX visit_exempted ON visit_row (started_at) WHERE is_exempted = 1;
 CREATE INDEX visit_by_refusal ON visit_row (refusal, started_at) WHERE refusal IS NOT NULL;
 
 CREATE VIEW visit AS

@@ -131,6 +131,21 @@ async def test_spool_file_that_is_read_over_the_turn_of_a_month_is_taken_in_once
             assert len(await in_visit_files(again, "SELECT id FROM visit_row")) == 2
 
 
+async def test_clock_that_goes_back_over_the_turn_of_a_month_stops_nothing(
+    db: Database, tmp_path: Path
+) -> None:
+    with (tmp_path / "1.visits").open("wb", buffering=0) as segment:
+        fcntl.flock(segment, fcntl.LOCK_EX)
+        for name, clock in (("a", 9), ("b", 11), ("c", 8), ("d", 12)):
+            segment.write(visit(f"{name}.example", clock).to_line())
+            ingest = Ingest(db, tmp_path, lambda clock=clock: at(clock))  # type: ignore[misc]
+            assert await ingest.take_in() == 1, ingest.status
+    await Ingest(db, tmp_path, lambda: at(13)).take_in()
+    assert await hosts(db) == [f"example.{name}." for name in "dbac"]
+    await Ingest(db, tmp_path, lambda: at(13)).take_in()
+    assert await in_visit_files(db, "SELECT name FROM segment") == []
+
+
 async def test_what_repeats_from_visit_to_visit_is_kept_once(log: Database) -> None:
     assert len(await in_visit_files(log, "SELECT id FROM client")) == 4
     assert len(await in_visit_files(log, "SELECT id FROM site")) == 5

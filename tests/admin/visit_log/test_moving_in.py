@@ -10,11 +10,9 @@ from admin.database import Database, DatabaseError
 from admin.visit_log import counting, searching
 from admin.visit_log.searching import VisitFilter
 from admin.visit_log.taking_in import MonthWriter, Place
-from tests.admin.test_database import made_by_version
 from tests.admin.visit_files import in_visit_files
+from tests.admin.visit_log.old_database import old_database
 
-JANUARY = int(datetime(2026, 1, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
-MINUTE = 60_000
 SAVED = (
     "SELECT code, started_at, ended_at, person, site, verdict, refusal, bytes_up, policy_version FROM visit"
 )
@@ -24,18 +22,7 @@ SAVED = (
 def old(tmp_path: Path) -> Path:
     """Return a database of the first version, with twelve visits around the end of January."""
     path = tmp_path / "town.db"
-    with made_by_version(path, 1) as database:
-        for number in range(12):
-            began = JANUARY + number * 10_000
-            database.execute(
-                "INSERT INTO visit VALUES (NULL, ?, ?, ?, '10.0.0.1', 'clerk', NULL, 'finance', 'https',"
-                " 'example.a.', 443, 'allow', 'tunnel', 'default', NULL, NULL, NULL, NULL, NULL, ?, 1, 2, 1,"
-                " 'one', 'lists')",
-                (began, began + 500, f"{number}", "gone" if number % 2 else None),
-            )
-        database.execute("INSERT INTO segment (name, position, bad_lines) VALUES ('1.visits', 7, 1)")
-        database.execute("INSERT INTO bad_line VALUES ('1.visits', 3, 'no', x'00', 1)")
-    database.close()
+    old_database(path).close()
     return path
 
 
