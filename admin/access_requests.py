@@ -56,7 +56,7 @@ _MOVES: Mapping[tuple[State, State], EventKind] = {
 
 
 async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: datetime) -> AccessRequest:
-    """Send a request to its first approver.
+    """Send a request to its first approver; one that renews another asks for its further hosts, too.
 
     Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
     for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
@@ -77,6 +77,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
         raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
     if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
+    sent_by = new.sent_by or new.person
     async with db.transaction() as t:
         sent = await access_request_lists.count_sent(t, new.person, _day_begins(at, zone_of(policy)))
         if sent >= terms.per_day:
@@ -115,6 +116,8 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             new.kind.value,
             json.dumps(_asked(new.window)),
         )
+        if new.renews is not None:
+            await _copy_hosts(t, new.renews, id_, added_by=sent_by, at=at)
         request = await get(t, id_)
         details: dict[str, Detail] = {
             "after": request.state.value,
@@ -129,10 +132,10 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "policy_version": new.policy_version,
             "person": new.person,
             "renews": new.renews,
+            "hosts": list(request.hosts),
             "kind": new.kind.value,
             "asked": json.dumps(_asked(new.window)),
         }
-        sent_by = new.sent_by or new.person
         await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
         await request_letters.put(t, policy, request, at)
     return request
@@ -395,11 +398,23 @@ def _exemption(
     )
 
 
+async def _copy_hosts(t: Transaction, renewed: int, id_: int, *, added_by: str, at: datetime) -> None:
+    """Let a request ask for what the one that it renews covers: whoever decides sees all that opens."""
+    await t.execute(
+        "INSERT INTO access_request_host (access_request, host, added_by, added_at)"
+        " SELECT ?, host, ?, ? FROM access_request_host WHERE access_request = ?",
+        id_,
+        added_by,
+        to_ms(at),
+        renewed,
+    )
+
+
 async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, approved_by: str) -> None:
     """Open the site, and what its pages need, for each who asked."""
     await exemptions.grant(t, request.id, exemption, approved_by=approved_by)
     if request.renews is not None:
-        await exemptions.end_renewed(t, request.renews, exemption)
+        await exemptions.end_renewed(t, request.renews, exemption, request.hosts)
     if exemption.person is not None:
         for joined in request.joined:
             own = replace(exemption, person=joined.person)

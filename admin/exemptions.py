@@ -1,6 +1,7 @@
 """Exemptions: access that was granted, as the database keeps it and the proxy is told."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,15 +49,22 @@ def next_review(at: datetime, expires_at: datetime) -> datetime | None:
     return min(at + _REVIEWED_EVERY, last) if last - at >= _REVIEWED_BEFORE_END else None
 
 
-async def end_renewed(t: Transaction, access_request: int, exemption: Exemption) -> None:
-    """End the access that another one goes on with, for those whom that is for."""
+async def end_renewed(
+    t: Transaction, access_request: int, exemption: Exemption, hosts: Collection[str]
+) -> None:
+    """End the access that another one goes on with, for those whom that is for.
+
+    `hosts` are the further hosts that the other one opens: those that it does not stay open until their end.
+    """
     await t.execute(
         "UPDATE exemption SET expires_at = ? WHERE access_request = ? AND person IS ? AND department IS ?"
-        " AND stopped_at IS NULL AND granted_at < ?1 AND expires_at > ?1",
+        " AND host IN (SELECT value FROM json_each(?)) AND stopped_at IS NULL AND granted_at < ?1"
+        " AND expires_at > ?1",
         to_ms(exemption.granted_at),
         access_request,
         exemption.person,
         exemption.department,
+        json.dumps([exemption.host, *hosts]),
     )
 
 

@@ -161,3 +161,37 @@ async def test_a_renewal_that_is_approved_ends_the_access_before_it(
     assert [e.id for e in await exemptions.live(db, at)] == ["EX-2"]
     assert (await access_request_lists.get(db, first.id)).state_at(at) is State.ENDED
     assert approved.expires_at == at + 365 * DAY
+
+
+async def test_a_renewal_opens_the_further_hosts_that_its_decider_saw(
+    db: Database, reviewing: Reviewing
+) -> None:
+    first = await reviewing.granted(Duration.YEAR)
+    await with_host(db, first, "cdn.example")
+    at = MONDAY + 350 * DAY
+    renewal = await access_requests.submit(db, A_YEAR, ask(renews=first.id), at)
+    assert renewal.hosts == ("cdn.example",)
+    # One that was added meanwhile nobody of the renewal saw: it ends when it would have.
+    await with_host(db, first, "fonts.example")
+    await access_requests.approve(
+        db, A_YEAR, renewal.id, actor=HEAD, at=at, seen_hosts=["cdn.example"], seen_joined=[]
+    )
+    renewed = await access_request_lists.get(db, renewal.id)
+    assert {e.host: e.expires_at for e in await exemptions.live(db, at)} == {
+        "cardroom.example": renewed.expires_at,
+        "cdn.example": renewed.expires_at,
+        "fonts.example": first.expires_at,
+    }
+
+
+async def with_host(db: Database, request: AccessRequest, host: str) -> None:
+    """Add a further host to access in force, as its decider does."""
+    async with db.transaction() as t:
+        await t.execute(
+            "INSERT INTO access_request_host (access_request, host, added_by, added_at) VALUES (?, ?, ?, ?)",
+            request.id,
+            host,
+            HEAD,
+            0,
+        )
+        await exemptions.widen(t, request.id, host, approved_by=HEAD, at=MONDAY + DAY)
