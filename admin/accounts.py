@@ -4,7 +4,7 @@ import asyncio
 import functools
 import hashlib
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,7 +22,9 @@ MIN_LENGTH = 8
 MAX_LENGTH = 256
 MAX_TRIES = 5
 # Of one address, under all names: a workstation that tries everybody's name with the same few passwords.
+# Others may have the same address, so a right password still opens; wrong ones are answered late.
 MAX_TRIES_FROM_ADDRESS = 50
+LATE_SECONDS = 5.0
 TRIES_WITHIN = timedelta(minutes=15)
 
 # OWASP's parameters for argon2id. The proxy checks these hashes too, beside its traffic, so they take
@@ -97,7 +99,8 @@ async def sign_in(
     previous: Session | None = None,
     is_known: bool = True,
     duties: Collection[str] = (),
-    address: str = "",
+    address: str | None = None,
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Opened:
     """Check a name and password; open a session with a new token.
 
@@ -106,26 +109,33 @@ async def sign_in(
     3. right: forget the tries under the name and this one from the address, open the session
 
     `is_known` is False for someone the policy no longer names, whose account opens nothing. `duties` are
-    what the session is for beyond what everyone may.
+    what the session is for beyond what everyone may. `address` is None where everybody may have it.
     Raises SignInError when they are not right, in equal time for names nobody has, and
-    TooManyTriesError after 5 wrong tries within 15 minutes under the name, 50 from the address.
+    TooManyTriesError after 5 wrong tries within 15 minutes under the name. After 50 from the address a
+    wrong one is answered late, with `wait`; a right one never is.
     """
     async with db.transaction() as t:
         await count_try(t, person, now)
-        await count_try(t, _from(address), now, MAX_TRIES_FROM_ADDRESS)
+        source = _from(address) if address is not None else None
+        is_late = source is not None and await _first_of(t, source, now, MAX_TRIES_FROM_ADDRESS) is not None
+        if source is not None and not is_late:
+            await _put_try(t, source, now)
     row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
     stored = row["password_hash"] if row and is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
         if stored is not None:
             async with db.transaction() as t:
                 await audit.record(t, Event(EventKind.SIGN_IN_REFUSED, person, person, now))
+        if is_late:
+            await wait(LATE_SECONDS)
         raise SignInError("the name or password is not right")
     async with db.transaction() as t:
         await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
-        await t.execute(
-            "DELETE FROM sign_in_try WHERE id = (SELECT max(id) FROM sign_in_try WHERE name = ?)",
-            _name_digest(_from(address)),
-        )
+        if source is not None and not is_late:
+            await t.execute(
+                "DELETE FROM sign_in_try WHERE id = (SELECT max(id) FROM sign_in_try WHERE name = ?)",
+                _name_digest(source),
+            )
         opened = await sessions.open_signed_in(t, person, now, previous, duties)
         await audit.record(t, Event(EventKind.SIGNED_IN, person, person, now))
     return opened
@@ -152,17 +162,26 @@ async def proxy_passwords(db: Reader) -> dict[str, str]:
     return {row["person"]: row["password_hash"] for row in rows}
 
 
-async def count_try(t: Transaction, name: str, now: datetime, most: int = MAX_TRIES) -> None:
+async def count_try(t: Transaction, name: str, now: datetime) -> None:
     """Count a try under a name that anybody may write.
 
-    Raises TooManyTriesError for what is more than `most` within 15 minutes.
+    Raises TooManyTriesError for what is more than 5 within 15 minutes.
     """
-    digest = _name_digest(name)
+    first = await _first_of(t, name, now, MAX_TRIES)
+    if first is not None:
+        raise TooManyTriesError(first + TRIES_WITHIN)
+    await _put_try(t, name, now)
+
+
+async def _first_of(t: Transaction, name: str, now: datetime, most: int) -> datetime | None:
+    """Return when the first of the last `most` tries was; None while there were fewer within 15 minutes."""
     await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))
-    tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", digest)
-    if len(tries) >= most:
-        raise TooManyTriesError(from_ms(tries[-most]["at"]) + TRIES_WITHIN)
-    await t.execute("INSERT INTO sign_in_try (name, at) VALUES (?, ?)", digest, to_ms(now))
+    tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", _name_digest(name))
+    return from_ms(tries[-most]["at"]) if len(tries) >= most else None
+
+
+async def _put_try(t: Transaction, name: str, now: datetime) -> None:
+    await t.execute("INSERT INTO sign_in_try (name, at) VALUES (?, ?)", _name_digest(name), to_ms(now))
 
 
 def _from(address: str) -> str:

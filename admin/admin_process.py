@@ -167,7 +167,7 @@ class AdminProcess:
     # --- sessions ---
 
     async def sign_in(
-        self, person: str, password: str, previous: Session | None = None, *, address: str = ""
+        self, person: str, password: str, previous: Session | None = None, *, address: str | None = None
     ) -> Opened:
         """As accounts.sign_in; SignInError too for someone who is no longer in the policy."""
         is_known = person in self.policy.people

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -152,15 +152,55 @@ async def test_signing_out_ends_the_session_and_is_recorded(with_clerk: Database
     assert (await kinds(with_clerk, CLERK))[-1] is EventKind.SIGNED_OUT
 
 
-async def test_an_address_that_tries_everybodys_name_is_refused_and_others_are_not(db: Database) -> None:
-    await accounts.set_password(db, CLERK, "a long password", "admin", actor=HEAD, now=MONDAY)
+async def test_wrong_tries_of_an_address_that_tries_everybodys_name_are_answered_late_and_a_right_one_is_not(
+    db: Database,
+) -> None:
+    waited = list[float]()
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def signs_in(name: str, password: str, address: str | None, at: datetime = MONDAY) -> bool:
+        try:
+            await accounts.sign_in(db, name, password, at, address=address, wait=wait)
+        except TooManyTriesError:
+            raise
+        except SignInError:
+            return False
+        return True
+
+    await accounts.set_password(db, CLERK, RIGHT, "admin", actor=HEAD, now=MONDAY)
     for _ in range(60):
-        await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.15")
+        assert await signs_in(CLERK, RIGHT, "10.10.20.15")
     for number in range(accounts.MAX_TRIES_FROM_ADDRESS):
-        with pytest.raises(accounts.SignInError, match="not right"):
-            await accounts.sign_in(db, f"name-{number}", "spring2026", MONDAY, address="10.10.20.15")
-    with pytest.raises(accounts.TooManyTriesError):
-        await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.15")
-    assert await accounts.sign_in(db, CLERK, "a long password", MONDAY, address="10.10.20.16")
-    later = MONDAY + accounts.TRIES_WITHIN
-    assert await accounts.sign_in(db, CLERK, "a long password", later, address="10.10.20.15")
+        assert not await signs_in(f"name-{number}", "spring2026", "10.10.20.15")
+    assert waited == []
+    assert not await signs_in("one-more", "spring2026", "10.10.20.15")
+    assert waited == [accounts.LATE_SECONDS]
+    assert await signs_in(CLERK, RIGHT, "10.10.20.15")
+    assert not await signs_in("another-one", "spring2026", "10.10.20.15")
+    assert waited == [accounts.LATE_SECONDS] * 2
+    for address in ("10.10.20.16", None):
+        assert not await signs_in(f"name-{address}", "spring2026", address)
+    assert not await signs_in("later", "spring2026", "10.10.20.15", MONDAY + accounts.TRIES_WITHIN)
+    assert waited == [accounts.LATE_SECONDS] * 2
+
+
+async def test_tries_are_not_counted_where_everybody_may_have_the_address(db: Database) -> None:
+    for number in range(3):
+        with pytest.raises(SignInError):
+            await accounts.sign_in(db, f"name-{number}", WRONG, MONDAY, address=None)
+    rows = await db.fetch_all("SELECT name, count(*) AS tries FROM sign_in_try GROUP BY name")
+    assert [row["tries"] for row in rows] == [1, 1, 1]
+
+
+async def test_a_name_is_closed_after_five_wrong_tries_from_an_address_answered_late_too(
+    with_clerk: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "MAX_TRIES_FROM_ADDRESS", 1)
+    monkeypatch.setattr(accounts, "LATE_SECONDS", 0)
+    for _ in range(5):
+        with pytest.raises(SignInError, match="not right"):
+            await accounts.sign_in(with_clerk, CLERK, WRONG, MONDAY, address="10.10.20.15")
+    with pytest.raises(TooManyTriesError):
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY, address="10.10.20.15")
