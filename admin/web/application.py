@@ -55,7 +55,8 @@ _HEADERS = {
 class _NumberConvertor(IntegerConvertor):
     """A number that the database can hold; any other is the address of nothing."""
 
-    regex = "[0-9]{1,15}"
+    # Numbers of visits have 16 digits and more: their month, and the place in its file.
+    regex = "[0-9]{1,18}"
 
 
 register_url_convertor("number", _NumberConvertor())

@@ -87,6 +87,11 @@ ROLE_LABELS = {
 }
 
 
+# Details that hold ids of people: one, left out, and several, counted.
+_PERSON = frozenset({"delegate"})
+_PEOPLE = frozenset({"removed"})
+
+
 def said(who: Who, people: People) -> str:
     """Return who it was: "Department head, Finance"."""
     label = ROLE_LABELS[who.role]
@@ -94,11 +99,11 @@ def said(who: Who, people: People) -> str:
 
 
 def facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what else an event tells, without what is not said."""
+    """Return what else an event tells, without what is not said, and without who people are."""
     return [
-        (name.replace("_", " ").capitalize(), _text(value))
+        (name.replace("_", " ").capitalize(), str(len(value)) if name in _PEOPLE else _text(value))
         for name, value in details.items()
-        if value is not None and value not in ("", [])
+        if value is not None and value not in ("", []) and name not in _PERSON
     ]
 
 

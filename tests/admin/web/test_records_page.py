@@ -12,7 +12,7 @@ import pytest
 from admin import audit, roles
 from admin.audit import Event, EventKind
 from admin.records import KINDS, ROLES, who_is
-from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
+from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, facts
 from policy.town_policy import Policy
 from tests import people
 from tests.admin.small_town import AUDITOR, DELEGATE, TOWN
@@ -143,6 +143,16 @@ def test_a_person_counts_as_the_first_role_that_they_have(
 ) -> None:
     who = who_is(TOWN, actor)
     assert (who.role, who.department) == (role, department)
+
+
+def test_details_say_how_many_people_and_not_who() -> None:
+    details = {
+        "delegate": people.CLERK,
+        "removed": ["ann", "bob"],
+        "note": None,
+        "risks": ["malware", "scam"],
+    }
+    assert facts(details) == [("Removed", "2"), ("Risks", "malware, scam")]
 
 
 def test_every_kind_of_event_has_words_and_a_filter() -> None:
