@@ -27,6 +27,8 @@ from admin.database import Reader, Row
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 
+# Of the exemptions of a request its own is the one that ends last: as long as anybody has access by it, the
+# request says so, and whoever may stop it can. Of those that end together the asker's, for the site, is it.
 _SELECT = """
     SELECT access_request.*, exemption.id AS exemption, exemption.expires_at, exemption.paused_for,
         exemption.reviewed_by, exemption.review_since, (
@@ -40,9 +42,10 @@ _SELECT = """
                 ORDER BY joined_at, person
             )
         ) AS joined
-    FROM access_request LEFT JOIN exemption
-        ON exemption.access_request = access_request.id AND exemption.host = access_request.host
-        AND (exemption.person IS NULL OR exemption.person = access_request.person)
+    FROM access_request LEFT JOIN exemption ON exemption.id = (
+        SELECT one.id FROM exemption AS one WHERE one.access_request = access_request.id
+        ORDER BY one.stopped_at IS NOT NULL, one.expires_at DESC, one.id LIMIT 1
+    )
 """
 _TIME_LINE = frozenset(
     {
@@ -220,7 +223,8 @@ async def answered_before(
 async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
     """Return requests whose access is in force at `at`, the one that ends first at the start."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE exemption.stopped_at IS NULL AND exemption.expires_at > ?"
+        f"{_SELECT} WHERE access_request.id IN ("  # noqa: S608 - own words
+        "SELECT access_request FROM exemption WHERE stopped_at IS NULL AND expires_at > ?)"
         " ORDER BY exemption.expires_at",
         to_ms(at),
     )

@@ -21,7 +21,7 @@ from admin.database import Database
 from admin.joining import join
 from admin.outbox import Channel
 from policy.town_policy import Approver
-from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, submitted
+from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
 from tests.people import CLERK, HEAD, IT
 
 LATER = MONDAY + timedelta(minutes=14)
@@ -173,3 +173,17 @@ async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Databas
     await access_requests.stop(db, TOWN, second.id, actor=IT, at=LATER, reason="Unsafe.")
     assert await before() == second.id
     assert await before(COLLEAGUE) == second.id
+
+
+async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stopped(db: Database) -> None:
+    first = await joined(db, (await submitted(db)).id)
+    first = await access_requests.approve(db, TOWN, first.id, actor=HEAD, at=LATER)
+    at = LATER + timedelta(days=1)
+    renewal = await access_requests.submit(db, TOWN, ask(renews=first.id), at)
+    renewal = await access_requests.approve(db, TOWN, renewal.id, actor=HEAD, at=at)
+    assert [e.person for e in await exemptions.live(db, at)] == [COLLEAGUE, CLERK]
+    assert [r.id for r in await access_request_lists.granted(db, at)] == [first.id, renewal.id]
+    present = await access_request_lists.get(db, first.id)
+    assert (present.state_at(at), present.expires_at) == (State.APPROVED, first.expires_at)
+    await access_requests.stop(db, TOWN, first.id, actor=HEAD, at=at, reason="Unsafe.")
+    assert [e.person for e in await exemptions.live(db, at)] == [CLERK]
