@@ -64,6 +64,7 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
     EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
     EventKind.REQUEST_JOINED: Turn.JOINED,
+    EventKind.REQUEST_HANDED_ON: Turn.HANDED_ON,
     EventKind.EXEMPTION_REVIEW_DUE: Turn.REVIEW_DUE,
     EventKind.EXEMPTION_KEPT: Turn.KEPT,
     EventKind.REQUEST_REMINDED: Turn.REMINDED,

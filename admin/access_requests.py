@@ -286,13 +286,15 @@ async def leave(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """End what a person asked for who leaves, and pass on what waits for them; `after` is without them.
 
-    Return the numbers of the requests that were withdrawn, stopped and passed on. Access of a department,
-    and what waits for it, stays; so does what they only joined, for the others.
+    Return the numbers of the requests that were withdrawn, of those by which they had access that is stopped,
+    and of those that were passed on. Access of a department, and what waits for it, stays; so does what
+    others joined or they only joined, for the others: what is not open yet is then the one's who joined
+    first.
     """
     await exemptions.stop_of(t, person, stopped_by=actor, at=at)
     await t.execute(
-        "DELETE FROM access_request_joiner WHERE person = ?"
-        " AND access_request IN (SELECT id FROM access_request WHERE state = 'submitted')",
+        "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
+        "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",
         person,
     )
     rows = await t.fetch_all(
@@ -305,9 +307,15 @@ async def leave(
         request = await get(t, row["id"])
         if request.state_at(at) is State.ENDED:
             continue
+        if request.state is not State.APPROVED and request.joined:
+            await _hand_on(t, request, actor=actor, at=at)
+            await request_letters.put(t, after, await get(t, request.id), at)
+            continue
+        if await exemptions.are_live(t, request.id, at):
+            ended[State.STOPPED].append(request.number)
+            continue
         new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED
         await _move(t, before, request, new_state, actor=actor, at=at)
-        await exemptions.stop(t, request.id, stopped_by=actor, at=at)
         await request_letters.put(t, after, await get(t, request.id), at)
         ended[new_state].append(request.number)
     waiting = await access_request_lists.to_decide(t, before, person)
@@ -315,6 +323,22 @@ async def leave(
         await request_letters.put(t, after, request, at)
     passed_on = tuple(request.number for request in waiting)
     return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
+
+
+async def _hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:
+    """Make a request the one's who joined it first."""
+    first = request.joined[0]
+    await t.execute(
+        "UPDATE access_request SET person = ?, browser = ? WHERE id = ?",
+        first.person,
+        first.browser,
+        request.id,
+    )
+    await t.execute(
+        "DELETE FROM access_request_joiner WHERE access_request = ? AND person = ?", request.id, first.person
+    )
+    details: dict[str, Detail] = {"before": request.person, "person": first.person}
+    await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))
 
 
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:

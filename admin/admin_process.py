@@ -368,7 +368,8 @@ class AdminProcess:
         if actor not in request.askers and not may_stop(self.policy, request, actor):
             why = f"{request.number} is not for {actor} to renew"
             await access_requests.refuse(self.db, id_, actor=actor, at=self.now(), why=why)
-        person = actor if actor in request.askers else request.person
+        remaining = (asker for asker in request.askers if asker in self.policy.people)
+        person = actor if actor in request.askers else next(remaining, request.person)
         record = self.policy.people.get(person)
         if request.window is not None:
             raise NotAllowedError("Personal use is asked for anew.")

@@ -109,11 +109,11 @@ class AccessRequest:
     made the last move, with `note` as what the asker reads. `expires_at` and `exemption` are None
     unless access was granted; of several exemptions they are of the one that ends last. `approved_until` is
     what the last approver said where IT opens access, None elsewhere. `hosts` are further hosts that it
-    covers, what the site's pages need. `paused_for` are the security risks that the site is listed as now and that nobody accepted: while there are any, access
-    does not count. `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are
-    others who get the same: access for a person is each one's own. `renews` is the number of the request
-    whose access it goes on with; since `review_since` it is asked whether access is still needed. Personal
-    use has a `window`, and no host.
+    covers, what the site's pages need. `paused_for` are the security risks that the site is listed as now and
+    that nobody accepted: while there are any, access does not count. `reviewed_by` is who of IT left access
+    open, None while nobody looked. `joined` are others who get the same: access for a person is each one's
+    own. `renews` is the number of the request whose access it goes on with; since `review_since` it is asked
+    whether access is still needed. Personal use has a `window`, and no host.
     """
 
     id: int
@@ -190,6 +190,7 @@ class Turn(StrEnum):
     LEFT_OPEN = "left_open"
     HOST_ADDED = "host_added"
     JOINED = "joined"
+    HANDED_ON = "handed_on"
     REVIEW_DUE = "review_due"
     KEPT = "kept"
     REMINDED = "reminded"

@@ -51,6 +51,8 @@ class EventKind(StrEnum):
     """What the site's pages need is part of the request, and of access where that is open."""
     REQUEST_JOINED = "request.joined"
     """A colleague needs the same."""
+    REQUEST_HANDED_ON = "request.handed_on"
+    """The asker left: the request is the colleague's who had joined first."""
     EXEMPTION_REVIEW_DUE = "exemption.review_due"
     """Access that is open for long: is it still needed?"""
     EXEMPTION_KEPT = "exemption.kept"

@@ -106,6 +106,18 @@ async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) ->
     )
 
 
+async def are_live(db: Reader, access_request: int, at: datetime) -> bool:
+    """Whether anybody has access by a request at `at`."""
+    return (
+        await db.fetch_one(
+            "SELECT 1 FROM exemption WHERE access_request = ? AND stopped_at IS NULL AND expires_at > ?",
+            access_request,
+            to_ms(at),
+        )
+        is not None
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
     """An exemption with its request, and the security risks that it is paused for; none: it counts."""

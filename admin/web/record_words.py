@@ -18,6 +18,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.REQUEST_MOVE_REFUSED: "A move on a request was refused",
     EventKind.REQUEST_HOST_ADDED: "Added a host to a request",
     EventKind.REQUEST_JOINED: "Joined a request",
+    EventKind.REQUEST_HANDED_ON: "Handed a request on, as the asker left",
     EventKind.REQUEST_REMINDED: "Reminded those who were asked",
     EventKind.REQUEST_PASSED_ON: "Passed on, as nobody had answered",
     EventKind.EXEMPTION_REVIEW_DUE: "Asked whether access is still needed",

@@ -20,7 +20,8 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.joining import join
 from admin.outbox import Channel
-from policy.town_policy import Approver
+from policy.leaving import without
+from policy.town_policy import AfterApproval, Approver, Policy
 from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
 from tests.people import CLERK, HEAD, IT
 
@@ -187,3 +188,38 @@ async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stop
     assert (present.state_at(at), present.expires_at) == (State.APPROVED, first.expires_at)
     await access_requests.stop(db, TOWN, first.id, actor=HEAD, at=at, reason="Unsafe.")
     assert [e.person for e in await exemptions.live(db, at)] == [CLERK]
+
+
+async def leave(db: Database, person: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    async with db.transaction() as t:
+        return await access_requests.leave(t, TOWN, without(TOWN, {person}), person, actor=IT, at=LATER)
+
+
+async def test_who_joined_keeps_access_when_the_asker_leaves(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    assert await leave(db, CLERK) == ((), (request.number,), ())
+    assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]
+    assert (await access_request_lists.get(db, request.id)).state_at(LATER) is State.APPROVED
+    assert await leave(db, COLLEAGUE) == ((), (), ())
+    assert await exemptions.live(db, LATER) == ()
+
+
+@pytest.mark.parametrize("policy", [TOWN, replace(TOWN, after_approval=AfterApproval.WAIT_FOR_IT)])
+async def test_what_is_not_open_when_the_asker_leaves_is_the_one_s_who_joined_first(
+    db: Database, policy: Policy
+) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    if policy is not TOWN:
+        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER)
+    assert await leave(db, CLERK) == ((), (), ())
+    present = await access_request_lists.get(db, request.id)
+    assert (present.askers, present.browser) == ((COLLEAGUE,), "another browser")
+    event = (await audit.events_of(db, request.number))[-1]
+    assert (event.kind, event.actor) == (EventKind.REQUEST_HANDED_ON, IT)
+    assert event.details == {"before": CLERK, "person": COLLEAGUE}
+    if policy is TOWN:
+        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER, seen_joined=[])
+    else:
+        await access_requests.open_access(db, policy, request.id, actor=IT, at=LATER)
+    assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]
