@@ -14,6 +14,7 @@ from admin import access_requests, accounts, audit
 from admin.audit import Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
+from admin.delegations import with_stand_ins
 from admin.written_text import tidy_text
 from policy.leaving import without
 from policy.town_policy import Policy
@@ -118,12 +119,13 @@ async def reopen(db: Database, person: str, *, actor: str, at: datetime) -> None
 async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str, at: datetime) -> Ended:
     """End all that a person has here: sessions, passwords, open requests and access of their own.
 
-    Access of their department stays. `policy` is the one that still has them.
+    Access of their department stays. `policy` is the one that still has them; who stands in for a head is
+    read here, so that they hear of what waits for them.
     """
     await accounts.end(t, person)
-    withdrawn, stopped, passed_on = await access_requests.leave(
-        t, policy, without(policy, {person}), person, actor=actor, at=at
-    )
+    before = await with_stand_ins(t, policy, at)
+    after = await with_stand_ins(t, without(policy, {person}), at)
+    withdrawn, stopped, passed_on = await access_requests.leave(t, before, after, person, actor=actor, at=at)
     return Ended(withdrawn, stopped, passed_on)
 
 

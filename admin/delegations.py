@@ -1,11 +1,11 @@
 """Who stands in for a department's head, from a day to a day; it ends by itself.
 
 Only a head names somebody, for their own department: who stands in for a head cannot, so that it never
-goes on from one to the next. The policy's own delegates stay as they are. What is in force is kept in
-memory, where every look at the policy finds it; no other process changes it.
+goes on from one to the next. The policy's own delegates stay as they are. The admin process keeps what is in
+force in memory, where every look at the policy finds it; no other process changes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
@@ -13,7 +13,7 @@ from admin import audit
 from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
-from admin.database import Database, Row
+from admin.database import Database, Reader, Row
 from admin.sessions import Session
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -33,6 +33,11 @@ class Delegation:
     ends_at: datetime
 
 
+async def with_stand_ins(db: Reader, policy: Policy, at: datetime) -> Policy:
+    """Return the policy with those who stand in at `at`, as the database says."""
+    return _with(policy, await _not_over(db, at), at)
+
+
 class Delegations:
     """Names and ends them, and knows who stands in now. `policy` returns the document's."""
 
@@ -44,27 +49,12 @@ class Delegations:
 
     async def load(self) -> None:
         """Read what is not over yet."""
-        rows = await self._db.fetch_all(
-            "SELECT * FROM delegation WHERE ended_at IS NULL AND ends_at > ? ORDER BY begins_at, id",
-            to_ms(self._clock()),
-        )
-        self._known = tuple(_delegation(row) for row in rows)
+        self._known = await _not_over(self._db, self._clock())
 
     @property
     def policy(self) -> Policy:
         """The running policy, with those who stand in now among the delegates of each department."""
-        policy, now = self._document_policy(), self._clock()
-        found: dict[str, list[str]] = {}
-        for one in self._known:
-            if one.begins_at <= now < one.ends_at and self._counts(policy, one):
-                found.setdefault(one.department, []).append(one.delegate)
-        if not found:
-            return policy
-        departments = dict(policy.departments)
-        for id_, delegates in found.items():
-            named = departments[id_]
-            departments[id_] = replace(named, delegates=tuple(dict.fromkeys((*named.delegates, *delegates))))
-        return replace(policy, departments=departments)
+        return _with(self._document_policy(), self._known, self._clock())
 
     def departments_of(self, session: Session) -> tuple[str, ...]:
         """Return the departments that the session's person is head of."""
@@ -80,7 +70,7 @@ class Delegations:
             one
             for one in self._known
             if now < one.ends_at
-            and self._counts(policy, one)
+            and _counts(policy, one)
             and session.is_signed_in
             and session.person in (one.head, one.delegate)
         )
@@ -148,11 +138,32 @@ class Delegations:
             await audit.record(t, event)
         raise NotAllowedError(why)
 
-    @staticmethod
-    def _counts(policy: Policy, one: Delegation) -> bool:
-        """Whether the head is still that, or left and nobody is it yet, and the delegate still there."""
-        department = policy.departments.get(one.department)
-        return department is not None and department.head in (one.head, "") and one.delegate in policy.people
+
+def _with(policy: Policy, known: Iterable[Delegation], now: datetime) -> Policy:
+    found: dict[str, list[str]] = {}
+    for one in known:
+        if one.begins_at <= now < one.ends_at and _counts(policy, one):
+            found.setdefault(one.department, []).append(one.delegate)
+    if not found:
+        return policy
+    departments = dict(policy.departments)
+    for id_, delegates in found.items():
+        named = departments[id_]
+        departments[id_] = replace(named, delegates=tuple(dict.fromkeys((*named.delegates, *delegates))))
+    return replace(policy, departments=departments)
+
+
+def _counts(policy: Policy, one: Delegation) -> bool:
+    """Whether the head is still that, or left and nobody is it yet, and the delegate still there."""
+    department = policy.departments.get(one.department)
+    return department is not None and department.head in (one.head, "") and one.delegate in policy.people
+
+
+async def _not_over(db: Reader, at: datetime) -> tuple[Delegation, ...]:
+    rows = await db.fetch_all(
+        "SELECT * FROM delegation WHERE ended_at IS NULL AND ends_at > ? ORDER BY begins_at, id", to_ms(at)
+    )
+    return tuple(_delegation(row) for row in rows)
 
 
 def _delegation(row: Row) -> Delegation:

@@ -6,7 +6,7 @@ reason is given first.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,6 @@ from admin.audit import AT_THE_COMMAND_LINE, EventKind, Verification
 from admin.audit_heads import AuditHeads, HeadsError, read_heads
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Value
-from admin.publisher import Publisher
 from admin.sessions import Session
 from policy.town_policy import Policy
 
@@ -103,9 +102,9 @@ def who_is(policy: Policy, actor: str) -> Who:
 class Records:
     """The audit log, for those with that duty (`roles.sees_records`)."""
 
-    def __init__(self, db: Database, publisher: Publisher, heads: AuditHeads, clock: Clock) -> None:
+    def __init__(self, db: Database, policy: Callable[[], Policy], heads: AuditHeads, clock: Clock) -> None:
         self._db = db
-        self._publisher = publisher
+        self._policy = policy
         self._heads = heads
         self._clock = clock
         self._verifying = asyncio.Lock()
@@ -131,7 +130,7 @@ class Records:
             conditions.append("actor LIKE ?")
             values.append(f"%{AT_THE_COMMAND_LINE}")
         elif where.role is not None:
-            policy = self._publisher.policy
+            policy = self._policy()
             actors = [person for person in policy.people if who_is(policy, person).role == where.role]
             conditions.append("actor IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(actors))
@@ -169,7 +168,7 @@ class Records:
 
     def whom_to_call(self, session: Session) -> str:
         """Return the role to call when records were changed: another one than the viewer's own."""
-        policy = self._publisher.policy
+        policy = self._policy()
         others = (
             role
             for role in ("auditor", "town_administrator", "it_security")
@@ -178,16 +177,12 @@ class Records:
         return next(others, "town_administrator")
 
     def _record(self, id_: int, at: datetime, kind: str, actor: str, subject: str, details: str) -> Record:
-        policy = self._publisher.policy
+        policy = self._policy()
         is_of_a_person = kind.partition(".")[0] in KINDS["people"]
         about = who_is(policy, subject) if is_of_a_person else None
         return Record(id_, at, EventKind(kind), who_is(policy, actor), subject, about, json.loads(details))
 
     def _check(self, session: Session) -> None:
         person = session.person
-        if (
-            person is None
-            or not session.is_signed_in
-            or not roles.sees_records(self._publisher.policy, person)
-        ):
+        if person is None or not session.is_signed_in or not roles.sees_records(self._policy(), person):
             raise NotAllowedError("Records: only people with that duty see them.")

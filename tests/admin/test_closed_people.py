@@ -17,6 +17,8 @@ from admin import (
 from admin.asking import ForWhom, NotAllowedError, State
 from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
 from admin.database import Database
+from admin.delegations import Delegations
+from admin.sessions import Level, Session
 from policy.leaving import without
 from policy.town_policy import Approver, Policy
 from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, submitted
@@ -98,6 +100,19 @@ async def test_without_a_delegate_it_goes_up_and_whoever_decides_now_gets_a_lett
     rows = await db.fetch_all("SELECT recipient FROM letter WHERE about = ? ORDER BY id", request.number)
     assert [row["recipient"] for row in rows] == [PARKS_HEAD, ADMINISTRATOR]
     assert outbox.HELP_DESK not in {row["recipient"] for row in rows}
+
+
+async def test_who_stands_in_is_told_of_what_waits_when_the_head_leaves(db: Database) -> None:
+    request = await submitted(db, PARKS_CLERK)
+    head = Session(1, Level.SIGNED_IN, PARKS_HEAD, None, "b", "c", MONDAY, LATER)
+    delegations = Delegations(db, lambda: TOWN, lambda: MONDAY)
+    day = MONDAY.date()
+    await delegations.name(head, "parks", CLERK, day, day)
+    assert (await close(db, PARKS_HEAD)).passed_on == (request.number,)
+    rows = await db.fetch_all("SELECT recipient FROM letter WHERE about = ? ORDER BY id", request.number)
+    assert [row["recipient"] for row in rows] == [PARKS_HEAD, CLERK]
+    # What waits for who stands in waits for others when they leave.
+    assert (await close(db, CLERK, without(TOWN, {PARKS_HEAD}))).passed_on == (request.number,)
 
 
 async def test_a_head_who_left_and_asked_for_themselves_leaves_nothing_open(db: Database) -> None:

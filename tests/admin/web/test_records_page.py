@@ -56,6 +56,17 @@ async def test_records_are_told_by_role_and_never_by_name(site: Site) -> None:
     assert 'href="/requests/7"' in (await it.get("/records")).text
 
 
+async def test_who_stands_in_now_is_a_delegate(site: Site) -> None:
+    head = await site.signed_in(people.HEAD)
+    day = "2026-03-06"
+    await post(head, "/delegation", department="finance", delegate=people.CLERK, first=day, last=day)
+    await record(site, (EventKind.REQUEST_DENIED, people.CLERK, "REQ-7"))
+    it = await site.signed_in(people.IT)
+    for query in ("", "?role=delegate"):
+        shown = text(await it.get(f"/records{query}"))
+        assert "Did not allow More on record" in shown and "Delegate, Finance" in shown, query
+
+
 FILTERED = [
     ("role=department_head", "Did not allow", "Backed the town up"),
     ("role=command_line", "Backed the town up", "Did not allow"),
