@@ -202,10 +202,15 @@ async def approve(
 
 
 async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
-    """Open what was approved, as asking.opens_until says how long. Raises as withdraw does."""
+    """Open what was approved, as asking.opens_until says how long.
+
+    Raises as withdraw does, and InvalidRequestError for a window that is over.
+    """
 
     async def grant(t: Transaction, request: AccessRequest) -> None:
-        ends_at = opens_until(request.approved_until or at, at)
+        ends_at = opens_until(request, at)
+        if ends_at is None:
+            raise InvalidRequestError("window", f"The time that {request.number} is for is over")
         accepted_risks = _accepted_risks(policy, request, await _answers(t, request))
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),

@@ -377,6 +377,15 @@ def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
     return person in (openers - {*request.askers} or openers)
 
 
-def opens_until(approved_until: datetime, at: datetime) -> datetime:
-    """Return when access ends that is opened at an instant: as approved, but an hour later at least."""
-    return max(approved_until, at + OPEN_AT_LEAST)
+def opens_until(request: AccessRequest, at: datetime) -> datetime | None:
+    """Return when access ends that IT opens at an instant: as approved, but an hour later at least.
+
+    Personal use ends with its window, or as approved where that is sooner. None for what cannot be opened: it
+    does not wait for that, or its window is over.
+    """
+    if request.state is not State.AWAITS_OPENING or request.approved_until is None:
+        return None
+    if request.window is None:
+        return max(request.approved_until, at + OPEN_AT_LEAST)
+    ends_at = min(request.approved_until, request.window.ends_at)
+    return ends_at if at < ends_at else None

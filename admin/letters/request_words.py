@@ -293,9 +293,9 @@ async def _ticket(told: _Told) -> Words:
     request, town = told.request, told.town
     if request.approved_until is None:
         return await _ticket_opened(told)
-    if request.state is not State.AWAITS_OPENING:
+    until = opens_until(request, town.now)
+    if until is None:
         raise OutdatedLetterError(f"{request.number} does not wait for IT any more")
-    until = opens_until(request.approved_until, town.now)
     is_risk = bool(risks_of(town.policy, request))
     return Words(
         subject=told.subject(f"To open: {told.host} until {_iso(until, town)}"),

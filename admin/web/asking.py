@@ -23,6 +23,7 @@ from admin.asking import (
     may_open,
     may_stop,
     never_allowed,
+    opens_until,
 )
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
@@ -161,7 +162,7 @@ async def _shown(
         can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
         has_mail=admin.correspondence.reaches(request.person),
         can_open=session.is_signed_in
-        and state is State.AWAITS_OPENING
+        and opens_until(request, admin.now()) is not None
         and may_open(admin.policy, request, person_of(session)),
         can_stop=can_stop,
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())

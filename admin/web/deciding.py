@@ -91,7 +91,10 @@ async def decided_page(http_request: Request) -> Response:
 async def open_access(http_request: Request, _form: FormData) -> Response:
     """Open what was approved and waits for IT."""
     request_id = http_request.path_params["id"]
-    await admin_of(http_request).open_access(signed_in(http_request), request_id)
+    try:
+        await admin_of(http_request).open_access(signed_in(http_request), request_id)
+    except InvalidRequestError as error:
+        return await _decided(http_request, await _request_of(http_request), error)
     return go_to(f"/decide/{request_id}/done")
 
 
@@ -117,7 +120,6 @@ async def _decided(
     admin = admin_of(http_request)
     session = signed_in(http_request)
     person = person_of(session)
-    awaits_opening = request.approved_until if request.state is State.AWAITS_OPENING else None
     return await page(
         http_request,
         "decided.html",
@@ -127,7 +129,7 @@ async def _decided(
         status=status_of(http_request, request),
         has_answered=person in took_part(admin.policy, request),
         waiting=await admin.to_decide(session),
-        opens_until=opens_until(awaits_opening, admin.now()) if awaits_opening else None,
+        opens_until=opens_until(request, admin.now()),
         can_open=may_open(admin.policy, request, person),
         is_risk=bool(risks_of(admin.policy, request)),
         can_stop=may_stop(admin.policy, request, person),

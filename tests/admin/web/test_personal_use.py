@@ -1,5 +1,6 @@
 """Personal use, from ask to effect: categories in a window of time, decided by the head."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -65,6 +66,39 @@ async def test_personal_use_is_open_to_the_person_for_its_window_alone(site: Sit
     assert "personal use: Sports" in (await it.get("/exemptions")).text
     await post(it, "/decide/1/stop", "/decide/1/done?stop=yes", reason="Not today.")
     assert not opens(site, THREE_PM, "sports")
+
+
+async def awaiting_opening(site: Site) -> None:
+    """Let the head allow personal use that IT is to open."""
+    await offering(site)
+    document = site.state.policy_document
+    document.write_text(document.read_text() + "after_approval: wait_for_it\n")
+    await site.admin._publisher.reload_document()
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    await post(clerk, FORM, **ASKED)
+    await post(head, "/decide/1", answer="allow", step="0", expires_at=FOUR_PM.isoformat())
+
+
+async def test_it_opens_late_and_the_window_ends_as_it_was_asked_for(site: Site) -> None:
+    await awaiting_opening(site)
+    site.clock.at = THREE_PM.replace(minute=50)
+    it = await site.signed_in(people.IT)
+    shown = (await it.get("/decide/1/done")).text.replace("\u00a0", " ")
+    assert re.search("Open until <time[^>]*>[^<]*4 PM</time>", shown)
+    await post(it, "/decide/1/open", "/decide/1/done")
+    assert opens(site, FOUR_PM.replace(hour=20, minute=59), "sports") and not opens(site, FOUR_PM, "sports")
+
+
+async def test_personal_use_whose_window_is_over_is_not_opened(site: Site) -> None:
+    await awaiting_opening(site)
+    site.clock.at = FOUR_PM
+    it = await site.signed_in(people.IT)
+    shown = (await it.get("/decide/1/done")).text
+    assert "cannot be opened any more" in shown and "/decide/1/open" not in shown and "Stop access" in shown
+    assert "Open it" not in (await it.get("/requests/1")).text
+    answer = await post(it, "/decide/1/open", "/decide/1/done")
+    assert answer.status_code == 422 and "The time that REQ-1 is for is over" in answer.text
+    assert not opens(site, FOUR_PM, "sports")
 
 
 async def test_head_cannot_allow_it_for_longer_than_was_asked(site: Site) -> None:
