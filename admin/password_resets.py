@@ -47,9 +47,12 @@ async def ask(db: Database, policy: Policy, name: str, now: datetime) -> None:
         return
 
 
-def token(reset: str, key: bytes) -> str:
-    """Return what the link of a reset carries."""
-    return sign(reset.encode(), key, _PURPOSE)
+def token(reset: str, person: str, asked_at: datetime, key: bytes) -> str:
+    """Return what the link of a reset carries.
+
+    Its number is not enough: a database that was restored gives numbers again that went out in links.
+    """
+    return sign(f"{reset}:{to_ms(asked_at)}:{person}".encode(), key, _PURPOSE)
 
 
 async def person_of(db: Reader, policy: Policy, token: str, key: bytes, now: datetime) -> str:
@@ -81,12 +84,14 @@ async def use(db: Database, policy: Policy, token: str, key: bytes, password: st
 
 async def _row(db: Reader, token: str, key: bytes, now: datetime) -> Row:
     try:
-        reset = int(signed_body(token, key, _PURPOSE))
-    except SignedTextError as error:
+        reset, asked_at, person = signed_body(token, key, _PURPOSE).decode().split(":", 2)
+        asked = (int(reset), int(asked_at), person)
+    except (SignedTextError, ValueError) as error:
         raise ResetLinkError("this is no link to set a password") from error
     row = await db.fetch_one(
-        "SELECT * FROM password_reset WHERE id = ? AND used_at IS NULL AND asked_at > ?",
-        reset,
+        "SELECT * FROM password_reset WHERE id = ? AND asked_at = ? AND person = ?"
+        " AND used_at IS NULL AND asked_at > ?",
+        *asked,
         to_ms(now - LINK_LIFETIME),
     )
     if row is None:

@@ -108,7 +108,8 @@ def _password_reset(put: PutLetter, town: Town) -> Words:
         raise ValueError("there is no key for links to set a password")
     if town.now >= put.put_at + password_resets.LINK_LIFETIME:
         raise OutdatedLetterError("the link would be over")
-    token = password_resets.token(put.letter.values["reset"], town.reset_key)
+    letter = put.letter
+    token = password_resets.token(letter.values["reset"], letter.to, put.put_at, town.reset_key)
     return Words(
         subject="Set a new password",
         heading="Set a new password",

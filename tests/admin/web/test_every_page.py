@@ -550,7 +550,7 @@ async def test_forgotten_passwords_are_clean(site: Site, look: Look) -> None:
         await with_mail(site, office)
         await look.at("password-forgot", "/password/forgot")
     await look.at("password-sent", "/password/sent")
-    token = password_resets.token("1", site.state.reset_key.read_bytes())
+    token = password_resets.token("1", people.CLERK, site.clock.at, site.state.reset_key.read_bytes())
     await look.at("password-new", f"/password/new?token={token}")
     await look.at("password-old-link", "/password/new?token=x", 410)
 

@@ -93,7 +93,8 @@ async def test_links_end_after_30_minutes_with_a_newer_password_and_with_their_p
     browser, key = site.client(), site.state.reset_key.read_bytes()
     for _ in range(2):
         await post(browser, "/password/forgot", "/sign-in", name=people.CLERK)
-    first, second = (f"/password/new?token={token(str(n), key)}" for n in (1, 2))
+    at = site.clock.at
+    first, second = (f"/password/new?token={token(str(n), people.CLERK, at, key)}" for n in (1, 2))
     site.clock.at += timedelta(minutes=29, seconds=59)
     assert (await browser.get(first)).status_code == 200
     site.clock.at += timedelta(seconds=1)
@@ -102,13 +103,41 @@ async def test_links_end_after_30_minutes_with_a_newer_password_and_with_their_p
     await post(browser, "/password/new", second, token=second.partition("token=")[2], password=NEW)
     assert (await browser.get(first)).status_code == 410
     await post(browser, "/password/forgot", "/sign-in", name=people.CLERK)
-    third = f"/password/new?token={token('3', key)}"
+    third = f"/password/new?token={token('3', people.CLERK, site.clock.at, key)}"
     assert (await browser.get(third)).status_code == 200
     it = await site.signed_in(people.IT)
     await post(it, f"/people/{people.CLERK}/close", f"/people/{people.CLERK}", why="Left.")
     assert (await browser.get(third)).status_code == 410
     assert (await browser.get("/password/new?token=x.y")).status_code == 410
     assert (await browser.get("/password/new")).status_code == 410
+
+
+async def test_a_link_of_before_a_restore_is_nobody_elses(site: Site) -> None:
+    for person in (people.CLERK, people.HEAD):
+        await site.give_password(person)
+    browser, key = site.client(), site.state.reset_key.read_bytes()
+    await post(browser, "/password/forgot", "/sign-in", name=people.CLERK)
+    before = token("1", people.CLERK, site.clock.at, key)
+    await as_restored(site)
+    site.clock.at += timedelta(minutes=1)
+    await post(browser, "/password/forgot", "/sign-in", name=people.HEAD)
+    assert (await browser.get(f"/password/new?token={before}")).status_code == 410
+    refused = await post(browser, "/password/new", "/sign-in", token=before, password=NEW)
+    assert refused.status_code == 410
+    theirs = token("1", people.HEAD, site.clock.at, key)
+    assert (await browser.get(f"/password/new?token={theirs}")).status_code == 200
+    await as_restored(site)
+    site.clock.at += timedelta(minutes=1)
+    await post(browser, "/password/forgot", "/sign-in", name=people.HEAD)
+    assert (await browser.get(f"/password/new?token={theirs}")).status_code == 410
+
+
+async def as_restored(site: Site) -> None:
+    """Leave the town as from a backup of before the first link: numbers are given again."""
+    async with site.admin.db.transaction() as t:
+        await t.execute("DELETE FROM password_reset")
+        await t.execute("DELETE FROM letter")
+        await t.execute("DELETE FROM sqlite_sequence WHERE name = 'password_reset'")
 
 
 async def test_without_mail_the_help_desk_is_named(site: Site) -> None:
