@@ -62,6 +62,7 @@ class Sending:
             self.clock,
             patience=PATIENCE,
             trust=trust,
+            reset_key=bytes(32),
         )
         return Delivery(Channel.MAIL, carrier, self.db, self.clock)
 

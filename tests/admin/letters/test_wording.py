@@ -199,6 +199,7 @@ def others() -> list[Letter]:
             "NOTICE-1",
             {"title": "Acceptable use", "text": "Be kind.", "law": "", "version": "1", "accepted_at": at},
         ),
+        Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
     ]
 
 
