@@ -28,12 +28,17 @@ class FactsFile:
         self._known = known
         self._written: WorkerFacts | None = None
         self._has_failed = False
+        self._has_ended = False
 
     async def follow(self) -> None:
-        """Write them again and again, for ever. A disk that takes none is logged once, and tried again."""
-        while True:
+        """Write them again and again, until `end`. A disk that takes none is logged once, and tried again."""
+        while not self._has_ended:
             self.write(datetime.now(UTC))
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    def end(self) -> None:
+        """Write no more: the file is another worker's now, which has the same number."""
+        self._has_ended = True
 
     def write(self, at: datetime) -> None:
         """Write them as of an instant, if there is reason to."""

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from admin.demo_web import DemoWeb
@@ -14,6 +15,7 @@ from tests.proxied_town import TOWN, ProxiedTown, eventually
 from tests.proxy_client import exchange
 from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_worker
+from tests.tls.certificates import authority
 
 DRIP = "drip.example"
 OPENED = "library.example"
@@ -94,3 +96,22 @@ def test_worker_whose_time_to_drain_is_up_ends_with_its_visits_written(
             eventually(lambda: not is_open(tunnel))
         assert (town.visit().lane, town.visit().refusal) == (Lane.TUNNEL, "the proxy was stopped")
         assert town.visit().bytes_down > 0
+
+
+def test_draining_worker_leaves_what_admin_is_told_to_the_next_one(
+    web: DemoWeb, hosts_file: Path, tmp_path: Path
+) -> None:
+    with town_of_one_worker(web, hosts_file, tmp_path) as town:
+        told = town.published.state.spool / "worker-1.facts"
+        eventually(told.exists)
+        with long_tunnel(town):
+            drain(town)
+            of_the_next_one = b"of the next one"
+            told.write_bytes(of_the_next_one)
+            # A fact that changes is told within a second; the second one is seen a second after the first.
+            for days in (30, 31):
+                other = authority("Another", ends_at=datetime.now(UTC) + timedelta(days=days))
+                other.write(town.published.state.ca / "mitmproxy-ca.pem")
+                town.wait_for_log(f"in force: ends={other.certificate.not_valid_after_utc.isoformat()}")
+        assert town.proxy.process.wait(15) == 0
+        assert told.read_bytes() == of_the_next_one
