@@ -67,12 +67,16 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     if never_allowed(
         policy, (*new.risks, new.category or "", *(new.window.categories if new.window else ()))
     ):
-        raise InvalidRequestError("host", f"{site} is never allowed; {_help_desk(policy)} can say more")
+        raise InvalidRequestError(
+            "host", f"{site or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
+        )
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
     if new.window is None and new.duration not in terms.longest.up_to():
         raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
-        raise InvalidRequestError("host", f"Nobody can allow {site}; the help desk can say more")
+        raise InvalidRequestError(
+            "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
+        )
     if not all(deciders_of(policy, role, new.person, new.department) for role in new.chain):
         raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
     if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
@@ -514,12 +518,16 @@ def _may_not_decide(
 
 
 def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
-    """Return when access ends that is allowed now; raises ValueError for what may not be chosen."""
+    """Return when access ends that is allowed at `at`; raises ValueError for what may not be chosen."""
     window = request.window
     latest = window.ends_at if window is not None else policy.asking.longest.end(at, zone_of(policy))
     ends_at = expires_at or asked_end(policy, request, at)
-    if not at < ends_at <= latest:
-        raise ValueError(f"access may end between now and {latest.isoformat()}, not at {ends_at.isoformat()}")
+    begins_at = max(at, window.begins_at) if window is not None else at
+    if not begins_at < ends_at <= latest:
+        raise ValueError(
+            f"access may end between {begins_at.isoformat()} and {latest.isoformat()},"
+            f" not at {ends_at.isoformat()}"
+        )
     return ends_at
 
 

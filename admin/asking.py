@@ -224,7 +224,7 @@ class AlreadyOpenError(Exception):
     """The person has asked for this site and it is not decided yet: `request`."""
 
     def __init__(self, request: AccessRequest) -> None:
-        super().__init__(f"{request.number} for {request.host} is still open")
+        super().__init__(f"{request.number} for {request.host or 'personal use'} is still open")
         self.request = request
 
 

@@ -1,7 +1,7 @@
 """Asking for personal use: categories that the policy names, in a window of time of one day."""
 
 from collections.abc import Collection
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 from admin import access_requests
 from admin.asking import (
@@ -52,7 +52,10 @@ async def ask(
         raise InvalidRequestError("day", "Choose a day")
     if begins is None or ends is None or begins >= ends:
         raise InvalidRequestError("begins", "Choose from when until when, on one day")
-    begins_at, ends_at = (datetime.combine(day, wall, tzinfo=zone) for wall in (begins, ends))
+    # In UTC, where a time lasts as long as it says: clocks go forward, and back.
+    begins_at, ends_at = (datetime.combine(day, wall, tzinfo=zone).astimezone(UTC) for wall in (begins, ends))
+    if begins_at >= ends_at:
+        raise InvalidRequestError("begins", "Clocks go forward then: there is no such time on that day")
     if ends_at <= now:
         raise InvalidRequestError("day", "That time is over. Choose another")
     if ends_at - begins_at > terms.longest:

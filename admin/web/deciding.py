@@ -30,6 +30,7 @@ from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
 DENIAL_REASONS = ("Not needed for work", "Use another site")
+_WINDOW_OVER = "The time you asked for is over"
 
 
 async def inbox(http_request: Request) -> Response:
@@ -148,6 +149,7 @@ async def _decision(
         return go_to(f"/decide/{request.id}/done")
     if person not in deciders(admin.policy, request):
         raise NotAllowedError(f"{request.number} does not wait for {person}")
+    is_over = request.window is not None and request.window.ends_at <= admin.now()
     waiting = [waiting.id for waiting in await admin.to_decide(session)]
     return await page(
         http_request,
@@ -169,7 +171,8 @@ async def _decision(
         later_steps=request.chain[request.step + 1 :],
         ends=offered(admin),
         asked_end=asked_end(admin.policy, request, admin.now()),
-        denial_reasons=DENIAL_REASONS,
+        is_over=is_over,
+        denial_reasons=(_WINDOW_OVER,) if is_over else DENIAL_REASONS,
         error=error,
     )
 
@@ -187,7 +190,7 @@ def _expiry(form: FormData) -> datetime:
 
 def _denial(form: FormData) -> str:
     chosen = field(form, "reason")
-    if chosen in DENIAL_REASONS:
+    if chosen in (*DENIAL_REASONS, _WINDOW_OVER):
         return chosen
     return _required(form, "other_reason", "Choose a reason, or enter one. The asker reads it")
 

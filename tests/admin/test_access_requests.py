@@ -11,17 +11,19 @@ from admin.asking import (
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
+    Kind,
     NotAllowedError,
     State,
     TransitionError,
     UnknownRequestError,
+    Window,
 )
 from admin.audit import EventKind
 from admin.database import Database
 from admin.outbox import HELP_DESK, Channel
 from policy.access_duration import Duration
 from policy.state import Exemption
-from policy.town_policy import AfterApproval, Approver, Asking
+from policy.town_policy import AfterApproval, Approver, Asking, Policy
 from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, ask, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
@@ -618,3 +620,23 @@ async def test_a_refused_move_puts_no_letter(db: Database) -> None:
     with pytest.raises(NotAllowedError):
         await access_requests.approve(db, TOWN, request.id, actor=PARKS_HEAD, at=LATER)
     assert await letters(db) == before
+
+
+@pytest.mark.parametrize(
+    ("policy", "chain", "said"),
+    [
+        (TOWN, (), "Nobody can allow what you chose;"),
+        (
+            replace(TOWN, asking=Asking(never=frozenset({"sports"}))),
+            (Approver.DEPARTMENT_HEAD,),
+            "What you chose is never allowed;",
+        ),
+    ],
+)
+async def test_what_nobody_may_allow_of_personal_use_is_told_in_words(
+    db: Database, policy: Policy, chain: tuple[Approver, ...], said: str
+) -> None:
+    window = Window(("sports",), MONDAY, MONDAY + timedelta(hours=1))
+    new = ask(host="", kind=Kind.PERSONAL_USE, window=window, chain=chain)
+    with pytest.raises(InvalidRequestError, match=said):
+        await access_requests.submit(db, policy, new, MONDAY)

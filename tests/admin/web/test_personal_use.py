@@ -111,6 +111,28 @@ async def test_head_cannot_allow_it_for_longer_than_was_asked(site: Site) -> Non
     assert not opens(site, THREE_PM, "sports")
 
 
+async def test_what_would_end_before_it_begins_is_not_allowed(site: Site) -> None:
+    await offering(site)
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    await post(clerk, FORM, **ASKED)
+    answer = await post(head, "/decide/1", answer="allow", step="0", expires_at=THREE_PM.isoformat())
+    assert answer.status_code == 422 and "Choose another" in answer.text
+
+
+async def test_when_the_window_is_over_the_head_reads_that_and_says_so(site: Site) -> None:
+    await offering(site)
+    clerk = await site.signed_in(people.CLERK)
+    await post(clerk, FORM, **ASKED)
+    site.clock.at = FOUR_PM
+    head = await site.signed_in(people.HEAD)
+    shown = (await head.get("/decide/1")).text
+    assert "it cannot be allowed any more" in shown and 'value="allow"' not in shown
+    reason = "The time you asked for is over"
+    await post(head, "/decide/1", answer="deny", step="0", reason=reason)
+    clerk = await site.signed_in(people.CLERK)
+    assert reason in (await clerk.get("/requests/1")).text
+
+
 async def test_no_one_decides_their_own_personal_use(site: Site) -> None:
     await offering(site)
     head = await site.signed_in(people.HEAD)
@@ -131,6 +153,9 @@ async def test_no_one_decides_their_own_personal_use(site: Site) -> None:
         ({"day": "2026-03-05"}, "That time is over"),
         ({"begins": "16:00"}, "Choose from when until when"),
         ({"ends": "16:31"}, "At most 1.5 hours at once"),
+        # Clocks go forward from 2 to 3 on March 8, 2026, and back from 2 to 1 on November 1.
+        ({"day": "2026-03-08", "begins": "02:00", "ends": "03:00"}, "Clocks go forward then"),
+        ({"day": "2026-11-01", "begins": "00:30", "ends": "02:00"}, "At most 1.5 hours at once"),
         ({"reason": " "}, "Enter what you need it for"),
     ],
 )
