@@ -25,6 +25,9 @@ _PAUSE_AFTER_FAILURE_SECONDS = 2.0
 # A round that lasts longer is a backlog, and the status says how large.
 _LONG_ROUND = timedelta(seconds=2)
 _TYPICAL_RECORD_BYTES = 600
+# A visit that goes on is heard of every five minutes.
+_QUIET = timedelta(minutes=15)
+_SETTLED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Ingest:
         self._spool = spool
         self._clock = clock
         self._bad_lines = 0
+        self._settled_at: datetime | None = None
         self.status = IngestStatus()
 
     async def run(self) -> None:
@@ -84,12 +88,27 @@ class Ingest:
         except (OSError, sqlite3.Error, DatabaseError) as error:
             failure = str(error)
         if failure is None:
+            failure = await self._settle(started_at)
+        if failure is None:
             self._tell({}, {}, started_at, None)
         else:
             if failure != self.status.failure:
                 logger.error("visits wait in the spool: error=%s", failure)
             self._tell(sizes, places, self.status.caught_up_at, failure)
         return taken
+
+    async def _settle(self, now: datetime) -> str | None:
+        """Write what killed workers left open, once a minute; return why that failed."""
+        if self._settled_at is not None and timedelta() <= now - self._settled_at < _SETTLED_EVERY:
+            return None
+        try:
+            lost = await self._visits.settle(now - _QUIET)
+        except (sqlite3.Error, DatabaseError) as error:
+            return str(error)
+        self._settled_at = now
+        if lost:
+            logger.warning("visits whose worker was killed are written as last heard of: visits=%d", lost)
+        return None
 
     def _tell(
         self,

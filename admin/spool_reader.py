@@ -151,6 +151,7 @@ def _row(record: VisitRecord) -> Arrived:
         _text_or_none(record.refusal),
         record.bytes_up,
         record.bytes_down,
+        record.is_running,
     )
 
 

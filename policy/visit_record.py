@@ -54,6 +54,7 @@ class VisitRecord:
     `host` is a canonical name; `code` is what the block page showed, or made for the log;
     `refusal` says in words why a connection was refused or an origin server not reached.
     `policy_sequence`, `policy_version` and `category_version` name the snapshots that decided.
+    `is_running`: the visit goes on, and this is what is known at `ended_at`; its own record follows.
     """
 
     code: _Text
@@ -80,13 +81,14 @@ class VisitRecord:
     policy_sequence: _Count
     policy_version: _Text
     category_version: _Text
+    is_running: bool = False
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included; long reasons are cut."""
         record = self
         if any(text is not None and len(text) > _MAX_TEXT_LENGTH for text in (self.entry, self.refusal)):
             record = replace(self, entry=_cut(self.entry), refusal=_cut(self.refusal))
-        return _ADAPTER.dump_json(record) + b"\n"
+        return _ADAPTER.dump_json(record, exclude_defaults=True) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> "VisitRecord":

@@ -4,8 +4,9 @@ mitmdump -s proxy_addons/chain.py --set towngate_state=var -p 8080
 """
 
 import asyncio
+import itertools
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -37,6 +38,7 @@ from proxy_addons.visit_log import VisitLog
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 0.5
+_TELL_OF_OPEN_EVERY = 20
 _STOCK_PORT = 8080
 """Where a stock mitmdump listens unless told otherwise."""
 
@@ -174,8 +176,10 @@ def stop_when_failed(task: asyncio.Task[None]) -> None:
 
 async def _flush(log: VisitLog) -> None:
     syncing: asyncio.Task[None] | None = None
-    while True:
+    for turn in itertools.count(1):
         await asyncio.sleep(_FLUSH_SECONDS)
+        if turn % _TELL_OF_OPEN_EVERY == 0:
+            log.tell_of_open(datetime.now(UTC))
         log.flush()
         # Not waited for: while a busy disk takes seconds, what ends is still handed to the kernel in time.
         if syncing is None or syncing.done():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
@@ -16,6 +16,8 @@ from proxy_addons.spool import Spool
 
 # Looked up once: by its labels, a metric takes longer to find than to set.
 _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane}
+_FIRST_RECORD_AFTER = timedelta(minutes=1)
+_RECORD_EVERY = timedelta(minutes=5)
 _CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
 _OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
 
@@ -25,6 +27,8 @@ class OpenVisit:
     """A visit that goes on. `close` ends its connection; bytes are counted as they flow.
 
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
+    `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
+    written that the visit goes on.
     """
 
     judgement: Judgement
@@ -36,6 +40,9 @@ class OpenVisit:
     bytes_down: int = 0
     refusal: str | None = None
     origin_refusal: OriginRefusal | None = None
+    told_up: int = 0
+    told_down: int = 0
+    recorded_at: datetime | None = None
 
     def count_up(self, data: bytes) -> bytes:
         """Count bytes on their way to the origin server; return them."""
@@ -129,6 +136,20 @@ class VisitLog:
             visit.refusal = f"closed: from now on {now}"
             visit.close()
 
+    def tell_of_open(self, now: datetime) -> None:
+        """Count what open visits have carried since, and write of those that last that they go on.
+
+        So a long visit is known while it lasts, and not lost with a worker that is killed.
+        """
+        for visit in self.open:
+            self._count_bytes(visit)
+            since = visit.recorded_at or visit.started_at
+            if visit.judgement.decision.cause is Cause.ADMIN_SITE:
+                continue
+            if now - since >= (_FIRST_RECORD_AFTER if visit.recorded_at is None else _RECORD_EVERY):
+                visit.recorded_at = now
+                self._append(visit, visit.refusal, is_running=True)
+
     def flush(self) -> None:
         """Bring what has been written to disk, and what has been counted to Prometheus."""
         self._spool.flush()
@@ -154,10 +175,24 @@ class VisitLog:
         self._spool.close()
 
     def _write(self, visit: OpenVisit, refusal: str | None) -> None:
-        judged, decision = visit.judgement.visit, visit.judgement.decision
+        decision = visit.judgement.decision
         if decision.cause is Cause.ADMIN_SITE:
             # Looking at the visit log must not add to it.
             return
+        self._append(visit, refusal, is_running=False)
+        match, client = decision.match, visit.judgement.visit.client
+        self._tally(decision.verdict, match.category if match else None, client.department).add()
+        self._count_bytes(visit)
+
+    def _count_bytes(self, visit: OpenVisit) -> None:
+        if visit.judgement.decision.cause is Cause.ADMIN_SITE:
+            return
+        self._up.add(visit.bytes_up - visit.told_up)
+        self._down.add(visit.bytes_down - visit.told_down)
+        visit.told_up, visit.told_down = visit.bytes_up, visit.bytes_down
+
+    def _append(self, visit: OpenVisit, refusal: str | None, *, is_running: bool) -> None:
+        judged, decision = visit.judgement.visit, visit.judgement.decision
         match = decision.match
         if decision.carried_by is not None:
             refusal = refusal or f"shown by {decision.carried_by}"
@@ -187,11 +222,9 @@ class VisitLog:
                 policy_sequence=visit.judgement.policy_sequence,
                 policy_version=visit.judgement.policy_version,
                 category_version=visit.judgement.category_version,
+                is_running=is_running,
             ).to_line()
         )
-        self._tally(decision.verdict, match.category if match else None, judged.client.department).add()
-        self._up.add(visit.bytes_up)
-        self._down.add(visit.bytes_down)
 
     def _tally(self, verdict: Verdict, category_id: str | None, department: str | None) -> Tally:
         found = self._tallies.get((verdict, category_id, department))

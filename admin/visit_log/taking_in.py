@@ -17,6 +17,7 @@ _QUARTER_MS = 900_000
 _DAY_MS = 86_400_000
 _BAD_LINES_KEPT_OF_A_SEGMENT = 100
 _BAD_LINES_KEPT = 10_000
+_LOST = "its worker ended before it did; this is what was known last"
 # A town's clients, sites and decisions are fewer; what a hostile spool names is forgotten again.
 _MOST_KNOWN = 200_000
 
@@ -53,6 +54,16 @@ class Arrived(NamedTuple):
     refusal: str | None
     bytes_up: int
     bytes_down: int
+    is_running: bool = False
+
+    @classmethod
+    def from_json(cls, text: str) -> "Arrived":
+        """Read back what `json.dumps` made of one."""
+        started_at, ended_at, code, client, site, decision, versions, refusal, up, down, _ = json.loads(text)
+        return cls(
+            *(started_at, ended_at, code, tuple(client), site),
+            *(tuple(decision), tuple(versions), refusal, up, down),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +102,15 @@ class MonthWriter:
         self._versions = _Known("versions", _OF_VERSIONS, tuple)
         self._refusals = _Known[str]("refusal", (), lambda _: ())
         self._sites = _KnownSites()
+        self._running: set[tuple[int, str]] | None = None
         self._known = (self._clients, self._decisions, self._versions, self._refusals, self._sites)
 
     async def take_in(self, segment: str, before: Place, batch: Batch, at: datetime) -> None:
         """Write a batch and its place in one transaction. Raises sqlite3.Error when nothing was written."""
         async with self.changing() as t:
             await _move_place(t, segment, before, batch)
-            await self.write(t, batch.rows)
+            await self.write(t, [row for row in batch.rows if not row.is_running])
+            await self._note_running(t, batch.rows)
             for line in batch.bad_lines[:_BAD_LINES_KEPT_OF_A_SEGMENT]:
                 await t.execute(
                     "INSERT INTO bad_line (segment, position, reason, begins, found_at)"
@@ -148,6 +161,37 @@ class MonthWriter:
         )
         await self._count(t, rows, sites)
 
+    async def settle(self, quiet_since: datetime, later: Sequence[SqliteFile]) -> int:
+        """Write the visits that went on, and of which nothing was heard since; return how many.
+
+        Those whose own record is there after all, or in a later month's file, are only forgotten.
+        """
+        async with self.changing() as t:
+            quiet = await t.fetch_all("SELECT * FROM running_visit WHERE heard_at < ?", to_ms(quiet_since))
+            if not quiet:
+                return 0
+            await t.execute("DELETE FROM running_visit WHERE heard_at < ?", to_ms(quiet_since))
+            rows = [Arrived.from_json(row["visit"])._replace(refusal=_LOST) for row in quiet]
+            files: tuple[SqliteFile | Transaction, ...] = (t, *later)
+            lost = [row for row in rows if not any([await _is_written(file, row) for file in files])]
+            await self.write(t, lost)
+        return len(lost)
+
+    async def _note_running(self, t: Transaction, rows: Sequence[Arrived]) -> None:
+        if self._running is None:
+            known = await t.fetch_all("SELECT started_at, code FROM running_visit")
+            self._running = {(row["started_at"], row["code"]) for row in known}
+        running = {(row.started_at, row.code): row for row in rows if row.is_running}
+        ended = {(row.started_at, row.code) for row in rows if not row.is_running}
+        await t.execute_many(
+            "INSERT INTO running_visit (started_at, code, heard_at, visit) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET heard_at = excluded.heard_at, visit = excluded.visit",
+            [(*key, row.ended_at, json.dumps(row)) for key, row in running.items() if key not in ended],
+        )
+        over = ended & self._running
+        await t.execute_many("DELETE FROM running_visit WHERE started_at = ? AND code = ?", [*over])
+        self._running = (self._running | running.keys()) - ended
+
     async def forget(self, segments: Sequence[str]) -> None:
         """Forget places in spool files that are gone, except where bad lines were counted."""
         async with self._file.transaction() as t:
@@ -165,12 +209,13 @@ class MonthWriter:
             # What got its number in there has none.
             for known in self._known:
                 known.forget()
+            self._running = None
             raise
 
     async def _count(self, t: Transaction, rows: Sequence[Arrived], sites: Mapping[str, int]) -> None:
         quarters: dict[tuple[Value, ...], list[int]] = {}
         days: dict[tuple[Value, ...], list[int]] = {}
-        for at, _, _, client, site, decision, _, _, up, down in rows:
+        for at, _, _, client, site, decision, _, _, up, down, _ in rows:
             department = client[_DEPARTMENT] or ""
             verdict = decision[_VERDICT]
             quarter = (at - at % _QUARTER_MS, department, verdict, decision[_LANE], decision[_CATEGORY] or "")
@@ -270,6 +315,11 @@ class _KnownSites:
 
 def _key(thing: object) -> str:
     return thing if isinstance(thing, str) else json.dumps(thing, ensure_ascii=False)
+
+
+async def _is_written(file: SqliteFile | Transaction, visit: Arrived) -> bool:
+    sql = "SELECT 1 FROM visit_row WHERE started_at = ? AND code = ?"
+    return await file.fetch_one(sql, visit.started_at, visit.code) is not None
 
 
 async def _move_place(t: Transaction, segment: str, before: Place, batch: Batch) -> None:

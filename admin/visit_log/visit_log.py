@@ -179,6 +179,19 @@ class VisitLog:
         if self._places is not None:
             self._places[segment] = batch.place
 
+    async def settle(self, quiet_since: datetime) -> int:
+        """Write visits that went on, and of which nothing was heard since an instant; return how many.
+
+        Their worker was killed. Of the month before, those whose own record came in this one are forgotten.
+        """
+        settled = 0
+        months = [await self._keep(month) for month in (await self.months())[:2]]
+        for place, month in enumerate(months):
+            settled += await MonthWriter(month.file).settle(
+                quiet_since, [later.file for later in months[:place]]
+            )
+        return settled
+
     async def forget(self, segments: Sequence[str]) -> None:
         """Forget places in spool files that are gone, except where bad lines were counted."""
         for month in set[Month]().union(*(self._read_in[name] for name in segments)):

@@ -85,6 +85,15 @@ CROSS JOIN decision AS d ON d.id = v.decision
 CROSS JOIN versions AS n ON n.id = v.versions
 LEFT JOIN refusal AS r ON r.id = v.refusal;
 
+-- Visits that go on, as last heard of at `heard_at`; `visit` is the JSON of what a row of theirs would say.
+CREATE TABLE running_visit (
+    started_at INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    heard_at INTEGER NOT NULL,
+    visit TEXT NOT NULL,
+    PRIMARY KEY (started_at, code)
+) STRICT, WITHOUT ROWID;
+
 -- Visits by the quarter of an hour in which they began (`at`, its start); '' where there is no department or category.
 CREATE TABLE quarter_count (
     at INTEGER NOT NULL,

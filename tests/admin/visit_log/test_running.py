@@ -1,0 +1,100 @@
+"""Visits that go on for long: known while they last, and not lost with a worker that is killed."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from admin.database import Database
+from admin.ingest import Ingest
+from admin.visit_log import counting, searching
+from admin.visit_log.counting import Counts
+from admin.visit_log.searching import VisitFilter
+from policy.decision import Lane, Verdict
+from policy.visit_record import VisitRecord
+from tests.admin.small_town import visit_record
+
+NOON = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
+type Arrive = Callable[..., Awaitable[None]]
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def heard(minutes: float, *, is_running: bool = True, code: str = "AAA-AAA", size: int = 0) -> VisitRecord:
+    return visit_record(
+        code=code,
+        started_at=NOON,
+        ended_at=at(minutes),
+        verdict=Verdict.ALLOW,
+        lane=Lane.TUNNEL,
+        bytes_down=size,
+        is_running=is_running,
+    )
+
+
+@pytest.fixture
+def arrive(tmp_path: Path) -> Arrive:
+    """Return what has records arrive at a minute, in a process of its own each time."""
+    spool = tmp_path / "spool"
+    spool.mkdir()
+
+    async def take_in(minutes: float, *records: VisitRecord) -> None:
+        (spool / f"{minutes}.visits").write_bytes(b"".join(record.to_line() for record in records))
+        async with Database.open(tmp_path / "towngate.db") as db:
+            ingest = Ingest(db, spool, lambda: at(minutes))
+            await ingest.take_in()
+            assert ingest.status.failure is None
+
+    return take_in
+
+
+async def log(db: Database) -> list[tuple[float, int, str | None]]:
+    """Return how many minutes each visit lasted, its bytes, and its refusal."""
+    found = await searching.newest_first(db.visits, VisitFilter())
+    rows = [one.row for one in found]
+    return [
+        ((row["ended_at"] - row["started_at"]) / 60_000, row["bytes_down"], row["refusal"]) for row in rows
+    ]
+
+
+async def test_visit_that_ends_is_in_the_log_once_as_it_ended(db: Database, arrive: Arrive) -> None:
+    await arrive(1, heard(1, size=10))
+    assert await log(db) == []
+    await arrive(6, heard(6, size=20))
+    await arrive(9, heard(9, size=30, is_running=False))
+    await arrive(60)
+    assert await log(db) == [(9, 30, None)]
+    assert await counting.hours(db.visits, NOON) == {0: Counts(1, 0)}
+
+
+async def test_visit_of_a_killed_worker_is_written_as_last_heard_of_once(
+    db: Database, arrive: Arrive
+) -> None:
+    await arrive(6, heard(1, size=10), heard(6, size=20))
+    await arrive(20)
+    assert await log(db) == []
+    await arrive(22)
+    await arrive(30)
+    ((lasted, size, refusal),) = await log(db)
+    assert (lasted, size) == (6, 20)
+    assert "its worker ended" in (refusal or "")
+
+
+@pytest.mark.parametrize("minutes", [29, 31])
+async def test_visit_that_ends_in_another_month_is_in_the_log_once(
+    db: Database, arrive: Arrive, minutes: float
+) -> None:
+    await arrive(26, heard(26, size=10))
+    await arrive(minutes, heard(minutes, size=20, is_running=False))
+    await arrive(50)
+    await arrive(51)
+    assert await log(db) == [(minutes, 20, None)]
+
+
+async def test_records_out_of_order_leave_nothing_running(db: Database, arrive: Arrive) -> None:
+    await arrive(9, heard(6), heard(9, is_running=False), heard(7))
+    await arrive(40)
+    assert [lasted for lasted, _, _ in await log(db)] == [9]
