@@ -6,6 +6,7 @@ reason is given first.
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,7 +52,11 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One event, as it is shown. `about` is a person's role where the subject is a person."""
+    """One event, as it is shown. `about` is a person's role where the subject is a person.
+
+    In `details` people are a Who each; why a move was refused is a list of texts, and a Who where one was
+    named.
+    """
 
     id: int
     at: datetime
@@ -180,9 +185,40 @@ class Records:
         policy = self._policy()
         is_of_a_person = kind.partition(".")[0] in KINDS["people"]
         about = who_is(policy, subject) if is_of_a_person else None
-        return Record(id_, at, EventKind(kind), who_is(policy, actor), subject, about, json.loads(details))
+        told = {
+            name: _without_ids(policy, value) if name in _of_people(kind) else value
+            for name, value in json.loads(details).items()
+        }
+        if kind.endswith("refused") and isinstance(told.get("why"), str):
+            told["why"] = _refusal(policy, told["why"], (actor, subject) if about else (actor,))
+        return Record(id_, at, EventKind(kind), who_is(policy, actor), subject, about, told)
 
     def _check(self, session: Session) -> None:
         person = session.person
         if person is None or not session.is_signed_in or not roles.sees_records(self._policy(), person):
             raise NotAllowedError("Records: only people with that duty see them.")
+
+
+def _of_people(kind: str) -> frozenset[str]:
+    """Return which details hold people's ids: one, or a list; a number says only how many they were."""
+    # Of every other event, where it stood before.
+    whose = {"before"} if kind == EventKind.REQUEST_HANDED_ON else set[str]()
+    return frozenset({"person", "delegate", "people", "removed"} | whose)
+
+
+def _without_ids(policy: Policy, value: Any) -> Any:
+    if isinstance(value, list):
+        return [who_is(policy, person) for person in value]
+    return who_is(policy, value) if isinstance(value, str) and value else value
+
+
+def _refusal(policy: Policy, why: str, ids: tuple[str, ...]) -> list[str | Who]:
+    """Return why something was refused, in pieces: "REQ-1 does not wait for ", who, "".
+
+    Refusals name who acted, or is acted on, at their beginning or after "for"; ids can be words as well.
+    """
+    known = "|".join(re.escape(id_) for id_ in ids if id_)
+    return [
+        who_is(policy, piece) if number % 2 else piece
+        for number, piece in enumerate(re.split(rf"((?:^|(?<= for ))(?:{known})(?= |$))", why))
+    ]

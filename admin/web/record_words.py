@@ -1,7 +1,6 @@
 """Records as the page says them: what happened, who by role, what else is known."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from admin.audit import EventKind
 from admin.records import Who
@@ -88,27 +87,7 @@ ROLE_LABELS = {
 }
 
 
-# Details that hold ids of people: one, left out, and several, counted.
-_PERSON = frozenset({"delegate"})
-_PEOPLE = frozenset({"removed"})
-
-
 def said(who: Who, people: People) -> str:
     """Return who it was: "Department head, Finance"."""
     label = ROLE_LABELS[who.role]
     return f"{label}, {people.department(who.department)}" if who.department else label
-
-
-def facts(details: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what else an event tells, without what is not said, and without who people are."""
-    return [
-        (name.replace("_", " ").capitalize(), str(len(value)) if name in _PEOPLE else _text(value))
-        for name, value in details.items()
-        if value is not None and value not in ("", []) and name not in _PERSON
-    ]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -11,8 +11,10 @@ from starlette.responses import Response
 from admin.records import KINDS, ROLES, RecordFilter
 from admin.web.page import admin_of, go_to, page
 from admin.web.people import People
-from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, facts, said
+from admin.web.record_facts import facts
+from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, said
 from admin.web.session_cookie import signed_in
+from admin.web.words import Times
 
 _ROWS = 50
 _SPANS = {"today": "Today", "week": "Last 7 days", "month": "Last 30 days", "year": "Last 12 months"}
@@ -34,7 +36,7 @@ async def records_page(http_request: Request) -> Response:
     )
     found = await admin.records.find(session, where, before, _ROWS + 1)
     rows, more = found[:_ROWS], found[_ROWS:]
-    people = People(admin.policy)
+    people, times = People(admin.policy), Times(admin.zone, admin.now())
     return await page(
         http_request,
         "records.html",
@@ -44,7 +46,7 @@ async def records_page(http_request: Request) -> Response:
                 WHAT[row.kind],
                 said(row.who, people),
                 said(row.about, people) if row.about else None,
-                facts(row.details),
+                facts(row.details, people, times),
             )
             for row in rows
         ],

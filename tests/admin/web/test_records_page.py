@@ -9,10 +9,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from admin import audit, roles
+from admin import access_request_lists, access_requests, audit, closed_people, roles, unanswered
+from admin.asking import NotAllowedError
 from admin.audit import Event, EventKind
+from admin.closed_people import LastOfItError
 from admin.records import KINDS, ROLES, who_is
-from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, facts
+from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
 from policy.town_policy import Policy
 from tests import people
 from tests.admin.small_town import AUDITOR, DELEGATE, TOWN
@@ -156,14 +158,93 @@ def test_a_person_counts_as_the_first_role_that_they_have(
     assert (who.role, who.department) == (role, department)
 
 
-def test_details_say_how_many_people_and_not_who() -> None:
-    details = {
-        "delegate": people.CLERK,
-        "removed": ["ann", "bob"],
-        "note": None,
-        "risks": ["malware", "scam"],
+IDS = re.compile(
+    r"\b(clerk|(?<!Department )head|parks-head|helpdesk|(?<!Town )administrator|left-the-town)\b"
+)
+
+
+def told(answer: httpx.Response) -> str:
+    """Return the page's records without what the filters are called."""
+    return text(answer).partition(" Show ")[2]
+
+
+async def test_details_of_what_people_did_tell_who_it_was_by_role_and_no_raw_values(site: Site) -> None:
+    terms = "asking: {personal_use: {categories: [sports, shopping], longest: 90m}}\n"
+    site.state.policy_document.write_text(site.state.policy_document.read_text() + terms)
+    await site.admin._publisher.reload_document()
+    db, policy = site.admin.db, site.admin.policy
+    id_ = await site.sent_request()
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    window = {"day": "2026-03-06", "begins": "15:00", "ends": "16:00", "reason": "A match."}
+    sent = await post(clerk, "/requests/personal-use", "/requests", categories="sports", **window)
+    assert sent.status_code == 303
+    for person in (people.CLERK, people.PARKS_HEAD):
+        with pytest.raises(NotAllowedError):
+            await access_requests.approve(db, policy, id_, actor=person, at=site.clock.at)
+    with pytest.raises(NotAllowedError):
+        await access_requests.stop(
+            db, policy, id_, actor=people.PARKS_HEAD, at=site.clock.at, reason="Why not"
+        )
+    async with db.transaction() as t:
+        request = await access_request_lists.get(t, id_)
+        await unanswered.remind(t, policy, request, site.clock.at)
+        await unanswered.pass_on(t, policy, request, site.clock.at)
+    days = {"first": "2026-03-06", "last": "2026-03-31"}
+    await post(head, "/delegation", department="finance", delegate=people.PARKS_HEAD, **days)
+    await post(head, "/delegation/1/end", page="/delegation")
+    with pytest.raises(LastOfItError):
+        await closed_people.close(
+            db, policy, people.IT, actor=people.ADMINISTRATOR, at=site.clock.at, why="Left"
+        )
+    await closed_people.close(db, policy, people.CLERK, actor=people.IT, at=site.clock.at, why="Left")
+    rows = await db.fetch_all("SELECT DISTINCT kind FROM event")
+    assert {row["kind"] for row in rows} >= {
+        *("request.submitted", "request.move_refused", "request.reminded", "request.passed_on"),
+        *(
+            "delegation.named",
+            "delegation.ended",
+            "person.closed",
+            "person.move_refused",
+            "request.withdrawn",
+        ),
     }
-    assert facts(details) == [("Removed", "2"), ("Risks", "malware, scam")]
+    shown = told(await (await site.signed_in(people.IT)).get("/records"))
+    assert IDS.findall(shown) == []
+    assert "REQ-1 does not wait for Department head, Parks" in shown
+    assert "Department head, Parks has no say over access by REQ-1" in shown
+    assert "Personal use Sports, Fri, March 6, 3 PM to Fri, March 6, 4 PM" in shown.replace("\xa0", " ")
+    assert "Stands in Department head, Parks" in shown
+    assert not re.search(r"[{}\[\]]|_at|T\d\d:", shown)
+
+
+async def test_no_detail_of_any_kind_shows_an_id_and_what_is_not_listed_is_not_shown(site: Site) -> None:
+    of_people: dict[str, audit.Detail] = {
+        "person": people.CLERK,
+        "delegate": people.PARKS_HEAD,
+        "people": [people.HEAD, people.CLERK, "left-the-town"],
+        "removed": ["left-the-town", people.HELP_DESK],
+        "browser": people.CLERK,
+        "step": 4711,
+    }
+    handed_on: dict[str, audit.Detail] = {"before": "left-the-town", "person": people.CLERK}
+    async with site.admin.db.transaction() as t:
+        handed = Event(EventKind.REQUEST_HANDED_ON, people.IT, "REQ-7", site.clock.at, handed_on)
+        await audit.record(t, handed)
+        for kind in EventKind:
+            await audit.record(t, Event(kind, people.CLERK, "REQ-7", site.clock.at, of_people))
+    it = await site.signed_in(people.IT)
+    address, pages = "/records", list[httpx.Response]()
+    while address:
+        pages.append(await it.get(address))
+        older = re.search(r'href="(/records\?[^"]*before=\d+)"', pages[-1].text)
+        address = html.unescape(older[1]) if older else ""
+    shown = " ".join(map(told, pages))
+    assert shown.count("Person Employee, Finance") >= len(EventKind)
+    assert "People Department head, Finance; Employee, Finance; Not a person now" in shown
+    assert "Removed 2" in shown
+    assert "Before Not a person now Person Employee, Finance" in shown
+    assert IDS.findall(shown) == []
+    assert "4711" not in shown
 
 
 def test_every_kind_of_event_has_words_and_a_filter() -> None:
