@@ -227,6 +227,7 @@ async def _form(
         others=others,
         can_join=others is not None and not others.step and person not in involved(admin.policy, others),
         earlier=earlier,
+        sees_earlier=earlier is not None and await _may_see(http_request, earlier),
         earlier_status=status_of(http_request, earlier) if earlier else None,
         filled_in=filled_in,
         error=error,
@@ -235,12 +236,18 @@ async def _form(
 
 async def _asked_already(http_request: Request, request: AccessRequest) -> Response:
     """Lead to the request that is open, or say how to see it where it was sent from another session."""
-    try:
-        await admin_of(http_request).request_for(known(http_request), request.id)
-    except UnknownRequestError:
+    if not await _may_see(http_request, request):
         status = status_of(http_request, request)
         return await page(http_request, "asked_already.html", 409, request=request, status=status)
     return go_to(f"/requests/{request.id}")
+
+
+async def _may_see(http_request: Request, request: AccessRequest) -> bool:
+    try:
+        await admin_of(http_request).request_for(known(http_request), request.id)
+    except UnknownRequestError:
+        return False
+    return True
 
 
 async def _request_of(http_request: Request) -> AccessRequest:

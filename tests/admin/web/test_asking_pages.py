@@ -309,6 +309,12 @@ async def test_an_answer_of_lately_is_shown_before_the_form(site: Site) -> None:
     form = (await client.get("/ask/D7M-4QP")).text
     assert "The answer lately" in form and "The library has a copy." in form
     assert form.index("The library has a copy.") < form.index("<textarea")
+    # The link is for whom the page of the request opens: who sent it, signed in or in that browser.
+    link = f'href="/requests/{id_}"'
+    assert link not in form and (await client.get(f"/requests/{id_}")).status_code == 404
+    clerk = await site.signed_in(people.CLERK)
+    await clerk.get("/ask", params={"token": site.token(code="F7M-4QP")})
+    assert link in (await clerk.get("/ask/F7M-4QP")).text
     site.clock.at += timedelta(days=91)
     client = await site.asking(code="E7M-4QP")
     assert "The answer lately" not in (await client.get("/ask/E7M-4QP")).text
