@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class OriginSide(asyncio.Protocol):
     """Carries what the origin server says to the client, once `open` says that it is for it."""
 
-    __slots__ = ("_client", "_down", "_is_open", "_visit", "transport")
+    __slots__ = ("_client", "_down", "_early", "_ended_early", "_is_open", "_visit", "transport")
 
     transport: asyncio.Transport
     _visit: OpenVisit
@@ -22,6 +22,8 @@ class OriginSide(asyncio.Protocol):
     def __init__(self, client: "ClientSide") -> None:
         self._client = client
         self._is_open = False
+        self._early = b""
+        self._ended_early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Read nothing before it is known that this is whom the client gets."""
@@ -33,16 +35,32 @@ class OriginSide(asyncio.Protocol):
         self._is_open = True
         self._visit = visit
         self._down = client.write
-        self.transport.resume_reading()
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+        if self.transport.is_closing():
+            self._client.origin_lost(self)
+        elif self._ended_early:
+            self._client.origin_ended()
+        else:
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Carry on."""
+        """Carry on; what comes early waits."""
+        if not self._is_open:
+            # uvloop begins to read after connection_made, whatever was said in there.
+            self._early += data
+            self.transport.pause_reading()
+            return
         self._visit.bytes_down += len(data)
         self._down(data)
 
     def eof_received(self) -> bool:
         """Pass the last word on; the connection is closed with the client's."""
-        self._client.origin_ended()
+        if self._is_open:
+            self._client.origin_ended()
+        else:
+            self._ended_early = True
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
