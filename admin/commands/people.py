@@ -78,7 +78,8 @@ def close(person: str, because: str, state: Path, *, as_json: bool) -> None:
 @people.command(epilog="Example: towngate people reopen clerk")
 @click.argument("person")
 @_state
-def reopen(person: str, state: Path) -> None:
+@_json
+def reopen(person: str, state: Path, *, as_json: bool) -> None:
     """Let PERSON, who was closed, be who the policy says again. They have no password."""
     folder = StateFolder(state)
     snapshot = _snapshot(folder)
@@ -89,7 +90,10 @@ def reopen(person: str, state: Path) -> None:
             return await _told(folder, db, snapshot, person, is_there=True)
 
     told = _run(folder, move())
-    click.echo(f"{person} is open again. {told.words}")
+    if as_json:
+        click.echo(json.dumps({"person": person, "problem": told.problem}))
+    else:
+        click.echo(f"{person} is open again. {told.words}")
     if told.problem is not None:
         raise click.exceptions.Exit(2)
 

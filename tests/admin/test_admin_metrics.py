@@ -45,7 +45,9 @@ class _Town:
         lists = ListUpdates(state, ListSettings, lambda: ZoneInfo("America/New_York"), self.now)
         site_lists = SiteLists(state.categories, db)
         self.settings = SettingsFile(state)
-        correspondence = Correspondence(db, self.settings, lambda: TOWN, "https://gate.example", self.now)
+        correspondence = Correspondence(
+            db, self.settings, lambda: TOWN, "https://gate.example", self.now, reset_key=bytes(32)
+        )
         self.metrics = AdminMetrics(state, db, lists, site_lists, self.ingest, correspondence, self.now)
         self.listener = MetricsListener(
             state.metrics, state.admin_metrics, CollectorRegistry(), is_healthy=bool, is_ready=bool

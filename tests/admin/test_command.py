@@ -11,7 +11,7 @@ from admin.command import cli
 # They act, or print what is a document of its own.
 _WITHOUT_JSON = {
     *("run", "proxy", "admin", "password set", "policy publish", "policy show"),
-    *("backup", "restore", "ca export", "ca rotate"),
+    *("backup", "restore", "restart", "ca export", "ca rotate"),
 }
 
 

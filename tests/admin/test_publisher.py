@@ -321,7 +321,7 @@ async def test_a_locked_database_is_a_failure_that_is_tried_again(
     state: StateFolder, town_db: Database, publisher: Publisher
 ) -> None:
     task = await watching(publisher)
-    await town_db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
+    await town_db._file._writer.execute_fetchall("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(state.database, autocommit=True)
     other.execute("BEGIN IMMEDIATE")
     state.policy_document.write_text(OTHER_TOWN)

@@ -141,7 +141,8 @@ def test_every_key_is_read() -> None:
         ),
         default=Verdict.BLOCK,
     )
-    assert document.warnings == ()
+    # They stand in every role here, an auditor's too, which is all there is to warn of.
+    assert all("is an auditor and" in warning.message for warning in document.warnings)
 
 
 def test_tests_of_the_document_become_visits() -> None:

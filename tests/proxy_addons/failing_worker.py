@@ -44,6 +44,8 @@ if __name__ == "__main__":
     for name, addon in enforcing_hooks().items():
         hook = getattr(addon, name).__wrapped__
         setattr(addon, name, fail_closed(_fail_at(name, hook)))
-    Judge.judge = _fail_at("policy", Judge.judge)  # type: ignore[method-assign]
+    # What was decided before would not be decided anew.
+    for name in ("judge", "judge_host"):
+        setattr(Judge, name, _fail_at("policy", getattr(Judge, name)))
     Gate.refused = _fail_at("a refusal", Gate.refused)  # type: ignore[method-assign]
     worker.main()

@@ -11,6 +11,7 @@ import pytest
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
+from proxy_addons.tls_alert import REFUSED
 from tests.client_hellos import client_hello, in_many_records, in_two_records
 from tests.proxied_town import CLERKS_DESK, NOWHERE, PARKS_DESK, PARKS_NETWORK, TOWN, TOWN_ISSUER, ProxiedTown
 from tests.proxy_client import RefusedConnectError, exchange, read_to_end, send_in_parts
@@ -82,7 +83,7 @@ def say(host: str, *parts: bytes, port: int = 443) -> Callable[[ProxiedTown], st
         with town.client.connect(host, port) as connection:
             send_in_parts(connection, parts)
             answer = read_to_end(connection)
-        if not answer:
+        if answer in (b"", REFUSED):
             return CLOSED
         return ORIGIN if answer.startswith(b"HTTP/1.1 200 ") else PAGE
 

@@ -15,6 +15,7 @@ from policy.decision import Cause, Lane, Verdict
 from policy.visit import Client
 from proxy_addons.continuations import REMEMBERED, Continuations
 from proxy_addons.continue_token import CONTINUE_PATH, seal
+from proxy_addons.tls_alert import REFUSED
 from tests.browsing import StartBrowser, violations
 from tests.client_hellos import client_hello
 from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown
@@ -232,7 +233,7 @@ def test_tunnel_to_two_sites_is_refused_though_both_were_continued_to(
     town.begin()
     with desk.connect("video.example") as connection:
         connection.sendall(client_hello("drip.example"))
-        assert read_to_end(connection) == b""
+        assert read_to_end(connection) == REFUSED
     assert town.visit().cause is Cause.MISMATCH
 
 

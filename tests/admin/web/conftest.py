@@ -136,8 +136,12 @@ class Site:
 
     async def why_of_first_visit(self) -> str:
         """Return the path of the page that says why the first visit came out as it did."""
+        return await self.of_visit(1, "visits", "why")
+
+    async def of_visit(self, number: int, page: str, action: str) -> str:
+        """Return the path of a page about the visit that was the so manieth to come."""
         (month,) = await self.admin.db.visits.months()
-        return f"/visits/{month.first_id + 1}/why"
+        return f"/{page}/{month.first_id + number}/{action}"
 
     async def _visits(self) -> int:
         counted = await in_visit_files(self.admin.db, "SELECT count(*) AS visits FROM visit_row")

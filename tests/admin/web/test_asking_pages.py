@@ -194,7 +194,7 @@ async def test_what_was_stopped_here_can_be_asked_for(site: Site) -> None:
     client = await site.signed_in(people.CLERK)
     page = await client.get("/stopped")
     assert "www.cardroom.example" in page.text and "Listed as Gambling" in page.text
-    answer = await post(client, "/stopped/1/ask", "/stopped")
+    answer = await post(client, await site.of_visit(1, "stopped", "ask"), "/stopped")
     assert answer.headers["location"] == "/ask/S7M-4QP"
     assert (await post(client, "/ask/S7M-4QP", **FILLED_IN)).status_code == 303
 
@@ -204,7 +204,7 @@ async def test_what_was_stopped_elsewhere_is_neither_shown_nor_asked_for(site: S
     await site.log(visit(site.clock.at - timedelta(minutes=16)))
     client = await site.signed_in(people.CLERK)
     assert "Nothing was stopped here" in (await client.get("/stopped")).text
-    assert (await post(client, "/stopped/1/ask", "/stopped")).status_code == 404
+    assert (await post(client, await site.of_visit(1, "stopped", "ask"), "/stopped")).status_code == 404
 
 
 async def test_markup_in_host_and_reason_is_shown_as_text(site: Site) -> None:

@@ -429,7 +429,7 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("visits-filtered", "/visits?span=week&department=finance&verdict=block")
     await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
     await look.at("names", "/visits/names")
-    await look.at("why", "/visits/1/why")
+    await look.at("why", await site.why_of_first_visit())
     await look.page.set_viewport_size(PHONE)
     await look.page.goto(site.url + "/visits")
     assert await look.page.evaluate(_MENUS_OFF_THEIR_LINE) == []

@@ -234,7 +234,7 @@ async def test_address_or_method_that_is_not_ours_is_answered_with_a_page(
 async def test_locked_database_is_answered_with_try_again(site: Site) -> None:
     head = await site.signed_in(people.HEAD)
     site.clock.at += timedelta(minutes=2)  # that the session is used would be written down
-    await site.admin.db._writer.execute_fetchall("PRAGMA busy_timeout = 50")
+    await site.admin.db._file._writer.execute_fetchall("PRAGMA busy_timeout = 50")
     with closing(sqlite3.connect(site.admin.db.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         shown = await head.get("/requests")

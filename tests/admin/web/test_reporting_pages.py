@@ -207,9 +207,9 @@ async def test_a_report_is_for_whoever_sent_it_and_for_it(site: Site) -> None:
 async def test_what_was_stopped_and_what_was_asked_for_can_be_said_to_be_wrong(site: Site) -> None:
     await site.log(visit(code=CODE))
     clerk = await site.signed_in(people.CLERK)
-    answer = await post(clerk, "/stopped/1/wrong-category", "/stopped")
+    answer = await post(clerk, await site.of_visit(1, "stopped", "wrong-category"), "/stopped")
     assert answer.headers["location"] == f"/wrong-category/{CODE}"
-    answer = await post(clerk, "/stopped/1/accident", "/stopped")
+    answer = await post(clerk, await site.of_visit(1, "stopped", "accident"), "/stopped")
     assert answer.headers["location"] == f"/accident/{CODE}"
     number = await site.sent_request(code="H7M-4QP", host="other.example")
     answer = await post(clerk, f"/requests/{number}/wrong-category", f"/requests/{number}")

@@ -20,7 +20,7 @@ def risk() -> VisitRecord:
 async def test_security_risk_that_no_rule_names_can_be_asked_of_it(site: Site) -> None:
     await site.log(risk())
     client = await site.signed_in(people.CLERK)
-    answer = await post(client, "/stopped/1/ask", "/stopped")
+    answer = await post(client, await site.of_visit(1, "stopped", "ask"), "/stopped")
     assert answer.headers["location"] == "/ask/R2S-K22"
     form = (await client.get("/ask/R2S-K22")).text
     assert "IT security" in form and "Send request" in form
@@ -47,7 +47,7 @@ async def test_causes_are_sentences_and_cannot_be_asked_about(site: Site, cause:
     await site.log(visit(host="library.example", port=8443, cause=cause, refusal=refusal, **NOT_LISTED))
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
     assert said in page
-    assert "E_RAW" not in page and "/stopped/1/ask" not in page
+    assert "E_RAW" not in page and await site.of_visit(1, "stopped", "ask") not in page
     assert ('href="/notice"' in page) == (cause is Cause.NOTICE), "nobody is left without a way forward"
 
 
@@ -63,8 +63,9 @@ async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site:
     client = await site.signed_in(people.CLERK)
     page = (await client.get("/stopped")).text
     assert "REQ-1" in page and "Waiting for your department head" in page
-    assert "/stopped/1/ask" not in page and "/stopped/2/ask" in page
+    first, second = [await site.of_visit(number, "stopped", "ask") for number in (1, 2)]
+    assert first not in page and second in page
     head = await site.signed_in(people.HEAD)
     await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
     page = (await client.get("/stopped")).text
-    assert "Allowed until" in page and "/stopped/1/ask" not in page
+    assert "Allowed until" in page and await site.of_visit(1, "stopped", "ask") not in page

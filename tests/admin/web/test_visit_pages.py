@@ -145,7 +145,7 @@ async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> No
 async def test_why_says_which_files_a_rule_stops_and_that_this_was_one(site: Site) -> None:
     await with_rule_of_files(site)
     await site.log(stopped_download(site))
-    page = (await (await site.signed_in(people.IT)).get("/visits/1/why")).text
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert "Today the answer is another" not in page
     words = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "Stops downloads of installers, programs, by rule no-programs" in words
