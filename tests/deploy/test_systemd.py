@@ -110,7 +110,7 @@ def test_visits_reach_the_database_and_what_is_taken_in_is_deleted(machine: Mach
     browse(machine, "http://cardroom.example/?taken-in")
     eventually(lambda: "cardroom.example" in [visit["host"] for visit in visits(machine)])
     machine.must("systemctl", "restart", "towngate-proxy")
-    eventually(lambda: not machine.must("ls", STATE / "proxy" / "spool"))
+    eventually(lambda: ".visits" not in machine.must("ls", STATE / "proxy" / "spool"))
     eventually(lambda: "This site is blocked" in browse(machine, "http://cardroom.example/"))
 
 
