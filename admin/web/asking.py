@@ -30,6 +30,7 @@ from admin.web.session_cookie import Cookies, field, known, person_of, session_o
 from admin.web.words import report_status
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
+from policy.decision import Verdict
 from policy.town_policy import AfterApproval, Policy
 
 
@@ -109,7 +110,7 @@ async def requests_page(http_request: Request) -> Response:
 async def ahead_page(http_request: Request) -> Response:
     """Ask which site somebody needs, before a visit to it was stopped."""
     signed_in(http_request)
-    return await page(http_request, "ask_ahead.html", is_open=None, typed="", error=None)
+    return await page(http_request, "ask_ahead.html", answered=None, typed="", error=None)
 
 
 async def ask_ahead(http_request: Request, form: FormData) -> Response:
@@ -118,10 +119,10 @@ async def ask_ahead(http_request: Request, form: FormData) -> Response:
     try:
         answered = await admin_of(http_request).asking_ahead.ask_for(signed_in(http_request), typed)
     except InvalidRequestError as error:
-        return await page(http_request, "ask_ahead.html", 422, is_open=None, typed=typed, error=error)
-    if answered.code is not None:
+        return await page(http_request, "ask_ahead.html", 422, answered=None, typed=typed, error=error)
+    if answered.code is not None and not answered.is_open:
         return go_to(f"/ask/{quote(answered.code)}")
-    return await page(http_request, "ask_ahead.html", is_open=answered.host, typed="", error=None)
+    return await page(http_request, "ask_ahead.html", answered=answered, typed="", error=None)
 
 
 async def request_page(http_request: Request) -> Response:
@@ -220,6 +221,7 @@ async def _form(
         person=person,
         department=department,
         because=rule.because if rule else None,
+        is_for_reading=rule is not None and rule.action is Verdict.VIEW_ONLY,
         ends=offered(admin),
         longest=admin.policy.asking.longest,
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),

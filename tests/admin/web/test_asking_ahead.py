@@ -1,9 +1,11 @@
 """Asking for a site before a visit to it was stopped."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from policy.snapshot import PolicySnapshot
-from tests import people
+from tests import people, towns
 from tests.admin.web.conftest import Site, post
 
 SENT = {"reason": "For the grant file.", "duration": "week", "for_whom": "person"}
@@ -44,3 +46,79 @@ async def test_a_browser_that_only_knows_the_device_signs_in_first(site: Site) -
     asking = await site.asking()
     answer = await asking.get("/requests/new")
     assert answer.status_code in (303, 401, 403) and "Which site?" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("what", "form", "said"),
+    [
+        (
+            "lockdown",
+            {"department": "", "because": "A worm goes round.", "next_news": "11:00"},
+            "IT has limited the web for now",
+        ),
+        (
+            "device",
+            {"device": "FIN-PC-15", "because": "It sends mail by itself."},
+            "IT took your computer off the web",
+        ),
+    ],
+)
+async def test_what_no_request_opens_now_is_said_without_a_code(
+    site: Site, what: str, form: dict[str, str], said: str
+) -> None:
+    it, clerk = await site.signed_in(people.IT), await site.signed_in(people.CLERK)
+    done = await post(it, f"/emergency/{what}", **form, sure="yes")
+    assert done.status_code == 303
+    answer = await post(clerk, "/requests/new", site="cardroom.example")
+    assert answer.status_code == 422 and said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (
+            towns.DOCUMENT + "notice: {title: Use, law: Section 3, text: Sites are recorded.}\n",
+            "Accept it first",
+        ),
+        (towns.DOCUMENT + "asking: {never: [gambling]}\n", "the town never opens"),
+        (towns.DOCUMENT.replace("    approval: [department_head]\n", ""), "Nobody can be asked to open"),
+        (
+            towns.DOCUMENT.replace(
+                "action: block\n    approval: [department_head]\n", "action: warn\n"
+            ).replace("expect: block", "expect: warn"),
+            "needs no asking",
+        ),
+    ],
+)
+async def test_why_nobody_can_be_asked_is_said_without_a_code(site: Site, document: str, said: str) -> None:
+    clerk = await site.signed_in(people.CLERK)
+    await running(site, document)
+    answer = await post(clerk, "/requests/new", site="cardroom.example")
+    assert answer.status_code == 422 and said in answer.text
+
+
+async def test_what_is_open_for_reading_can_be_asked_for_to_post(site: Site) -> None:
+    document = towns.DOCUMENT.replace("action: block\n    approval", "action: view_only\n    approval")
+    await running(site, document.replace("expect: block", "expect: view_only"))
+    clerk = await site.signed_in(people.CLERK)
+    found = await post(clerk, "/requests/new", site="cardroom.example")
+    form = (await clerk.get(found.headers["location"])).text
+    assert "is open for reading" in form and "<textarea" in form
+
+
+async def test_what_a_schedule_opens_is_open_until_that_ends_and_can_be_asked_for(site: Site) -> None:
+    site.clock.at = datetime(2026, 3, 6, 17, 30, tzinfo=UTC)
+    await running(site, towns.DOCUMENT.replace("[shopping, sports, press]", "[gambling]"))
+    clerk = await site.signed_in(people.CLERK)
+    answer = await post(clerk, "/requests/new", site="cardroom.example")
+    shown = answer.text.replace("\u00a0", " ")
+    assert answer.status_code == 200 and "This site is open for now" in shown and "1 PM" in shown
+    form = shown.partition('href="/ask/')[2].partition('"')[0]
+    assert "Gambling" in (await clerk.get(f"/ask/{form}")).text
+
+
+async def running(site: Site, document: str) -> None:
+    """Put a policy in force."""
+    site.state.policy_document.write_text(document)
+    await site.admin._publisher.reload_document()
+    assert site.admin.policy_problems == ()
