@@ -18,7 +18,7 @@ START_SECONDS = 60.0
 
 
 class NotServingError(Exception):
-    """A process that was started does not serve, and has been ended; the message says why."""
+    """A process could not be started, or does not serve and has been ended; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,24 @@ class Child:
     @classmethod
     async def started(cls, program: Program) -> Self:
         """Start it, and wait until it serves. Raises NotServingError."""
+        try:
+            child = cls._spawned(program)
+        except OSError as error:
+            raise NotServingError(f"{program.name} cannot be started: {error.strerror}") from error
+        try:
+            await child._wait_until_it_serves()
+        except BaseException:
+            child.send(signal.SIGKILL)
+            await child.ended()
+            raise
+        return child
+
+    @classmethod
+    def _spawned(cls, program: Program) -> Self:
+        """Start it. Raises OSError; then nothing runs and no descriptor is left open."""
         reading, writing = os.pipe()
         try:
-            process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program, waited for by its pid
+            process = subprocess.Popen(  # noqa: S603 - our own program, waited for by its pid
                 [*program.command, "--ready-fd", str(writing)],
                 pass_fds=[*program.fds, writing],
                 env={**without_its_variables(os.environ), **program.environment},
@@ -70,14 +85,15 @@ class Child:
             raise
         finally:
             os.close(writing)
-        child = cls(program.name, process.pid, reading)
-        child._process = process
         try:
-            await child._wait_until_it_serves()
+            child = cls(program.name, process.pid, reading)
         except BaseException:
-            child.send(signal.SIGKILL)
-            await child.ended()
+            # There was no descriptor left to follow it by.
+            process.kill()
+            process.wait()
+            os.close(reading)
             raise
+        child._process = process
         return child
 
     async def _wait_until_it_serves(self) -> None:

@@ -79,13 +79,16 @@ def taken() -> Handover | None:
 
 async def try_new_program(handover: Handover) -> None:
     """Start the program that is on disk now, up to where it would take over. Raises NewProgramError."""
-    process = await asyncio.create_subprocess_exec(
-        *_COMMAND,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, _VARIABLE: handover.to_json(), _TRIAL_VARIABLE: "1"},
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, _VARIABLE: handover.to_json(), _TRIAL_VARIABLE: "1"},
+        )
+    except OSError as error:
+        raise NewProgramError(f"it cannot be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(_TRIAL_SECONDS):
             _, errors = await process.communicate()

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 _QUESTION = b"restart\n"
 _DONE, _FAILED = "done", "failed"
 _ASK_SECONDS = 5.0
+_DEAF_SECONDS = 1.0
 
 
 class NobodyRunsError(Exception):
@@ -87,10 +88,15 @@ def listen(path: Path) -> socket.socket | None:
 
 
 async def next_asker(listening: socket.socket) -> Asker:
-    """Wait until someone asks for a restart."""
+    """Wait until someone asks for a restart; where no connection can be taken (no descriptor), try again."""
     loop = asyncio.get_running_loop()
     while True:
-        connection, _ = await loop.sock_accept(listening)
+        try:
+            connection, _ = await loop.sock_accept(listening)
+        except OSError as error:
+            logger.error("who asks for a restart is not heard yet: error=%s", error.strerror)
+            await asyncio.sleep(_DEAF_SECONDS)
+            continue
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 if await loop.sock_recv(connection, len(_QUESTION)) == _QUESTION:

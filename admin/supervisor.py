@@ -244,7 +244,7 @@ class Supervisor:
             self._systemd.reloading("Restarting")
             try:
                 await self._become_new_program(asker)
-            except NewProgramError as error:
+            except (NewProgramError, OSError) as error:
                 await asker.complain(
                     f"what is installed now does not start, so everything goes on as it was: {error}"
                 )

@@ -1,0 +1,96 @@
+"""A supervisor that cannot start what it wants to, or hears of an end: what serves goes on.
+
+Its worker is a program of one line, in place of the real one.
+"""
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from admin import handover, restart_socket
+from admin.child_process import Child, NotServingError, Program
+from admin.listening import Address
+from admin.restart_socket import RestartUnfinishedError
+from admin.state_folder import StateFolder
+from admin.supervisor import Parts, Supervisor
+
+_FAKE_WORKER = "import os, sys, time; os.write(int(sys.argv[-1]), b'ready\\n'); time.sleep(600)"
+WORKER = Program("worker 1", (sys.executable, "-c", _FAKE_WORKER), ())
+MISSING = Program("worker 1", ("/nowhere/python",), ())
+
+
+@pytest_asyncio.fixture
+async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Supervisor]:
+    """Return one whose one worker serves, and that can be asked to restart."""
+    state = StateFolder(tmp_path / "state")
+    state.create()
+    anywhere = Address("127.0.0.1", 0)
+    found = Supervisor(Parts(state, anywhere, anywhere, None, 1, 1 << 40, 600))
+    monkeypatch.setattr(found._workers, "_program", lambda _number: WORKER)
+    found._control = restart_socket.listen(state.restart_socket)
+    await found._workers.start(1)
+    yield found
+    await found._workers.stop(10)
+    assert found._control is not None
+    found._control.close()
+
+
+def asked_to_restart(supervisor: Supervisor) -> list[tuple[bool, str]]:
+    said = []
+    with suppress(RestartUnfinishedError):
+        for line in restart_socket.ask(supervisor._parts.state.restart_socket):
+            said.append(line)
+    return said
+
+
+async def test_a_restart_whose_program_cannot_be_spawned_is_told_and_the_next_is_heard(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "_COMMAND", ["/nowhere/python"])
+    answering = asyncio.create_task(supervisor._answer_askers())
+    for _ in range(2):
+        asking = asyncio.create_task(asyncio.to_thread(asked_to_restart, supervisor))
+        await asyncio.wait((answering, asking), return_when=asyncio.FIRST_COMPLETED)
+        assert not answering.done()
+        ((went_well, text),) = await asking
+        assert not went_well and "everything goes on as it was: it cannot be started: No such file" in text
+    answering.cancel()
+
+
+async def test_a_process_that_cannot_be_spawned_does_not_serve() -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(NotServingError, match="worker 1 cannot be started: No such file"):
+        await Child.started(MISSING)
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+async def test_without_a_descriptor_left_who_asks_is_heard_when_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(restart_socket, "_DEAF_SECONDS", 0.02)
+    listening = restart_socket.listen(tmp_path / "restart.sock")
+    assert listening is not None
+    with listening, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(tmp_path / "restart.sock"))
+        connection.sendall(b"restart\n")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        asking = asyncio.create_task(restart_socket.next_asker(listening))
+        try:
+            async with asyncio.timeout(20):
+                while not asking.done() and "not heard yet" not in caplog.text:
+                    await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await (await asking).close()
+        assert connection.recv(100) == b"done\n"
