@@ -231,7 +231,9 @@ class Supervisor:
             self._workers.look()
             self._looked_at = time.monotonic()
             self._systemd.tell_status(self._status)
-            if self._systemd.ping_seconds and self._looked_at - pinged_at >= self._systemd.ping_seconds:
+            states, ping_seconds = self._workers.states, self._systemd.ping_seconds
+            serves = bool(states["ready"] or states["starting"])
+            if serves and ping_seconds and self._looked_at - pinged_at >= ping_seconds:
                 self._systemd.all_is_well()
                 pinged_at = self._looked_at
             await asyncio.sleep(pause)

@@ -84,9 +84,12 @@ class WorkerPool:
         self._turns = {number: asyncio.Lock() for number in range(1, count + 1)}
         for worker in remains:
             child = Child(_name(worker.number), worker.pid, worker.reports)
-            if worker.is_draining:
+            if worker.is_draining or worker.number not in self._turns:
                 self._draining.append((worker.number, child))
                 self._follow(worker.number, child)
+                if not worker.is_draining:
+                    # Fewer are wanted now than the program before had.
+                    child.send(_DRAIN)
             else:
                 self._serve(worker.number, child)
         for number in self.numbers:
@@ -171,7 +174,12 @@ class WorkerPool:
     def _run(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical("what looks after a worker has failed", exc_info=error)
 
     async def _see_end(self, number: int, child: Child) -> None:
         """Wait for the end of a worker; put another in its place, unless that has been done."""

@@ -1,6 +1,8 @@
 """Workers that come and go; a fake one each, a program of three lines, in place of the real one."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 
@@ -9,7 +11,7 @@ import pytest_asyncio
 
 from admin import worker_pool
 from admin.child_process import NotServingError, Program
-from admin.worker_pool import Reason, WorkerPool
+from admin.worker_pool import Reason, WorkerPool, WorkerRemains
 
 # As the real one: it ends at SIGUSR1, since nothing is open in it, and at SIGTERM.
 _FAKE_WORKER = "import os, sys, time; os.write(int(sys.argv[-1]), {says}); time.sleep(600)"
@@ -20,10 +22,11 @@ class Programs:
 
     def __init__(self) -> None:
         self.says = b"ready\n"
+        self.python = sys.executable
         self.forgotten: list[int] = []
 
     def __call__(self, number: int) -> Program:
-        return Program(f"worker {number}", (sys.executable, "-c", _FAKE_WORKER.format(says=self.says)), ())
+        return Program(f"worker {number}", (self.python, "-c", _FAKE_WORKER.format(says=self.says)), ())
 
 
 @pytest.fixture
@@ -85,3 +88,36 @@ async def test_a_worker_that_does_not_answer_is_killed_and_another_started(
             await asyncio.sleep(0.02)
     assert not set(pids(pool).values()) & set(before.values())
     assert pool.restarts["died"] == 2
+
+
+async def test_a_worker_that_ends_while_none_can_be_started_is_started_once_one_can(
+    pool: WorkerPool, programs: Programs, caplog: pytest.LogCaptureFixture
+) -> None:
+    programs.python = "/nowhere/python"
+    dead = pids(pool)[2]
+    os.kill(dead, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while "worker 2 cannot be started: No such file" not in caplog.text:
+            await asyncio.sleep(0.02)
+    programs.python = sys.executable
+    async with asyncio.timeout(20):
+        while pids(pool).get(2, dead) == dead:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_beyond_the_number_that_is_wanted_now_drains(programs: Programs) -> None:
+    # As it is left by the program before: no child that this one has started.
+    left = []
+    for _ in range(2):
+        reading, writing = os.pipe()
+        os.set_inheritable(writing, True)
+        command = [sys.executable, "-c", _FAKE_WORKER.format(says=programs.says), str(writing)]
+        left.append((os.posix_spawn(sys.executable, command, dict(os.environ)), reading))
+        os.close(writing)
+    found = WorkerPool(programs, 1 << 40, programs.forgotten.append)
+    found.adopt(1, [WorkerRemains(number, *worker, False) for number, worker in enumerate(left, start=1)])
+    try:
+        await until_forgotten(programs, left[1][0])
+        assert pids(found) == {1: left[0][0]}
+    finally:
+        await found.stop(10)
