@@ -76,11 +76,15 @@ class SnapshotWatch:
             touched |= await self._reload_first_visits()
             # Taken before anything is judged again: an edge that passes meanwhile is still to come.
             now = datetime.now(UTC)
-            if edge is not None and now >= edge:
+            is_over = edge is not None and now >= edge
+            if now < looked_at:
+                # The clock was put back: what has ended may hold again, and the edges since are to come.
+                touched, is_over = EVERY_VISIT, True
+            elif is_over:
                 touched |= touched_by_time(self.judge.snapshot, looked_at, now)
             if self.judge.warns and self.continuations.have_ended(now):
                 touched = EVERY_VISIT
-            if touched or self.judge is not before or (edge is not None and now >= edge):
+            if touched or self.judge is not before or is_over:
                 self._count_in_force()
                 edge = self._next_edge(now)
             looked_at = now

@@ -4,14 +4,16 @@ import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 from prometheus_client import REGISTRY
 
 from policy.touched import EVERY_VISIT, Touched
 from policy.visit import Client
+from proxy_addons import snapshot_watch
 from proxy_addons.judge import Judge
 from proxy_addons.snapshot_watch import NotPublishedError, SnapshotWatch
 from tests.people import CLERK_AT_WORK
@@ -173,6 +175,40 @@ async def test_exemption_that_ends_by_itself_is_announced_as_about_its_person(wa
     lasts = timedelta(seconds=1)
     watched.published.publish_policy(exemptions=[exemption("cardroom.example", lasts, person="clerk")])
     await watched.until(lambda: watched.touched == [about_clerk, about_clerk])
+
+
+class Clock(datetime):
+    """What the watch takes for the date and time."""
+
+    shows = datetime(2026, 3, 2, 18, 30, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.shows  # type: ignore[return-value]  # what it shows is as good
+
+
+EVENING = (
+    DOCUMENT.replace("timezone: America/New_York", "timezone: UTC")
+    .replace("schedules:\n", 'schedules:\n  evening: {days: mon-fri, from: "18:00", to: "22:00"}\n')
+    .replace(
+        "rules:\n", "rules:\n  - {id: evening, when: evening, categories: [gambling], action: allow}\n", 1
+    )
+)
+
+
+async def test_clock_that_is_put_back_has_every_visit_judged_again_and_the_edges_come_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_watch, "datetime", Clock)
+    watched = Watched(PublishedTown(tmp_path / "state", document=EVENING))
+    following = asyncio.create_task(watched.watch.follow(watched.announced))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(Clock, "shows", datetime(2026, 3, 2, 17, 30, tzinfo=UTC))
+    await watched.until(lambda: watched.touched == [EVERY_VISIT])
+    monkeypatch.setattr(Clock, "shows", datetime(2026, 3, 2, 18, 1, tzinfo=UTC))
+    await watched.until(lambda: watched.touched == [EVERY_VISIT] * 2)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 @pytest.mark.parametrize("missing", ["policy.snapshot", "ask-token.key", "categories"])
