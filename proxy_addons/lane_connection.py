@@ -199,7 +199,8 @@ class ClientSide(asyncio.Protocol):
                 self._say_unreachable(str(error))
                 return
             self._dial = None
-            if self._transport.is_closing():
+            if self._states.state is not State.DIALLING or self._transport.is_closing():
+                # Nobody waits for it any more.
                 transport.abort()
                 return
             self._origin = cast(OriginSide, transport.get_protocol())

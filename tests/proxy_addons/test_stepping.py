@@ -65,3 +65,30 @@ def test_cancelled_coroutine_is_told_where_it_waits_and_only_once(
         assert done == ["cleared up"]
 
     on(loop, work())
+
+
+@pytest.mark.parametrize("start", [Steps, asyncio.ensure_future])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_coroutine_that_is_cancelled_in_the_turn_in_which_its_wait_ends_is_told_as_in_a_task(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+    start: Callable[[Coroutine[None, None, None]], Steps | asyncio.Future[None]],
+) -> None:
+    async def work() -> None:
+        done: list[str] = []
+        over = asyncio.get_running_loop().create_future()
+
+        async def steps() -> None:
+            try:
+                await over
+                done.append("went on")
+            except asyncio.CancelledError:
+                done.append("cancelled")
+
+        waiting = start(steps())
+        await asyncio.sleep(0)
+        over.set_result(None)
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        assert done == ["cancelled"]
+
+    on(loop, work())
