@@ -122,7 +122,9 @@ class AdminProcess:
         self.notice = NoticeSigning(db, publisher, clock)
         self.people = PeopleRegister(db, publisher, clock)
         self.audit_heads = AuditHeads(db, lambda: settings.settings.audit, state.audit_heads, clock)
-        self.records = Records(db, lambda: self.policy, self.audit_heads, clock)
+        self.records = Records(
+            db, lambda: self.policy, lambda: publisher.document_policy, self.audit_heads, clock
+        )
 
     # --- what is in force ---
 

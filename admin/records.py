@@ -35,16 +35,20 @@ EMPLOYEE = "employee"
 DELEGATE = "delegate"
 DEPARTMENT_HEAD = "department_head"
 NOT_KNOWN = "not_known"
+ITSELF = "itself"
 ROLES = (
     *("it_security", "town_administrator", "help_desk", "auditor"),
     *(DEPARTMENT_HEAD, DELEGATE, EMPLOYEE, COMMAND_LINE),
 )
 """Who acted, as events can be filtered by it; a person counts as the first that they are."""
 
+# Who acted where Towngate did by itself: it takes up a document, begins, keeps times, reads lists.
+_OF_ITSELF = frozenset({"policy.yaml", "first start", "the clock", "the lists"})
+
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """`role` is one of ROLES, or NOT_KNOWN for who has left and for Towngate itself."""
+    """`role` is one of ROLES, or NOT_KNOWN for who has left, or ITSELF for Towngate."""
 
     role: str
     department: str | None = None
@@ -91,7 +95,7 @@ def who_is(policy: Policy, actor: str) -> Who:
         return Who(COMMAND_LINE)
     record = policy.people.get(actor)
     if record is None:
-        return Who(NOT_KNOWN)
+        return Who(ITSELF if actor in _OF_ITSELF else NOT_KNOWN)
     for role in ROLES[:4]:
         if actor in policy.roles.get(role, ()):
             return Who(role, record.department)
@@ -107,9 +111,18 @@ def who_is(policy: Policy, actor: str) -> Who:
 class Records:
     """The audit log, for those with that duty (`roles.sees_records`)."""
 
-    def __init__(self, db: Database, policy: Callable[[], Policy], heads: AuditHeads, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        policy: Callable[[], Policy],
+        document: Callable[[], Policy],
+        heads: AuditHeads,
+        clock: Clock,
+    ) -> None:
+        """Tell by `policy` who somebody is, and by `document`, of those whom IT closed, who they were."""
         self._db = db
         self._policy = policy
+        self._document = document
         self._heads = heads
         self._clock = clock
         self._verifying = asyncio.Lock()
@@ -135,8 +148,8 @@ class Records:
             conditions.append("actor LIKE ?")
             values.append(f"%{AT_THE_COMMAND_LINE}")
         elif where.role is not None:
-            policy = self._policy()
-            actors = [person for person in policy.people if who_is(policy, person).role == where.role]
+            people = self._policy().people.keys() | self._document().people.keys()
+            actors = [person for person in people if self._who(person).role == where.role]
             conditions.append("actor IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(actors))
         rows = await self._db.fetch_all(
@@ -182,16 +195,19 @@ class Records:
         return next(others, "town_administrator")
 
     def _record(self, id_: int, at: datetime, kind: str, actor: str, subject: str, details: str) -> Record:
-        policy = self._policy()
         is_of_a_person = kind.partition(".")[0] in KINDS["people"]
-        about = who_is(policy, subject) if is_of_a_person else None
+        about = self._who(subject) if is_of_a_person else None
         told = {
-            name: _without_ids(policy, value) if name in _of_people(kind) else value
+            name: _without_ids(self._who, value) if name in _of_people(kind) else value
             for name, value in json.loads(details).items()
         }
         if kind.endswith("refused") and isinstance(told.get("why"), str):
-            told["why"] = _refusal(policy, told["why"], (actor, subject) if about else (actor,))
-        return Record(id_, at, EventKind(kind), who_is(policy, actor), subject, about, told)
+            told["why"] = _refusal(self._who, told["why"], (actor, subject) if about else (actor,))
+        return Record(id_, at, EventKind(kind), self._who(actor), subject, about, told)
+
+    def _who(self, actor: str) -> Who:
+        who = who_is(self._policy(), actor)
+        return who_is(self._document(), actor) if who.role == NOT_KNOWN else who
 
     def _check(self, session: Session) -> None:
         person = session.person
@@ -206,19 +222,19 @@ def _of_people(kind: str) -> frozenset[str]:
     return frozenset({"person", "delegate", "people", "removed"} | whose)
 
 
-def _without_ids(policy: Policy, value: Any) -> Any:
+def _without_ids(who: Callable[[str], Who], value: Any) -> Any:
     if isinstance(value, list):
-        return [who_is(policy, person) for person in value]
-    return who_is(policy, value) if isinstance(value, str) and value else value
+        return [who(person) for person in value]
+    return who(value) if isinstance(value, str) and value else value
 
 
-def _refusal(policy: Policy, why: str, ids: tuple[str, ...]) -> list[str | Who]:
+def _refusal(who: Callable[[str], Who], why: str, ids: tuple[str, ...]) -> list[str | Who]:
     """Return why something was refused, in pieces: "REQ-1 does not wait for ", who, "".
 
     Refusals name who acted, or is acted on, at their beginning or after "for"; ids can be words as well.
     """
     known = "|".join(re.escape(id_) for id_ in ids if id_)
     return [
-        who_is(policy, piece) if number % 2 else piece
+        who(piece) if number % 2 else piece
         for number, piece in enumerate(re.split(rf"((?:^|(?<= for ))(?:{known})(?= |$))", why))
     ]

@@ -61,9 +61,13 @@ def time_zone(text: str) -> str:
 
 
 def moment(text: str, zone: zoneinfo.ZoneInfo) -> datetime:
-    """Read "2026-03-02 10:00" by the zone's wall clock; UTC. Of an hour that comes twice, the first."""
+    """Read "2026-03-02 10:00", or with seconds, by the zone's wall clock; UTC.
+
+    Of an hour that comes twice, the first is meant.
+    """
+    seconds = ":%S" if text.count(":") == 2 else ""
     try:
-        wall = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=zone)
+        wall = datetime.strptime(text, f"%Y-%m-%d %H:%M{seconds}").replace(tzinfo=zone)
         at = wall.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f'{text!r} is not a date and time; write it like "2026-03-02 10:00"') from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from admin import accounts
+from admin import accounts, closed_people
 from admin.accounts import AccountKind, PasswordError
 from admin.clock import utc_now
 from admin.command import CommandError
@@ -44,6 +44,8 @@ def set_(person: str, *, proxy: bool, from_stdin: bool, state: Path) -> None:
         near = difflib.get_close_matches(person.lower(), people, n=1)
         nearest = f" (nearest: {near[0]!r})" if near else ""
         raise CommandError(f"{person!r} is not a person of the policy{nearest}")
+    if asyncio.run(_is_closed(folder, person)):
+        raise CommandError(f"{person} is closed and has no password; 'towngate people reopen {person}' first")
     text = _password(from_stdin=from_stdin)
     kind: AccountKind = "proxy" if proxy else "admin"
     try:
@@ -53,6 +55,14 @@ def set_(person: str, *, proxy: bool, from_stdin: bool, state: Path) -> None:
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}; the password is as it was") from error
     click.echo(f"The password of {person} for the {'proxy' if proxy else 'admin site'} is set.")
+
+
+async def _is_closed(folder: StateFolder, person: str) -> bool:
+    try:
+        async with Database.open(folder.database, must_exist=True) as db:
+            return person in await closed_people.closed(db)
+    except DatabaseError as error:
+        raise CommandError(str(error)) from error
 
 
 async def _set(folder: StateFolder, person: str, text: str, kind: AccountKind) -> None:

@@ -84,6 +84,7 @@ ROLE_LABELS = {
     "employee": "Employee",
     "command_line": "Command line",
     "not_known": "Not a person now",
+    "itself": "Towngate",
 }
 
 

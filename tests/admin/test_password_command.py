@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import accounts
+from admin import accounts, closed_people
 from admin.clock import utc_now
 from admin.command import cli
 from admin.database import Database
 from admin.state_folder import StateFolder
+from policy.snapshot import PolicySnapshot
 from tests.people import CLERK
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
@@ -101,3 +102,17 @@ def test_without_a_database_it_says_what_to_do(state: StateFolder) -> None:
     result = set_password(state, CLERK, "--stdin")
     assert result.exit_code == 2
     assert "there is no database yet" in result.output
+
+
+def test_who_is_closed_gets_no_password(state: StateFolder) -> None:
+    policy = PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes()).policy
+
+    async def close() -> None:
+        async with Database.open(state.database) as db:
+            await closed_people.close(db, policy, CLERK, why="Retired.", actor="it", at=utc_now())
+
+    asyncio.run(close())
+    result = set_password(state, CLERK, "--stdin")
+    assert result.exit_code != 0
+    assert "clerk is closed and has no password; 'towngate people reopen clerk' first" in result.output
+    assert not signs_in(state, PASSWORD)

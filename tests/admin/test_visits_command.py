@@ -125,6 +125,8 @@ def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: State
         (["--lane", "inspect"], []),
         (["--lane", "block", "--until", "2026-03-02 10:01"], ["cardroom.example"]),
         (["--since", "2026-03-02 10:01"], ["b.example", "c.example"]),
+        (["--since", "2026-03-02 10:01:00"], ["b.example", "c.example"]),
+        (["--since", "2026-03-02 10:01:01"], ["c.example"]),
         (["--since", "2026-03-02 10:01", "--until", "2026-03-02 10:02"], ["b.example"]),
         (["--since", "2h"], []),
         (["--code", "k7m-4qp", "--department", "parks"], ["b.example"]),

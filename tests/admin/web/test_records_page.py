@@ -78,6 +78,17 @@ FILTERED = [
 ]
 
 
+async def test_who_is_closed_is_told_by_the_role_that_they_had(site: Site) -> None:
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/sign-out", "/requests")
+    it = await site.signed_in(people.IT)
+    await post(it, f"/people/{people.HEAD}/close", f"/people/{people.HEAD}", why="Retired.")
+    shown = (await it.get("/records")).text
+    assert "Not a person now" not in shown
+    assert "Department head, Finance" in shown
+    assert "Department head, Finance" in (await it.get("/records?role=department_head")).text
+
+
 async def test_filters_are_in_the_address(site: Site) -> None:
     it = await site.signed_in(people.IT)
     await record(
@@ -148,7 +159,7 @@ def test_an_auditor_sees_records_and_what_is_about_people_never_by_id() -> None:
         (DELEGATE, "delegate", "finance"),
         (people.CLERK, "employee", "finance"),
         ("root at the command line", "command_line", None),
-        ("policy.yaml", "not_known", None),
+        ("policy.yaml", "itself", None),
     ],
 )
 def test_a_person_counts_as_the_first_role_that_they_have(
@@ -250,7 +261,9 @@ async def test_no_detail_of_any_kind_shows_an_id_and_what_is_not_listed_is_not_s
 def test_every_kind_of_event_has_words_and_a_filter() -> None:
     assert set(WHAT) == set(EventKind)
     assert KIND_LABELS.keys() == KINDS.keys()
-    assert {*ROLES, who_is(Policy("v", TOWN.town), "x").role} == ROLE_LABELS.keys()
+    nobody = Policy("v", TOWN.town)
+    others = {who_is(nobody, actor).role for actor in ("x", "policy.yaml")}
+    assert {*ROLES, *others} == ROLE_LABELS.keys()
     beginnings = [beginning for group in KINDS.values() for beginning in group]
     assert len(beginnings) == len(set(beginnings))
     assert {kind.value.partition(".")[0] for kind in EventKind} <= set(beginnings)
