@@ -21,6 +21,8 @@ from tests.admin.small_town import CLERK, HEAD, MONDAY, TOWN, submitted
 from tests.post_office import Day, PostOffice, post_office
 
 PATIENCE = Patience(connect=0.5, answer=0.5, taken=0.5)
+# Where every server answers, however busy the machine.
+LONG_PATIENCE = Patience(connect=30, answer=30, taken=30)
 PEOPLE = {id_: replace(person, mail=f"{id_}@town.example") for id_, person in TOWN.people.items()}
 MAIL_TOWN = replace(TOWN, people=PEOPLE, town=replace(TOWN.town, help_desk_email="helpdesk@town.example"))
 
@@ -36,8 +38,9 @@ class Clock:
 class Sending:
     """A delivery of mail to an office, with a clock to move."""
 
-    def __init__(self, db: Database, office: PostOffice) -> None:
+    def __init__(self, db: Database, office: PostOffice, patience: Patience = PATIENCE) -> None:
         self.db = db
+        self.patience = patience
         self.office = office
         self.clock = Clock()
         self.policy: Policy = MAIL_TOWN
@@ -60,7 +63,7 @@ class Sending:
             lambda: self.policy,
             "https://gate.town.example",
             self.clock,
-            patience=PATIENCE,
+            patience=self.patience,
             trust=trust,
             reset_key=bytes(32),
         )

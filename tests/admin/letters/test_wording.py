@@ -17,7 +17,7 @@ from admin.letters.parts import Words
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver
-from tests.admin.letters.test_delivery import MAIL_TOWN, Sending
+from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, HEAD, IT, MONDAY, submitted
 from tests.post_office import post_office
 
@@ -29,7 +29,7 @@ LATER = MONDAY + timedelta(minutes=14)
 @pytest.fixture
 async def sending(db: Database) -> AsyncIterator[Sending]:
     async with post_office() as office:
-        sending = Sending(db, office)
+        sending = Sending(db, office, LONG_PATIENCE)
         sending.clock.at = LATER
         yield sending
 
