@@ -19,6 +19,7 @@ from tests.published_town import PublishedTown
 from tests.running_proxy import running_mitmdump, running_worker
 
 ORIGIN, PAGE, CLOSED = "the origin server", "a page of the town's", "nobody"
+ALERT = "nobody, with a TLS alert"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def say(host: str, *parts: bytes, port: int = 443) -> Callable[[ProxiedTown], st
             send_in_parts(connection, parts)
             answer = read_to_end(connection)
         if answer in (b"", REFUSED):
-            return CLOSED
+            return ALERT if answer else CLOSED
         return ORIGIN if answer.startswith(b"HTTP/1.1 200 ") else PAGE
 
     return visit
@@ -133,7 +134,7 @@ CASES = {
     "a malformed host": Case(get("https://a..example/"), "a bare 400", Lane.REFUSE, Cause.MALFORMED),
     "plain, a malformed host": Case(get("http://a..example/"), "a bare 400", Lane.REFUSE, Cause.MALFORMED),
     "sni unlike connect": Case(
-        say("library.example", client_hello("news.example")), CLOSED, Lane.REFUSE, Cause.MISMATCH
+        say("library.example", client_hello("news.example")), ALERT, Lane.REFUSE, Cause.MISMATCH
     ),
     "sni blocked": Case(get_with_sni("library.example", "cardroom.example"), PAGE, Lane.BLOCK, Cause.RULE),
     "connect blocked": Case(
@@ -152,7 +153,7 @@ CASES = {
     ),
     "hello in a hundred records": Case(
         say("library.example", in_many_records(client_hello("library.example"), 100)),
-        CLOSED,
+        ALERT,
         Lane.REFUSE,
         Cause.NOT_TLS,
     ),
