@@ -122,10 +122,8 @@ class Gate:
         began = time.perf_counter()
         if path is None and not target:
             judgement = judge.judge_host(client, scheme, host, port)
-            egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
-            return judgement
-        judgement = judge.judge(client, scheme, host, port, path)
-        judgement = judge.judge_carried(judgement, target)
+        else:
+            judgement = judge.judge_carried(judge.judge(client, scheme, host, port, path), target)
         egress_metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         return judgement
 

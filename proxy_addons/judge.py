@@ -50,7 +50,7 @@ class Judgement:
 
 
 class Judge:
-    """A policy snapshot and a category snapshot, ready to decide. Immutable.
+    """A policy snapshot and a category snapshot, ready to decide; it is never given others.
 
     Without `first_visits` no site is newly seen.
 
@@ -110,7 +110,8 @@ class Judge:
         if known is not None:
             return known.made_at(now)
         judgement = self.judge_carried(self.judge(client, scheme, host, port, None), "")
-        if self._is_lasting(judgement):
+        # What a site that shows others says may rest on a continuation for one of them.
+        if self._is_lasting(judgement) and not any(carried_hosts(host, "")):
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[asked] = judgement
@@ -184,12 +185,10 @@ class Judge:
 
     def _is_lasting(self, judgement: Judgement) -> bool:
         """Whether nothing but an edge of the policy, or another judge, would decide otherwise."""
-        visit = judgement.visit
         return (
             not self.policy.names_newly_seen
-            and not visit.has_continued
+            and not judgement.visit.has_continued
             and judgement.decision.verdict not in SAID_FIRST
-            and not any(carried_hosts(visit.host, ""))
         )
 
     def _judgement(self, visit: Visit) -> Judgement:

@@ -11,8 +11,8 @@ from proxy_addons import judge as judge_module
 from proxy_addons.judge import Judge
 from proxy_addons.snapshot_watch import SnapshotWatch
 from tests.people import CLERK_AT_WORK, SOMEONE_IN_PARKS, STRANGER
-from tests.proxied_town import exemption
-from tests.published_town import PublishedTown
+from tests.proxied_town import TOWN, exemption
+from tests.published_town import CATEGORIES, PublishedTown
 
 MORNING = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 """A Monday, at ten by the clock on the town's wall; lunch is at 17 UTC."""
@@ -89,6 +89,18 @@ def test_what_is_remembered_is_the_clients_and_the_ports_own(tmp_path: Path) -> 
     assert verdict(judge, "cardroom.example", SOMEONE_IN_PARKS) is Verdict.BLOCK
     assert verdict(judge, "cardroom.example", STRANGER) is Verdict.BLOCK
     assert not judge.judge_host(CLERK_AT_WORK, "https", "cardroom.example", 2222).decision.is_allowed
+
+
+def test_what_shows_a_site_opens_as_soon_as_someone_has_continued_there(tmp_path: Path) -> None:
+    town = PublishedTown(tmp_path, document=TOWN)
+    town.publish_categories({**CATEGORIES, "streaming": ["video.example"]})
+    judge = judge_of(town)
+    shown_by = "video-example.translate.goog"
+    assert verdict(judge, "video.example") is Verdict.WARN
+    assert verdict(judge, shown_by) is Verdict.BLOCK
+    judge._continuations.add(CLERK_AT_WORK, "video.example", Clock.at)
+    assert verdict(judge, "video.example") is Verdict.ALLOW
+    assert verdict(judge, shown_by) is Verdict.ALLOW
 
 
 def test_remembered_judgement_is_the_same_but_for_its_time(tmp_path: Path, clock: type[Clock]) -> None:
