@@ -179,7 +179,7 @@ async def _flush(log: VisitLog) -> None:
     for turn in itertools.count(1):
         await asyncio.sleep(_FLUSH_SECONDS)
         if turn % _TELL_OF_OPEN_EVERY == 0:
-            log.tell_of_open(datetime.now(UTC))
+            await log.tell_of_open(datetime.now(UTC))
         log.flush()
         # Not waited for: while a busy disk takes seconds, what ends is still handed to the kernel in time.
         if syncing is None or syncing.done():

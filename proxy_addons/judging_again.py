@@ -1,16 +1,13 @@
 """Open visits are judged again when something has changed: those it is about, a few in each turn."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from policy.touched import NOTHING, Touched
 from proxy_addons.fail_closed import closed_on_failure
+from proxy_addons.in_turns import in_turns
 from proxy_addons.judge import Judge
 from proxy_addons.visit_log import VisitLog
-
-_SLICE_SECONDS = 0.005
-"""A turn of the event loop is this long at most: what flows in ten thousand tunnels must not stall."""
 
 
 class JudgingAgain:
@@ -36,12 +33,7 @@ class JudgingAgain:
             await self._has_changed.wait()
             self._has_changed.clear()
             touched, self._waiting = self._waiting, NOTHING
-            until = time.perf_counter() + _SLICE_SECONDS
-            for visits in self._log.open.touched(touched):
-                for visit in (*visits, None):
-                    if visit is not None:
-                        with closed_on_failure("judge_again", visit.close):
-                            self._log.judge_again(visit, self._in_force())
-                    if time.perf_counter() > until:
-                        await asyncio.sleep(0)
-                        until = time.perf_counter() + _SLICE_SECONDS
+            async for visit in in_turns(self._log.open.touched(touched)):
+                if visit is not None:
+                    with closed_on_failure("judge_again", visit.close):
+                        self._log.judge_again(visit, self._in_force())

@@ -58,24 +58,24 @@ class OpenVisits:
         """Return as what a visit is found. KeyError when it is not here."""
         return self._seen[visit]
 
-    def touched(self, touched: Touched) -> Iterator[tuple["OpenVisit", ...]]:
-        """Yield the visits that a change is about in groups, some perhaps twice.
+    def touched(self, touched: Touched) -> Iterator["OpenVisit | None"]:
+        """Yield the visits that a change is about, some perhaps twice.
 
-        Visits may come and go meanwhile. Groups may be empty: who asks gets a turn then. A site is also
-        touched where another one shows it by its name.
+        Visits may come and go meanwhile. None stands for a host that was looked at in vain: it takes time,
+        too. A site is also touched where another one shows it by its name.
         """
         if touched.is_every:
-            yield tuple(self._seen)
+            yield from tuple(self._seen)
             return
         for person in touched.people:
-            yield tuple(self._by_person.get(person, ()))
+            yield from tuple(self._by_person.get(person, ()))
         for address in touched.addresses:
-            yield tuple(self._by_address.get(address, ()))
+            yield from tuple(self._by_address.get(address, ()))
         for host in tuple(self._by_host) if touched.sites else ():
             is_touched = any(
                 site_listed_in(touched.sites, shown) is not None for shown in (host, *carried_hosts(host, ""))
             )
-            yield tuple(self._by_host.get(host, ())) if is_touched else ()
+            yield from tuple(self._by_host.get(host, ())) if is_touched else (None,)
 
 
 def _add(index: dict[str, set["OpenVisit"]], key: str, visit: "OpenVisit") -> None:

@@ -9,6 +9,7 @@ from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
+from proxy_addons.in_turns import in_turns
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.open_visits import OpenVisits
 from proxy_addons.origin_certificate import OriginRefusal
@@ -136,16 +137,16 @@ class VisitLog:
             visit.refusal = f"closed: from now on {now}"
             visit.close()
 
-    def tell_of_open(self, now: datetime) -> None:
+    async def tell_of_open(self, now: datetime) -> None:
         """Count what open visits have carried since, and write of those that last that they go on.
 
         So a long visit is known while it lasts, and not lost with a worker that is killed.
         """
-        for visit in self.open:
+        async for visit in in_turns(self.open):
+            if visit not in self.open or visit.judgement.decision.cause is Cause.ADMIN_SITE:
+                continue
             self._count_bytes(visit)
             since = visit.recorded_at or visit.started_at
-            if visit.judgement.decision.cause is Cause.ADMIN_SITE:
-                continue
             if now - since >= (_FIRST_RECORD_AFTER if visit.recorded_at is None else _RECORD_EVERY):
                 visit.recorded_at = now
                 self._append(visit, visit.refusal, is_running=True)
@@ -185,8 +186,6 @@ class VisitLog:
         self._count_bytes(visit)
 
     def _count_bytes(self, visit: OpenVisit) -> None:
-        if visit.judgement.decision.cause is Cause.ADMIN_SITE:
-            return
         self._up.add(visit.bytes_up - visit.told_up)
         self._down.add(visit.bytes_down - visit.told_down)
         visit.told_up, visit.told_down = visit.bytes_up, visit.bytes_down

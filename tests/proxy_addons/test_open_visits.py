@@ -13,7 +13,7 @@ from policy.decision import Lane
 from policy.state import DeviceOff
 from policy.touched import EVERY_VISIT, Touched
 from policy.visit import Client
-from proxy_addons import judging_again
+from proxy_addons import in_turns
 from proxy_addons.judge import Judge
 from proxy_addons.judging_again import JudgingAgain
 from proxy_addons.snapshot_watch import SnapshotWatch
@@ -43,7 +43,7 @@ class Town:
         return self.log.begin(judgement, Lane.TUNNEL, lambda: self.closed.append(host))
 
     def hosts_touched(self, touched: Touched) -> set[str]:
-        return {visit.judgement.visit.host for group in self.log.open.touched(touched) for visit in group}
+        return {visit.judgement.visit.host for visit in self.log.open.touched(touched) if visit is not None}
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_judging_many_again_gives_the_loop_a_turn_after_each_slice(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each takes longer than a slice, so that there is a turn after each.
-    monkeypatch.setattr(judging_again, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(in_turns, "_TURN_SECONDS", 0.0)
     judge = CountingJudge(town.judge, seconds=0.001)
     seen: list[int] = []
 
@@ -151,7 +151,7 @@ async def test_judging_many_again_gives_the_loop_a_turn_after_each_slice(
 async def test_change_while_visits_are_judged_again_is_judged_after_them(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judging_again, "_SLICE_SECONDS", 60.0)
+    monkeypatch.setattr(in_turns, "_TURN_SECONDS", 60.0)
     judge = CountingJudge(town.judge)
     again = JudgingAgain(town.log, lambda: judge)  # type: ignore[arg-type, return-value]
     again.change(Touched(people=frozenset({"clerk"})))
