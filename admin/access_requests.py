@@ -1,10 +1,10 @@
-"""Access requests in the database: every move is compare-and-set, with its event, in one transaction.
+"""What people do with access requests: send, decide, open, withdraw, stop; each a move of `request_moves`.
 
-A refused move is recorded too, with its actor. What a request is and who may decide: `asking`.
+What a request is and who may decide: `asking`.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, time
 from typing import NoReturn
@@ -20,7 +20,6 @@ from admin.asking import (
     NewAccessRequest,
     NotAllowedError,
     State,
-    TransitionError,
     Window,
     answer_times,
     asked_end,
@@ -37,22 +36,11 @@ from admin.asking import (
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
 from admin.written_text import tidy_text
 from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Policy
 from policy.town_time import zone_of
-
-# Every move there is, and the event that tells of it.
-_MOVES: Mapping[tuple[State, State], EventKind] = {
-    (State.SUBMITTED, State.SUBMITTED): EventKind.REQUEST_ENDORSED,
-    (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_APPROVED,
-    (State.SUBMITTED, State.DENIED): EventKind.REQUEST_DENIED,
-    (State.SUBMITTED, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
-    (State.SUBMITTED, State.AWAITS_OPENING): EventKind.REQUEST_APPROVED,
-    (State.AWAITS_OPENING, State.APPROVED): EventKind.REQUEST_OPENED,
-    (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
-    (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
-}
 
 
 async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: datetime) -> AccessRequest:
@@ -64,9 +52,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     """
     site = site_of(new.host) if new.window is None else ""
     terms = policy.asking
-    if never_allowed(
-        policy, (*new.risks, new.category or "", *(new.window.categories if new.window else ()))
-    ):
+    if never_allowed(policy, _asked_categories(new)):
         raise InvalidRequestError(
             "host", f"{site or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
         )
@@ -172,7 +158,7 @@ async def approve(
         if seen_joined is not None and set(seen_joined) != set(request.askers[1:]):
             raise InvalidRequestError("joined", "Others joined meanwhile. Look who, then decide")
         if request.step + 1 < len(request.chain):
-            await _move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
+            await move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
         ends_at = _end(policy, request, at, expires_at)
         answers = [*await _answers(t, request), (request.waits_for, actor)]
@@ -182,7 +168,7 @@ async def approve(
             "accepted_risks": sorted(accepted_risks),
         }
         if policy.after_approval is AfterApproval.WAIT_FOR_IT:
-            await _move(
+            await move(
                 t,
                 policy,
                 request,
@@ -193,16 +179,16 @@ async def approve(
                 approved_until=ends_at,
             )
             return
-        await _move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
+        await move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
         await _grant(t, request, _exemption(request, accepted_risks, at, ends_at), approved_by=actor)
 
-    def refusal(request: AccessRequest) -> _Refusal | None:
+    def refusal(request: AccessRequest) -> Refusal | None:
         refused = _may_not_decide(policy, request, actor, seen_step)
         if refused is None and never_allowed(policy, _asked_categories(request)):
             return NotAllowedError(f"The policy never allows what {request.number} is for.")
         return refused
 
-    return await _attempt(db, policy, id_, actor, at, "approve", refusal, agree)
+    return await attempt(db, policy, id_, actor, at, "approve", refusal, agree)
 
 
 async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
@@ -220,16 +206,16 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
             "expires_at": ends_at.isoformat(),
             "accepted_risks": sorted(accepted_risks),
         }
-        await _move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
+        await move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
         exemption = _exemption(request, accepted_risks, at, ends_at)
         await _grant(t, request, exemption, approved_by=request.decided_by or actor)
 
-    def refusal(request: AccessRequest) -> _Refusal | None:
+    def refusal(request: AccessRequest) -> Refusal | None:
         if not may_open(policy, request, actor):
             return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
         return None if request.state is State.AWAITS_OPENING else too_late(request)
 
-    return await _attempt(db, policy, id_, actor, at, "open", refusal, grant)
+    return await attempt(db, policy, id_, actor, at, "open", refusal, grant)
 
 
 async def deny(
@@ -249,26 +235,26 @@ async def deny(
     note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def disagree(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
+        await move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
 
-    def refusal(request: AccessRequest) -> _Refusal | None:
+    def refusal(request: AccessRequest) -> Refusal | None:
         return _may_not_decide(policy, request, actor, seen_step)
 
-    return await _attempt(db, policy, id_, actor, at, "deny", refusal, disagree)
+    return await attempt(db, policy, id_, actor, at, "deny", refusal, disagree)
 
 
 async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
     """Take one's own request back before it is decided. Raises as approve does."""
 
     async def take_back(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, policy, request, State.WITHDRAWN, actor=actor, at=at)
+        await move(t, policy, request, State.WITHDRAWN, actor=actor, at=at)
 
-    def refusal(request: AccessRequest) -> _Refusal | None:
+    def refusal(request: AccessRequest) -> Refusal | None:
         if actor != request.person:
             return NotAllowedError(f"{request.number} is another person's request")
         return None if request.state is State.SUBMITTED else too_late(request)
 
-    return await _attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
+    return await attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
 
 
 async def stop(
@@ -278,76 +264,16 @@ async def stop(
     note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def end(t: Transaction, request: AccessRequest) -> None:
-        await _move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
+        await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
 
-    def refusal(request: AccessRequest) -> _Refusal | None:
+    def refusal(request: AccessRequest) -> Refusal | None:
         if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
         is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING)
         return None if is_live else too_late(request)
 
-    return await _attempt(db, policy, id_, actor, at, "stop", refusal, end)
-
-
-async def leave(
-    t: Transaction, before: Policy, after: Policy, person: str, *, actor: str, at: datetime
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """End what a person asked for who leaves, and pass on what waits for them; `after` is without them.
-
-    Return the numbers of the requests that were withdrawn, of those by which they had access that is stopped,
-    and of those that were passed on. Access of a department, and what waits for it, stays; so does what
-    others joined or they only joined, for the others: what is not open yet is then the one's who joined
-    first.
-    """
-    await exemptions.stop_of(t, person, stopped_by=actor, at=at)
-    await t.execute(
-        "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
-        "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",
-        person,
-    )
-    rows = await t.fetch_all(
-        "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
-        " OR (state IN ('awaits_opening', 'approved') AND for_whom = 'person')) ORDER BY id",
-        person,
-    )
-    ended: dict[State, list[str]] = {State.WITHDRAWN: [], State.STOPPED: []}
-    for row in rows:
-        request = await get(t, row["id"])
-        if request.state_at(at) is State.ENDED:
-            continue
-        if request.state is not State.APPROVED and request.joined:
-            await _hand_on(t, request, actor=actor, at=at)
-            await request_letters.put(t, after, await get(t, request.id), at)
-            continue
-        if await exemptions.are_live(t, request.id, at):
-            ended[State.STOPPED].append(request.number)
-            continue
-        new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED
-        await _move(t, before, request, new_state, actor=actor, at=at)
-        await request_letters.put(t, after, await get(t, request.id), at)
-        ended[new_state].append(request.number)
-    waiting = await access_request_lists.to_decide(t, before, person)
-    for request in waiting:
-        await request_letters.put(t, after, request, at)
-    passed_on = tuple(request.number for request in waiting)
-    return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
-
-
-async def _hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:
-    """Make a request the one's who joined it first."""
-    first = request.joined[0]
-    await t.execute(
-        "UPDATE access_request SET person = ?, browser = ? WHERE id = ?",
-        first.person,
-        first.browser,
-        request.id,
-    )
-    await t.execute(
-        "DELETE FROM access_request_joiner WHERE access_request = ? AND person = ?", request.id, first.person
-    )
-    details: dict[str, Detail] = {"before": request.person, "person": first.person}
-    await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))
+    return await attempt(db, policy, id_, actor, at, "stop", refusal, end)
 
 
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:
@@ -359,40 +285,6 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     async with db.transaction() as t:
         await record_refusal(t, request, NotAllowedError(why), actor=actor, at=at, what="decide")
     raise NotAllowedError(why)
-
-
-type _Refusal = NotAllowedError | TransitionError
-
-
-async def _attempt(
-    db: Database,
-    policy: Policy,
-    id_: int,
-    actor: str,
-    at: datetime,
-    what: str,
-    refusal: Callable[[AccessRequest], _Refusal | None],
-    change: Callable[[Transaction, AccessRequest], Awaitable[None]],
-) -> AccessRequest:
-    """Make a move and put its letters, or record that it was refused and raise why; in one transaction."""
-    async with db.transaction() as t:
-        request = await get(t, id_)
-        refused = refusal(request)
-        if refused is None:
-            await change(t, request)
-            moved = await get(t, id_)
-            await request_letters.put(t, policy, moved, at)
-            return moved
-        await record_refusal(t, request, refused, actor=actor, at=at, what=what)
-    raise refused
-
-
-async def record_refusal(
-    t: Transaction, request: AccessRequest, refused: Exception, *, actor: str, at: datetime, what: str
-) -> None:
-    """Record that a move was refused, with its actor."""
-    details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
-    await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
 
 
 type _Answers = list[tuple[Approver | None, str]]
@@ -456,55 +348,9 @@ async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, a
         await exemptions.widen(t, request.id, host, approved_by=approved_by, at=exemption.granted_at)
 
 
-async def _move(
-    t: Transaction,
-    policy: Policy,
-    request: AccessRequest,
-    after: State,
-    *,
-    actor: str,
-    at: datetime,
-    note: str | None = None,
-    details: Mapping[str, Detail] | None = None,
-    approved_until: datetime | None = None,
-) -> None:
-    """Compare with the state that was read, set the new one, record the event."""
-    kind = _MOVES[request.state, after]
-    answers = request.waits_for if after is not State.WITHDRAWN else None
-    moved = await t.execute(
-        "UPDATE access_request SET state = ?, step = step + ?, remind_at = ?, due_at = ?, decided_at = ?,"
-        " decided_by = ?, note = ?, approved_until = coalesce(?, approved_until)"
-        " WHERE id = ? AND state = ? AND step = ?",
-        after.value,
-        after is State.SUBMITTED,
-        *(
-            map(to_ms, answer_times(policy, at))
-            if after is State.SUBMITTED
-            else (None, to_ms(request.due_at))
-        ),
-        to_ms(at),
-        actor,
-        note,
-        to_ms(approved_until) if approved_until is not None else None,
-        request.id,
-        request.state.value,
-        request.step,
-    )
-    if not moved:
-        raise too_late(request)
-    moved_details: dict[str, Detail] = {
-        "before": request.state.value,
-        "after": after.value,
-        "role": answers.value if answers else None,
-        "note": note,
-        **(details or {}),
-    }
-    await audit.record(t, Event(kind, actor, request.number, at, moved_details))
-
-
 def _may_not_decide(
     policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
-) -> _Refusal | None:
+) -> Refusal | None:
     if actor in request.askers:
         return NotAllowedError("This is your own request. It goes to someone else.")
     is_present = seen_step is None or seen_step == request.step
@@ -531,7 +377,7 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
     return ends_at
 
 
-def _asked_categories(request: AccessRequest) -> tuple[str, ...]:
+def _asked_categories(request: NewAccessRequest | AccessRequest) -> tuple[str, ...]:
     return (*request.risks, request.category or "", *(request.window.categories if request.window else ()))
 
 
@@ -552,10 +398,3 @@ def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:
 def _help_desk(policy: Policy) -> str:
     phone = policy.town.help_desk_phone
     return f"the help desk, {phone}," if phone else "the help desk"
-
-
-def too_late(request: AccessRequest) -> TransitionError:
-    """Return what tells that somebody else was first."""
-    if request.state is State.SUBMITTED:
-        return TransitionError(request, f"{request.number} went on to its next approver")
-    return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")

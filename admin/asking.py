@@ -1,4 +1,4 @@
-"""What an access request is, and who may decide it. Pure: the table and its moves are `access_requests`.
+"""What an access request is, and who may decide it. Pure: its moves are `request_moves`.
 
     submitted -> approved -> (ended by time) | stopped
               -> awaits_opening -> approved | stopped

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import access_requests, accounts, audit
+from admin import accounts, audit, leavers_requests
 from admin.audit import Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -125,7 +125,7 @@ async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str,
     await accounts.end(t, person)
     before = await with_stand_ins(t, policy, at)
     after = await with_stand_ins(t, without(policy, {person}), at)
-    withdrawn, stopped, passed_on = await access_requests.leave(t, before, after, person, actor=actor, at=at)
+    withdrawn, stopped, passed_on = await leavers_requests.leave(t, before, after, person, actor=actor, at=at)
     return Ended(withdrawn, stopped, passed_on)
 
 

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from admin import access_request_lists, access_requests, audit
-from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State, TransitionError, involved
+from admin import access_request_lists, audit, request_moves
+from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State, involved
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.request_moves import Refusal
 from policy.town_policy import Policy
 
 
@@ -27,18 +28,18 @@ async def join(
         if refused is None:
             await _add(t, request, person, browser, at)
             return await access_request_lists.get(t, id_)
-        await access_requests.record_refusal(t, request, refused, actor=person, at=at, what="join")
+        await request_moves.record_refusal(t, request, refused, actor=person, at=at, what="join")
     raise refused
 
 
-def _refusal(policy: Policy, request: AccessRequest, person: str) -> NotAllowedError | TransitionError | None:
+def _refusal(policy: Policy, request: AccessRequest, person: str) -> Refusal | None:
     record = policy.people.get(person)
     if record is None or record.department is None or record.department != request.department:
         return NotAllowedError(f"{request.number} is of another department")
     if person in involved(policy, request):
         return NotAllowedError(f"{request.number} is yours to answer")
     is_open = request.state is State.SUBMITTED and request.step == 0
-    return None if is_open else access_requests.too_late(request)
+    return None if is_open else request_moves.too_late(request)
 
 
 async def _add(t: Transaction, request: AccessRequest, person: str, browser: str, at: datetime) -> None:

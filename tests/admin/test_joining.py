@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions, outbox
+from admin import access_request_lists, access_requests, audit, exemptions, leavers_requests, outbox
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -140,7 +140,7 @@ async def test_who_joined_and_leaves_has_access_no_more_and_the_asker_keeps_it(d
     waiting = await joined(db, (await submitted(db, host="poker.example")).id)
     after = replace(TOWN, people={id_: p for id_, p in TOWN.people.items() if id_ != COLLEAGUE})
     async with db.transaction() as t:
-        await access_requests.leave(t, TOWN, after, COLLEAGUE, actor=IT, at=LATER)
+        await leavers_requests.leave(t, TOWN, after, COLLEAGUE, actor=IT, at=LATER)
     assert [e.person for e in await exemptions.live(db, LATER)] == [CLERK]
     approved = await access_requests.approve(db, after, waiting.id, actor=HEAD, at=LATER)
     assert approved.askers == (CLERK,)
@@ -192,7 +192,7 @@ async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stop
 
 async def leave(db: Database, person: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     async with db.transaction() as t:
-        return await access_requests.leave(t, TOWN, without(TOWN, {person}), person, actor=IT, at=LATER)
+        return await leavers_requests.leave(t, TOWN, without(TOWN, {person}), person, actor=IT, at=LATER)
 
 
 async def test_who_joined_keeps_access_when_the_asker_leaves(db: Database) -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from admin import access_requests, measures
+from admin import measures, request_moves
 from admin.audit import EventKind
 from admin.database import Database
 from admin.ingest import Ingest
@@ -11,7 +11,7 @@ from admin.measures import MeasureKind
 from tests.admin.small_town import MONDAY, visit_record
 from tests.admin.visit_files import in_visit_files
 
-README = Path(access_requests.__file__).with_name("README.md").read_text(encoding="utf-8")
+README = Path(request_moves.__file__).with_name("README.md").read_text(encoding="utf-8")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -25,7 +25,7 @@ def test_every_move_is_described_with_its_event() -> None:
     described = {(before, after): event for before, after, _, event in rows("A request's states and moves")}
     assert described.pop(("", "submitted")) == EventKind.REQUEST_SUBMITTED
     assert described == {
-        (before.value, after.value): event.value for (before, after), event in access_requests._MOVES.items()
+        (before.value, after.value): event.value for (before, after), event in request_moves.MOVES.items()
     }
 
 
@@ -52,6 +52,6 @@ async def test_every_table_of_the_visit_log_is_described(db: Database, tmp_path:
 
 
 def test_every_module_is_named() -> None:
-    folder = Path(access_requests.__file__).parent
+    folder = Path(request_moves.__file__).parent
     named = set(re.findall(r"\b(?!test_)[a-z_]+\.py", README))
     assert named <= {path.name for path in folder.glob("*.py")}

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from admin import access_request_lists, access_requests, audit, outbox
-from admin.asking import NotAllowedError, State, may_stop
+from admin.asking import NotAllowedError, State, TransitionError, may_stop
 from admin.audit import EventKind
 from admin.database import Database
 from admin.outbox import Channel, LetterKind
@@ -81,7 +81,7 @@ async def test_whoever_answers_first_of_below_and_above_has_decided(db: Database
         access_requests.deny(db, TOWN, request.id, actor=HEAD, at=PASSED_ON_AT, reason="No."),
         return_exceptions=True,
     )
-    assert sum(isinstance(answer, access_requests.TransitionError) for answer in answers) == 1
+    assert sum(isinstance(answer, TransitionError) for answer in answers) == 1
 
 
 async def test_a_request_that_moves_on_is_asked_anew(db: Database) -> None:

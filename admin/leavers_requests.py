@@ -1,0 +1,71 @@
+"""What becomes of the requests of somebody who leaves: withdrawn, stopped, passed on or handed on."""
+
+from datetime import datetime
+
+from admin import access_request_lists, audit, exemptions, request_letters
+from admin.access_request_lists import get
+from admin.asking import AccessRequest, State
+from admin.audit import Detail, Event, EventKind
+from admin.database import Transaction
+from admin.request_moves import move
+from policy.town_policy import Policy
+
+
+async def leave(
+    t: Transaction, before: Policy, after: Policy, person: str, *, actor: str, at: datetime
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """End what a person asked for who leaves, and pass on what waits for them; `after` is without them.
+
+    Return the numbers of the requests that were withdrawn, of those by which they had access that is stopped,
+    and of those that were passed on. Access of a department, and what waits for it, stays; so does what
+    others joined or they only joined, for the others: what is not open yet is then the one's who joined
+    first.
+    """
+    await exemptions.stop_of(t, person, stopped_by=actor, at=at)
+    await t.execute(
+        "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
+        "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",
+        person,
+    )
+    rows = await t.fetch_all(
+        "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
+        " OR (state IN ('awaits_opening', 'approved') AND for_whom = 'person')) ORDER BY id",
+        person,
+    )
+    ended: dict[State, list[str]] = {State.WITHDRAWN: [], State.STOPPED: []}
+    for row in rows:
+        request = await get(t, row["id"])
+        if request.state_at(at) is State.ENDED:
+            continue
+        if request.state is not State.APPROVED and request.joined:
+            await _hand_on(t, request, actor=actor, at=at)
+            await request_letters.put(t, after, await get(t, request.id), at)
+            continue
+        if await exemptions.are_live(t, request.id, at):
+            ended[State.STOPPED].append(request.number)
+            continue
+        new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED
+        await move(t, before, request, new_state, actor=actor, at=at)
+        await request_letters.put(t, after, await get(t, request.id), at)
+        ended[new_state].append(request.number)
+    waiting = await access_request_lists.to_decide(t, before, person)
+    for request in waiting:
+        await request_letters.put(t, after, request, at)
+    passed_on = tuple(request.number for request in waiting)
+    return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
+
+
+async def _hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:
+    """Make a request the one's who joined it first."""
+    first = request.joined[0]
+    await t.execute(
+        "UPDATE access_request SET person = ?, browser = ? WHERE id = ?",
+        first.person,
+        first.browser,
+        request.id,
+    )
+    await t.execute(
+        "DELETE FROM access_request_joiner WHERE access_request = ? AND person = ?", request.id, first.person
+    )
+    details: dict[str, Detail] = {"before": request.person, "person": first.person}
+    await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))

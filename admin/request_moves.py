@@ -1,0 +1,114 @@
+"""How a request for access moves: compared with the state that was read, set, recorded, in one transaction.
+
+A move that is refused is recorded too, with its actor. Which moves there are for whom: `access_requests`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from admin import audit, request_letters
+from admin.access_request_lists import get
+from admin.asking import AccessRequest, NotAllowedError, State, TransitionError, answer_times
+from admin.audit import Detail, Event, EventKind
+from admin.clock import to_ms
+from admin.database import Database, Transaction
+from policy.town_policy import Policy
+
+# Every move there is, and the event that tells of it.
+MOVES: Mapping[tuple[State, State], EventKind] = {
+    (State.SUBMITTED, State.SUBMITTED): EventKind.REQUEST_ENDORSED,
+    (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_APPROVED,
+    (State.SUBMITTED, State.DENIED): EventKind.REQUEST_DENIED,
+    (State.SUBMITTED, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
+    (State.SUBMITTED, State.AWAITS_OPENING): EventKind.REQUEST_APPROVED,
+    (State.AWAITS_OPENING, State.APPROVED): EventKind.REQUEST_OPENED,
+    (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
+    (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
+}
+
+
+type Refusal = NotAllowedError | TransitionError
+
+
+async def attempt(
+    db: Database,
+    policy: Policy,
+    id_: int,
+    actor: str,
+    at: datetime,
+    what: str,
+    refusal: Callable[[AccessRequest], Refusal | None],
+    change: Callable[[Transaction, AccessRequest], Awaitable[None]],
+) -> AccessRequest:
+    """Make a move and put its letters, or record that it was refused and raise why; in one transaction."""
+    async with db.transaction() as t:
+        request = await get(t, id_)
+        refused = refusal(request)
+        if refused is None:
+            await change(t, request)
+            moved = await get(t, id_)
+            await request_letters.put(t, policy, moved, at)
+            return moved
+        await record_refusal(t, request, refused, actor=actor, at=at, what=what)
+    raise refused
+
+
+async def record_refusal(
+    t: Transaction, request: AccessRequest, refused: Exception, *, actor: str, at: datetime, what: str
+) -> None:
+    """Record that a move was refused, with its actor."""
+    details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
+    await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
+
+
+async def move(
+    t: Transaction,
+    policy: Policy,
+    request: AccessRequest,
+    after: State,
+    *,
+    actor: str,
+    at: datetime,
+    note: str | None = None,
+    details: Mapping[str, Detail] | None = None,
+    approved_until: datetime | None = None,
+) -> None:
+    """Compare with the state that was read, set the new one, record the event."""
+    kind = MOVES[request.state, after]
+    answers = request.waits_for if after is not State.WITHDRAWN else None
+    moved = await t.execute(
+        "UPDATE access_request SET state = ?, step = step + ?, remind_at = ?, due_at = ?, decided_at = ?,"
+        " decided_by = ?, note = ?, approved_until = coalesce(?, approved_until)"
+        " WHERE id = ? AND state = ? AND step = ?",
+        after.value,
+        after is State.SUBMITTED,
+        *(
+            map(to_ms, answer_times(policy, at))
+            if after is State.SUBMITTED
+            else (None, to_ms(request.due_at))
+        ),
+        to_ms(at),
+        actor,
+        note,
+        to_ms(approved_until) if approved_until is not None else None,
+        request.id,
+        request.state.value,
+        request.step,
+    )
+    if not moved:
+        raise too_late(request)
+    moved_details: dict[str, Detail] = {
+        "before": request.state.value,
+        "after": after.value,
+        "role": answers.value if answers else None,
+        "note": note,
+        **(details or {}),
+    }
+    await audit.record(t, Event(kind, actor, request.number, at, moved_details))
+
+
+def too_late(request: AccessRequest) -> TransitionError:
+    """Return what tells that somebody else was first."""
+    if request.state is State.SUBMITTED:
+        return TransitionError(request, f"{request.number} went on to its next approver")
+    return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")
