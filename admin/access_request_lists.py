@@ -188,14 +188,15 @@ async def standing(db: Reader, person: str, department: str | None, at: datetime
     return [_access_request(row) for row in rows]
 
 
-async def earlier_decisions(db: Reader, host: str, department: str | None) -> list[AccessRequest]:
-    """Return a department's decided requests for the site, newest first, 20 at most."""
+async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRequest]:
+    """Return the department's other, decided requests for the site of one, newest first, 20 at most."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
+        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped') AND access_request.id != ?"
         " ORDER BY access_request.id DESC LIMIT 20",
-        site_of(host) if host else "",
-        department,
+        request.host,
+        request.department,
+        request.id,
     )
     return [_access_request(row) for row in rows]
 

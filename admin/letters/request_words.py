@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from admin import access_request_lists, exemption_use
 from admin.asking import AccessRequest, ForWhom, State, deciders, opens_until, risks_of
@@ -13,8 +13,6 @@ from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
 from policy.access_duration import Duration
-
-_REACH_WITHIN = timedelta(days=30)
 
 
 async def words_about_request(put: PutLetter, db: Database, town: Town) -> Words:
@@ -141,7 +139,7 @@ async def _passed_on(told: _Told) -> Words:
 
 
 async def _reach(told: _Told) -> str:
-    since = told.town.now - _REACH_WITHIN
+    since = told.town.now - counting.REACH_WITHIN
     if told.request.window is not None:
         return "no one site"
     found = await counting.reach(told.db.visits, told.request.host, told.request.department, since)
@@ -153,8 +151,7 @@ async def _reach(told: _Told) -> str:
 
 async def _earlier(told: _Told) -> str:
     request, town = told.request, told.town
-    found = await access_request_lists.earlier_decisions(told.db, request.host, request.department)
-    last = next((earlier for earlier in found if earlier.id != request.id), None)
+    last = next(iter(await access_request_lists.earlier_decisions(told.db, request)), None)
     if last is None or last.decided_at is None:
         return "never asked"
     if last.expires_at is None:

@@ -4,13 +4,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from admin.clock import to_ms
 from admin.visit_log.taking_in import host_of, site_key, site_range
 from admin.visit_log.visit_log import VisitLog
 from policy.decision import Lane, Verdict
 
+# How far back the reach of a site goes for whoever decides about it.
+REACH_WITHIN = timedelta(days=30)
 _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 

@@ -46,7 +46,7 @@ async def stopped_page(http_request: Request) -> Response:
     """List what was stopped for this person or device lately, each with a way to ask."""
     admin = admin_of(http_request)
     session, policy = known(http_request), admin.policy
-    standing = await admin.standing(session)
+    standing = await admin.request_views.standing(session)
     rows = []
     for row in await admin.visit_views.stopped_here(session):
         request = next((request for request in standing if request.covers(row.host)), None)
@@ -78,7 +78,9 @@ async def stopped_by_accident(http_request: Request, _form: FormData) -> Respons
 
 
 async def _follow_stopped(http_request: Request, place: str) -> Response:
-    code = await admin_of(http_request).ask_about(known(http_request), http_request.path_params["id"])
+    code = await admin_of(http_request).requests.ask_about(
+        known(http_request), http_request.path_params["id"]
+    )
     return go_to(f"{place}/{quote(code)}")
 
 

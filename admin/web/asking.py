@@ -61,7 +61,7 @@ async def ask(http_request: Request, form: FormData) -> Response:
     ask = await _ask_of(http_request)
     filled_in = {name: field(form, name) for name in ("reason", "duration", "for_whom")}
     try:
-        sent = await admin_of(http_request).submit(
+        sent = await admin_of(http_request).requests.submit(
             known(http_request),
             ask.code,
             filled_in["reason"],
@@ -79,7 +79,7 @@ async def join(http_request: Request, _form: FormData) -> Response:
     """Join the open request of a colleague."""
     ask = await _ask_of(http_request)
     try:
-        joined = await admin_of(http_request).join(known(http_request), ask.code)
+        joined = await admin_of(http_request).requests.join(known(http_request), ask.code)
     except AlreadyOpenError as error:
         return await _asked_already(http_request, error.request)
     return go_to(f"/requests/{joined.id}/sent")
@@ -102,7 +102,9 @@ async def requests_page(http_request: Request) -> Response:
     """List a person's requests."""
     session = known(http_request)
     admin = admin_of(http_request)
-    rows = [(request, status_of(http_request, request)) for request in await admin.mine(session)]
+    rows = [
+        (request, status_of(http_request, request)) for request in await admin.request_views.mine(session)
+    ]
     reports = [(report, report_status(report)) for report in await admin.reports.mine(session)]
     return await page(http_request, "requests.html", rows=rows, reports=reports)
 
@@ -156,7 +158,7 @@ async def _shown(
         request=request,
         state=state,
         status=status_of(http_request, request),
-        moves=await admin.time_line(request),
+        moves=await admin.request_views.time_line(request),
         needed=await admin.needed_hosts.suggested(session, request),
         error=error,
         is_asker=is_asker,
@@ -176,7 +178,7 @@ async def _shown(
 async def withdraw(http_request: Request, _form: FormData) -> Response:
     """Take a request back."""
     request_id = http_request.path_params["id"]
-    await admin_of(http_request).withdraw(known(http_request), request_id)
+    await admin_of(http_request).requests.withdraw(known(http_request), request_id)
     return go_to(f"/requests/{request_id}")
 
 
@@ -212,7 +214,7 @@ async def _form(
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     others = await open_request_for(admin.db, ask.host, department) if department else None
-    earlier = await admin.answered_before(known(http_request), ask)
+    earlier = await admin.request_views.answered_before(known(http_request), ask)
     return await page(
         http_request,
         "ask.html",
@@ -246,14 +248,14 @@ async def _asked_already(http_request: Request, request: AccessRequest) -> Respo
 
 async def _may_see(http_request: Request, request: AccessRequest) -> bool:
     try:
-        await admin_of(http_request).request_for(known(http_request), request.id)
+        await admin_of(http_request).request_views.get(known(http_request), request.id)
     except UnknownRequestError:
         return False
     return True
 
 
 async def _request_of(http_request: Request) -> AccessRequest:
-    return await admin_of(http_request).request_for(known(http_request), http_request.path_params["id"])
+    return await admin_of(http_request).request_views.get(known(http_request), http_request.path_params["id"])
 
 
 def _chosen[E: (Duration, ForWhom)](kind: type[E], name: str, filled_in: dict[str, str], otherwise: str) -> E:

@@ -40,8 +40,8 @@ async def inbox(http_request: Request) -> Response:
     return await page(
         http_request,
         "decide_list.html",
-        requests=await admin.to_decide(session),
-        to_open=await admin.to_open(session),
+        requests=await admin.request_views.to_decide(session),
+        to_open=await admin.request_views.to_open(session),
         has_mail=admin.correspondence.reaches(session.person),
     )
 
@@ -61,7 +61,7 @@ async def decide(http_request: Request, form: FormData) -> Response:
     request_id = http_request.path_params["id"]
     try:
         if field(form, "answer") == "allow":
-            await admin.approve(
+            await admin.requests.approve(
                 session,
                 request_id,
                 seen_step=form_number(form, "step"),
@@ -70,7 +70,7 @@ async def decide(http_request: Request, form: FormData) -> Response:
                 expires_at=_expiry(form),
             )
         else:
-            await admin.deny(session, request_id, _denial(form), seen_step=form_number(form, "step"))
+            await admin.requests.deny(session, request_id, _denial(form), seen_step=form_number(form, "step"))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
     except ValueError:
@@ -93,7 +93,7 @@ async def open_access(http_request: Request, _form: FormData) -> Response:
     """Open what was approved and waits for IT."""
     request_id = http_request.path_params["id"]
     try:
-        await admin_of(http_request).open_access(signed_in(http_request), request_id)
+        await admin_of(http_request).requests.open_access(signed_in(http_request), request_id)
     except InvalidRequestError as error:
         return await _decided(http_request, await _request_of(http_request), error)
     return go_to(f"/decide/{request_id}/done")
@@ -105,14 +105,16 @@ async def stop(http_request: Request, form: FormData) -> Response:
     session = signed_in(http_request)
     request_id = http_request.path_params["id"]
     try:
-        await admin.stop(session, request_id, _required(form, "reason", "Enter why it ends"))
+        await admin.requests.stop(session, request_id, _required(form, "reason", "Enter why it ends"))
     except InvalidRequestError as error:
         return await _decided(http_request, await _request_of(http_request), error)
     return go_to(f"/decide/{request_id}/done")
 
 
 async def _request_of(http_request: Request) -> AccessRequest:
-    return await admin_of(http_request).request_for(signed_in(http_request), http_request.path_params["id"])
+    return await admin_of(http_request).request_views.get(
+        signed_in(http_request), http_request.path_params["id"]
+    )
 
 
 async def _decided(
@@ -129,7 +131,7 @@ async def _decided(
         state=request.state_at(admin.now()),
         status=status_of(http_request, request),
         has_answered=person in took_part(admin.policy, request),
-        waiting=await admin.to_decide(session),
+        waiting=await admin.request_views.to_decide(session),
         opens_until=opens_until(request, admin.now()),
         can_open=may_open(admin.policy, request, person),
         is_risk=bool(risks_of(admin.policy, request)),
@@ -150,7 +152,7 @@ async def _decision(
     if person not in deciders(admin.policy, request):
         raise NotAllowedError(f"{request.number} does not wait for {person}")
     is_over = request.window is not None and request.window.ends_at <= admin.now()
-    waiting = [waiting.id for waiting in await admin.to_decide(session)]
+    waiting = [waiting.id for waiting in await admin.request_views.to_decide(session)]
     return await page(
         http_request,
         "decide.html",
@@ -162,11 +164,11 @@ async def _decision(
         needed=await admin.needed_hosts.suggested(session, request),
         accepts_risks=has_duty(http_request, roles.reviews),
         risks=sorted(risks_of(admin.policy, request)),
-        reach=await admin.reach(request),
+        reach=await admin.request_views.reach(request),
         use=await exemption_use.of(admin.db, admin.db.visits, request.renews, admin.now())
         if request.renews
         else None,
-        earlier=await admin.earlier_decisions(request),
+        earlier=await admin.request_views.earlier_decisions(request),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
         ends=offered(admin),

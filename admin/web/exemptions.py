@@ -21,7 +21,7 @@ async def exemptions_page(http_request: Request) -> Response:
     admin = admin_of(http_request)
     session = signed_in(http_request)
     chosen = http_request.query_params.get("show", "")
-    granted = await admin.granted(session)
+    granted = await admin.request_views.granted(session)
     uses = await exemption_use.of_all(admin.db, admin.db.visits, admin.now())
     rows = [
         (
@@ -46,7 +46,9 @@ async def exemptions_page(http_request: Request) -> Response:
 async def renew(http_request: Request, _form: FormData) -> Response:
     """Ask for the same again, through the same chain."""
     try:
-        sent = await admin_of(http_request).renew(signed_in(http_request), http_request.path_params["id"])
+        sent = await admin_of(http_request).requests.renew(
+            signed_in(http_request), http_request.path_params["id"]
+        )
     except AlreadyOpenError as error:
         return go_to(f"/requests/{error.request.id}")
     except InvalidRequestError as error:
@@ -57,7 +59,7 @@ async def renew(http_request: Request, _form: FormData) -> Response:
 async def keep(http_request: Request, _form: FormData) -> Response:
     """Note that access is still needed."""
     id_ = http_request.path_params["id"]
-    await admin_of(http_request).keep(signed_in(http_request), id_)
+    await admin_of(http_request).requests.keep(signed_in(http_request), id_)
     return go_to(f"/requests/{id_}")
 
 

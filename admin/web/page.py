@@ -130,7 +130,9 @@ async def _links(http_request: Request) -> list[Link]:
     links = []
     if session is not None and session.person is not None and session.is_signed_in:
         admin = admin_of(http_request)
-        waiting = len(await admin.to_decide(session)) + len(await admin.to_open(session))
+        waiting = len(await admin.request_views.to_decide(session)) + len(
+            await admin.request_views.to_open(session)
+        )
         if waiting or session.person in _deciders(admin):
             links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
         if admin.delegations.departments_of(session):

@@ -70,7 +70,7 @@ async def report_page(http_request: Request) -> Response:
 async def report_request(http_request: Request, _form: FormData) -> Response:
     """Go on to saying that the site of a request is listed wrongly."""
     admin, session = admin_of(http_request), known(http_request)
-    request = await admin.request_for(session, http_request.path_params["id"])
+    request = await admin.request_views.get(session, http_request.path_params["id"])
     code = await admin.reports.remember_request(session, request)
     return go_to(f"/wrong-category/{quote(code)}")
 

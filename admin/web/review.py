@@ -56,7 +56,7 @@ async def stop(http_request: Request, form: FormData) -> Response:
     """Stop access that was opened lately; asker, approvers and help desk are told."""
     id_ = http_request.path_params["id"]
     try:
-        await admin_of(http_request).stop(signed_in(http_request), id_, field(form, "reason"))
+        await admin_of(http_request).requests.stop(signed_in(http_request), id_, field(form, "reason"))
     except InvalidRequestError as error:
         return await show_board(http_request, InvalidRequestError(f"{error.field}-{id_}", str(error)))
     return go_to(f"/review?{_STOPPED}={id_}")
@@ -112,7 +112,7 @@ async def _stopped(http_request: Request) -> AccessRequest | None:
     id_ = _number(http_request, _STOPPED)
     if id_ is None:
         return None
-    request = await admin_of(http_request).request_for(signed_in(http_request), id_)
+    request = await admin_of(http_request).request_views.get(signed_in(http_request), id_)
     return request if request.state is State.STOPPED else None
 
 

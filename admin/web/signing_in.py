@@ -23,7 +23,7 @@ async def start(http_request: Request) -> Response:
         return go_to("/sign-in")
     if has_duty(http_request, roles.sees_visits):
         return go_to("/today")
-    waits = session.is_signed_in and await admin_of(http_request).to_decide(session)
+    waits = session.is_signed_in and await admin_of(http_request).request_views.to_decide(session)
     return go_to("/decide" if waits else "/requests")
 
 

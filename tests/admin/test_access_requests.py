@@ -436,8 +436,8 @@ async def test_earlier_decisions_are_the_departments_newest_first(db: Database) 
     second = await submitted(db)
     await access_requests.approve(db, TOWN, second.id, actor=HEAD, at=LATER)
     await submitted(db, PARKS_CLERK)
-    await submitted(db)
-    found = await access_request_lists.earlier_decisions(db, "cardroom.example", "finance")
+    waiting = await submitted(db)
+    found = await access_request_lists.earlier_decisions(db, waiting)
     assert [(r.id, r.state) for r in found] == [(second.id, State.APPROVED), (first.id, State.DENIED)]
 
 

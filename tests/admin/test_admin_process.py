@@ -95,7 +95,7 @@ async def asked(admin: AdminProcess, **changed: Any) -> tuple[Session, int]:
     """Return the session of the clerk's device and the request sent from it."""
     session = (await follow(admin, link(admin, **changed))).session
     code = changed.get("code", "K7M-4QP")
-    request = await admin.submit(session, code, "For the grant file", Duration.WEEK, ForWhom.PERSON)
+    request = await admin.requests.submit(session, code, "For the grant file", Duration.WEEK, ForWhom.PERSON)
     return session, request.id
 
 
@@ -104,14 +104,14 @@ async def test_a_clerk_asks_by_her_device_and_her_head_opens_the_site(
 ) -> None:
     device, id_ = await asked(admin)
     head = await signed_in(admin, HEAD)
-    (waiting,) = await admin.to_decide(head)
+    (waiting,) = await admin.request_views.to_decide(head)
     assert (waiting.id, waiting.person, waiting.host) == (id_, CLERK, "cardroom.example")
-    approved = await admin.approve(head, id_)
+    approved = await admin.requests.approve(head, id_)
     (exemption,) = published(state).exemptions
     assert (exemption.person, exemption.host) == (CLERK, "cardroom.example")
     assert exemption.expires_at == approved.expires_at
-    assert [request.state for request in await admin.mine(device)] == [State.APPROVED]
-    stopped = await admin.stop(head, id_, "Not needed any more")
+    assert [request.state for request in await admin.request_views.mine(device)] == [State.APPROVED]
+    stopped = await admin.requests.stop(head, id_, "Not needed any more")
     assert stopped.state is State.STOPPED
     assert published(state).exemptions == ()
 
@@ -122,15 +122,15 @@ async def test_a_session_that_only_knows_the_device_never_decides_and_the_try_is
     _, id_ = await asked(admin)
     heads_device = (await follow(admin, link(admin, person=HEAD, code="ANO-THR"))).session
     for attempt in (
-        admin.approve(heads_device, id_),
-        admin.deny(heads_device, id_, "No"),
-        admin.stop(heads_device, id_, "No"),
+        admin.requests.approve(heads_device, id_),
+        admin.requests.deny(heads_device, id_, "No"),
+        admin.requests.stop(heads_device, id_, "No"),
     ):
         with pytest.raises(NotAllowedError, match="Sign in"):
             await attempt
     refused = [e for e in await audit.events_of(admin.db, f"REQ-{id_}") if e.actor == HEAD]
     assert [e.kind for e in refused] == [EventKind.REQUEST_MOVE_REFUSED] * 3
-    assert await admin.to_decide(heads_device) == []
+    assert await admin.request_views.to_decide(heads_device) == []
 
 
 async def test_a_device_sees_and_withdraws_what_was_sent_from_its_browser_and_nothing_else(
@@ -138,25 +138,27 @@ async def test_a_device_sees_and_withdraws_what_was_sent_from_its_browser_and_no
 ) -> None:
     session, id_ = await asked(admin)
     elsewhere = (await follow(admin, link(admin, code="ANO-THR"))).session
-    assert await admin.mine(elsewhere) == []
+    assert await admin.request_views.mine(elsewhere) == []
     with pytest.raises(UnknownRequestError):
-        await admin.request_for(elsewhere, id_)
+        await admin.request_views.get(elsewhere, id_)
     with pytest.raises(UnknownRequestError):
-        await admin.withdraw(elsewhere, id_)
-    assert (await admin.withdraw(session, id_)).state is State.WITHDRAWN
+        await admin.requests.withdraw(elsewhere, id_)
+    assert (await admin.requests.withdraw(session, id_)).state is State.WITHDRAWN
 
 
 async def test_a_form_needs_its_followed_link(admin: AdminProcess) -> None:
     session, _ = await asked(admin)
     with pytest.raises(UnknownRequestError, match="no Ask link"):
-        await admin.submit(session, "ANO-THR", "Please", Duration.WEEK, ForWhom.PERSON)
+        await admin.requests.submit(session, "ANO-THR", "Please", Duration.WEEK, ForWhom.PERSON)
 
 
 async def test_a_form_may_be_sent_after_the_link_itself_is_too_old(admin: AdminProcess, clock: Clock) -> None:
     text = link(admin)
     session = (await follow(admin, text)).session
     clock.at += timedelta(hours=1)
-    request = await admin.submit(session, "K7M-4QP", "Lunch came first", Duration.HOUR, ForWhom.PERSON)
+    request = await admin.requests.submit(
+        session, "K7M-4QP", "Lunch came first", Duration.HOUR, ForWhom.PERSON
+    )
     assert request.submitted_at == clock.at
     with pytest.raises(AskTokenExpiredError):
         await follow(admin, text)
@@ -207,7 +209,7 @@ async def test_what_was_stopped_here_needs_a_fresh_link_or_a_sign_in(
     with pytest.raises(NotAtTheDeviceError):
         await admin.visit_views.stopped_here(session)
     with pytest.raises(NotAtTheDeviceError):
-        await admin.ask_about(session, 1)
+        await admin.requests.ask_about(session, 1)
     session = (await follow(admin, link(admin, code="ANO-THR"), session)).session
     assert await admin.visit_views.stopped_here(session) == []
     clock.at += timedelta(hours=1)
@@ -226,7 +228,7 @@ async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
             await asyncio.sleep(0.05)
     ask = await admin.asks.followed(session, "K7M-4QP")
     assert ask is not None and ask.approval == ("department_head", "it_security")
-    request = await admin.submit(session, "K7M-4QP", "For the file", Duration.WEEK, ForWhom.PERSON)
+    request = await admin.requests.submit(session, "K7M-4QP", "For the file", Duration.WEEK, ForWhom.PERSON)
     assert [role.value for role in request.chain] == ["department_head", "it_security"]
     # A rule that is gone asks as its link said.
     ask = await admin.asks.followed(gone, "ANO-THR")
@@ -236,10 +238,10 @@ async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
 async def test_at_a_shared_device_one_signs_in_to_ask(admin: AdminProcess) -> None:
     device = (await follow(admin, link(admin, person=None, device="LOBBY"))).session
     with pytest.raises(NotAllowedError, match="Sign in to ask"):
-        await admin.submit(device, "K7M-4QP", "Please", Duration.WEEK, ForWhom.PERSON)
+        await admin.requests.submit(device, "K7M-4QP", "Please", Duration.WEEK, ForWhom.PERSON)
     await accounts.set_password(admin.db, CLERK, PASSWORD, "admin", actor="test", now=admin.now())
     clerk = (await admin.sign_in(CLERK, PASSWORD, previous=device)).session
-    request = await admin.submit(clerk, "K7M-4QP", "Please", Duration.WEEK, ForWhom.PERSON)
+    request = await admin.requests.submit(clerk, "K7M-4QP", "Please", Duration.WEEK, ForWhom.PERSON)
     assert (request.person, request.department) == (CLERK, "finance")
 
 
@@ -251,10 +253,10 @@ async def test_who_sees_a_request(admin: AdminProcess, person: str, sees: bool) 
     _, id_ = await asked(admin)
     session = await signed_in(admin, person)
     if sees:
-        assert (await admin.request_for(session, id_)).id == id_
+        assert (await admin.request_views.get(session, id_)).id == id_
     else:
         with pytest.raises(UnknownRequestError):
-            await admin.request_for(session, id_)
+            await admin.request_views.get(session, id_)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ async def test_who_sees_the_records(
     for attempt, may in (
         (admin.visit_views.query(session, VisitFilter()), sees_visits),
         (admin.visit_views.show_names(session, "A complaint", "C-7"), shows_names),
-        (admin.granted(session), sees_access),
+        (admin.request_views.granted(session), sees_access),
     ):
         if may:
             await attempt
@@ -315,12 +317,12 @@ async def test_what_was_stopped_here_can_be_asked_for(
         while not (rows := await admin.visit_views.stopped_here(session)):
             await asyncio.sleep(0.05)
     assert [row.code for row in rows] == ["ANO-THR"]
-    code = await admin.ask_about(session, rows[0].id)
-    request = await admin.submit(session, code, "For the grant file", Duration.TODAY, ForWhom.PERSON)
+    code = await admin.requests.ask_about(session, rows[0].id)
+    request = await admin.requests.submit(session, code, "For the grant file", Duration.TODAY, ForWhom.PERSON)
     assert (request.code, request.rule, request.category) == ("ANO-THR", "not-town-business", "gambling")
     assert [role.value for role in request.chain] == ["department_head"]
     with pytest.raises(UnknownRequestError):
-        await admin.ask_about(session, rows[0].id + 1)
+        await admin.requests.ask_about(session, rows[0].id + 1)
 
 
 async def test_reach_and_earlier_decisions_tell_what_a_decision_needs(
@@ -330,15 +332,15 @@ async def test_reach_and_earlier_decisions_tell_what_a_decision_needs(
     (state.spool / "1.visits").write_bytes(b"".join(record.to_line() for record in records))
     head = await signed_in(admin, HEAD)
     _, first = await asked(admin)
-    await admin.deny(head, first, "Not needed for work")
+    await admin.requests.deny(head, first, "Not needed for work")
     _, second = await asked(admin, code="ANO-THR")
-    request = await admin.request_for(head, second)
+    request = await admin.request_views.get(head, second)
     async with asyncio.timeout(5):
-        while (reach := await admin.reach(request)).tries < 3:
+        while (reach := await admin.request_views.reach(request)).tries < 3:
             await asyncio.sleep(0.05)
     assert (reach.tries, reach.people) == (3, 1)
-    assert [earlier.id for earlier in await admin.earlier_decisions(request)] == [first]
-    assert [move.after for move in await admin.time_line(request)] == [State.SUBMITTED]
+    assert [earlier.id for earlier in await admin.request_views.earlier_decisions(request)] == [first]
+    assert [move.after for move in await admin.request_views.time_line(request)] == [State.SUBMITTED]
 
 
 async def test_who_left_the_policy_is_signed_out_and_cannot_sign_in(
@@ -362,7 +364,7 @@ async def test_approval_is_published_in_well_under_a_second(admin: AdminProcess,
     head = await signed_in(admin, HEAD)
     _, id_ = await asked(admin)
     async with asyncio.timeout(1):
-        await admin.approve(head, id_)
+        await admin.requests.approve(head, id_)
     assert len(published(state).exemptions) == 1
 
 
@@ -390,11 +392,11 @@ async def test_the_next_start_finds_everything_again(state: StateFolder, clock: 
     async with admin_process(state, URL, clock) as admin:
         head = await signed_in(admin, HEAD)
         _, id_ = await asked(admin)
-        await admin.approve(head, id_)
+        await admin.requests.approve(head, id_)
         key = state.ask_token_key.read_bytes()
     async with admin_process(state, URL, clock) as admin:
         assert state.ask_token_key.read_bytes() == key
-        assert (await admin.request_for(head, id_)).state is State.APPROVED
+        assert (await admin.request_views.get(head, id_)).state is State.APPROVED
         assert len(published(state).exemptions) == 1
 
 

@@ -1,0 +1,96 @@
+"""Requests as the pages see them: what a session may look at (errors: admin.asking)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from admin import access_request_lists, roles
+from admin.asking import AccessRequest, Move, NotAllowedError, UnknownRequestError, involved
+from admin.clock import Clock
+from admin.database import Database
+from admin.sessions import Session
+from admin.visit_log import counting
+from admin.visit_log.counting import Reach
+from policy.ask_token import AskToken
+from policy.town_policy import Policy
+
+# How long what was answered is told first to whoever asks again.
+_ANSWERS_COUNT_FOR = timedelta(days=90)
+
+
+class RequestViews:
+    """Requests for one session or another. `policy` returns the running one."""
+
+    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+        self._db = db
+        self._policy = policy
+        self._clock = clock
+
+    async def get(self, session: Session, id_: int) -> AccessRequest:
+        """Return a request its viewer may see: asker, sender's browser, approvers of any step, IT.
+
+        Raises UnknownRequestError for others, too.
+        """
+        request = await access_request_lists.get(self._db, id_)
+        if session.browser in (request.browser, *(joined.browser for joined in request.joined)):
+            return request
+        if session.is_signed_in and session.person is not None:
+            concerned = {*request.askers, *involved(self._policy(), request)}
+            if session.person in concerned or roles.sees_all_requests(self._policy(), session.person):
+                return request
+        raise UnknownRequestError(f"there is no request REQ-{id_}")
+
+    async def mine(self, session: Session) -> list[AccessRequest]:
+        """Signed in: the person's requests, too; else those sent from this browser. Newest first."""
+        person = session.person if session.is_signed_in else None
+        return await access_request_lists.mine(self._db, person, session.browser)
+
+    async def standing(self, session: Session) -> list[AccessRequest]:
+        """Return open requests and access in force of the session's person."""
+        if session.person is None:
+            return []
+        department = self._policy().people[session.person].department
+        return await access_request_lists.standing(self._db, session.person, department, self._clock())
+
+    async def to_decide(self, session: Session) -> list[AccessRequest]:
+        """Return what waits for this person, nearest deadline first; nothing unless signed in."""
+        if session.person is None or not session.is_signed_in:
+            return []
+        return await access_request_lists.to_decide(self._db, self._policy(), session.person)
+
+    async def to_open(self, session: Session) -> list[AccessRequest]:
+        """Return what was approved and this person may open; nothing unless signed in."""
+        if session.person is None or not session.is_signed_in:
+            return []
+        return await access_request_lists.to_open(self._db, self._policy(), session.person)
+
+    async def granted(self, session: Session) -> list[AccessRequest]:
+        """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""
+        person = session.person if session.is_signed_in else None
+        if person is None or not roles.sees_all_requests(self._policy(), person):
+            raise NotAllowedError("Access that is open: only people with that duty see this.")
+        return await access_request_lists.granted(self._db, self._clock())
+
+    async def reach(self, request: AccessRequest) -> Reach:
+        """Return how often the asker's department went to the site in the last 30 days."""
+        if request.window is not None:
+            return Reach(0, 0)
+        since = self._clock() - counting.REACH_WITHIN
+        return await counting.reach(self._db.visits, request.host, request.department, since)
+
+    async def answered_before(self, session: Session, ask: AskToken) -> AccessRequest | None:
+        """As access_request_lists.answered_before, within 90 days, for the session's person."""
+        if session.person is None:
+            return None
+        department = self._policy().people[session.person].department
+        since = self._clock() - _ANSWERS_COUNT_FOR
+        return await access_request_lists.answered_before(
+            self._db, ask.host, session.person, department, since
+        )
+
+    async def earlier_decisions(self, request: AccessRequest) -> list[AccessRequest]:
+        """Return the department's other, decided requests for the site, newest first."""
+        return await access_request_lists.earlier_decisions(self._db, request)
+
+    async def time_line(self, request: AccessRequest) -> list[Move]:
+        """Return what happened to the request, oldest first."""
+        return await access_request_lists.time_line(self._db, request)

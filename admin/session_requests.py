@@ -1,0 +1,236 @@
+"""What people do with requests from the pages: who acts is a matter of the session (errors: admin.asking).
+
+The moves themselves: `access_requests`. What opens or ends access is published before it returns.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from admin import access_request_lists, access_requests, joining
+from admin.ask_links import AskLinks
+from admin.asking import (
+    AccessRequest,
+    ForWhom,
+    NewAccessRequest,
+    NotAllowedError,
+    UnknownRequestError,
+    may_stop,
+)
+from admin.clock import Clock
+from admin.database import Database
+from admin.exemption_reviews import ExemptionReviews
+from admin.publisher import Publisher
+from admin.request_views import RequestViews
+from admin.sessions import Session
+from admin.visit_views import VisitViews
+from policy.access_duration import Duration
+from policy.ask_token import AskToken
+from policy.town_policy import Approver, Policy
+
+
+class SessionRequests:
+    """Takes what a session asks for and answers. `policy` returns the running one."""
+
+    def __init__(
+        self,
+        db: Database,
+        publisher: Publisher,
+        policy: Callable[[], Policy],
+        asks: AskLinks,
+        views: RequestViews,
+        visit_views: VisitViews,
+        reviews: ExemptionReviews,
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._policy = policy
+        self._asks = asks
+        self._views = views
+        self._visit_views = visit_views
+        self._reviews = reviews
+        self._clock = clock
+
+    async def ask_about(self, session: Session, visit_id: int) -> str:
+        """Prepare asking for a visit of `visit_views.stopped_here`, as its block page would; return its code.
+
+        Raises UnknownRequestError when it is none of them.
+        """
+        row = next((row for row in await self._visit_views.stopped_here(session) if row.id == visit_id), None)
+        if row is None:
+            raise UnknownRequestError("this visit was not stopped here in the last 15 minutes")
+        return await self._asks.remember(session, row)
+
+    async def submit(
+        self, session: Session, code: str, reason: str, duration: Duration, for_whom: ForWhom
+    ) -> AccessRequest:
+        """Send the form of a followed Ask link.
+
+        Raises UnknownRequestError when it was not followed, NotAllowedError when nobody knows who
+        asks, InvalidRequestError, AlreadyOpenError.
+        """
+        ask, person = await self._followed(session, code)
+        new = NewAccessRequest(
+            host=ask.host,
+            person=person,
+            department=self._policy().people[person].department,
+            for_whom=for_whom,
+            reason=reason,
+            duration=duration,
+            chain=tuple(Approver(role) for role in ask.approval),
+            code=ask.code,
+            policy_version=ask.policy_version,
+            rule=ask.rule,
+            category=ask.category,
+            entry=ask.entry,
+            source=ask.source,
+            browser=session.browser,
+            risks=ask.risks,
+        )
+        return await access_requests.submit(self._db, self._policy(), new, self._clock())
+
+    async def join(self, session: Session, code: str) -> AccessRequest:
+        """Join the open request of the department for the site of a followed Ask link.
+
+        Raises as submit and joining.join do.
+        """
+        ask, person = await self._followed(session, code)
+        department = self._policy().people[person].department
+        request = await access_request_lists.open_request_for(self._db, ask.host, department)
+        if request is None:
+            raise UnknownRequestError("nobody's request for this site is open any more")
+        return await joining.join(
+            self._db,
+            self._policy(),
+            request.id,
+            person=person,
+            browser=session.browser,
+            at=self._clock(),
+        )
+
+    async def renew(self, session: Session, id_: int) -> AccessRequest:
+        """Ask for the same again, through its chain as it is now; whoever asked, or may stop it, does.
+
+        Raises UnknownRequestError, NotAllowedError, InvalidRequestError, AlreadyOpenError.
+        """
+        request = await self._views.get(session, id_)
+        actor = await self._actor(session, id_)
+        if actor not in request.askers and not may_stop(self._policy(), request, actor):
+            why = f"{request.number} is not for {actor} to renew"
+            await access_requests.refuse(self._db, id_, actor=actor, at=self._clock(), why=why)
+        remaining = (asker for asker in request.askers if asker in self._policy().people)
+        person = actor if actor in request.askers else next(remaining, request.person)
+        record = self._policy().people.get(person)
+        if request.window is not None:
+            raise NotAllowedError("Personal use is asked for anew.")
+        ask = await self._asks.followed(session, await self._asks.remember_request(session, request))
+        if record is None or ask is None or request.exemption is None:
+            raise UnknownRequestError(f"{request.number} cannot be renewed")
+        new = NewAccessRequest(
+            host=request.host,
+            person=person,
+            department=record.department,
+            for_whom=request.for_whom,
+            reason=request.reason,
+            duration=request.duration,
+            chain=tuple(Approver(role) for role in ask.approval),
+            code=request.code,
+            policy_version=self._policy().version,
+            rule=request.rule,
+            category=request.category,
+            entry=request.entry,
+            source=request.source,
+            browser=session.browser if actor == person else None,
+            risks=ask.risks,
+            renews=request.id,
+            sent_by=actor,
+        )
+        return await access_requests.submit(self._db, self._policy(), new, self._clock())
+
+    async def approve(
+        self,
+        session: Session,
+        id_: int,
+        *,
+        seen_step: int | None = None,
+        seen_hosts: Collection[str] | None = None,
+        seen_joined: Collection[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> AccessRequest:
+        """As access_requests.approve; when it returns, the proxy can read the new snapshot."""
+        actor = await self._actor(session, id_)
+        request = await access_requests.approve(
+            self._db,
+            self._policy(),
+            id_,
+            actor=actor,
+            at=self._clock(),
+            seen_step=seen_step,
+            seen_hosts=seen_hosts,
+            seen_joined=seen_joined,
+            expires_at=expires_at,
+        )
+        await self._publisher.publish_state()
+        return request
+
+    async def deny(
+        self, session: Session, id_: int, reason: str, *, seen_step: int | None = None
+    ) -> AccessRequest:
+        """As access_requests.deny."""
+        actor = await self._actor(session, id_)
+        return await access_requests.deny(
+            self._db, self._policy(), id_, actor=actor, at=self._clock(), reason=reason, seen_step=seen_step
+        )
+
+    async def withdraw(self, session: Session, id_: int) -> AccessRequest:
+        """As access_requests.withdraw; from the browser that sent it, too."""
+        request = await self._views.get(session, id_)
+        if session.is_signed_in or request.browser != session.browser:
+            actor = await self._actor(session, id_)
+        else:
+            actor = request.person
+        return await access_requests.withdraw(self._db, self._policy(), id_, actor=actor, at=self._clock())
+
+    async def stop(self, session: Session, id_: int, reason: str) -> AccessRequest:
+        """As access_requests.stop; published when it returns."""
+        actor = await self._actor(session, id_)
+        request = await access_requests.stop(
+            self._db, self._policy(), id_, actor=actor, at=self._clock(), reason=reason
+        )
+        await self._publisher.publish_state()
+        return request
+
+    async def open_access(self, session: Session, id_: int) -> AccessRequest:
+        """As access_requests.open_access; published when it returns."""
+        actor = await self._actor(session, id_)
+        request = await access_requests.open_access(
+            self._db, self._policy(), id_, actor=actor, at=self._clock()
+        )
+        await self._publisher.publish_state()
+        return request
+
+    async def keep(self, session: Session, id_: int) -> None:
+        """As ExemptionReviews.keep."""
+        await self._views.get(session, id_)
+        await self._reviews.keep(id_, await self._actor(session, id_))
+
+    async def _followed(self, session: Session, code: str) -> tuple[AskToken, str]:
+        """Return the ask of a followed link, and who asks."""
+        ask = await self._asks.followed(session, code)
+        if ask is None:
+            raise UnknownRequestError("this form belongs to no Ask link that was opened here")
+        if session.person is None:
+            raise NotAllowedError("Sign in to ask: this computer is used by several people.")
+        return ask, session.person
+
+    async def _actor(self, session: Session, id_: int) -> str:
+        """Return who acts; a session that only knows the device decides nothing, which is recorded."""
+        if session.is_signed_in and session.person is not None:
+            return session.person
+        return await access_requests.refuse(
+            self._db,
+            id_,
+            actor=session.person or "someone at a shared device",
+            at=self._clock(),
+            why="Sign in to decide.",
+        )
