@@ -1,6 +1,7 @@
 """Visits on their way to admin: on disk in time, whatever happens to the worker or to the disk."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import resource
@@ -177,6 +178,97 @@ async def test_what_was_flushed_is_synced_once(tmp_path: Path, monkeypatch: pyte
 
     assert len(synced) == 1
     spool.close()
+
+
+class Disk:
+    """Stands in for fdatasync: notes how much of which file is on disk, fails as often as it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: dict[int, int] = {}
+        self.failures = 0
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.is_busy = threading.Event()
+        monkeypatch.setattr(os, "fdatasync", self._sync)
+
+    def _sync(self, fd: int) -> None:
+        before = os.fstat(fd)
+        self.is_busy.set()
+        assert self.may_go_on.wait(PATIENCE_SECONDS)
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.synced[before.st_ino] = before.st_size
+
+    def has(self, segment: Path) -> bool:
+        """Whether all of a segment is on disk."""
+        found = segment.stat()
+        return self.synced.get(found.st_ino) == found.st_size
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+async def test_segment_that_is_finished_while_the_disk_is_busy_is_synced_afterwards(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    spool = Spool(tmp_path)
+    spool.append(LINE)
+    spool.flush()
+    disk.may_go_on.clear()
+    syncing = asyncio.create_task(spool.sync())
+    await asyncio.to_thread(disk.is_busy.wait)
+    spool.append(LINE)
+    spool.flush()
+    monkeypatch.setattr(spool_module, "_SEGMENT_BYTES", 0)
+    spool.flush()
+    disk.may_go_on.set()
+    await syncing
+    (segment,) = segments(tmp_path)
+
+    # Admin does not have to wait for the disk.
+    assert is_finished(segment)
+    await spool.sync()
+    assert disk.has(segment)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= opened
+
+
+async def test_what_the_disk_failed_to_sync_is_synced_the_next_time(tmp_path: Path, disk: Disk) -> None:
+    spool = Spool(tmp_path)
+    spool.append(LINE)
+    spool.flush()
+    disk.failures = 1
+    with pytest.raises(OSError, match="Input/output error"):
+        await spool.sync()
+    (segment,) = segments(tmp_path)
+    assert not disk.has(segment)
+
+    await spool.sync()
+
+    assert disk.has(segment)
+    spool.close()
+
+
+def test_last_segment_is_on_disk_when_the_worker_has_stopped(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path)
+    spool.append(LINE)
+    spool.flush()
+    spool.close()
+
+    (segment,) = segments(tmp_path)
+    assert disk.has(segment)
+
+    spool.append(LINE)
+    spool.flush()
+    disk.failures = 1
+    spool.close()
+    assert "spool not synced" in caplog.text
+    assert all(is_finished(segment) for segment in segments(tmp_path))
 
 
 async def test_a_disk_that_is_slow_to_sync_does_not_keep_visits_from_the_kernel(
