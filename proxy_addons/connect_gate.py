@@ -20,6 +20,7 @@ from proxy_addons.client_hello import has_too_many_records
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
+from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
 from proxy_addons.tls_alert import last_word
@@ -145,7 +146,7 @@ class ConnectGate:
         if connect is not None and connect.is_inspected and connect.has_been_read:
             self.gate.log.end(connect.visit, connect.dial_error)
         else:
-            self._end_unseen(client, "the client left before anything was shown")
+            self._end_unseen(client, LEFT_EARLY)
 
     def _choose_lane(self, nextlayer: NextLayer, connect: Connect, hello: tls.ClientHello) -> None:
         connect.has_said_enough()

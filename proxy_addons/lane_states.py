@@ -16,6 +16,9 @@ from proxy_addons.connect_head import LessPlainError, read_head
 HELD_BYTES = 64 << 10
 """What is kept of a client that goes on before its tunnel is open; then it is read no further."""
 
+LEFT_EARLY = "the client left before anything was shown"
+"""The refusal of a visit whose client has gone before its origin server, or a page, has answered."""
+
 
 class Way(Enum):
     """Where a CONNECT goes."""
@@ -126,7 +129,7 @@ class State(Enum):
 
 _NOTHING: Actions = ()
 _LEFT = EndVisit()
-_LEFT_EARLY = EndVisit("the client left before anything was shown")
+_LEFT_EARLY = EndVisit(LEFT_EARLY)
 
 
 class LaneStates:

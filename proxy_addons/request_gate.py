@@ -25,6 +25,7 @@ from proxy_addons.gate import (
 )
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
+from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
 from proxy_addons.page_response import (
@@ -328,6 +329,9 @@ class RequestGate:
 
     def _not_connected(self, visit: OpenVisit, flow: http.HTTPFlow, error: str) -> str:
         """Have a visit be one whose origin server was not reached, or not taken; return why."""
+        if flow.client_conn.timestamp_end is not None:
+            # The dial has ended with its client: that says nothing about the origin server.
+            return LEFT_EARLY
         refusal = visit.origin_refusal = self.gate.connection_of(flow.client_conn).origin_refusal
         if visit.judgement.decision.cause is Cause.FAULT:
             return error

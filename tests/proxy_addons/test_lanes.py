@@ -1,6 +1,7 @@
 """What becomes of a visit: tunnelled, forwarded, or a page in its place."""
 
 import ssl
+import time
 
 import pytest
 
@@ -51,6 +52,21 @@ def test_allowed_plain_http_is_forwarded(town: ProxiedTown) -> None:
     visit = town.visit()
     assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.PLAIN, Cause.DEFAULT)
     assert (visit.scheme, visit.host, visit.port) == ("http", "library.example", 80)
+
+
+@pytest.mark.parametrize("is_within_connect", [False, True])
+def test_client_that_leaves_while_a_plain_site_is_dialled_makes_no_site_out_of_reach(
+    is_within_connect: bool, town: ProxiedTown
+) -> None:
+    host = "silent.example"
+    with town.client.connect(host) if is_within_connect else town.client.dial() as connection:
+        target = "/" if is_within_connect else f"http://{host}/"
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        time.sleep(0.2)
+
+    visit = town.visit()
+    assert (visit.verdict, visit.lane, visit.cause) == (Verdict.ALLOW, Lane.PLAIN, Cause.DEFAULT)
+    assert visit.refusal == "the client left before anything was shown"
 
 
 def test_bytes_of_a_plain_visit_are_what_went_over_the_wire(town: ProxiedTown, odd_origin: OddOrigin) -> None:
