@@ -209,8 +209,9 @@ async def _log_tells_it_all(town: RunningTown, site: str) -> None:
     assert (OPEN_SITE, "allow", None, None) in told
     assert (site, "block", "gambling", "not-town-business") in told
     assert any(v["host"] == site and v["verdict"] == "allow" and v["exemption"] for v in visits)
-    opened = next(v for v in visits if v["host"] == OPEN_SITE)
-    assert opened["bytes_up"] > 0 and opened["bytes_down"] > 0
+    # A browser may open a second connection in case the first is slow, and close it without a byte.
+    opened = [v for v in visits if v["host"] == OPEN_SITE]
+    assert any(v["bytes_up"] > 0 and v["bytes_down"] > 0 for v in opened), opened
     code, output, errors = await town.command(
         "visits", "--json", "--person", "clerk", "--because", "Ticket 7: slow browsing"
     )
