@@ -8,7 +8,7 @@ help:
 	@echo "make test        lint, types, import contracts, and every test with coverage"
 	@echo "make test-setup  install the Debian packages that the full tests need (as root)"
 	@echo "make lint        ruff, mypy and the import contracts only"
-	@echo "make bench       measure Towngate beside a stock mitmdump"
+	@echo "make bench       measure Towngate beside a stock mitmdump, squid, squidGuard and e2guardian"
 	@echo "make bench-categories  measure the category lists at full scale, beside squidGuard"
 	@echo "make bench-visits  measure the visit log with ten million visits (takes an hour)"
 	@echo "make bench-soak  see whether memory grows with what a worker has done (takes an hour)"

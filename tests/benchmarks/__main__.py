@@ -1,4 +1,4 @@
-"""`make bench`: what Towngate costs beside a stock mitmdump and squid, in the same run."""
+"""`make bench`: what Towngate costs beside a stock mitmdump, squid, squidGuard and e2guardian, in one run."""
 
 import argparse
 import functools
@@ -7,15 +7,16 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from tests.benchmarks.filters import e2guardian, squid_with_squidguard
 from tests.benchmarks.loads import UNITS, Load, Scale, loads
 from tests.benchmarks.measuring import Measurement, measure
 from tests.benchmarks.origin import running_origin
-from tests.benchmarks.proxies import PROXIES, Proxy
+from tests.benchmarks.proxies import Proxy, Start, opening_mitmdump, squid, stock_mitmdump, towngate
 from tests.benchmarks.report import Result, as_json, machine, table
 
 _HOW_TO_READ = """
@@ -42,9 +43,7 @@ def main(arguments: Sequence[str] | None = None, scale: Scale | None = None) -> 
         _say("starting the origin server and the proxies")
         origin = stack.enter_context(running_origin(folder))
         proxies = []
-        if shutil.which("squid") is None:
-            _say("squid is not installed, so it is left out; make test-setup installs it")
-        for number, start in enumerate(PROXIES if shutil.which("squid") else PROXIES[:-1]):
+        for number, start in enumerate(_starts(scale)):
             own = folder / str(number)
             own.mkdir()
             proxies.append(stack.enter_context(start(own, origin)))
@@ -52,6 +51,22 @@ def main(arguments: Sequence[str] | None = None, scale: Scale | None = None) -> 
     _print(results, proxies)
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(results, proxies), indent=1) + "\n")
+
+
+def _starts(scale: Scale) -> Iterator[Start]:
+    """Yield what starts each proxy whose programs are installed."""
+    yield from (towngate, stock_mitmdump, opening_mitmdump)
+    peers: Sequence[tuple[Start, Sequence[str]]] = (
+        (squid, ["squid"]),
+        (functools.partial(squid_with_squidguard, listed=scale.listed_names), ["squid", "squidGuard"]),
+        (functools.partial(e2guardian, listed=scale.listed_names), ["e2guardian"]),
+    )
+    for start, programs in peers:
+        missing = [program for program in programs if shutil.which(program) is None]
+        if missing:
+            _say(f"{' and '.join(missing)} is not installed: a peer less; make test-setup installs it")
+        else:
+            yield start
 
 
 def _run(load: Load, proxies: Sequence[Proxy], rounds: int) -> Result:

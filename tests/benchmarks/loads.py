@@ -21,12 +21,13 @@ _SMALL = "/bytes/1024"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done in one round of each load."""
+    """How much is done in one round of each load, and how long the lists of the peers that filter are."""
 
     connections: int = 1000
     requests: int = 1500
     pages: int = 300
     download_bytes: int = 2 * GIB
+    listed_names: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests.running_town import free_ports
 from tests.squid_proxy import running_squid
 
 _START_SECONDS = 30.0
-_NAMES = [f"site-{number}.{SITES}" for number in range(1000)]
+NAMES = [f"site-{number}.{SITES}" for number in range(1000)]
 _OPENED = [f"opened-{number}.{SITES}" for number in range(100)]
 
 
@@ -57,7 +57,7 @@ def towngate(folder: Path, origin: Origin, *, connections: int | None = None) ->
     hosts.write_text(
         "".join(
             f"{name}:443 127.0.0.1:{origin.https_port}\n{name}:80 127.0.0.1:{origin.http_port}\n"
-            for name in (*_NAMES, *_OPENED)
+            for name in (*NAMES, *_OPENED)
         )
     )
     options = () if connections is None else ("--connections", str(connections))
@@ -69,8 +69,8 @@ def towngate(folder: Path, origin: Origin, *, connections: int | None = None) ->
             pid=worker.process.pid,
             port=worker.port,
             origin=origin,
-            https=[Target(name, 443, name) for name in _NAMES],
-            http=[Target(name, 80, name) for name in _NAMES],
+            https=[Target(name, 443, name) for name in NAMES],
+            http=[Target(name, 80, name) for name in NAMES],
             opened=[Target(name, 443, name) for name in _OPENED],
             blocked=[Target(BLOCKED, 443, BLOCKED)],
             ca_certificate=state.ca / "town-ca.pem",
@@ -88,8 +88,8 @@ def stock_mitmdump(folder: Path, origin: Origin) -> Iterator[Proxy]:
             port=port,
             origin=origin,
             # By address, since it has no table of hosts: neither proxy asks DNS.
-            https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
-            http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
+            https=[Target("127.0.0.1", origin.https_port, name) for name in NAMES],
+            http=[Target("127.0.0.1", origin.http_port, name) for name in NAMES],
         )
 
 
@@ -136,14 +136,11 @@ def squid(folder: Path, origin: Origin) -> Iterator[Proxy]:
             pid=running.pid,
             port=running.port,
             origin=origin,
-            https=[Target("127.0.0.1", origin.https_port, name) for name in _NAMES],
-            http=[Target("127.0.0.1", origin.http_port, name) for name in _NAMES],
+            https=[Target("127.0.0.1", origin.https_port, name) for name in NAMES],
+            http=[Target("127.0.0.1", origin.http_port, name) for name in NAMES],
             opened=[Target("127.0.0.1", origin.https_port, name) for name in _OPENED],
             ca_certificate=running.ca_certificate,
         )
-
-
-PROXIES: Sequence[Start] = (towngate, stock_mitmdump, opening_mitmdump, squid)
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

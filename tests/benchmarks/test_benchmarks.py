@@ -1,20 +1,25 @@
 """The benchmark itself: every load runs through every proxy, and what is measured is what was used."""
 
 import json
+import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.client import Target, WrongAnswerError, get_plain
+from tests.benchmarks.client import Target, WrongAnswerError, get_plain, get_through_tunnel
+from tests.benchmarks.filters import e2guardian, squid_with_squidguard
+from tests.benchmarks.listed_names import STOPPED
 from tests.benchmarks.loads import Scale, loads
 from tests.benchmarks.measuring import measure
 from tests.benchmarks.origin import running_origin
 
 _MIB = 1 << 20
-_TINY = Scale(connections=20, requests=20, pages=5, download_bytes=_MIB)
+_TINY = Scale(connections=20, requests=20, pages=5, download_bytes=_MIB, listed_names=100)
 
 _CHILD = """
 import time
@@ -31,7 +36,7 @@ input("child has ended\\n")
 """
 
 
-@pytest.mark.needs("squid")
+@pytest.mark.needs("squid", "squidGuard", "e2guardian")
 def test_every_load_runs_through_every_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,7 +48,10 @@ def test_every_load_runs_through_every_proxy(
     figures = json.loads((tmp_path / "figures.json").read_text())
     measured = {name: set(load["rounds"]) for name, load in figures["loads"].items()}
     every = {"towngate", "mitmdump", "squid"}
-    assert measured == {load.name: every for load in loads(_TINY)} | {"blocked": {"towngate"}}
+    # Those that filter tunnel; one page for all that is blocked is nothing to compare with.
+    filters = {"squidGuard", "e2guardian"}
+    tunnelled = dict.fromkeys(("tunnel", "tunnel-download"), every | filters)
+    assert measured == {load.name: every for load in loads(_TINY)} | tunnelled | {"blocked": {"towngate"}}
     printed = capsys.readouterr().out
     assert "entries of starter" in printed
     for load in loads(_TINY):
@@ -51,23 +59,38 @@ def test_every_load_runs_through_every_proxy(
         assert load.about in printed
 
 
-@pytest.mark.needs("squid")
-def test_one_load_can_be_run_by_itself(
+@pytest.mark.needs("squid", "squidGuard", "e2guardian")
+@pytest.mark.parametrize("start", [squid_with_squidguard, e2guardian])
+def test_peers_that_filter_do_stop_what_their_list_has(start: Callable[..., Any], tmp_path: Path) -> None:
+    with running_origin(tmp_path) as origin:
+        own = tmp_path / "own"
+        own.mkdir()
+        with start(own, origin, 100) as proxy:
+            tls = ssl.create_default_context(cafile=origin.ca_certificate)
+            get_through_tunnel(proxy.port, proxy.https[0], tls, "/bytes/10")
+            stopped = Target(STOPPED, origin.https_port, STOPPED)
+            with pytest.raises((WrongAnswerError, OSError)):
+                get_through_tunnel(proxy.port, stopped, tls, "/bytes/10")
+
+
+def test_one_load_can_be_run_by_itself_and_without_the_peers_from_debian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("TOWNGATE_TEST_DATA", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
     arguments = ["--only", "plain-download", "--size", "64KiB", "--rounds", "2"]
 
-    main([*arguments, "--json", str(tmp_path / "figures.json")])
+    main([*arguments, "--json", str(tmp_path / "figures.json")], _TINY)
 
     (load,) = json.loads((tmp_path / "figures.json").read_text())["loads"].values()
     assert load["amount"] == 64 << 10
     assert {name: len(rounds) for name, rounds in load["rounds"].items()} == {
         "towngate": 2,
         "mitmdump": 2,
-        "squid": 2,
     }
-    assert "one download of 64 KiB over plain HTTP" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "one download of 64 KiB over plain HTTP" in said.out
+    assert "squid and squidGuard is not installed: a peer less" in said.err
 
 
 def test_size_must_have_a_unit(capsys: pytest.CaptureFixture[str]) -> None:
