@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from policy.log_lines import configure_logging
-from proxy_addons import worker
+from proxy_addons import bare_mitmproxy, worker  # noqa: F401 - the first has to come first
 from proxy_addons.chain import START_ERRORS
 from proxy_addons.connection_limit import CONNECTIONS_PER_ADDRESS
 from proxy_addons.draining import DRAIN_SECONDS

@@ -115,13 +115,16 @@ class WebSocket:
                 return event
 
 
-def get_plain(proxy_port: int, targets: Iterable[Target], path: str) -> None:
-    """GET from each target in turn, over one connection to the proxy, and close."""
+def get_plain(proxy_port: int, targets: Iterable[Target], path: str, status: int = 200) -> None:
+    """GET from each target in turn, over one connection to the proxy, and close.
+
+    Raises WrongAnswerError for another status.
+    """
     with _connect(proxy_port) as connection:
         for target in targets:
             lines = f"GET http://{target}{path} HTTP/1.1\r\nHost: {target}\r\n\r\n"
             connection.sendall(lines.encode())
-            _read_answer(connection, 200)
+            _read_answer(connection, status)
 
 
 def every(targets: Sequence[Target], count: int) -> list[Target]:

@@ -181,12 +181,12 @@ _PEAK = Figure("peak memory, MiB", lambda done: done.memory_peak_bytes / _MIB, m
 
 
 def _tunnels(proxy: Proxy, count: int) -> Sequence[float]:
-    targets, tls = every(proxy.https, count), _trusting(proxy.origin.ca_certificate)
+    targets, tls = every(proxy.https, count), trusting(proxy.origin.ca_certificate)
     return at_once(count, lambda number: get_through_tunnel(proxy.port, targets[number], tls, _SMALL))
 
 
 def _tunnel_download(proxy: Proxy, size: int) -> None:
-    tls = _trusting(proxy.origin.ca_certificate)
+    tls = trusting(proxy.origin.ca_certificate)
     get_through_tunnel(proxy.port, proxy.https[0], tls, f"/bytes/{size}")
 
 
@@ -217,7 +217,7 @@ def _opened_download(proxy: Proxy, size: int) -> None:
 def of_town(proxy: Proxy) -> ssl.SSLContext:
     """Return what a workstation trusts: the authority under which a proxy decrypts."""
     assert proxy.ca_certificate is not None
-    return _trusting(proxy.ca_certificate)
+    return trusting(proxy.ca_certificate)
 
 
 def _plain_new(proxy: Proxy, count: int) -> None:
@@ -240,7 +240,8 @@ def _plain_download(proxy: Proxy, size: int) -> None:
     get_plain(proxy.port, [proxy.http[0]], f"/bytes/{size}")
 
 
-def _trusting(ca_certificate: Path) -> ssl.SSLContext:
+def trusting(ca_certificate: Path) -> ssl.SSLContext:
+    """Return what a client trusts: this authority, and no other."""
     context = ssl.create_default_context(cafile=ca_certificate)
     # The leaves that mitmdump and squid make lack what RFC 5280 asks for.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

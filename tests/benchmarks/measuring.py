@@ -50,6 +50,15 @@ def resident_bytes(pid: int) -> int:
     return _memory_bytes(pid, "RssAnon")
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return what the process `pid` and its children hold; what several share is counted once (PSS)."""
+    total = 0
+    for process in _family(pid):
+        lines = (process / "smaps_rollup").read_text().splitlines()
+        total += int(next(line.split()[1] for line in lines if line.startswith("Pss:"))) * 1024
+    return total
+
+
 def _family(pid: int) -> Iterator[Path]:
     process = _PROC / str(pid)
     yield process

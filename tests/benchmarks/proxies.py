@@ -18,7 +18,9 @@ from tests.squid_proxy import running_squid
 
 _START_SECONDS = 30.0
 NAMES = [f"site-{number}.{SITES}" for number in range(1000)]
-_OPENED = [f"opened-{number}.{SITES}" for number in range(100)]
+OPENED = [f"opened-{number}.{SITES}" for number in range(100)]
+HTTPS = [Target(name, 443, name) for name in NAMES]
+"""What Towngate is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,18 @@ class Proxy:
 type Start = Callable[[Path, Origin], AbstractContextManager[Proxy]]
 
 
+def write_hosts(folder: Path, origin: Origin) -> Path:
+    """Write Towngate's hosts file: every site is the origin server."""
+    path = folder / "hosts"
+    path.write_text(
+        "".join(
+            f"{name}:443 127.0.0.1:{origin.https_port}\n{name}:80 127.0.0.1:{origin.http_port}\n"
+            for name in (*NAMES, *OPENED)
+        )
+    )
+    return path
+
+
 @contextmanager
 def towngate(folder: Path, origin: Origin, *, connections: int | None = None) -> Iterator[Proxy]:
     """Run one worker as the supervisor does: policy, categories, visits and metrics on.
@@ -52,14 +66,8 @@ def towngate(folder: Path, origin: Origin, *, connections: int | None = None) ->
     `connections` is how many one client may have open, where that is more than usual.
     """
     admin_url = f"http://127.0.0.1:{origin.http_port}"
-    state, categories = publish_town(folder, admin_url, _OPENED, origin.ca_certificate)
-    hosts = folder / "hosts"
-    hosts.write_text(
-        "".join(
-            f"{name}:443 127.0.0.1:{origin.https_port}\n{name}:80 127.0.0.1:{origin.http_port}\n"
-            for name in (*NAMES, *_OPENED)
-        )
-    )
+    town, _, categories = publish_town(folder, admin_url, OPENED, origin.ca_certificate)
+    state, hosts = town.state, write_hosts(folder, origin)
     options = () if connections is None else ("--connections", str(connections))
     metrics = str(state.metrics)
     with running_worker(state.root, hosts, options=options, PROMETHEUS_MULTIPROC_DIR=metrics) as worker:
@@ -69,9 +77,9 @@ def towngate(folder: Path, origin: Origin, *, connections: int | None = None) ->
             pid=worker.process.pid,
             port=worker.port,
             origin=origin,
-            https=[Target(name, 443, name) for name in NAMES],
+            https=HTTPS,
             http=[Target(name, 80, name) for name in NAMES],
-            opened=[Target(name, 443, name) for name in _OPENED],
+            opened=[Target(name, 443, name) for name in OPENED],
             blocked=[Target(BLOCKED, 443, BLOCKED)],
             ca_certificate=state.ca / "town-ca.pem",
         )
@@ -104,7 +112,7 @@ def opening_mitmdump(folder: Path, origin: Origin) -> Iterator[Proxy]:
             pid=process.pid,
             port=port,
             origin=origin,
-            opened=[Target("127.0.0.1", origin.https_port, name) for name in _OPENED],
+            opened=[Target("127.0.0.1", origin.https_port, name) for name in OPENED],
             ca_certificate=folder / "mitmproxy-ca-cert.pem",
         )
 
@@ -138,7 +146,7 @@ def squid(folder: Path, origin: Origin) -> Iterator[Proxy]:
             origin=origin,
             https=[Target("127.0.0.1", origin.https_port, name) for name in NAMES],
             http=[Target("127.0.0.1", origin.http_port, name) for name in NAMES],
-            opened=[Target("127.0.0.1", origin.https_port, name) for name in _OPENED],
+            opened=[Target("127.0.0.1", origin.https_port, name) for name in OPENED],
             ca_certificate=running.ca_certificate,
         )
 
