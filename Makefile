@@ -1,7 +1,7 @@
 # Everything a checkout needs: `make` prints what there is.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL = help
-.PHONY: help run test test-setup lint bench bench-categories bench-visits bench-soak bench-restarts bench-workers bench-evasion clean lock
+.PHONY: help run test test-setup lint bench bench-categories bench-visits bench-soak bench-restarts bench-workers bench-asking bench-evasion clean lock
 
 help:
 	@echo "make run         start the demo town on this machine (make run ARGS=\"--proxy 127.0.0.1:3128\")"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-soak  see whether memory grows with what a worker has done (takes an hour)"
 	@echo "make bench-restarts  restart and kill workers under load, and count what fails (takes half an hour)"
 	@echo "make bench-workers  see what a second worker costs and gives, and what people notice of changes"
+	@echo "make bench-asking  decide a thousand requests at once, and under kills; what a head waits for"
 	@echo "make bench-evasion  try the ways around a filter, beside a stock mitmdump and squid (as root)"
 	@echo "make clean       remove what the others have made: .venv, var/ (the demo town's state), caches"
 
@@ -56,6 +57,9 @@ bench-restarts: .venv/made
 
 bench-workers: .venv/made
 	@$(PYTHON) -m tests.benchmarks.workers $(ARGS)
+
+bench-asking: .venv/made
+	@$(PYTHON) -m tests.benchmarks.asking $(ARGS)
 
 bench-evasion: .venv/made
 	@$(PYTHON) -m tests.evasion.document

@@ -36,6 +36,7 @@ async def test_without_a_server_mail_waits_and_the_page_says_so(site: Site) -> N
     await site.put(FOR_CLERK)
     page = await settings(site)
     assert "Nobody gets mail until a server is set. 1 mail waits; it is not lost." in page
+    assert "The help desk gets no tickets: set mail or a webhook in settings.yaml." in page
     asker = await site.asking()
     await post(asker, "/ask/K7M-4QP", reason="Please.", duration="hour", for_whom="person")
     for path in ("/requests/1/sent", "/requests/1"):
@@ -97,6 +98,7 @@ async def test_a_server_that_does_not_answer_is_said_with_what_waits(
         await post(await site.signed_in(people.IT), "/settings/test/mail", "/settings")
         page = await settings(site)
     assert "No answer in 0.3 s. 1 mail waits; it is not lost." in page
+    assert "The help desk gets tickets by mail alone." in page
 
 
 async def test_what_came_of_a_test_is_forgotten_with_the_server_that_was_tried(site: Site) -> None:
