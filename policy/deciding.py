@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from categories.host_name import is_address
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
-from policy.inspecting import rules_that_inspect
+from policy.inspecting import must_not_inspect, rules_that_inspect
 from policy.ip import parse_ip
 from policy.rule_matching import (
     Answer,
@@ -54,7 +54,8 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     9. notice: a person accepts it before anything else
     10. security risks: a site listed as one is judged as nothing else from here on, only by
         exemptions with every risk of the site accepted and by rules that name the risk
-    11. exemptions of the person or the department, for the host or a parent of it, then for categories
+    11. exemptions of the person or the department, for the host or a parent of it, then for categories;
+        one for reading counts where no other does and the rules would not open the site whole
     12. rules, the first that matches wins; one that warns allows who has continued
     13. the default; for a security risk it is to block
     14. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
@@ -67,6 +68,8 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
         answers = _traced(answers, policy, trace)
     decision = next(decision for decision, _ in answers if decision is not None)
     if not decision.is_allowed:
+        return decision
+    if decision.verdict is Verdict.VIEW_ONLY and decision.cause is Cause.EXEMPTION:
         return decision
     inspect_rules = rules_that_inspect(visit, decision, policy, state)
     if decision.verdict is Verdict.VIEW_ONLY and not inspect_rules:
@@ -240,6 +243,7 @@ def _security_risk(risks: tuple[CategoryMatch, ...], policy: Policy) -> Answer:
 
 def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[CategoryMatch, ...]) -> Answer:
     reason = "no exemption of this person or department for the site"
+    for_reading: Exemption | None = None
     for exemption in state.exemptions_for(visit.host):
         if not _is_for(exemption, visit):
             continue
@@ -247,6 +251,8 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
             reason = f"exemption {exemption.id} is not in force"
         elif unaccepted := sorted({risk.category for risk in risks} - exemption.accepted_risks):
             reason = f"exemption {exemption.id} lacks IT security's acceptance of {', '.join(unaccepted)}"
+        elif exemption.is_for_reading:
+            for_reading = for_reading or exemption
         else:
             match = first_match(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
@@ -258,7 +264,30 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
                 decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
                 until = f"{exemption.expires_at:%Y-%m-%d %H:%M} UTC"
                 return decision, f"exemption {exemption.id} of {match.category}, until {until}"
-    return None, reason
+    return (None, reason) if for_reading is None else _for_reading(for_reading, visit, policy, state, risks)
+
+
+def _for_reading(
+    exemption: Exemption, visit: Visit, policy: Policy, state: State, risks: tuple[CategoryMatch, ...]
+) -> Answer:
+    """Answer by an exemption for reading; it takes nothing away that the rules give.
+
+    What may not be looked into cannot be held to reading, and nobody allowed more: it stays as it is.
+    """
+    by_rules = (*rule_answers(visit, policy), _default(visit, policy, risks))
+    verdict = next(decision.verdict for decision, _ in by_rules if decision is not None)
+    if verdict not in (Verdict.BLOCK, Verdict.VIEW_ONLY):
+        return None, f"exemption {exemption.id} is for reading, and the rules open the site whole"
+    if visit.scheme == "https" and must_not_inspect(visit, policy, state):
+        return None, f"exemption {exemption.id} is for reading, and the site must never be looked into"
+    decision = Decision(
+        Verdict.VIEW_ONLY,
+        Cause.EXEMPTION,
+        exemption=exemption.id,
+        match=first_match(risks or visit.matches),
+        inspect_rules=(exemption.id,),
+    )
+    return decision, f"exemption {exemption.id} for reading, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> bool:

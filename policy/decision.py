@@ -75,7 +75,8 @@ class Decision:
     `rule` and `exemption` are ids; `match` is the list entry that decided, `because` the policy's
     own clause, `approval` the roles that may allow it, in turn; empty when nobody can.
     `file_types` are what a download was stopped for; empty where its types cannot be told.
-    `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into.
+    `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into, or of the
+    exemption that opens it for reading.
     `carried_by` is the host that was visited, where the site decided about is the one that it shows.
     """
 

@@ -15,6 +15,7 @@ class Exemption:
     rule would stop if they were not listed as these, while granted_at <= at < expires_at (aware UTC).
     Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
     security accepted for this access: a site that is listed as any other security risk stays shut.
+    `is_for_reading`: what publishes, comments, uploads or signs in is stopped there.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Exemption:
     department: str | None = None
     accepted_risks: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    is_for_reading: bool = False
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""

@@ -146,7 +146,10 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
             # Of a site that may be read, only what acts is ever stopped.
             is_readable = rule is not None and rule.action is Verdict.VIEW_ONLY
             return Variant.ACTING if is_readable else Variant.POLICY
-        case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.EXEMPTION | Cause.FILTER_OFF:
+        case Cause.EXEMPTION:
+            # Of a site that somebody may read, only what acts is ever stopped.
+            return Variant.ACTING
+        case Cause.DEFAULT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.FILTER_OFF:
             return Variant.POLICY
         case Cause.NOTICE:
             return Variant.NOTICE

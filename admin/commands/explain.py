@@ -231,7 +231,7 @@ def _print_judged(judged: Judged) -> None:
     by = " ".join(part for part in (cause, decision.rule, decision.exemption) if part)
     _console.print(Text(f"{_VERDICTS[decision.verdict]} by {by}", "bold"))
     if decision.is_inspected:
-        _console.print(Text(f"It is looked into, for rule {', '.join(decision.inspect_rules)}"))
+        _console.print(Text(f"It is looked into, for {', '.join(decision.inspect_rules)}"))
     if decision.because:
         _console.print(Text(f"because: {decision.because}"))
     if decision.approval:

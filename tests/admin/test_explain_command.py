@@ -88,7 +88,7 @@ def test_rule_of_files_is_named_where_it_has_a_site_looked_into(
     lines = explain("https://news.example/", "--as", "clerk", *MONDAY_TEN).output.splitlines()
     assert lines[-4:-1] == [
         "Allowed by default",
-        "It is looked into, for rule no-programs",
+        "It is looked into, for no-programs",
         "Files are stopped by rule no-programs: executable",
     ]
     assert any("downloads only: executable" in line for line in lines)

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -175,6 +176,23 @@ def test_acting_is_stopped_in_plain_http_and_counted_once(
     assert [visit.lane for visit in (stopped, sent, read)] == [Lane.BLOCK, Lane.BLOCK, Lane.PLAIN]
     assert (stopped.verdict, read.verdict) == (Verdict.BLOCK, Verdict.VIEW_ONLY)
     assert read.bytes_up > len(as_json(query))
+
+
+def test_exemption_for_reading_opens_what_is_blocked_and_stops_what_acts(town: ProxiedTown) -> None:
+    reading = replace(exemption("chat.example", person="clerk"), is_for_reading=True)
+    town.publish_policy(READING.replace("action: view_only", "action: block"), [reading])
+    assert (
+        town.client.request(
+            "POST", "https://chat.example/post", b"secret-words", {"Content-Type": FORM}
+        ).status
+        == 403
+    )
+    assert town.client.get("https://chat.example/feed").text == "seen"
+    stopped, read = town.visits(2)
+    assert [(visit.cause, visit.exemption) for visit in (stopped, read)] == [
+        (Cause.EXEMPTION, reading.id)
+    ] * 2
+    assert (stopped.verdict, read.verdict, read.lane) == (Verdict.BLOCK, Verdict.VIEW_ONLY, Lane.INSPECT)
 
 
 @pytest.mark.parametrize(("path", "key"), [("/graphql", "errors"), ("/post", "error")])
