@@ -4,26 +4,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from admin import audit, exemptions
+from admin.asked import Kind, from_json
 from admin.asking import (
     AccessRequest,
     ForWhom,
     Joined,
-    Kind,
     Move,
     State,
     Turn,
     UnknownRequestError,
-    Window,
     deciders,
-    may_open,
     site_of,
 )
 from admin.audit import EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
+from admin.opening import may_open
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 
@@ -64,6 +62,7 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.EXEMPTION_LEFT_OPEN: Turn.LEFT_OPEN,
     EventKind.REQUEST_HOST_ADDED: Turn.HOST_ADDED,
     EventKind.REQUEST_JOINED: Turn.JOINED,
+    EventKind.REQUEST_SIGNED: Turn.SIGNED,
     EventKind.REQUEST_HANDED_ON: Turn.HANDED_ON,
     EventKind.EXEMPTION_REVIEW_DUE: Turn.REVIEW_DUE,
     EventKind.EXEMPTION_KEPT: Turn.KEPT,
@@ -106,10 +105,11 @@ async def get(db: Reader, id_: int) -> AccessRequest:
 
 
 async def mine(db: Reader, person: str | None, browser: str | None) -> list[AccessRequest]:
-    """Return requests that the person or the browser sent or joined, newest first, 200 at most."""
+    """Return what the person or the browser sent, joined or proposed, newest first, 200 at most."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.person = ?1 OR browser = ?2 OR access_request.id IN ("  # noqa: S608
         "SELECT access_request FROM access_request_joiner WHERE person = ?1 OR browser = ?2)"
+        " OR json_extract(asked, '$.proposed_by') = ?1"
         " ORDER BY access_request.id DESC LIMIT 200",
         person,
         browser,
@@ -152,14 +152,16 @@ async def open_request_for(db: Reader, host: str, department: str | None) -> Acc
     return _access_request(row) if row else None
 
 
-async def open_request_of(db: Reader, site: str, person: str) -> AccessRequest | None:
-    """Return the request for the site that the person sent or joined and that is not over yet, or None."""
+async def open_request_of(db: Reader, site: str, person: str, kind: Kind) -> AccessRequest | None:
+    """Return the request of a kind for the site that the person sent or joined and that is not over."""
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ?1 AND state IN ('submitted', 'awaits_opening')"  # noqa: S608
+        f"{_SELECT} WHERE access_request.host = ?1 AND kind = ?3"  # noqa: S608
+        " AND state IN ('submitted', 'awaits_signature', 'awaits_opening')"
         " AND (access_request.person = ?2 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
         "  WHERE joiner.access_request = access_request.id AND joiner.person = ?2))",
         site,
         person,
+        kind.value,
     )
     return _access_request(row) if row else None
 
@@ -220,6 +222,16 @@ async def answered_before(
     )
     found = _access_request(row) if row else None
     return found if found is not None and found.state in (State.DENIED, State.STOPPED) else None
+
+
+async def of_kind(db: Reader, kind: Kind) -> list[AccessRequest]:
+    """Return the requests of a kind that were approved, whatever came of them since, newest first."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE kind = ? AND state IN ('awaits_signature', 'awaits_opening', 'approved', 'stopped')"
+        " ORDER BY access_request.id DESC",
+        kind.value,
+    )
+    return [_access_request(row) for row in rows]
 
 
 async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
@@ -286,12 +298,6 @@ async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
     return moves
 
 
-def _window(asked: dict[str, Any]) -> Window | None:
-    if not asked:
-        return None
-    return Window(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))
-
-
 def _access_request(row: Row) -> AccessRequest:
     return AccessRequest(
         id=row["id"],
@@ -322,7 +328,7 @@ def _access_request(row: Row) -> AccessRequest:
         hosts=tuple(json.loads(row["hosts"])),
         renews=row["renews"],
         kind=Kind(row["kind"]),
-        window=_window(json.loads(row["asked"])),
+        asked=from_json(Kind(row["kind"]), json.loads(row["asked"])),
         review_since=from_ms(row["review_since"]) if row["review_since"] is not None else None,
         joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),

@@ -5,13 +5,14 @@ What a request is and who may decide: `asking`.
 
 import json
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, audit, exemptions, request_letters
 from admin.access_request_lists import get
+from admin.asked import Kind, Window, as_json
+from admin.asked import details as asked_details
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -20,26 +21,23 @@ from admin.asking import (
     NewAccessRequest,
     NotAllowedError,
     State,
-    Window,
     answer_times,
     asked_end,
     deciders,
     deciders_of,
-    may_open,
     may_stop,
     never_allowed,
-    opens_until,
-    risks_of,
     site_of,
     took_part,
 )
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.granting import accepted_risks_of, answers_so_far, grant
+from admin.opening import may_open, opens_until
 from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
 from admin.written_text import tidy_text
-from policy.state import Exemption
-from policy.town_policy import AfterApproval, Approver, Policy
+from policy.town_policy import AfterApproval, Policy
 from policy.town_time import zone_of
 
 
@@ -50,20 +48,23 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
     for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
     site is not decided yet.
     """
-    site = site_of(new.host) if new.window is None else ""
+    site = site_of(new.host) if new.host else ""
     terms = policy.asking
     if never_allowed(policy, _asked_categories(new)):
         raise InvalidRequestError(
             "host", f"{site or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
         )
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
-    if new.window is None and new.duration not in terms.longest.up_to():
+    if new.asked is None and new.duration not in terms.longest.up_to():
         raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError(
             "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
         )
-    if not all(deciders_of(policy, role, new.person, new.department) for role in new.chain):
+    if not all(
+        deciders_of(policy, role, new.person, new.department, proposed_by=new.proposed_by)
+        for role in new.chain
+    ):
         raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
     if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
@@ -76,7 +77,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
                 f"You have sent {sent} requests today, as many as a day has."
                 f" Ask again tomorrow, or call {_help_desk(policy)}",
             )
-        open_already = await access_request_lists.open_request_of(t, site, new.person)
+        open_already = await access_request_lists.open_request_of(t, site, new.person, new.kind)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
         id_ = await t.insert(
@@ -104,10 +105,12 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             *map(to_ms, answer_times(policy, at)),
             new.renews,
             new.kind.value,
-            json.dumps(_asked(new.window)),
+            json.dumps(as_json(new.asked)),
         )
         if new.renews is not None:
             await _copy_hosts(t, new.renews, id_, added_by=sent_by, at=at)
+        for host in new.hosts:
+            await _ask_for_host(t, id_, host, added_by=sent_by, at=at)
         request = await get(t, id_)
         details: dict[str, Detail] = {
             "after": request.state.value,
@@ -124,9 +127,13 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             "renews": new.renews,
             "hosts": list(request.hosts),
             "kind": new.kind.value,
-            "asked": json.dumps(_asked(new.window)),
+            "asked": json.dumps(as_json(request.window)),
+            **asked_details(new.asked),
         }
         await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
+        if _agrees_by_proposing(policy, request):
+            await move(t, policy, request, State.SUBMITTED, actor=sent_by, at=at)
+            request = await get(t, id_)
         await request_letters.put(t, policy, request, at)
     return request
 
@@ -161,12 +168,15 @@ async def approve(
             await move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
         ends_at = _end(policy, request, at, expires_at)
-        answers = [*await _answers(t, request), (request.waits_for, actor)]
-        accepted_risks = _accepted_risks(policy, request, answers)
+        answers = [*await answers_so_far(t, request), (request.waits_for, actor)]
+        accepted_risks = accepted_risks_of(policy, request, answers)
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),
             "accepted_risks": sorted(accepted_risks),
         }
+        if request.kind is Kind.SOCIAL_MEDIA:
+            await move(t, policy, request, State.AWAITS_SIGNATURE, actor=actor, at=at, details=details)
+            return
         if policy.after_approval is AfterApproval.WAIT_FOR_IT:
             await move(
                 t,
@@ -180,7 +190,7 @@ async def approve(
             )
             return
         await move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
-        await _grant(t, request, _exemption(request, accepted_risks, at, ends_at), approved_by=actor)
+        await grant(t, request, accepted_risks, at=at, ends_at=ends_at, approved_by=actor)
 
     def refusal(request: AccessRequest) -> Refusal | None:
         refused = _may_not_decide(policy, request, actor, seen_step)
@@ -197,25 +207,25 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
     Raises as withdraw does, and InvalidRequestError for a window that is over.
     """
 
-    async def grant(t: Transaction, request: AccessRequest) -> None:
+    async def open_it(t: Transaction, request: AccessRequest) -> None:
         ends_at = opens_until(request, at)
         if ends_at is None:
             raise InvalidRequestError("window", f"The time that {request.number} is for is over")
-        accepted_risks = _accepted_risks(policy, request, await _answers(t, request))
+        accepted_risks = accepted_risks_of(policy, request, await answers_so_far(t, request))
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),
             "accepted_risks": sorted(accepted_risks),
         }
         await move(t, policy, request, State.APPROVED, actor=actor, at=at, details=details)
-        exemption = _exemption(request, accepted_risks, at, ends_at)
-        await _grant(t, request, exemption, approved_by=request.decided_by or actor)
+        by = request.decided_by or actor
+        await grant(t, request, accepted_risks, at=at, ends_at=ends_at, approved_by=by)
 
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_open(policy, request, actor):
             return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
         return None if request.state is State.AWAITS_OPENING else too_late(request)
 
-    return await attempt(db, policy, id_, actor, at, "open", refusal, grant)
+    return await attempt(db, policy, id_, actor, at, "open", refusal, open_it)
 
 
 async def deny(
@@ -244,15 +254,16 @@ async def deny(
 
 
 async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
-    """Take one's own request back before it is decided. Raises as approve does."""
+    """Take back what one asked for or proposed, before it is decided or signed. Raises as approve does."""
 
     async def take_back(t: Transaction, request: AccessRequest) -> None:
         await move(t, policy, request, State.WITHDRAWN, actor=actor, at=at)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        if actor != request.person:
+        if actor not in (request.person, request.proposed_by):
             return NotAllowedError(f"{request.number} is another person's request")
-        return None if request.state is State.SUBMITTED else too_late(request)
+        can_be = (State.SUBMITTED, State.AWAITS_SIGNATURE)
+        return None if request.state in can_be else too_late(request)
 
     return await attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
 
@@ -270,7 +281,7 @@ async def stop(
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
-        is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING)
+        is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
         return None if is_live else too_late(request)
 
     return await attempt(db, policy, id_, actor, at, "stop", refusal, end)
@@ -287,39 +298,19 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     raise NotAllowedError(why)
 
 
-type _Answers = list[tuple[Approver | None, str]]
+def _agrees_by_proposing(policy: Policy, request: AccessRequest) -> bool:
+    """Whether who proposed a person would be the first to be asked, and others are asked after them."""
+    first = deciders_of(policy, request.chain[0], request.person, request.department)
+    return request.proposed_by in first and len(request.chain) > 1
 
 
-async def _answers(t: Transaction, request: AccessRequest) -> _Answers:
-    """Return who answered so far, and for which role."""
-    return [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
-
-
-def _accepted_risks(policy: Policy, request: AccessRequest, answers: _Answers) -> frozenset[str]:
-    """Return the risks that IT security was asked about, if one of IT security gave that answer.
-
-    Who stands in for IT security accepts no risk, and what becomes one later was never accepted.
-    """
-    asked_about = risks_of(policy, request)
-    if not asked_about:
-        return frozenset()
-    it_security = policy.roles.get(Approver.IT_SECURITY.value, ())
-    is_accepted = any(role is Approver.IT_SECURITY and who in it_security for role, who in answers)
-    return asked_about if is_accepted else frozenset()
-
-
-def _exemption(
-    request: AccessRequest, accepted_risks: frozenset[str], at: datetime, ends_at: datetime
-) -> Exemption:
-    return Exemption(
-        id="",
-        host=request.host,
-        granted_at=max(at, request.window.begins_at) if request.window is not None else at,
-        expires_at=ends_at,
-        categories=frozenset(request.window.categories if request.window is not None else ()),
-        person=request.person if request.for_whom is ForWhom.PERSON else None,
-        department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
-        accepted_risks=accepted_risks,
+async def _ask_for_host(t: Transaction, id_: int, host: str, *, added_by: str, at: datetime) -> None:
+    await t.execute(
+        "INSERT INTO access_request_host (access_request, host, added_by, added_at) VALUES (?, ?, ?, ?)",
+        id_,
+        host,
+        added_by,
+        to_ms(at),
     )
 
 
@@ -335,23 +326,10 @@ async def _copy_hosts(t: Transaction, renewed: int, id_: int, *, added_by: str, 
     )
 
 
-async def _grant(t: Transaction, request: AccessRequest, exemption: Exemption, approved_by: str) -> None:
-    """Open the site, and what its pages need, for each who asked."""
-    await exemptions.grant(t, request.id, exemption, approved_by=approved_by)
-    if request.renews is not None:
-        await exemptions.end_renewed(t, request.renews, exemption, request.hosts)
-    if exemption.person is not None:
-        for joined in request.joined:
-            own = replace(exemption, person=joined.person)
-            await exemptions.grant(t, request.id, own, approved_by=approved_by)
-    for host in request.hosts:
-        await exemptions.widen(t, request.id, host, approved_by=approved_by, at=exemption.granted_at)
-
-
 def _may_not_decide(
     policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
 ) -> Refusal | None:
-    if actor in request.askers:
+    if actor in request.own:
         return NotAllowedError("This is your own request. It goes to someone else.")
     is_present = seen_step is None or seen_step == request.step
     if actor in deciders(policy, request) and is_present:
@@ -366,10 +344,12 @@ def _may_not_decide(
 def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
     """Return when access ends that is allowed at `at`; raises ValueError for what may not be chosen."""
     window = request.window
-    latest = window.ends_at if window is not None else policy.asking.longest.end(at, zone_of(policy))
+    latest = request.asked_until or policy.asking.longest.end(at, zone_of(policy))
     ends_at = expires_at or asked_end(policy, request, at)
     begins_at = max(at, window.begins_at) if window is not None else at
-    if not begins_at < ends_at <= latest:
+    # What is signed for is signed for until the time that was proposed.
+    is_other = request.social_media is not None and ends_at != latest
+    if is_other or not begins_at < ends_at <= latest:
         raise ValueError(
             f"access may end between {begins_at.isoformat()} and {latest.isoformat()},"
             f" not at {ends_at.isoformat()}"
@@ -378,17 +358,8 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
 
 
 def _asked_categories(request: NewAccessRequest | AccessRequest) -> tuple[str, ...]:
-    return (*request.risks, request.category or "", *(request.window.categories if request.window else ()))
-
-
-def _asked(window: Window | None) -> dict[str, object]:
-    if window is None:
-        return {}
-    return {
-        "categories": list(window.categories),
-        "begins_at": to_ms(window.begins_at),
-        "ends_at": to_ms(window.ends_at),
-    }
+    window = request.asked if isinstance(request.asked, Window) else None
+    return (*request.risks, request.category or "", *(window.categories if window else ()))
 
 
 def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:

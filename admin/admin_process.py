@@ -49,6 +49,7 @@ from admin.session_requests import SessionRequests
 from admin.sessions import Opened, Session
 from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
+from admin.social_media import SocialMediaUses
 from admin.state_folder import Side, StateFolder
 from admin.unanswered import Unanswered
 from admin.visit_views import VisitViews
@@ -87,6 +88,7 @@ class AdminProcess:
         self.delegations = Delegations(db, lambda: publisher.policy, clock)
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
+        self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background

@@ -1,33 +1,35 @@
 """What an access request is, and who may decide it. Pure: its moves are `request_moves`.
 
     submitted -> approved -> (ended by time) | stopped
+              -> awaits_signature -> approved | awaits_opening | stopped | withdrawn
               -> awaits_opening -> approved | stopped
               -> denied | withdrawn
 
 A request goes through its chain of approvers in turn; each approval but the last is a move from
-submitted to submitted, one step on. Where the policy waits for IT, the last one leaves it to IT to
-open what was approved.
+submitted to submitted, one step on. Social media waits for the person to sign the terms after the last
+one. Where the policy waits for IT, what was approved, and signed, is left to IT to open.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from admin.asked import Asked, Kind, SocialMediaUse, Window, proposer_of, until_of
 from categories.host_name import is_address, registrable_domain
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 from policy.town_time import zone_of
 
 MAX_REASON_LENGTH = 500
-# However late IT opens what was approved.
-OPEN_AT_LEAST = timedelta(hours=1)
 
 
 class State(StrEnum):
     """Where a request stands. ENDED is never stored: it is APPROVED past its expiry."""
 
     SUBMITTED = "submitted"
+    AWAITS_SIGNATURE = "awaits_signature"
+    """Approved, waiting for the person to sign the terms."""
     AWAITS_OPENING = "awaits_opening"
     """Approved, waiting for IT to open it."""
     APPROVED = "approved"
@@ -35,23 +37,6 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
     STOPPED = "stopped"
     ENDED = "ended"
-
-
-class Kind(StrEnum):
-    """What is asked for."""
-
-    SITE = "site"
-    PERSONAL_USE = "personal_use"
-    """Categories of sites, in a window of time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What personal use is asked for: these categories while begins_at <= at < ends_at (aware)."""
-
-    categories: tuple[str, ...]
-    begins_at: datetime
-    ends_at: datetime
 
 
 class ForWhom(StrEnum):
@@ -63,10 +48,10 @@ class ForWhom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewAccessRequest:
-    """What a form was filled in with, and what the block page's link said. `host` is empty with a `window`.
+    """What a form was filled in with, and what the block page's link said.
 
-    `renews` is the number of the request whose access this one is to go on with; `sent_by` is who sent it for
-    the person, None for themselves.
+    `host` is empty where `asked` names no sites; `hosts` are further ones. `renews` is the number of the
+    request whose access this one is to go on with; `sent_by` is who sent it for the person, None: they did.
     """
 
     host: str
@@ -87,7 +72,13 @@ class NewAccessRequest:
     renews: int | None = None
     sent_by: str | None = None
     kind: Kind = Kind.SITE
-    window: Window | None = None
+    asked: Asked | None = None
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def proposed_by(self) -> str | None:
+        """Who proposes the person, None for what people ask for themselves."""
+        return proposer_of(self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +104,8 @@ class AccessRequest:
     that nobody accepted: while there are any, access does not count. `reviewed_by` is who of IT left access
     open, None while nobody looked. `joined` are others who get the same: access for a person is each one's
     own. `renews` is the number of the request whose access it goes on with; since `review_since` it is asked
-    whether access is still needed. Personal use has a `window`, and no host.
+    whether access is still needed. `asked` is what it asks for beside or in place of a site: personal use
+    has no host.
     """
 
     id: int
@@ -151,7 +143,32 @@ class AccessRequest:
     renews: int | None = None
     review_since: datetime | None = None
     kind: Kind = Kind.SITE
-    window: Window | None = None
+    asked: Asked | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """The window of personal use, None for other kinds."""
+        return self.asked if isinstance(self.asked, Window) else None
+
+    @property
+    def social_media(self) -> SocialMediaUse | None:
+        """What a person is proposed for, None for other kinds."""
+        return self.asked if isinstance(self.asked, SocialMediaUse) else None
+
+    @property
+    def asked_until(self) -> datetime | None:
+        """When access ends that was asked for until a time, None where it was asked for how long."""
+        return until_of(self.asked)
+
+    @property
+    def proposed_by(self) -> str | None:
+        """Who proposed the person, None for what people ask for themselves."""
+        return proposer_of(self.asked)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Those who decide nothing of it: who asked, joined or proposed."""
+        return frozenset({*self.askers, *((self.proposed_by,) if self.proposed_by else ())})
 
     @property
     def askers(self) -> tuple[str, ...]:
@@ -177,9 +194,10 @@ class AccessRequest:
         return host == self.host or host.endswith(f".{self.host}")
 
     def state_at(self, now: datetime) -> State:
-        """Return the state, ENDED for access whose time is over."""
-        is_over = self.expires_at is not None and now >= self.expires_at
-        return State.ENDED if self.state is State.APPROVED and is_over else self.state
+        """Return the state, ENDED for access whose time is over, opened or never signed for."""
+        ends_at = self.asked_until if self.state is State.AWAITS_SIGNATURE else self.expires_at
+        has_end = self.state in (State.APPROVED, State.AWAITS_SIGNATURE) and ends_at is not None
+        return State.ENDED if has_end and ends_at is not None and now >= ends_at else self.state
 
 
 class Turn(StrEnum):
@@ -190,6 +208,7 @@ class Turn(StrEnum):
     LEFT_OPEN = "left_open"
     HOST_ADDED = "host_added"
     JOINED = "joined"
+    SIGNED = "signed"
     HANDED_ON = "handed_on"
     REVIEW_DUE = "review_due"
     KEPT = "kept"
@@ -261,8 +280,8 @@ def site_of(host: str) -> str:
 
 def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
     """Return when access ends that is allowed at an instant as it was asked for, or as long as may be."""
-    if request.window is not None:
-        return request.window.ends_at
+    if request.asked_until is not None:
+        return request.asked_until
     zone = zone_of(policy)
     return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
 
@@ -290,7 +309,8 @@ def deciders(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 def involved(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the people who may answer any of the steps."""
-    return frozenset().union(*(_asked_at(policy, request, step) for step in range(len(request.chain))))
+    asked = (_asked_at(policy, request, step) for step in range(len(request.chain)))
+    return frozenset().union(*asked, _proposer(request))
 
 
 def next_above(policy: Policy, request: AccessRequest) -> frozenset[str]:
@@ -312,8 +332,19 @@ def passed_on_to(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 def _asked_at(policy: Policy, request: AccessRequest, step: int, more: int = 0) -> frozenset[str]:
     role, times = request.chain[step], request.passed_on_at(step) + more
-    joined = request.askers[1:]
-    return deciders_of(policy, role, request.person, request.department, passed_on=times, joined=joined)
+    return deciders_of(
+        policy,
+        role,
+        request.person,
+        request.department,
+        passed_on=times,
+        joined=request.askers[1:],
+        proposed_by=request.proposed_by,
+    )
+
+
+def _proposer(request: AccessRequest) -> frozenset[str]:
+    return request.own - {*request.askers}
 
 
 def deciders_of(
@@ -323,27 +354,29 @@ def deciders_of(
     department: str | None,
     passed_on: int = 0,
     joined: Iterable[str] = (),
+    proposed_by: str | None = None,
 ) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
     1. department_head: the head and the delegates; for a head's own request nobody here; where the
        head left, whom they named to stand in, while that lasts
     2. it_security, town_administrator: as the policy's roles say
-    3. never the asker, nor who joined
+    3. never the asker, nor who joined, nor who proposed them
     4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
     5. passed on unanswered, the next of these may answer as well, as often as it was passed on
     """
     own = frozenset({asker, *joined})
+    none_of = own | {proposed_by or ""}
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None
             if found is None or found.head in own:
                 people = frozenset[str]()
             else:
-                people = frozenset({found.head, *found.delegates}) - {*own, ""}
+                people = frozenset({found.head, *found.delegates}) - {*none_of, ""}
         case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
-            people = _with_role(policy, role) - own
-    above = (_with_role(policy, higher) - own for higher in policy.asking.pass_on_to)
+            people = _with_role(policy, role) - none_of
+    above = (_with_role(policy, higher) - none_of for higher in policy.asking.pass_on_to)
     asked: list[frozenset[str]] = []
     for group in (people, *above):
         if not group.issubset(frozenset().union(*asked)):
@@ -356,36 +389,13 @@ def _with_role(policy: Policy, role: Approver) -> frozenset[str]:
 
 
 def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
-    """Return the people whose step is over, whoever of them answered it."""
+    """Return the people whose step is over, whoever of them answered it, and who proposed."""
     is_open = request.state is State.SUBMITTED
     steps = request.step if is_open else len(request.chain)
-    return frozenset().union(*(_asked_at(policy, request, step) for step in range(steps)))
+    asked = (_asked_at(policy, request, step) for step in range(steps))
+    return frozenset().union(*asked, _proposer(request))
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:
     """Whether the person may end access that was approved: IT security, or an approver of the chain."""
     return person in policy.roles.get("it_security", ()) or person in took_part(policy, request)
-
-
-def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may open what was approved: IT; a security risk only IT security.
-
-    Nobody opens their own, but where nobody else is left, since others approved it.
-    """
-    roles = ("it_security",) if risks_of(policy, request) else ("it_security", "help_desk")
-    openers = frozenset().union(*(policy.roles.get(role, ()) for role in roles))
-    return person in (openers - {*request.askers} or openers)
-
-
-def opens_until(request: AccessRequest, at: datetime) -> datetime | None:
-    """Return when access ends that IT opens at an instant: as approved, but an hour later at least.
-
-    Personal use ends with its window, or as approved where that is sooner. None for what cannot be opened: it
-    does not wait for that, or its window is over.
-    """
-    if request.state is not State.AWAITS_OPENING or request.approved_until is None:
-        return None
-    if request.window is None:
-        return max(request.approved_until, at + OPEN_AT_LEAST)
-    ends_at = min(request.approved_until, request.window.ends_at)
-    return ends_at if at < ends_at else None

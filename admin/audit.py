@@ -41,6 +41,8 @@ class EventKind(StrEnum):
     """Approved by one of several approvers; the next one is asked."""
     REQUEST_APPROVED = "request.approved"
     """Approved by the last approver: access is open, or IT's to open."""
+    REQUEST_SIGNED = "request.signed"
+    """The person signed the terms: access is open, or IT's to open."""
     REQUEST_OPENED = "request.opened"
     """Opened by IT, where the policy waits for that."""
     REQUEST_DENIED = "request.denied"

@@ -24,8 +24,8 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
     review_at = next_review(exemption.granted_at, exemption.expires_at)
     await t.execute(
         "INSERT INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by, review_at, categories)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " granted_at, expires_at, approved_by, review_at, categories, is_for_reading)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         access_request,
         exemption.host,
         exemption.person,
@@ -36,6 +36,7 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
         approved_by,
         to_ms(review_at) if review_at is not None else None,
         json.dumps(sorted(exemption.categories)),
+        exemption.is_for_reading,
     )
 
 
@@ -75,8 +76,9 @@ async def widen(t: Transaction, access_request: int, host: str, approved_by: str
     """
     await t.execute(
         "INSERT OR IGNORE INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by)"
-        " SELECT DISTINCT access_request, ?, person, department, '[]', ?, expires_at, ? FROM exemption"
+        " granted_at, expires_at, approved_by, is_for_reading)"
+        " SELECT DISTINCT access_request, ?, person, department, '[]', ?, expires_at, ?, is_for_reading"
+        " FROM exemption"
         " WHERE access_request = ? AND stopped_at IS NULL AND expires_at > ?",
         host,
         to_ms(at),
@@ -182,6 +184,7 @@ def _exemption(row: Row) -> Exemption:
         department=row["department"],
         accepted_risks=frozenset(json.loads(row["accepted_risks"])),
         categories=frozenset(json.loads(row["categories"])),
+        is_for_reading=bool(row["is_for_reading"]),
     )
 
 

@@ -37,6 +37,8 @@ class LetterKind(StrEnum):
     """To each who may answer the present step and has not for some hours."""
     REQUEST_PASSED_ON = "request_passed_on"
     """To the asker: nobody answered, those above are asked as well."""
+    REQUEST_TO_SIGN = "request_to_sign"
+    """To the person who was proposed: approved, and the terms are to be signed."""
     REQUEST_APPROVED = "request_approved"
     """To the asker: approved, IT has still to open it."""
     REQUEST_ALLOWED = "request_allowed"

@@ -4,14 +4,13 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 
 from admin import access_requests
+from admin.asked import Kind, Window
 from admin.asking import (
     AccessRequest,
     ForWhom,
     InvalidRequestError,
-    Kind,
     NewAccessRequest,
     NotAllowedError,
-    Window,
 )
 from admin.clock import Clock
 from admin.database import Database
@@ -73,6 +72,6 @@ async def ask(
         policy_version=policy.version,
         browser=session.browser,
         kind=Kind.PERSONAL_USE,
-        window=Window(tuple(sorted(categories)), begins_at, ends_at),
+        asked=Window(tuple(sorted(categories)), begins_at, ends_at),
     )
     return await access_requests.submit(db, policy, new, now)

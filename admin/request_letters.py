@@ -30,14 +30,19 @@ async def put_passed_on(t: Transaction, policy: Policy, request: AccessRequest, 
         *_to_each(LetterKind.REQUEST_TO_DECIDE, sorted(passed_on_to(policy, request)), request),
         *(
             Letter(LetterKind.REQUEST_PASSED_ON, asker, request.number, again=again)
-            for asker in request.askers
+            for asker in _told(request)
         ),
     ):
         await outbox.put(t, letter, at)
 
 
 def _to_askers(kind: LetterKind, request: AccessRequest) -> Iterable[Letter]:
-    return [Letter(kind, asker, request.number) for asker in request.askers]
+    return [Letter(kind, asker, request.number) for asker in _told(request)]
+
+
+def _told(request: AccessRequest) -> tuple[str, ...]:
+    """Return who hears what became of a request: who asked, and who proposed them."""
+    return tuple(dict.fromkeys((*request.askers, *sorted(request.own))))
 
 
 def _to_each(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:
@@ -55,6 +60,8 @@ def _letters(policy: Policy, request: AccessRequest) -> Iterable[Letter]:
     match request.state:
         case State.SUBMITTED:
             yield from _to_each(LetterKind.REQUEST_TO_DECIDE, sorted(deciders(policy, request)), request)
+        case State.AWAITS_SIGNATURE:
+            yield Letter(LetterKind.REQUEST_TO_SIGN, request.person, request.number)
         case State.AWAITS_OPENING:
             yield from _to_askers(LetterKind.REQUEST_APPROVED, request)
             yield Letter(LetterKind.TICKET, HELP_DESK, request.number)

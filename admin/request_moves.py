@@ -21,6 +21,11 @@ MOVES: Mapping[tuple[State, State], EventKind] = {
     (State.SUBMITTED, State.DENIED): EventKind.REQUEST_DENIED,
     (State.SUBMITTED, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
     (State.SUBMITTED, State.AWAITS_OPENING): EventKind.REQUEST_APPROVED,
+    (State.SUBMITTED, State.AWAITS_SIGNATURE): EventKind.REQUEST_APPROVED,
+    (State.AWAITS_SIGNATURE, State.APPROVED): EventKind.REQUEST_SIGNED,
+    (State.AWAITS_SIGNATURE, State.AWAITS_OPENING): EventKind.REQUEST_SIGNED,
+    (State.AWAITS_SIGNATURE, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
+    (State.AWAITS_SIGNATURE, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.AWAITS_OPENING, State.APPROVED): EventKind.REQUEST_OPENED,
     (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
@@ -72,8 +77,12 @@ async def move(
     note: str | None = None,
     details: Mapping[str, Detail] | None = None,
     approved_until: datetime | None = None,
+    decided_by: str | None = None,
 ) -> None:
-    """Compare with the state that was read, set the new one, record the event."""
+    """Compare with the state that was read, set the new one, record the event.
+
+    `decided_by` is who is said to have decided where that is not the actor, who signs what others decided.
+    """
     kind = MOVES[request.state, after]
     answers = request.waits_for if after is not State.WITHDRAWN else None
     moved = await t.execute(
@@ -88,7 +97,7 @@ async def move(
             else (None, to_ms(request.due_at))
         ),
         to_ms(at),
-        actor,
+        decided_by or actor,
         note,
         to_ms(approved_until) if approved_until is not None else None,
         request.id,

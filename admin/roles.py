@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from admin.proposing import proposes_for_social_media
 from policy.town_policy import Policy
 
 type Permission = Callable[[Policy, str], bool]
@@ -50,6 +51,19 @@ def reviews(policy: Policy, person: str) -> bool:
 def sees_all_requests(policy: Policy, person: str) -> bool:
     """Whether the person may look at everybody's requests and open access."""
     return _has_any(policy, person, "it_security", "help_desk", "town_administrator", "auditor")
+
+
+def social_media_of(policy: Policy, person: str) -> frozenset[str] | None:
+    """Return the departments whose social media register the person sees; None: of all."""
+    if _has_any(policy, person, "it_security", "town_administrator", "auditor"):
+        return None
+    return frozenset(proposes_for_social_media(policy, person))
+
+
+def sees_social_media(policy: Policy, person: str) -> bool:
+    """Whether the person sees the social media register, of their department or of all."""
+    of = social_media_of(policy, person) if policy.asking.social_media is not None else frozenset[str]()
+    return of is None or bool(of)
 
 
 def closes_people(policy: Policy, person: str) -> bool:

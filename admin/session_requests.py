@@ -121,8 +121,8 @@ class SessionRequests:
         remaining = (asker for asker in request.askers if asker in self._policy().people)
         person = actor if actor in request.askers else next(remaining, request.person)
         record = self._policy().people.get(person)
-        if request.window is not None:
-            raise NotAllowedError("Personal use is asked for anew.")
+        if request.asked is not None:
+            raise NotAllowedError("This is asked for anew.")
         ask = await self._asks.followed(session, await self._asks.remember_request(session, request))
         if record is None or ask is None or request.exemption is None:
             raise UnknownRequestError(f"{request.number} cannot be renewed")

@@ -1,6 +1,9 @@
-"""What people write into a form, tidied."""
+"""What people write into a form, tidied; and as it goes into a table."""
 
 from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
+
+# A cell that begins with one of these is a formula to a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def tidy_text(field: str, text: str, when_empty: str) -> str:
@@ -15,3 +18,8 @@ def tidy_text(field: str, text: str, when_empty: str) -> str:
     if len(tidy) > MAX_REASON_LENGTH:
         raise InvalidRequestError(field, f"Use {MAX_REASON_LENGTH} characters at most; this has {len(tidy)}")
     return tidy
+
+
+def as_cell(text: str) -> str:
+    """Return a cell of a table: an apostrophe stands before what a spreadsheet would take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

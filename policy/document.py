@@ -131,7 +131,14 @@ def _policy(
         default=default,
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
-        asking=read_asking(sections["asking"], sections["holidays"], read_windows, taxonomy),
+        asking=read_asking(
+            sections["asking"],
+            sections["holidays"],
+            read_windows,
+            taxonomy,
+            people=people,
+            departments=departments,
+        ),
         notice=read_notice(sections["notice"]),
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
     )

@@ -1,11 +1,12 @@
 """The sections of a policy document that say how access is asked for, and by when it is answered."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.access_duration import Duration
 from policy.business_time import OFFICE_HOURS, BusinessTime
+from policy.document_authorising import read_social_media
 from policy.document_rules import read_categories
 from policy.document_value import Value
 from policy.schedule import Schedule
@@ -21,11 +22,18 @@ _KEYS = (
     "per_day",
     "never",
     "personal_use",
+    "social_media",
 )
 
 
 def read_asking(
-    value: Value, holidays: Value, schedules: Mapping[str, Schedule], taxonomy: Taxonomy
+    value: Value,
+    holidays: Value,
+    schedules: Mapping[str, Schedule],
+    taxonomy: Taxonomy,
+    *,
+    people: Collection[str] = (),
+    departments: Collection[str] = (),
 ) -> Asking:
     """Read `asking` and `holidays`; what is left out has its default."""
     fields = value.fields(optional=_KEYS)
@@ -54,6 +62,7 @@ def read_asking(
         per_day=fields["per_day"].parsed(notation.requests_per_day) or default.per_day,
         never=never,
         personal_use=_personal_use(fields["personal_use"], never, taxonomy),
+        social_media=read_social_media(fields["social_media"], people, departments),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from policy.town_policy import Department, Policy
+from policy.town_policy import Asking, Department, Policy
 
 
 def without(policy: Policy, people: Collection[str]) -> Policy:
@@ -12,7 +12,8 @@ def without(policy: Policy, people: Collection[str]) -> Policy:
     1. they are no people of the town: nobody is signed in as them, no device is theirs
     2. they have no role and are nobody's delegate
     3. a department whose head left is headed by its first delegate, by nobody ("") where there is none
-    4. rules stay as they are: one for people who left is for nobody, and never for everybody
+    4. nobody of them coordinates the social media of a department
+    5. rules stay as they are: one for people who left is for nobody, and never for everybody
 
     `version` stays that of the document.
     """
@@ -31,7 +32,16 @@ def without(policy: Policy, people: Collection[str]) -> Policy:
             role: tuple(person for person in members if person not in gone)
             for role, members in policy.roles.items()
         },
+        asking=_asking(policy.asking, gone),
     )
+
+
+def _asking(asking: Asking, gone: Collection[str]) -> Asking:
+    terms = asking.social_media
+    if terms is None:
+        return asking
+    left = {id_: person for id_, person in terms.coordinators.items() if person not in gone}
+    return replace(asking, social_media=replace(terms, coordinators=left))
 
 
 def _but[V](mapping: Mapping[str, V], gone: Collection[str]) -> dict[str, V]:

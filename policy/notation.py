@@ -16,6 +16,8 @@ from policy.town_policy import Network
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _AMOUNT_OF_TIME = re.compile(r"([1-9]\d{0,2})([hm])")
+_NUMBER_OF_DAYS = re.compile(r"([1-9]\d{0,3})d")
+_MOST_DAYS = 1825
 _MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
@@ -90,6 +92,14 @@ def amount_of_time(text: str) -> timedelta:
     if not found:
         raise ValueError(f'{text!r} is no amount of time; write it like "4h" or "30m"')
     return timedelta(hours=int(found[1])) if found[2] == "h" else timedelta(minutes=int(found[1]))
+
+
+def number_of_days(text: str) -> timedelta:
+    """Read "365d", at most five years."""
+    found = _NUMBER_OF_DAYS.fullmatch(text)
+    if not found or int(found[1]) > _MOST_DAYS:
+        raise ValueError(f'{text!r} is no number of days up to {_MOST_DAYS}; write it like "365d"')
+    return timedelta(days=int(found[1]))
 
 
 def address(text: str) -> str:

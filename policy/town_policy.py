@@ -54,6 +54,21 @@ class PersonalUse:
 
 
 @dataclass(frozen=True, slots=True)
+class SocialMedia:
+    """How people are authorised for social media: who agrees, in turn, what they sign, for how long at most.
+
+    `terms` is plain text, its paragraphs parted by empty lines; `version` is a digest of it. `coordinators`
+    has by department who proposes people there, beside its head and delegates.
+    """
+
+    terms: str
+    version: str
+    approval: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
+    longest: timedelta = timedelta(days=365)
+    coordinators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How people ask for access, and by when they are answered.
 
@@ -61,8 +76,8 @@ class Asking:
     goes up after `pass_on_after`, to each role of `pass_on_to` in turn; the same roles answer where a
     role of the chain has nobody else. The form offers durations up to `longest`, with `usual` chosen
     beforehand (None: none is). `per_day` is how many requests one person may send a day of the town's.
-    What is listed as a category of `never` nobody can ask for or allow. `personal_use` is None where
-    nobody can ask for that.
+    What is listed as a category of `never` nobody can ask for or allow. `personal_use` and `social_media` are
+    None where nobody can ask for that.
     """
 
     time: BusinessTime = field(default_factory=BusinessTime)
@@ -74,6 +89,7 @@ class Asking:
     per_day: int = 50
     never: frozenset[str] = frozenset()
     personal_use: PersonalUse | None = None
+    social_media: SocialMedia | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,10 @@ from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
 from admin.notices import NoticeVersion, Receipt
 from admin.state_folder import StateFolder
+from admin.written_text import as_cell
 from policy.town_policy import Notice, Policy
 from policy.town_time import ENGLISH, zone_of
 
-# A cell that begins with one of these is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _COLUMNS = (
     *("record", "version", "title", "law", "text", "first_in_force_at"),
     *("person", "name", "accepted_at", "known_by"),
@@ -178,7 +177,5 @@ def _as_csv(rows: Iterable[Mapping[str, str]]) -> str:
     table = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow(
-            {name: f"'{cell}" if cell.startswith(_FORMULA) else cell for name, cell in row.items()}
-        )
+        table.writerow({name: as_cell(cell) for name, cell in row.items()})
     return text.getvalue()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from admin import access_request_lists, exemption_use
-from admin.asking import AccessRequest, ForWhom, State, deciders, opens_until, risks_of
+from admin.asked import Level
+from admin.asking import AccessRequest, ForWhom, State, deciders, risks_of
 from admin.database import Database
 from admin.exemption_use import Use
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
+from admin.opening import opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
@@ -84,7 +86,8 @@ async def _to_decide(told: _Told) -> Words:
         raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
     due = town.moment(request.due_at)
     who = f"{town.people.department(request.department)}: a" if request.department else "A"
-    end = town.last_day(request.duration.end(town.now, town.zone))
+    is_hour = request.duration is Duration.HOUR
+    end = town.last_day(request.asked_until or request.duration.end(town.now, town.zone))
     if request.for_whom is ForWhom.DEPARTMENT:
         whom = f"{told.for_whom}, asked by {_asker(told)}"
     else:
@@ -96,7 +99,7 @@ async def _to_decide(told: _Told) -> Words:
         quote=request.reason,
         quoted=_asker(told),
         facts=(
-            ("For", f"{whom}, to {end}" if request.duration is not Duration.HOUR else f"{whom}, 1 hour"),
+            ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
             (
                 "Listed as",
                 f"{town.category(request.category)}{f' ({request.source})' if request.source else ''}",
@@ -159,6 +162,20 @@ async def _earlier(told: _Told) -> str:
     return f"allowed {town.day(last.decided_at)} to {town.last_day(last.expires_at)}"
 
 
+async def _to_sign(told: _Told) -> Words:
+    request, town = told.request, told.town
+    if request.state is not State.AWAITS_SIGNATURE:
+        raise OutdatedLetterError(f"{request.number} does not wait for a signature any more")
+    return Words(
+        subject=told.subject("Approved, waiting for your signature"),
+        heading="Approved, waiting for your signature",
+        paragraphs=(f"{told.decided_by} approved {told.host} for you. It opens when you sign the terms.",),
+        facts=(("Sites", told.host), ("Until", town.until(request.asked_until or town.now))),
+        link=Link("Read and sign the terms", f"/requests/{request.id}/terms"),
+        below=("Nothing is signed by this mail. You sign in to sign.",),
+    )
+
+
 async def _approved(told: _Told) -> Words:
     return Words(
         subject=told.subject("Approved, waiting for IT to open it"),
@@ -191,7 +208,9 @@ async def _allowed(told: _Told) -> Words:
 
 
 def _opens(told: _Told, everyone: str) -> str:
-    window = told.request.window
+    window, social_media = told.request.window, told.request.social_media
+    if social_media is not None:
+        return f"The sites open now{', to read' if social_media.level is Level.VIEW else ''}."
     if window is None:
         return f"Load {told.host} again: it opens{everyone}."
     return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
@@ -261,7 +280,8 @@ async def _review(told: _Told) -> Words:
         raise OutdatedLetterError(f"{request.number} does not come up for review any more")
     until = town.until(request.expires_at or town.now)
     unused = " Nobody has used it for 60 days: it should be closed." if use.is_unused_at(town.now) else ""
-    answer = "Renew it" if told.is_asker else "Renew it, keep it or stop it"
+    again = "Renew it" if request.asked is None else "Ask for it anew"
+    answer = again if told.is_asker else f"{again}, keep it or stop it"
     return Words(
         subject=told.subject(f"Still needed? Allowed until {until}"),
         heading=f"Is {told.host} still needed?",
@@ -362,6 +382,7 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_TO_DECIDE: _to_decide,
     LetterKind.REQUEST_REMINDER: _reminder,
     LetterKind.REQUEST_PASSED_ON: _passed_on,
+    LetterKind.REQUEST_TO_SIGN: _to_sign,
     LetterKind.REQUEST_APPROVED: _approved,
     LetterKind.REQUEST_ALLOWED: _allowed,
     LetterKind.REQUEST_WITHDRAWN: _withdrawn,

@@ -20,11 +20,10 @@ from admin.asking import (
     UnknownRequestError,
     deciders,
     involved,
-    may_open,
     may_stop,
     never_allowed,
-    opens_until,
 )
+from admin.opening import may_open, opens_until
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
 from admin.web.words import report_status
@@ -171,7 +170,8 @@ async def _shown(
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
         if can_stop or is_asker
         else None,
-        can_withdraw=request.person == session.person and state is State.SUBMITTED,
+        can_withdraw=session.person in (request.person, request.proposed_by)
+        and state in (State.SUBMITTED, State.AWAITS_SIGNATURE),
     )
 
 

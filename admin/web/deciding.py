@@ -17,12 +17,11 @@ from admin.asking import (
     State,
     asked_end,
     deciders,
-    may_open,
     may_stop,
-    opens_until,
     risks_of,
     took_part,
 )
+from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import field, form_number, person_of, signed_in

@@ -154,6 +154,8 @@ async def _duty_links(http_request: Request) -> list[Link]:
         links.append(Link("/corrections", "Corrections"))
     if has_duty(http_request, roles.sees_all_requests):
         links.append(Link("/exemptions", "Exemptions"))
+    if has_duty(http_request, roles.sees_social_media):
+        links.append(Link("/social-media", "Social media"))
     if has_duty(http_request, roles.closes_people):
         links.append(Link("/people", "People"))
     if has_duty(http_request, roles.sees_records):

@@ -29,12 +29,19 @@ class People:
         record = self.policy.departments.get(department or "")
         return record.name if record else (department or "no department")
 
-    def answers(self, role: Approver, asker: str, department: str | None, viewer: str | None) -> str:
+    def answers(
+        self,
+        role: Approver,
+        asker: str,
+        department: str | None,
+        viewer: str | None,
+        proposed_by: str | None = None,
+    ) -> str:
         """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
 
-        A head's own request has another decider than the role says.
+        A head's own request has another decider than the role says. Nor does who proposed it decide.
         """
-        found = deciders_of(self.policy, role, asker, department)
+        found = deciders_of(self.policy, role, asker, department, proposed_by=proposed_by)
         if viewer in found:
             return "you"
         record = self.policy.departments.get(department or "")
@@ -54,7 +61,9 @@ class People:
             return self._role_of(above)
         if above:
             return "you"
-        return self.answers(role, request.person, request.department, viewer) if role else ""
+        if role is None:
+            return ""
+        return self.answers(role, request.person, request.department, viewer, request.proposed_by)
 
     def above(self, request: AccessRequest) -> str:
         """Return to whom a request goes up next, within a sentence; empty where nobody is above."""

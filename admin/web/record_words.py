@@ -10,6 +10,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.REQUEST_SUBMITTED: "Asked for access",
     EventKind.REQUEST_ENDORSED: "Agreed, passed on",
     EventKind.REQUEST_APPROVED: "Allowed",
+    EventKind.REQUEST_SIGNED: "Signed the terms",
     EventKind.REQUEST_OPENED: "Opened access",
     EventKind.REQUEST_DENIED: "Did not allow",
     EventKind.REQUEST_WITHDRAWN: "Took a request back",

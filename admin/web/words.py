@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from admin.asked import Level
 from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
@@ -146,7 +147,13 @@ def number(count: int, one: str = "", many: str = "") -> str:
 
 
 def subject(request: AccessRequest) -> str:
-    """Return what is asked for, within a sentence: the site, or "personal use: Shopping, Sports"."""
+    """Return what is asked for, within a sentence.
+
+    The site, "personal use: Shopping, Sports", "social media: facebook.com, to read".
+    """
+    if request.social_media is not None:
+        sites = ", ".join(map(host, (request.host, *request.hosts)))
+        return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"
     if request.window is None:
         return host(request.host)
     known = taxonomy().categories
@@ -166,7 +173,7 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
     """
     state = request.state_at(times.now)
     match state:
-        case State.SUBMITTED | State.AWAITS_OPENING:
+        case State.SUBMITTED | State.AWAITS_OPENING | State.AWAITS_SIGNATURE:
             return Status("wait", _waiting(request, waits_for))
         case State.APPROVED:
             return _in_force(request, times)
@@ -177,12 +184,17 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
         case State.STOPPED:
             return Status("danger" if decided_by == "IT" else "no", f"Stopped by {decided_by}")
         case State.ENDED:
-            return Status("off", Markup("Ended {}").format(times.day(request.expires_at or times.now)))
+            return Status(
+                "off",
+                Markup("Ended {}").format(times.day(request.expires_at or request.asked_until or times.now)),
+            )
         case _:
             assert_never(state)
 
 
 def _waiting(request: AccessRequest, waits_for: str) -> str:
+    if request.state is State.AWAITS_SIGNATURE:
+        return "Approved, the terms are to be signed"
     if request.state is State.AWAITS_OPENING:
         return "Approved, waiting for IT to open it"
     is_passed_on = request.passed_on_at(request.step) > 0 and waits_for != "you"
@@ -196,7 +208,8 @@ def _in_force(request: AccessRequest, times: Times) -> Status:
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):
         return Status("warn", Markup("Ends {}").format(times.near(said_end(ends_at, times.zone))))
-    return Status("ok", Markup("Allowed until {}").format(times.until(ends_at)))
+    until = times.last_day(ends_at) if request.social_media is not None else times.until(ends_at)
+    return Status("ok", Markup("Allowed until {}").format(until))
 
 
 def report_status(report: SiteReport) -> Status:

@@ -6,17 +6,16 @@ from typing import Any
 import pytest
 
 from admin import access_request_lists, access_requests, audit, exemptions, outbox
+from admin.asked import Kind, Window
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
-    Kind,
     NotAllowedError,
     State,
     TransitionError,
     UnknownRequestError,
-    Window,
 )
 from admin.audit import EventKind
 from admin.database import Database
@@ -637,6 +636,6 @@ async def test_what_nobody_may_allow_of_personal_use_is_told_in_words(
     db: Database, policy: Policy, chain: tuple[Approver, ...], said: str
 ) -> None:
     window = Window(("sports",), MONDAY, MONDAY + timedelta(hours=1))
-    new = ask(host="", kind=Kind.PERSONAL_USE, window=window, chain=chain)
+    new = ask(host="", kind=Kind.PERSONAL_USE, asked=window, chain=chain)
     with pytest.raises(InvalidRequestError, match=said):
         await access_requests.submit(db, policy, new, MONDAY)

@@ -185,10 +185,13 @@ async def test_requests_and_exemptions_of_an_older_version_are_kept_as_they_are(
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             await t.execute(
                 "INSERT INTO exemption SELECT 2, 8, host, person, NULL, '[]', 1, 9, 'it', 2, 'it',"
-                " NULL, NULL, NULL, NULL, NULL, '[]' FROM exemption"
+                " NULL, NULL, NULL, NULL, NULL, '[]', 0 FROM exemption"
             )
         id_ = await t.insert(OLD_REQUEST, "submitted")
         assert id_ == 10
+        await t.execute("UPDATE access_request SET state = 'awaits_signature' WHERE id = 10")
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            await t.execute("UPDATE access_request SET state = 'of no kind' WHERE id = 10")
         indexes = await t.fetch_all(
             "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'access_request'"
         )

@@ -8,10 +8,11 @@ from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.document import load_document
+from policy.leaving import without
 from policy.problem import PolicyError
 from policy.schedule import Schedule
 from policy.snapshot import PolicySnapshot
-from policy.town_policy import Approver, Asking, PersonalUse
+from policy.town_policy import Approver, Asking, PersonalUse, SocialMedia
 from tests.policy.test_snapshot import SNAPSHOT
 
 TOWN = """\
@@ -84,6 +85,19 @@ def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
             "asking: {never: [adult], personal_use: {categories: [adult, sports]}}",
             "asking.personal_use.categories: 'adult' is a security risk, or never allowed",
         ),
+        (
+            "asking: {social_media: {terms: x, longest: 6h}}",
+            "asking.social_media.longest: '6h' is no number of days up to 1825; write it like \"365d\"",
+        ),
+        (
+            "asking: {social_media: {terms: x, approval: [department_head]}}",
+            "asking.social_media.approval: a head can propose it: name who agrees beside the head",
+        ),
+        (
+            "asking: {social_media: {terms: x, coordinators: {fin: it}}}",
+            "asking.social_media.coordinators.fin: 'fin' is not a department",
+        ),
+        ("asking: {social_media: {}}", "asking.social_media: 'terms' is missing"),
         ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
     ],
 )
@@ -91,6 +105,30 @@ def test_problem_says_where_and_what_would_be_right(text: str, problem: str) -> 
     with pytest.raises(PolicyError) as refused:
         load_document(TOWN + text, taxonomy())
     assert [str(found) for found in refused.value.problems] == [f"line 3: {problem}"]
+
+
+def test_social_media_has_a_version_of_its_terms_and_one_coordinator_a_department() -> None:
+    town = "people: {ann: {name: A}, bob: {name: B}}\ndepartments: {finance: {name: F, head: ann}}\n"
+    text = f"{town}asking: {{social_media: {{terms: Be kind., coordinators: {{finance: bob}}}}}}"
+    terms, other = asking_of(text).social_media, asking_of(text.replace("kind", "brief")).social_media
+    assert terms is not None and other is not None
+    assert terms.version != other.version
+    assert terms == SocialMedia(
+        "Be kind.",
+        terms.version,
+        (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR),
+        timedelta(days=365),
+        {"finance": "bob"},
+    )
+    with pytest.raises(PolicyError, match="'finance' is given twice"):
+        asking_of(text.replace("{finance: bob}", "{finance: bob, finance: ann}"))
+
+
+def test_who_left_coordinates_nothing() -> None:
+    town = "people: {ann: {name: A}, bob: {name: B}}\ndepartments: {finance: {name: F, head: ann}}\n"
+    text = f"{TOWN}{town}asking: {{social_media: {{terms: Be kind., coordinators: {{finance: bob}}}}}}"
+    terms = without(load_document(text, taxonomy()).policy, {"bob"}).asking.social_media
+    assert terms is not None and terms.coordinators == {}
 
 
 def test_snapshot_carries_it_unharmed() -> None:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from admin import access_request_lists, access_requests, joining, outbox, unanswered
+from admin.asked import Kind, Level, SocialMediaUse
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
@@ -18,7 +19,7 @@ from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
-from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, HEAD, IT, MONDAY, submitted
+from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, submitted
 from tests.post_office import post_office
 
 ADMIN_URL = "https://gate.town.example"
@@ -222,6 +223,9 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     async with sending.db.transaction() as t:
         await unanswered.remind(t, MAIL_TOWN, third, LATER)
         await unanswered.pass_on(t, MAIL_TOWN, third, LATER)
+    use = SocialMediaUse(Level.VIEW, (), LATER + timedelta(days=7), HEAD)
+    sixth = await submitted(sending.db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use)
+    await access_requests.approve(sending.db, MAIL_TOWN, sixth.id, actor=DELEGATE, at=LATER)
     fifth = await submitted(sending.db, host="lotto.example")
     await access_requests.approve(sending.db, MAIL_TOWN, fifth.id, actor=HEAD, at=LATER)
     async with sending.db.transaction() as t:

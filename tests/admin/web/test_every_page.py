@@ -21,6 +21,7 @@ from tests.admin.web.test_inspection_answers import failed, with_social_read, wi
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.admin.web.test_records_page import cut_off
+from tests.admin.web.test_social_media import FORM, PROPOSAL, allow, authorising, version_of
 from tests.browsing import StartBrowser, violations
 from tests.post_office import Day, post_office
 
@@ -242,6 +243,31 @@ async def test_pages_of_asking_ahead_and_delegating_are_clean(site: Site, look: 
     administrator = await site.signed_in(people.ADMINISTRATOR)
     await look.use(administrator)
     await look.at("decide-personal-use", "/decide/1")
+
+
+async def test_pages_of_social_media_are_clean(site: Site, look: Look) -> None:
+    await authorising(site)
+    head, administrator = await site.signed_in(people.HEAD), await site.signed_in(people.ADMINISTRATOR)
+    await look.use(head)
+    await look.at("social-media-empty", "/social-media")
+    await look.at("social-media-propose", FORM)
+    await look.answered("social-media-errors", await post(head, FORM, reason="x"))
+    sites = f"facebook.com\n{LONG_HOST}"
+    await post(head, FORM, **{**PROPOSAL, "sites": sites, "level": "full", "authorisations": "publish"})
+    await look.at("social-media-sent", "/requests/1/sent")
+    await look.use(administrator)
+    await look.at("social-media-decide", "/decide/1")
+    await allow(administrator, 1, 1)
+    await look.at("social-media-decided", "/decide/1/done")
+    clerk = await site.signed_in(people.CLERK)
+    await look.use(clerk)
+    await look.at("social-media-to-sign", "/requests/1")
+    await look.at("social-media-terms", "/requests/1/terms")
+    await look.answered("social-media-terms-errors", await post(clerk, "/requests/1/terms"))
+    await post(clerk, "/requests/1/terms", version=await version_of(clerk, 1), agree="yes")
+    await look.at("social-media-signed", "/requests/1")
+    await look.use(await site.signed_in(people.IT))
+    await look.at("social-media-register", "/social-media")
 
 
 async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:

@@ -7,6 +7,7 @@ is answered 403 or 404, or with the way to sign in. Pages that are read are trie
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 from starlette.routing import Route
@@ -35,6 +36,7 @@ DOCUMENT = (
     )
     .replace("it_security: [it]", "it_security: [it, it-2]")
     .replace("help_desk: [helpdesk]", "help_desk: [helpdesk]\n  auditor: [auditor]")
+    + "asking:\n  social_media: {terms: Write kindly., coordinators: {finance: colleague}}\n"
 )
 EVERYONE = (
     *(NOBODY, people.CLERK, COLLEAGUE, STRANGER, DELEGATE, people.HEAD, people.PARKS_HEAD),
@@ -67,13 +69,16 @@ class Action:
 
 
 WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed"}
-# REQ-1 is the clerk's and waits for the head; REQ-2, the clerk's too, was allowed by the head; the visit is
-# the clerk's, and was stopped a minute ago. The head of Finance named a colleague for later.
+# REQ-1 is the clerk's and waits for the head; REQ-2, the clerk's too, was allowed by the head; REQ-3 is the
+# head's proposal of the clerk for social media, to be signed; the visit is the clerk's, and was stopped a
+# minute ago. The head of Finance named a colleague for later.
 ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
     "/requests/new": Action(SIGNED_IN, "", {"site": "museum.example"}),
     "/requests/personal-use": Action(SIGNED_IN),
+    "/social-media/propose": Action(APPROVERS | {COLLEAGUE, people.PARKS_HEAD}),
+    "/requests/{id:number}/terms": Action(CLERK, "/requests/3/terms", {"agree": "yes", "version": "old"}),
     "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "/requests/{id:number}/keep": Action(APPROVERS | IT, "/requests/2/keep"),
     "/delegation": Action(HEAD, "", {"department": "finance", "delegate": COLLEAGUE}),
@@ -117,6 +122,10 @@ PAGES = {
     "/requests/new": SIGNED_IN,
     "/requests/personal-use": SIGNED_IN,
     "/delegation": SIGNED_IN,
+    "/social-media": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
+    "/social-media.csv": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
+    "/social-media/propose": SIGNED_IN,
+    "/requests/3/terms": OF_REQUEST,
     "/decide/1": APPROVERS,
     "/exemptions": SEEING,
     "/visits": IT | {people.HELP_DESK, AUDITOR},
@@ -142,6 +151,17 @@ def gets_through(answer: httpx.Response) -> bool:
     return answer.status_code not in (401, 403, 404) and not leads_to_signing_in
 
 
+async def propose_and_approve(site: Site, head: httpx.AsyncClient) -> None:
+    """Have the head propose the clerk for social media, and the administrator agree: REQ-3."""
+    proposal = {"person": people.CLERK, "sites": "facebook.com", "level": "view", "last": "2026-03-31"}
+    sent = await post(head, "/social-media/propose", **proposal, reason="Answers questions.")
+    assert sent.headers.get("location") == "/requests/3/sent", sent.text
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    until = datetime(2026, 4, 1, 4, tzinfo=UTC).isoformat()
+    agreed = await post(administrator, "/decide/3", answer="allow", step="1", expires_at=until)
+    assert agreed.status_code == 303, agreed.text
+
+
 async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
     """Make the objects; return a browser and its form token for each role."""
     site.state.policy_document.write_text(DOCUMENT)
@@ -152,6 +172,7 @@ async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
     head, it = await site.signed_in(people.HEAD), await site.signed_in(people.IT)
     allowed = await post(head, "/decide/2", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z")
     assert allowed.status_code == 303
+    await propose_and_approve(site, head)
     later = {"department": "finance", "delegate": COLLEAGUE, "first": "2026-04-01", "last": "2026-04-02"}
     assert (await post(head, "/delegation", **later)).status_code == 303
     lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}

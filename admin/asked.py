@@ -1,0 +1,123 @@
+"""What an access request can ask for beside one site, as values and as the JSON that the database keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from admin.audit import Detail
+from admin.clock import from_ms, to_ms
+
+
+class Kind(StrEnum):
+    """What is asked for."""
+
+    SITE = "site"
+    PERSONAL_USE = "personal_use"
+    """Categories of sites, in a window of time."""
+    SOCIAL_MEDIA = "social_media"
+    """Named sites, for one person who signs the town's terms, proposed by the department."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What personal use is asked for: these categories while begins_at <= at < ends_at (aware)."""
+
+    categories: tuple[str, ...]
+    begins_at: datetime
+    ends_at: datetime
+
+
+class Level(StrEnum):
+    """What an authorisation for social media opens."""
+
+    VIEW = "view"
+    """To read: what publishes, comments, uploads or signs in is stopped."""
+    FULL = "full"
+
+
+class Authorisation(StrEnum):
+    """What a person may do on a site besides, by the register alone: nothing enforces it."""
+
+    COMMENT = "comment"
+    EDIT = "edit"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True)
+class SocialMediaUse:
+    """What a department proposes a person for, until an instant (aware); `proposed_by` is a person."""
+
+    level: Level
+    authorisations: tuple[Authorisation, ...]
+    until: datetime
+    proposed_by: str
+
+
+type Asked = Window | SocialMediaUse
+
+
+def until_of(asked: Asked | None) -> datetime | None:
+    """Return when access ends that was asked for until a time, None where it was asked for how long."""
+    match asked:
+        case None:
+            return None
+        case Window():
+            return asked.ends_at
+        case SocialMediaUse():
+            return asked.until
+
+
+def proposer_of(asked: Asked | None) -> str | None:
+    """Return who proposes a person for it, None for what people ask for themselves."""
+    return None if asked is None or isinstance(asked, Window) else asked.proposed_by
+
+
+def as_json(asked: Asked | None) -> dict[str, object]:
+    """Return what `from_json` reads back; nothing for a site."""
+    match asked:
+        case None:
+            return {}
+        case Window():
+            return {
+                "categories": list(asked.categories),
+                "begins_at": to_ms(asked.begins_at),
+                "ends_at": to_ms(asked.ends_at),
+            }
+        case SocialMediaUse():
+            return {
+                "level": asked.level.value,
+                "authorisations": [each.value for each in asked.authorisations],
+                "until": to_ms(asked.until),
+                "proposed_by": asked.proposed_by,
+            }
+
+
+def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
+    """Read what a request of a kind asks for."""
+    match kind:
+        case Kind.SITE:
+            return None
+        case Kind.PERSONAL_USE:
+            return Window(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))
+        case Kind.SOCIAL_MEDIA:
+            return SocialMediaUse(
+                Level(asked["level"]),
+                tuple(Authorisation(each) for each in asked["authorisations"]),
+                from_ms(asked["until"]),
+                asked["proposed_by"],
+            )
+
+
+def details(asked: Asked | None) -> dict[str, Detail]:
+    """Return what the event of sending tells of it."""
+    match asked:
+        case None | Window():
+            return {}
+        case SocialMediaUse():
+            return {
+                "level": asked.level.value,
+                "authorisations": [each.value for each in asked.authorisations],
+                "ends_at": asked.until.isoformat(),
+            }

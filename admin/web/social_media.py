@@ -1,0 +1,167 @@
+"""Social media: the register of who is authorised, the form that proposes a person, and the terms to sign."""
+
+import csv
+import io
+from collections.abc import Collection
+from datetime import date, datetime
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin import notices, social_media
+from admin.asked import Authorisation, Level
+from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError, State
+from admin.social_media import Registered
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.people import People
+from admin.web.session_cookie import field, known, signed_in
+from admin.written_text import as_cell
+
+_FIELDS = ("person", "sites", "level", "last", "reason")
+_COLUMNS = (
+    *("request", "person", "department", "sites", "level", "recorded_not_enforced"),
+    *("signed_at", "terms_version", "until", "state"),
+)
+_LIVE = (State.AWAITS_SIGNATURE, State.AWAITS_OPENING, State.APPROVED)
+
+
+async def register_page(http_request: Request) -> Response:
+    """List who is authorised for what, and who was."""
+    admin, session = admin_of(http_request), signed_in(http_request)
+    found = await admin.social_media.register(session)
+    live = [one for one in found if one.request.state_at(admin.now()) in _LIVE]
+    return await page(
+        http_request,
+        "social_media.html",
+        live=[(one, status_of(http_request, one.request)) for one in live],
+        past=[(one, status_of(http_request, one.request)) for one in found if one not in live],
+        proposes=bool(admin.social_media.proposes_for(session)),
+        terms=admin.social_media.terms,
+    )
+
+
+async def register_csv(http_request: Request) -> Response:
+    """Send the register as a table; a spreadsheet computes nothing of it."""
+    admin = admin_of(http_request)
+    found = await admin.social_media.register(signed_in(http_request))
+    written = io.StringIO(newline="")
+    table = csv.writer(written)
+    table.writerow(_COLUMNS)
+    for one in found:
+        table.writerow(map(as_cell, _row(one, People(admin.policy), admin.now())))
+    return Response(
+        written.getvalue(),
+        media_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="social-media-register.csv"'},
+    )
+
+
+async def propose_page(http_request: Request) -> Response:
+    """Show the form, empty."""
+    return await _form(http_request, dict.fromkeys(_FIELDS, ""), [])
+
+
+async def propose(http_request: Request, form: FormData) -> Response:
+    """Send it. A field that cannot be accepted brings it back, filled in as it was."""
+    filled_in = {name: field(form, name) for name in _FIELDS}
+    chosen = [value for value in form.getlist("authorisations") if value in set(Authorisation)]
+    try:
+        sent = await admin_of(http_request).social_media.propose(
+            signed_in(http_request),
+            person=filled_in["person"],
+            sites=filled_in["sites"].split(),
+            level=Level(filled_in["level"]) if filled_in["level"] in set(Level) else None,
+            authorisations=[Authorisation(str(value)) for value in chosen],
+            last=_day(filled_in["last"]),
+            reason=filled_in["reason"],
+        )
+    except InvalidRequestError as error:
+        return await _form(http_request, filled_in, chosen, error)
+    except AlreadyOpenError as error:
+        return go_to(f"/requests/{error.request.id}")
+    return go_to(f"/requests/{sent.id}/sent")
+
+
+async def terms_page(http_request: Request) -> Response:
+    """Show the terms: to sign, as they are now; once signed, as they were."""
+    return await _terms(http_request)
+
+
+async def sign(http_request: Request, form: FormData) -> Response:
+    """Sign by name, and go back to the request: it says so."""
+    session, id_ = signed_in(http_request), http_request.path_params["id"]
+    try:
+        if field(form, "agree") != "yes":
+            raise InvalidRequestError("agree", "Check the box to say that you have read it")
+        await admin_of(http_request).social_media.sign(session, id_, field(form, "version"))
+    except InvalidRequestError as error:
+        return await _terms(http_request, error)
+    return go_to(f"/requests/{id_}")
+
+
+async def _terms(http_request: Request, error: InvalidRequestError | None = None) -> Response:
+    admin, session = admin_of(http_request), known(http_request)
+    request = await admin.request_views.get(session, http_request.path_params["id"])
+    signed = await social_media.signed_text(admin.db, request.id)
+    terms = admin.social_media.terms if request.social_media is not None else None
+    text = signed[1] if signed else terms.terms if terms else ""
+    to_sign = request.state_at(admin.now()) is State.AWAITS_SIGNATURE and request.person == session.person
+    return await page(
+        http_request,
+        "social_media_terms.html",
+        422 if error else 200,
+        request=request,
+        paragraphs=notices.paragraphs(text) if text else [],
+        version=signed[0].version if signed else terms.version if terms else "",
+        signed_at=signed[0].signed_at if signed else None,
+        to_sign=to_sign and bool(text),
+        error=error,
+    )
+
+
+async def _form(
+    http_request: Request,
+    filled_in: dict[str, str],
+    chosen: Collection[object],
+    error: InvalidRequestError | None = None,
+) -> Response:
+    admin, session = admin_of(http_request), signed_in(http_request)
+    own = admin.social_media.proposes_for(session)
+    people = {id_: person for id_, person in admin.policy.people.items() if person.department in own}
+    return await page(
+        http_request,
+        "social_media_propose.html",
+        422 if error else 200,
+        terms=admin.social_media.terms,
+        own=own,
+        whom=sorted(people.items(), key=lambda one: one[1].name.casefold()),
+        authorisations=tuple(Authorisation),
+        filled_in=filled_in,
+        chosen=chosen,
+        max_reason_length=MAX_REASON_LENGTH,
+        error=error,
+    )
+
+
+def _row(one: Registered, people: People, now: datetime) -> tuple[str, ...]:
+    request, use = one.request, one.use
+    return (
+        request.number,
+        people.name(request.person),
+        people.department(request.department),
+        " ".join(one.sites),
+        use.level.value,
+        " ".join(use.authorisations),
+        one.signature.signed_at.isoformat() if one.signature else "",
+        one.signature.version if one.signature else "",
+        use.until.isoformat(),
+        request.state_at(now).value,
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
