@@ -19,7 +19,8 @@ from admin.written_text import tidy_text
 from policy.leaving import without
 from policy.town_policy import Policy
 
-_IT = "it_security"
+# Without IT nobody mends anything; what nobody else answers ends with the town administrator.
+_NEVER_EMPTY = {"it_security": "one of IT security", "town_administrator": "town administrator"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ async def close(db: Database, policy: Policy, person: str, *, why: str, actor: s
     """Close a person of the running policy. `why` is 1 to 500 characters.
 
     Raises InvalidRequestError for why, UnknownPersonError, AlreadyClosedError, and LastOfItError for the
-    last of IT security, and for oneself.
+    last of IT security, the last town administrator, and oneself.
     """
     text = tidy_text("why", why, "Enter why, for the records")
     async with db.transaction() as t:
@@ -132,8 +133,9 @@ async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str,
 def _refusal(policy: Policy, person: str, actor: str) -> str | None:
     if person == actor:
         return "nobody closes themselves; ask another of IT security"
-    if set(policy.roles.get(_IT, ())) == {person}:
-        return f"{person} is the only one of IT security; name another in policy.yaml first"
+    for role, of_it in _NEVER_EMPTY.items():
+        if set(policy.roles.get(role, ())) == {person}:
+            return f"{person} is the only {of_it}; name another in policy.yaml first"
     return None
 
 

@@ -125,7 +125,10 @@ def _client(who: str, policy: Policy) -> Client:
     except ValueError as error:
         near = difflib.get_close_matches(who.lower(), policy.people, n=1)
         nearest = f" (nearest: {near[0]!r})" if near else ""
-        raise CommandError(f"{who!r} is neither a person of the policy nor an IP address{nearest}") from error
+        raise CommandError(
+            f"{who!r} is neither a person of the policy in force{nearest}, which leaves out who was closed,"
+            " nor an IP address"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,12 +120,16 @@ async def test_a_head_who_left_and_asked_for_themselves_leaves_nothing_open(db: 
     assert (await close(db, HEAD)).withdrawn == (own.number,)
 
 
-async def test_the_last_of_it_security_and_oneself_are_refused_and_recorded(db: Database) -> None:
+async def test_who_nobody_could_stand_in_for_and_oneself_are_refused_and_recorded(
+    db: Database,
+) -> None:
     with pytest.raises(LastOfItError, match="nobody closes themselves"):
         await close(db, IT)
     only = without(TOWN, {SECOND_IT})
     with pytest.raises(LastOfItError, match="the only one of IT security; name another"):
         await close(db, IT, only, actor="root at the command line")
+    with pytest.raises(LastOfItError, match="the only town administrator; name another"):
+        await close(db, ADMINISTRATOR)
     kinds = [event.kind for event in await audit.events_of(db, IT)]
     assert kinds == [audit.EventKind.PERSON_MOVE_REFUSED] * 2
     assert await closed_people.closed(db) == {}

@@ -152,7 +152,7 @@ def test_json_holds_visit_decision_steps_and_versions(explain: Callable[..., Res
     [
         (
             ("a.example", "--as", "clark"),
-            "'clark' is neither a person of the policy nor an IP address (nearest: 'clerk')",
+            "'clark' is neither a person of the policy in force (nearest: 'clerk'), which leaves out",
         ),
         (("ftp://a.example", "--as", "clerk"), "'ftp://a.example': the gate judges http and https, not ftp"),
         (
