@@ -52,6 +52,7 @@ def document() -> str:
             # Whoever sits at this machine; what nobody allowed is blocked.
             "devices: {127.0.0.1: {name: BENCH-1, person: clerk-0-0}}",
             "default: {action: block}",
+            "asking: {per_day: 1000}",
             "",
         ]
     )
