@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import json
 import re
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
+from admin.commands.visit_lines import Form, heading, shown_as
 from admin.database import Database, DatabaseError
 from admin.key_file import KeyFileError
 from admin.state_folder import StateFolder
@@ -29,7 +29,6 @@ from admin.visits import VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
-from policy.file_types import described, refused_types
 
 _FOLLOW_SECONDS = 0.5
 _MOST_ROWS = 100_000
@@ -52,7 +51,12 @@ _AGO = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=
 @click.option("--limit", type=click.IntRange(1, _MOST_ROWS), default=50, show_default=True, help="At most.")
 @click.option("--follow", is_flag=True, help="Go on with visits as they arrive, until Ctrl-C.")
 @click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "form", flag_value=Form.JSON.value, help="One JSON object a line.")
+@click.option(
+    "--csv", "form", flag_value=Form.CSV.value, help="A table, its columns named on the first line."
+)
+@click.option("--squid", "form", flag_value=Form.SQUID.value, help="As squid writes its access.log.")
+@click.option("--all", "all_of_them", is_flag=True, help="All of them, in the order in which they came.")
 def visits(
     *,
     person: str | None,
@@ -70,7 +74,8 @@ def visits(
     limit: int,
     follow: bool,
     state: Path,
-    as_json: bool,
+    form: str | None,
+    all_of_them: bool,
 ) -> None:
     """Show the newest visits, the newest of them last.
 
@@ -93,48 +98,70 @@ def visits(
         since=_moment("--since", since, zone),
         until=_moment("--until", until, zone),
     )
-    show = _as_json if as_json else _Line(zone)
-    log = _Log(folder, zone, where, (because or "").strip(), case)
+    log = _Log(folder, zone, where, (because or "").strip(), case, Form(form or Form.LINE))
     try:
-        asyncio.run(log.show(show, limit=limit, follow=follow))
+        count = asyncio.run(log.show(None if all_of_them else limit, follow=follow))
     except (DatabaseError, KeyFileError) as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}") from error
+    if not count and not follow:
+        click.echo("No visits match. Leave an option out, or widen the time.", err=True)
 
 
 class _Log:
     """The visit log as this command looks at it."""
 
     def __init__(
-        self, folder: StateFolder, zone: ZoneInfo, where: VisitFilter, because: str, case: str
+        self,
+        folder: StateFolder,
+        zone: ZoneInfo,
+        where: VisitFilter,
+        because: str,
+        case: str,
+        form: Form,
     ) -> None:
         self._folder = folder
         self._zone = zone
         self._where = where
         self._because = because
         self._case = case
+        self._heading = heading(form)
+        self._show = shown_as(form, zone)
 
-    async def show(self, show: Callable[[VisitRow], str], *, limit: int, follow: bool) -> None:
-        names_shown = bool(self._because)
+    async def show(self, limit: int | None, *, follow: bool) -> int:
+        """Print the newest visits, or all of them (None), and go on with `follow`; return how many were."""
         async with Database.open(self._folder.database, must_exist=True) as db:
             codes = WhoCodes(visit_log.who_secret(self._folder.admin), self._zone)
-            if names_shown:
+            if self._because:
                 await self._record(db)
-            last = await searching.last_id(db.visits)
-            rows = await visit_log.query(db, self._where, codes, names_shown=names_shown, limit=limit)
-            for row in reversed(rows):
-                click.echo(show(row))
-            shown = {row.id for row in rows}
+            if self._heading is not None:
+                click.echo(self._heading)
+            names_shown = bool(self._because)
+            last, shown = 0, set[int]()
+            if limit is not None:
+                last = await searching.last_id(db.visits)
+                rows = await visit_log.query(db, self._where, codes, names_shown=names_shown, limit=limit)
+                self._echo(reversed(rows))
+                shown = {row.id for row in rows}
+            count = len(shown)
+            if limit is not None and not follow:
+                return count
             stopping = _on_signal() if follow else None
-            while stopping is not None and not await _is_set_within(stopping, _FOLLOW_SECONDS):
-                rows, last = await visit_log.arrived_after(
+            while True:
+                rows, newest = await visit_log.arrived_after(
                     db, last, self._where, codes, names_shown=names_shown
                 )
-                for row in rows:
-                    # What came in between the first two questions is not shown again.
-                    if row.id not in shown:
-                        click.echo(show(row))
+                # What came in between the first two questions is not shown again.
+                self._echo(row for row in rows if row.id not in shown)
+                count += len(rows)
+                if newest == last and (stopping is None or await _is_set_within(stopping, _FOLLOW_SECONDS)):
+                    return count
+                last = newest
+
+    def _echo(self, rows: Iterable[VisitRow]) -> None:
+        for row in rows:
+            click.echo(self._show(row))
 
     async def _record(self, db: Database) -> None:
         details: dict[str, Detail] = {
@@ -177,59 +204,3 @@ def _moment(option: str, text: str | None, zone: ZoneInfo) -> datetime | None:
         return notation.moment(text, zone)
     except ValueError as error:
         raise CommandError(f"{option}: {error}; or how long ago, like 30m, 2h or 7d") from error
-
-
-class _Line:
-    """Shows a visit as a line: when, who, what came of it, where, and why."""
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
-
-    def __call__(self, row: VisitRow) -> str:
-        at = row.started_at.astimezone(self._zone)
-        who = row.who
-        name = who.person or who.device or (f"person {who.code}" if who.code else "")
-        shown = f"{who.department or 'unknown'} {name}".strip()
-        why = " ".join(part for part in (row.rule or row.exemption or row.cause.value, row.category) if part)
-        types = refused_types(row.refusal)
-        why += f": {described(types)}" if types is not None else ""
-        counted = f"{row.bytes_down} B in {row.lasted.total_seconds():.1f} s"
-        # What is allowed and checked inside is told apart from what goes by in a tunnel.
-        is_opened = row.verdict is Verdict.ALLOW and row.lane is Lane.INSPECT
-        came = row.lane.value if is_opened else row.verdict.value
-        return f"{at:%Y-%m-%d %H:%M:%S}  {shown:<24}  {came:<9}  {row.host}  ({why})  {counted}"
-
-
-def _as_json(row: VisitRow) -> str:
-    who, types = row.who, refused_types(row.refusal)
-    values: dict[str, object] = {
-        "id": row.id,
-        "started_at": row.started_at.isoformat(),
-        "ended_at": row.ended_at.isoformat(),
-        "seconds": row.lasted.total_seconds(),
-        "department": who.department,
-        "who": who.code,
-        "person": who.person,
-        "device": who.device,
-        "address": who.address,
-        "scheme": row.scheme,
-        "host": row.host,
-        "port": row.port,
-        "verdict": row.verdict.value,
-        "lane": row.lane.value,
-        "cause": row.cause.value,
-        "rule": row.rule,
-        "exemption": row.exemption,
-        "category": row.category,
-        "entry": row.entry,
-        "source": row.source,
-        "refusal": row.refusal,
-        "file_types": None if types is None else sorted(types),
-        "bytes_up": row.bytes_up,
-        "bytes_down": row.bytes_down,
-        "code": row.code,
-        "policy_sequence": row.policy_sequence,
-        "policy_version": row.policy_version,
-        "category_version": row.category_version,
-    }
-    return json.dumps(values)

@@ -1,4 +1,6 @@
 import asyncio
+import csv
+import io
 import json
 import os
 import signal
@@ -18,6 +20,7 @@ from admin.command import cli
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.state_folder import StateFolder
+from policy.decision import Lane, Verdict
 from policy.file_types import refusal_of
 from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
 from tests.people import CLERK
@@ -138,7 +141,8 @@ def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: State
 )
 def test_filters(state: StateFolder, args: list[str], hosts: list[str]) -> None:
     result = visits(state, "--json", *args)
-    assert [json.loads(line)["host"] for line in result.output.splitlines()] == hosts
+    assert [json.loads(line)["host"] for line in result.stdout.splitlines()] == hosts
+    assert ("No visits match. Leave an option out, or widen the time." in result.stderr) is (not hosts)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,67 @@ def test_a_filter_that_cannot_be_read_is_said(state: StateFolder, args: list[str
     result = visits(state, *args)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_all_come_in_the_order_of_their_arrival(state: StateFolder) -> None:
+    take_in(state, *[visit_record(host=f"site-{number}.example") for number in range(1500)])
+    result = visits(state, "--all", "--json", "--department", "finance")
+    hosts = [json.loads(line)["host"] for line in result.stdout.splitlines()]
+    assert hosts == ["cardroom.example", "c.example", *(f"site-{number}.example" for number in range(1500))]
+
+
+def test_a_table_has_every_visit_in_a_row_and_no_formula(state: StateFolder) -> None:
+    hostile = '=cmd()|"x",<b>\r\nB'
+    take_in(state, visit_record(host="d.example", person=hostile, refusal="-1+1", rule="@sum"))
+    result = visits(state, "--csv", "--host", "d.example", "--because", "Ticket 7.")
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert (row["host"], row["refusal"], row["rule"]) == ("d.example", "'-1+1", "'@sum")
+    assert row["person"].startswith("'=cmd()")
+    assert (row["started_at"], row["bytes_down"]) == ("2026-03-02T15:00:00+00:00", "0")
+
+
+@pytest.mark.needs("goaccess")
+@pytest.mark.parametrize("names", [[], ["--because", "Ticket 7."]])
+def test_goaccess_reads_them_as_squids_log(state: StateFolder, tmp_path: Path, names: list[str]) -> None:
+    take_in(
+        state,
+        visit_record(
+            host="d.example",
+            scheme="http",
+            port=80,
+            person="a b\r\nc",
+            verdict=Verdict.ALLOW,
+            lane=Lane.PLAIN,
+            bytes_down=1000,
+        ),
+        visit_record(
+            host="e.example",
+            verdict=Verdict.ALLOW,
+            lane=Lane.TUNNEL,
+            address="10.10.20.16",
+            person=PARKS_CLERK,
+            device=None,
+        ),
+    )
+    (tmp_path / "access.log").write_text(visits(state, "--all", "--squid", *names).stdout)
+    # As admin/README says; its own "SQUID" wants lines as syslog has them, with the proxy's name before.
+    form = ["--log-format=%x.%^ %~%L %h %^/%s %b %m %U", "--date-format=%s", "--time-format=%s"]
+    command = ["goaccess", str(tmp_path / "access.log"), "--no-global-config", *form]
+    subprocess.run([*command, "-o", str(tmp_path / "report.json")], check=True, capture_output=True)
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert (found["general"]["total_requests"], found["general"]["failed_requests"]) == (5, 0)
+    assert found["general"]["bandwidth"] == 4096 + 1000
+    statuses = {
+        each["data"]: each["hits"]["count"]
+        for group in found["status_codes"]["data"]
+        for each in group["items"]
+    }
+    assert sorted(statuses.values()) == [2, 3]
+    shown = {each["data"] for each in found["hosts"]["data"]}
+    if names:
+        assert shown == {"10.10.20.15", "10.10.20.16"}
+    else:
+        assert all(address.startswith("240.0.") for address in shown) and len(shown) == 3
 
 
 def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
