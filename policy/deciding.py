@@ -10,6 +10,7 @@ from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
 from policy.inspecting import must_not_inspect, rules_that_inspect
 from policy.ip import parse_ip
+from policy.limiting import limits_of
 from policy.rule_matching import (
     Answer,
     acting,
@@ -59,6 +60,7 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     12. rules, the first that matches wins; one that warns allows who has continued
     13. the default; for a security risk it is to block
     14. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
+    15. and is told the limits that hold for it (`policy.limiting`)
 
     Every step is appended to `trace`, the last ones perhaps as not reached.
     Never raises for a valid Visit.
@@ -72,20 +74,23 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     if decision.verdict is Verdict.VIEW_ONLY and decision.cause is Cause.EXEMPTION:
         return decision
     inspect_rules = rules_that_inspect(visit, decision, policy, state)
+    limits = limits_of(visit, decision, policy, state) if policy.limits else ()
+    if inspect_rules or limits:
+        decision = replace(decision, inspect_rules=inspect_rules, limits=limits)
     if decision.verdict is Verdict.VIEW_ONLY and not inspect_rules:
         # What may not be looked into cannot be held to reading.
         return replace(decision, verdict=Verdict.ALLOW)
-    return replace(decision, inspect_rules=inspect_rules) if inspect_rules else decision
+    return decision
 
 
 def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | None:
     """Return the first instant after `at` when the same visit might be decided otherwise.
 
-    The edges of schedules that rules use and of exemptions; None if there is none.
+    The edges of schedules that rules and limits use and of exemptions; None if there is none.
     """
     zone = zone_of(policy)
-    names = {rule.when for rule in policy.rules if rule.when is not None}
-    edges = [policy.schedules[name].next_edge_after(at, zone) for name in names]
+    names = {rule.when for rule in policy.rules} | {limit.when for limit in policy.limits}
+    edges = [policy.schedules[name].next_edge_after(at, zone) for name in names if name is not None]
     edges.append(state.next_edge_after(at))
     return min((edge for edge in edges if edge is not None), default=None)
 
@@ -245,7 +250,7 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
     reason = "no exemption of this person or department for the site"
     for_reading: Exemption | None = None
     for exemption in state.exemptions_for(visit.host):
-        if not _is_for(exemption, visit):
+        if exemption.lifts_limits or not exemption.is_for(visit.client):
             continue
         if not exemption.holds_at(visit.at):
             reason = f"exemption {exemption.id} is not in force"
@@ -259,7 +264,7 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
             return decision, f"exemption {exemption.id}, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
     if not risks:
         for exemption in state.category_exemptions:
-            if _is_for(exemption, visit) and _opens_categories(exemption, visit, policy):
+            if exemption.is_for(visit.client) and _opens_categories(exemption, visit, policy):
                 match = next(match for match in visit.matches if match.category in exemption.categories)
                 decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
                 until = f"{exemption.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -307,13 +312,6 @@ def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> boo
     answers = rule_answers(replace(visit, matches=others), policy)
     decided = next((decision.verdict for decision, _ in answers if decision is not None), policy.default)
     return decided is Verdict.ALLOW
-
-
-def _is_for(exemption: Exemption, visit: Visit) -> bool:
-    client = visit.client
-    if exemption.person is not None:
-        return exemption.person == client.person
-    return exemption.department is not None and exemption.department == client.department
 
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> Answer:

@@ -53,6 +53,8 @@ class Cause(StrEnum):
     EXEMPTION = "exemption"
     RULE = "rule"
     DEFAULT = "default"
+    LIMIT = "limit"
+    """A size, a kind of file or what was used in a day is over a limit; the visit was allowed until then."""
 
     MISMATCH = "mismatch"
     """SNI and CONNECT host are different sites."""
@@ -78,6 +80,8 @@ class Decision:
     `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into, or of the
     exemption that opens it for reading.
     `carried_by` is the host that was visited, where the site decided about is the one that it shows.
+    `limits` are the ids of the limits that hold for an allowed visit; `limit` is the one that stopped
+    something in it, `size_bytes` the size for which it did, None where that was no size or is not known.
     """
 
     verdict: Verdict
@@ -90,6 +94,9 @@ class Decision:
     file_types: tuple[str, ...] = ()
     inspect_rules: tuple[str, ...] = ()
     carried_by: str | None = None
+    limits: tuple[str, ...] = ()
+    limit: str | None = None
+    size_bytes: int | None = None
 
     @property
     def is_allowed(self) -> bool:

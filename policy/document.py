@@ -9,7 +9,8 @@ from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
 from policy.document_asking import read_asking
-from policy.document_rules import LATER, LATER_ACTIONS, Vocabulary, read_categories, read_rules
+from policy.document_limits import read_limits, read_line
+from policy.document_rules import INSTEAD_OF_ACTIONS, Vocabulary, read_categories, read_rules
 from policy.document_sections import (
     read_departments,
     read_devices,
@@ -31,11 +32,11 @@ from policy.yaml_tree import Mapping, compose
 
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
-    *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "default"),
+    *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "limits", "line"),
+    "default",
     *("after_approval", "asking", "holidays", "tests"),
 )
-_LATER_SECTIONS = dict.fromkeys(("limits",), LATER)
-_DEFAULT_ACTIONS = LATER_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
+_DEFAULT_ACTIONS = INSTEAD_OF_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
 _NEWLY_SEEN_DAYS = 7
 _WEB_PORTS = frozenset({80, 443})
 
@@ -45,12 +46,16 @@ class PolicyTest:
     """One of the document's own tests: what must come of a visit.
 
     `visit` has no matches yet; `policy.document_tests` looks them up. `rule` is the id of the rule
-    that must decide, None when any may. `line`, `column` and `place` say where the test is written.
+    that must decide, None when any may. `download_bytes` is the size of what is loaded, None where it is the
+    visit alone; `limit` the id of the limit that must hold it up. `line`, `column` and `place` say where the
+    test is written.
     """
 
     visit: Visit
     expect: Verdict
     rule: str | None
+    download_bytes: int | None
+    limit: str | None
     line: int
     column: int
     place: str
@@ -79,7 +84,7 @@ def load_document(text: str, taxonomy: Taxonomy, listed: PeopleList | None = Non
     # What people are called is part of what is in force, wherever it is written.
     whole = text if listed is None else f"{text}\0{listed.text}"
     version = hashlib.sha256(whole.encode()).hexdigest()[:12]
-    sections = root.fields(required=("town",), optional=_SECTIONS, instead=_LATER_SECTIONS)
+    sections = root.fields(required=("town",), optional=_SECTIONS)
     policy = _policy(sections, listed, taxonomy, version)
     tests = _tests(sections["tests"], policy)
     all_findings = (findings, listed.findings) if listed is not None else (findings,)
@@ -111,6 +116,7 @@ def _policy(
     newly_seen = sections["newly_seen"].fields(required=("days",))
     never_inspect_categories = read_categories(never_inspect["categories"], taxonomy)
     read_windows = read_schedules(schedules)
+    rules = read_rules(sections["rules"], vocabulary, never_inspect_categories, default)
     return Policy(
         version=version,
         town=read_town(sections["town"]),
@@ -127,7 +133,7 @@ def _policy(
         security_categories=taxonomy.members("security_risk"),
         never_inspect_sites=_sites(never_inspect["sites"]),
         never_inspect_categories=never_inspect_categories,
-        rules=read_rules(sections["rules"], vocabulary, never_inspect_categories, default),
+        rules=rules,
         default=default,
         after_approval=sections["after_approval"].member(AfterApproval, "a way to open access")
         or AfterApproval.OPEN,
@@ -141,6 +147,8 @@ def _policy(
         ),
         notice=read_notice(sections["notice"]),
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
+        limits=read_limits(sections["limits"], vocabulary, [rule.id for rule in rules]),
+        line_bits_per_second=read_line(sections["line"]),
     )
 
 
@@ -173,19 +181,21 @@ def _sites(value: Value) -> frozenset[str]:
 
 def _tests(value: Value, policy: Policy) -> tuple[PolicyTest, ...]:
     identities = Identities(policy)
-    rules = [rule.id for rule in policy.rules]
+    rules, limits = [rule.id for rule in policy.rules], [limit.id for limit in policy.limits]
     zone = ZoneInfo(policy.town.timezone)
     tests = []
     for item in value.items():
-        fields = item.fields(required=("as", "visit", "at", "expect"), optional=("rule",))
+        fields = item.fields(required=("as", "visit", "at", "expect"), optional=("rule", "download", "limit"))
         client = _client(fields["as"], policy, identities)
         address = fields["visit"].parsed(parse_web_address)
         at = fields["at"].parsed(lambda text: notation.moment(text, zone))
-        expect = fields["expect"].member(Verdict, "a verdict", LATER_ACTIONS)
+        expect = fields["expect"].member(Verdict, "a verdict")
         rule = fields["rule"].one_of(rules, "a rule")
+        download = fields["download"].parsed(notation.size)
+        limit = fields["limit"].one_of(limits, "a limit")
         if client and address and at and expect:
             visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
-            tests.append(PolicyTest(visit, expect, rule, item.line, item.column, item.place))
+            tests.append(PolicyTest(visit, expect, rule, download, limit, item.line, item.column, item.place))
     return tuple(tests)
 
 

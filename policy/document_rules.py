@@ -10,10 +10,14 @@ from policy.file_types import FILE_TYPES
 from policy.rule_review import review
 from policy.town_policy import Approver, Rule
 
-# Words of later versions, so that whoever copies them from a newer document is told so.
-LATER = "is not supported by this version"
-LATER_ACTIONS = dict.fromkeys(("ask",), LATER) | {"inspect": "is no action; give the rule inspect: urls"}
-_LATER_CONDITIONS = dict.fromkeys(("larger_than", "quota"), LATER)
+# Words that stand elsewhere.
+INSTEAD_OF_ACTIONS = {
+    "ask": "is for limits; a rule blocks, and names who may allow it: approval",
+    "inspect": "is no action; give the rule inspect: urls",
+}
+_CONDITIONS_OF_LIMITS = dict.fromkeys(
+    ("larger_than", "quota", "hosts"), "is for limits, what is only known once something is loaded"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,9 @@ def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
             "inspect",
             "file_types",
         ),
-        instead=_LATER_CONDITIONS,
+        instead=_CONDITIONS_OF_LIMITS,
     )
-    action = fields["action"].member(Verdict, "an action", LATER_ACTIONS)
+    action = fields["action"].member(Verdict, "an action", INSTEAD_OF_ACTIONS)
     inspect = fields["inspect"].one_of(("urls",), "what can be inspected")
     if not (fields["group"].is_given or fields["categories"].is_given):
         # As little is opened as can be: no rule opens every site.
@@ -85,7 +89,7 @@ def _rule(value: Value, vocabulary: Vocabulary) -> Rule:
     return Rule(
         id=fields["id"].new_id(),
         action=action or Verdict.BLOCK,
-        categories=_categories(fields["group"], fields["categories"], vocabulary.taxonomy),
+        categories=read_group_or_categories(fields["group"], fields["categories"], vocabulary.taxonomy),
         departments=fields["departments"].condition(vocabulary.departments, "a department"),
         people=fields["people"].condition(vocabulary.people, "a person"),
         when=fields["when"].one_of(vocabulary.schedules, "a schedule"),
@@ -102,13 +106,16 @@ def read_categories(value: Value, taxonomy: Taxonomy) -> frozenset[str]:
     return value.condition(taxonomy.categories, "a category", groups)
 
 
-def _categories(group: Value, categories: Value, taxonomy: Taxonomy) -> frozenset[str]:
+def read_group_or_categories(
+    group: Value, categories: Value, taxonomy: Taxonomy, what: str = "rule"
+) -> frozenset[str]:
+    """Read what a site has to be listed as: all of a group, or these categories; empty for any site."""
     ids = read_categories(categories, taxonomy)
     group_id = group.one_of(taxonomy.groups, "a group")
     if group_id is None:
         return ids
     if categories.is_given:
-        group.report("a rule has either group or categories; write two rules")
+        group.report(f"a {what} has either group or categories; write two {what}s")
     if not taxonomy.members(group_id):
         group.report(f"{group_id!r} has no categories")
     return taxonomy.members(group_id)

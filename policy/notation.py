@@ -1,4 +1,4 @@
-"""How a policy document writes times, days, addresses and hosts: from text to values.
+"""How a policy document writes times, days, amounts, addresses and hosts: from text to values.
 
 Every function raises ValueError with a sentence for the person who wrote the text.
 """
@@ -7,17 +7,23 @@ import difflib
 import re
 import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from ipaddress import ip_address, ip_network
 
 from categories.host_name import canonical_host, is_address, registrable_domain
 from policy.ip import parse_ip
-from policy.town_policy import Network
+from policy.town_policy import Network, Quota
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _AMOUNT_OF_TIME = re.compile(r"([1-9]\d{0,2})([hm])")
 _NUMBER_OF_DAYS = re.compile(r"([1-9]\d{0,3})d")
 _MOST_DAYS = 1825
+_SIZE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?) ?(kB|MB|GB|TB)")
+_UNIT_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_LINE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?) ?(Mbit|Gbit)")
+_UNIT_BITS = {"Mbit": 10**6, "Gbit": 10**9}
+_A_DAY = timedelta(days=1)
 _MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
@@ -100,6 +106,39 @@ def number_of_days(text: str) -> timedelta:
     if not found or int(found[1]) > _MOST_DAYS:
         raise ValueError(f'{text!r} is no number of days up to {_MOST_DAYS}; write it like "365d"')
     return timedelta(days=int(found[1]))
+
+
+def size(text: str) -> int:
+    """Read "500MB" or "4.2 GB", in powers of 1000; bytes."""
+    found = _SIZE.fullmatch(text)
+    size_bytes = round(Decimal(found[1]) * _UNIT_BYTES[found[2]]) if found else 0
+    if not size_bytes:
+        raise ValueError(f'{text!r} is no size; write it like "500MB" or "4.2GB" (kB, MB, GB, TB)')
+    return size_bytes
+
+
+def quota(text: str) -> Quota:
+    """Read "2GB/day" or "30m/day"; per person."""
+    amount, _, per = text.partition("/")
+    try:
+        if per.strip() == "day":
+            if not _AMOUNT_OF_TIME.fullmatch(amount):
+                return Quota(size_bytes=size(amount))
+            duration = amount_of_time(amount)
+            if duration < _A_DAY:
+                return Quota(duration=duration)
+    except ValueError:
+        pass
+    raise ValueError(f'{text!r} is no quota; write it like "2GB/day" or "30m/day", of less than 24h')
+
+
+def line_capacity(text: str) -> int:
+    """Read "500Mbit" or "2.5Gbit"; bits a second."""
+    found = _LINE.fullmatch(text)
+    bits = round(Decimal(found[1]) * _UNIT_BITS[found[2]]) if found else 0
+    if not bits:
+        raise ValueError(f'{text!r} is not what a line carries; write it like "500Mbit" or "2.5Gbit"')
+    return bits
 
 
 def address(text: str) -> str:

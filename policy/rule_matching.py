@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from categories.match import CategoryMatch
 from categories.taxonomy import NEWLY_SEEN, UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
-from policy.town_policy import Approver, Policy, Rule
+from policy.town_policy import Approver, Limit, Policy, Rule
 from policy.town_time import zone_of
 from policy.visit import Visit
 
@@ -63,8 +63,8 @@ def risks_of(visit: Visit, policy: Policy) -> tuple[CategoryMatch, ...]:
     return tuple([match for match in visit.matches if match.category in policy.security_categories])
 
 
-def why_not_for(rule: Rule, visit: Visit, policy: Policy) -> str | None:
-    """Return why a rule is not about this client at this time, whatever the site; None when it is."""
+def why_not_for(rule: Rule | Limit, visit: Visit, policy: Policy) -> str | None:
+    """Return why a rule or limit is not for this client at this time, whatever the site; None when it is."""
     client = visit.client
     if rule.departments and client.department not in rule.departments:
         return "it is for other departments"
@@ -80,9 +80,9 @@ def asking_roles(
 ) -> tuple[str, ...]:
     """Return the roles that can be asked, in turn, to allow what was blocked for this cause.
 
-    `rule` is the id of the rule that blocked, if one did. `listed_as` are the site's categories: a
-    security risk nobody but IT security can open, whoever else the rule asks, and what the policy never
-    allows nobody at all. Empty when nobody can.
+    `rule` is the id of the rule that blocked, or of the limit, if one did. `listed_as` are the site's
+    categories: a security risk nobody but IT security can open, whoever else the rule asks, and what the
+    policy never allows nobody at all. Empty when nobody can.
     """
     if not policy.asking.never.isdisjoint(listed_as):
         return ()
@@ -93,6 +93,9 @@ def asking_roles(
             found = next((other for other in policy.rules if other.id == rule), None)
             roles = tuple(role.value for role in found.approval) if found else ()
             return it_security if roles and is_risk else roles
+        case Cause.LIMIT:
+            limit = next((other for other in policy.limits if other.id == rule), None)
+            return tuple(role.value for role in limit.approval) if limit else ()
         case Cause.SECURITY_RISK:
             return it_security
         case _:

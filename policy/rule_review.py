@@ -1,11 +1,11 @@
 """What is allowed in the rules of a document, and yet can hardly be meant: warned of, not refused."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from policy.decision import Verdict
 from policy.document_value import Value
-from policy.town_policy import Approver, Rule
+from policy.town_policy import Approver, Limit, Rule
 
 type Written = list[tuple[Rule, Value]]
 """The rules in their order, with their places in the document."""
@@ -26,7 +26,7 @@ def review(
     _review_order(written, risks)
     _review_risks(written, risks)
     _review_blocked_files(written, risks, default)
-    _review_approvers(written, roles)
+    review_approvers(written, roles)
     _review_inspecting(written, never_inspected)
 
 
@@ -91,18 +91,20 @@ def _review_blocked_files(written: Written, risks: frozenset[str], default: Verd
             )
 
 
-def _review_approvers(written: Written, roles: Mapping[str, Collection[str]]) -> None:
+def review_approvers(
+    written: Iterable[tuple[Rule | Limit, Value]], roles: Mapping[str, Collection[str]], what: str = "rule"
+) -> None:
     """Warn once of each role that is asked and has nobody to answer."""
     seen: set[Approver] = set()
-    for rule, value in written:
-        for role in rule.approval:
+    for asking, value in written:
+        for role in asking.approval:
             # No one decides their own: what a head asks for goes to the town administrator.
             answers = Approver.TOWN_ADMINISTRATOR if role is Approver.DEPARTMENT_HEAD else role
             if answers in seen or roles.get(answers):
                 continue
             seen.add(answers)
             asks = "sends a head's own requests to" if answers is not role else "asks"
-            value.warn(f"rule {rule.id!r} {asks} {answers}, but roles names nobody as {answers}")
+            value.warn(f"{what} {asking.id!r} {asks} {answers}, but roles names nobody as {answers}")
 
 
 def _review_inspecting(written: Written, never_inspected: frozenset[str]) -> None:

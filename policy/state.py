@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
+from policy.visit import Client
+
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
@@ -16,6 +18,7 @@ class Exemption:
     Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
     security accepted for this access: a site that is listed as any other security risk stays shut.
     `is_for_reading`: what publishes, comments, uploads or signs in is stopped there.
+    One that `lifts_limits` opens nothing: where the host is open, no limit of the policy holds for it.
     """
 
     id: str
@@ -27,6 +30,13 @@ class Exemption:
     accepted_risks: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     is_for_reading: bool = False
+    lifts_limits: bool = False
+
+    def is_for(self, client: Client) -> bool:
+        """Whether it is this client's."""
+        if self.person is not None:
+            return self.person == client.person
+        return self.department is not None and self.department == client.department
 
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""
@@ -120,6 +130,12 @@ class State:
         while host:
             yield from self._by_host.get(host, ())
             host = host.partition(".")[2]
+
+    def lifts_limits(self, host: str, client: Client, at: datetime) -> bool:
+        """Whether no limit holds for a host that this client visits."""
+        return any(
+            one.lifts_limits and one.is_for(client) and one.holds_at(at) for one in self.exemptions_for(host)
+        )
 
     def lockdown_for(self, department: str | None) -> Lockdown | None:
         """Return the lockdown that a client of this department is under: everyone's before its own."""

@@ -177,6 +177,56 @@ class Rule:
         return self.inspects_urls or stops_downloads or self.action is Verdict.VIEW_ONLY
 
 
+class LimitAction(StrEnum):
+    """What is done about what is over a limit."""
+
+    BLOCK = "block"
+    WARN = "warn"
+    """Whoever was told may go on by themselves."""
+    ASK = "ask"
+    """Blocked, and the roles of `approval` may lift the limit for a while."""
+
+
+class Per(StrEnum):
+    """Whose use is added up for a quota."""
+
+    PERSON = "person"
+    """Whoever sits at the address where nobody is known."""
+    DEPARTMENT = "department"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much may be used in one day of the town's: bytes both ways, or time. Exactly one is given."""
+
+    per: Per = Per.PERSON
+    size_bytes: int | None = None
+    duration: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What holds, beside the rules, for every allowed visit that meets its conditions.
+
+    The conditions are as a rule's, and `hosts`, with their subdomains. Exactly one of `larger_than`
+    (bytes), `file_types` (`policy.file_types`) and `quota` is given: what is more, or of these types, is over
+    the limit. Limits have ids that no rule has.
+    """
+
+    id: str
+    action: LimitAction
+    larger_than: int | None = None
+    file_types: frozenset[str] = frozenset()
+    quota: Quota | None = None
+    categories: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    when: str | None = None
+    because: str | None = None
+    approval: tuple[Approver, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A whole, valid policy. `version` is a digest of the document it was read from.
@@ -189,6 +239,7 @@ class Policy:
     `never_inspect_categories` name is never decrypted to be looked into. A site is newly seen for
     `newly_seen_days` from its first visit in the town on. `asking` is carried whole, though the proxy
     needs only what is never allowed of it: after a restart the policy that was published last goes on.
+    `line_bits_per_second` is what the town's line carries, None where nobody said.
     """
 
     version: str
@@ -212,6 +263,8 @@ class Policy:
     asking: Asking = field(default_factory=Asking)
     notice: Notice | None = None
     newly_seen_days: int = 7
+    limits: tuple[Limit, ...] = ()
+    line_bits_per_second: int | None = None
 
     @property
     def names_newly_seen(self) -> bool:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,7 +20,7 @@ from admin.people_file import read_people
 from admin.state_folder import StateFolder
 from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.taxonomy import taxonomy
-from policy import notation
+from policy import limit_words, notation
 from policy.correction import Corrections
 from policy.decision import Lane, Verdict
 from policy.document import load_document
@@ -29,9 +29,10 @@ from policy.identity import Identities
 from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads, stopped_files
 from policy.ip import parse_ip
 from policy.judging import Judged, SiteListing, is_never_inspected, judge
+from policy.limiting import held_by
 from policy.problem import PolicyError
 from policy.state import State
-from policy.town_policy import Policy
+from policy.town_policy import Limit, Policy
 from policy.town_time import ENGLISH, zone_of
 from policy.visit import Client, Visit
 from policy.web_address import parse_web_address
@@ -58,7 +59,8 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
 
     Over https the path is not seen, but where a rule has the site opened: the visit is then judged twice,
     without its path and with it. Where rules stop kinds of files, it says which, and whether the name in
-    the address is one of them; what a file really is, only its download tells.
+    the address is one of them; what a file really is, only its download tells. Limits that hold for the visit
+    are named; whether something is over one, only what is loaded tells.
 
     Uses the policy, exemptions and lists in force. Exit code 0 whatever the answer is.
     """
@@ -78,11 +80,12 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         lists_version = lists.version
     is_never = is_never_inspected(judged[0], policy, in_force)
     files = _Files.of(judged[-1], policy, in_force, address.path)
+    limits = held_by(judged[-1].decision, policy)
     if as_json:
         versions = {"policy": policy.version, "categories": lists_version}
         click.echo(json.dumps(_as_json(judged, is_never_inspected=is_never) | files.as_json() | versions))
     else:
-        _print(judged, policy, name, files, is_never_inspected=is_never)
+        _print(judged, policy, name, [*files.lines(), *_of_limits(limits)], is_never_inspected=is_never)
 
 
 def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
@@ -165,6 +168,11 @@ class _Files:
             yield Text(f"{said}: {', '.join(sorted(self.named))}", "bold")
 
 
+def _of_limits(limits: Iterable[Limit]) -> Iterator[Text]:
+    for limit in limits:
+        yield Text(f"Limit {limit.id} holds: {limit_words.over(limit)} {limit_words.does(limit)}")
+
+
 def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str, object]:
     outside, last = judged[0], judged[-1]
     lane = last.lane
@@ -192,7 +200,7 @@ def _judged_as_json(judged: Judged) -> dict[str, object]:
 
 
 def _print(
-    judged: Sequence[Judged], policy: Policy, lists: str, files: _Files, *, is_never_inspected: bool
+    judged: Sequence[Judged], policy: Policy, lists: str, more: Sequence[Text], *, is_never_inspected: bool
 ) -> None:
     visit, client = judged[0].visit, judged[0].visit.client
     known = ", ".join(part for part in (client.person, client.device, client.department) if part)
@@ -208,7 +216,7 @@ def _print(
             said = f"It shows {following.visit.host}:"
         _console.print(Text(said))
     _print_judged(judged[-1])
-    for line in files.lines():
+    for line in more:
         _console.print(line)
     if len(judged) == 1:
         carried = _carried(judged[0], is_never_inspected=is_never_inspected)

@@ -23,6 +23,7 @@ from admin.state_folder import StateFolder
 from categories.host_name import HostNameError, canonical_host
 from categories.known_sites import known_sites
 from categories.taxonomy import taxonomy
+from policy import limit_words
 from policy.correction import Corrections
 from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
@@ -31,7 +32,7 @@ from policy.opening import Openings, openings
 from policy.people_list import PeopleList
 from policy.problem import PolicyError, Problem
 from policy.snapshot import PolicySnapshot, SnapshotError
-from policy.town_policy import Policy, Rule
+from policy.town_policy import Limit, Policy, Rule
 
 _console = Console(highlight=False, soft_wrap=True)
 # The admin process looks at the document twice a second.
@@ -134,6 +135,8 @@ def show(state: Path, as_json: bool) -> None:
     for rule in in_force.rules:
         table.add_row(Text(rule.id, no_wrap=True), rule.action.value, Text(_conditions(rule)))
     table.add_row("default", in_force.default.value, "whatever no rule matches")
+    for limit in in_force.limits:
+        table.add_row(Text(limit.id, no_wrap=True), limit.action.value, Text(_conditions(limit)))
     _console.print(table)
 
 
@@ -170,12 +173,16 @@ class Checked:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is right, and yet better known."""
-        if self.document is None or not self.document.policy.names_newly_seen:
+        if self.document is None:
             return ()
+        notes = limit_words.where_they_cannot_act(self.document.policy)
+        if not self.document.policy.names_newly_seen:
+            return notes
         days = self.document.policy.newly_seen_days
         return (
             f"nothing is newly seen before the town's own first visit is {_counted(days, 'day')} old,"
             " nor in the policy's tests",
+            *notes,
         )
 
     def as_json(self, name: str) -> dict[str, object]:
@@ -281,11 +288,14 @@ def is_in_force(folder: StateFolder, version: str) -> bool:
         time.sleep(0.1)
 
 
-def _conditions(rule: Rule) -> str:
+def _conditions(rule: Rule | Limit) -> str:
     known = taxonomy()
     group = next((id_ for id_ in known.groups if known.members(id_) == rule.categories), None)
     parts = [f"group {group}" if group else ", ".join(sorted(rule.categories)) or "any site"]
-    if rule.file_types:
+    if isinstance(rule, Limit):
+        parts.insert(0, limit_words.over(rule))
+        parts += [f"at {', '.join(sorted(rule.hosts))}"] if rule.hosts else []
+    elif rule.file_types:
         parts.append(f"downloads of {', '.join(sorted(rule.file_types))}")
     if rule.departments or rule.people:
         parts.append("for " + ", ".join(sorted(rule.departments) + sorted(rule.people)))

@@ -13,6 +13,7 @@ from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
 from categories.taxonomy import taxonomy
+from policy import amounts
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import FILE_TYPES, described, refused_types
 from policy.schedule import Schedule
@@ -38,6 +39,7 @@ _STATUS_ICONS = {
     "no": "do_not_disturb",
     "off": "remove",
 }
+amount = amounts.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +115,6 @@ class Times:
 def window(schedule: Schedule) -> str:
     """Return a schedule: "12 to 1 PM, Mon to Fri"."""
     return ENGLISH.window(schedule)
-
-
-def amount(size_bytes: int) -> str:
-    """Return a size of data in powers of 1000: "0 B", "412 kB", "1.4 GB"."""
-    size, unit = float(size_bytes), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        # 999.5 and up would be said as 1000.
-        if size < 999.5:
-            break
-        size, unit = size / 1000, larger
-    digits = f"{size:.1f}" if unit != "B" and size < 9.95 else f"{size:.0f}"
-    return f"{digits.removesuffix('.0')}{NO_BREAK}{unit}"
 
 
 def lasted(duration: timedelta) -> str:

@@ -273,3 +273,14 @@ def test_damaged_first_visits_are_said_to_be_damaged(
     result = explain("library.example", "--as", "clerk")
     assert result.exit_code != 0
     assert "no first visits of this version" in result.output
+
+
+def test_limits_that_hold_for_an_allowed_visit_are_named(
+    town: PublishedTown, explain: Callable[..., Result]
+) -> None:
+    limits = "limits: [{id: big, larger_than: 500MB, action: warn}]\n"
+    town.publish_policy(DOCUMENT.replace("default:", f"{limits}default:"))
+    result = explain("https://library.example/", "--as", "clerk", *MONDAY_TEN)
+    said = result.output.replace("\u00a0", " ")
+    assert "Limit big holds: a download of more than 500 MB is warned of" in said
+    assert "Limit" not in explain("https://cardroom.example/", "--as", "clerk", *MONDAY_TEN).output

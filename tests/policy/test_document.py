@@ -234,7 +234,7 @@ PEOPLE = "people: {clerk: {name: C}, head: {name: H}}\n"
 NOTHING_NEAR_A_DAY = "(days are mon, tue, wed, thu, fri, sat, sun)"
 NOT_A_CLOCK_TIME = 'is not a time of the day; write it like "08:00" or "16:30"'
 NOT_AN_ID = "cannot be an id: write up to 64 small letters, digits, '-', '_' or '.', a letter or digit first"
-NOT_IN_THIS_VERSION = "is not supported by this version"
+OF_LIMITS = "is for limits; a rule blocks, and names who may allow it: approval"
 EMPTY = "the list is empty; fill it in, or leave the key out"
 
 
@@ -256,7 +256,8 @@ def test_two_rules_of_one_line_and_id_are_told_apart() -> None:
         (TOWN + "rule: []", "line 2: rule: 'rule' is not a key here (nearest: 'rules')"),
         (TOWN + "? [a]\n: b", "line 2: a key must be a plain word"),
         (TOWN + "~: b", "line 2: a key must be a plain word"),
-        (TOWN + "limits: []", f"line 2: limits: 'limits' {NOT_IN_THIS_VERSION}"),
+        (TOWN + "limit: []", "line 2: limit: 'limit' is not a key here (nearest: 'limits')"),
+        (TOWN + "line: {}", "line 2: line: 'capacity' is missing"),
         (
             TOWN + "after_approval: opne",
             "line 2: after_approval: 'opne' is not a way to open access (nearest: 'open')",
@@ -387,7 +388,7 @@ def test_problem_of_a_department(department: str, problem: str) -> None:
             "unknown: {action: signin}",
             "unknown.action: 'signin' is not an action (nearest: 'sign_in')",
         ),
-        ("default: {action: ask}", f"default.action: 'ask' {NOT_IN_THIS_VERSION}"),
+        ("default: {action: ask}", f"default.action: 'ask' {OF_LIMITS}"),
         (
             'essentials: ["*.town.example"]',
             "essentials[0]: '*.town.example': subdomains are included; write 'town.example'",
@@ -420,7 +421,7 @@ def test_problem_of_another_section(section: str, problem: str) -> None:
         ("action: block", ": 'id' is missing"),
         ("id: a", ": 'action' is missing"),
         ("id: a b, action: block", f".id: 'a b' {NOT_AN_ID}"),
-        ("id: a, action: ask", f".action: 'ask' {NOT_IN_THIS_VERSION}"),
+        ("id: a, action: ask", f".action: 'ask' {OF_LIMITS}"),
         ("id: a, action: inspect", ".action: 'inspect' is no action; give the rule inspect: urls"),
         (
             "id: a, action: view_only",
@@ -438,7 +439,10 @@ def test_problem_of_another_section(section: str, problem: str) -> None:
             "id: a, action: block, categories: [adult], inspect: bodies",
             ".inspect: 'bodies' is not what can be inspected (there are: urls)",
         ),
-        ("id: a, action: block, quota: 1", f".quota: 'quota' {NOT_IN_THIS_VERSION}"),
+        (
+            "id: a, action: block, quota: 1",
+            ".quota: 'quota' is for limits, what is only known once something is loaded",
+        ),
         ("id: a, action: block, categories: [games], file_types: []", f".file_types: {EMPTY}"),
         (
             "id: a, action: block, categories: [games], file_types: [executables]",
@@ -517,7 +521,10 @@ def test_problem_of_a_rule(rule: str, problem: str) -> None:
             ".at: '2026-03-08 02:30' does not exist in America/New_York: the clock skips it that day",
         ),
         ({"expect": "blocked"}, ".expect: 'blocked' is not a verdict (nearest: 'block')"),
-        ({"expect": "ask"}, f".expect: 'ask' {NOT_IN_THIS_VERSION}"),
+        (
+            {"expect": "ask"},
+            ".expect: 'ask' is not a verdict (there are: allow, view_only, warn, block)",
+        ),
         ({"rule": "game"}, ".rule: 'game' is not a rule (nearest: 'games')"),
     ],
 )

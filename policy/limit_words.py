@@ -1,0 +1,61 @@
+"""Limits in plain words: what they are about, and where one cannot act."""
+
+from policy import amounts
+from policy.file_types import FILE_TYPES
+from policy.town_policy import Limit, LimitAction, Per, Policy, Quota
+
+_DOES = {
+    LimitAction.BLOCK: "is stopped",
+    LimitAction.WARN: "is warned of",
+    LimitAction.ASK: "is stopped, and may be asked for",
+}
+
+
+def over(limit: Limit) -> str:
+    """Return what is over it: "a download of more than 500 MB"; "more than 2 GB a day for each person"."""
+    if limit.larger_than is not None:
+        return f"a download of more than {amounts.size(limit.larger_than)}"
+    if limit.quota is not None:
+        whose = "each department" if limit.quota.per is Per.DEPARTMENT else "each person"
+        return f"more than {amount_of(limit.quota)} a day for {whose}"
+    return f"a download of {', '.join(sorted(FILE_TYPES[id_].label for id_ in limit.file_types))}"
+
+
+def does(limit: Limit) -> str:
+    """Return what comes of it, to go on with after `over`: "is warned of"."""
+    return _DOES[limit.action]
+
+
+def amount_of(quota: Quota) -> str:
+    """Return how much a quota is: "2 GB", "30 minutes"."""
+    return (
+        amounts.minutes(quota.duration) if quota.duration is not None else amounts.size(quota.size_bytes or 0)
+    )
+
+
+def where_they_cannot_act(policy: Policy) -> tuple[str, ...]:
+    """Return a sentence for each place where a limit of the policy cannot act as it says."""
+    found = []
+    for limit in policy.limits:
+        if limit.larger_than is not None:
+            found.append(
+                f"limit {limit.id!r} counts what a tunnel carries, as no size is seen in one; over it, one"
+                " is closed without a page, and 'Did something not open?' says why"
+            )
+        elif limit.file_types:
+            openers = [
+                rule.id
+                for rule in policy.rules
+                if rule.opens_sites and (not limit.categories or limit.categories & rule.categories)
+            ]
+            where = (
+                f"where {', '.join(openers)} has a site opened"
+                if openers
+                else "nowhere: no rule has any opened"
+            )
+            found.append(f"limit {limit.id!r} sees no kind of file in a tunnel; over HTTPS it acts {where}")
+        elif limit.action is LimitAction.WARN:
+            found.append(
+                f"limit {limit.id!r} closes the tunnels that are open when it is used up; the next page warns"
+            )
+    return tuple(found)
