@@ -95,7 +95,7 @@ def state_files(state: StateFolder) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             is_of_database = path.name.startswith(state.database.name)
             is_unfinished = path.name.startswith(".") or path.suffix == UNFINISHED
-            is_of_worker = path.suffix == state_names.WORKER_FACTS_SUFFIX
+            is_of_worker = path.suffix in (state_names.WORKER_FACTS_SUFFIX, state_names.USAGE_SUFFIX)
             if not (is_of_database or is_unfinished or is_of_worker or path in passing) and _is_file(path):
                 yield path
 

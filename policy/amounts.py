@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-_NO_BREAK = "\u00a0"
+NO_BREAK = "\u00a0"
 
 
 def size(size_bytes: int) -> str:
@@ -22,7 +22,7 @@ def minutes(duration: timedelta) -> str:
     words = [
         f"{count} {name}{'' if count == 1 else 's'}" for count, name in parts if count or len(parts) == 1
     ]
-    return " ".join(words).replace(" ", _NO_BREAK)
+    return " ".join(words).replace(" ", NO_BREAK)
 
 
 def _in_thousands(amount: float, units: tuple[str, ...]) -> str:
@@ -33,4 +33,4 @@ def _in_thousands(amount: float, units: tuple[str, ...]) -> str:
             break
         value, unit = value / 1000, larger
     digits = f"{value:.1f}" if unit != units[0] and value < 9.95 else f"{value:.0f}"
-    return f"{digits.removesuffix('.0')}{_NO_BREAK}{unit}"
+    return f"{digits.removesuffix('.0')}{NO_BREAK}{unit}"

@@ -1,6 +1,7 @@
 """Limits in plain words: what they are about, and where one cannot act."""
 
-from policy import amounts
+from policy import amounts, file_types
+from policy.decision import Decision
 from policy.file_types import FILE_TYPES
 from policy.town_policy import Limit, LimitAction, Per, Policy, Quota
 
@@ -31,6 +32,21 @@ def amount_of(quota: Quota) -> str:
     return (
         amounts.minutes(quota.duration) if quota.duration is not None else amounts.size(quota.size_bytes or 0)
     )
+
+
+def refusal_of(decision: Decision, policy: Policy) -> str:
+    """Return the refusal in the record of what a limit has held up, or ended."""
+    limit = next((limit for limit in policy.limits if limit.id == decision.limit), None)
+    if limit is None or limit.file_types:
+        return file_types.refusal_of(frozenset(decision.file_types))
+    if limit.quota is not None:
+        said = f"{amount_of(limit.quota)} a day are used"
+    elif decision.size_bytes is not None:
+        most = amounts.size(limit.larger_than or 0)
+        said = f"a download of {amounts.size(decision.size_bytes)}, over {most}"
+    else:
+        said = f"over {amounts.size(limit.larger_than or 0)} came on one connection"
+    return said.replace(amounts.NO_BREAK, " ")
 
 
 def where_they_cannot_act(policy: Policy) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ SPOOL = "proxy/spool"
 METRICS = "proxy/metrics"
 CONTINUED = "proxy/continued"
 WORKER_FACTS_SUFFIX = ".facts"
+USAGE_SUFFIX = ".usage"
 
 
 def worker_facts(worker: int) -> str:

@@ -25,6 +25,7 @@ class Variant(StrEnum):
     VIEW_ONLY = "view_only"
     ACTING = "acting"
     DOWNLOAD = "download"
+    LARGE = "large"
     NOTICE = "notice"
     SECURITY = "security"
     LATER = "later"
@@ -63,6 +64,23 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class OverLimit:
+    """What of a limit the page says.
+
+    `size` is a download's ("4.2 GB"), `most` what is let through at once; `slows_until` (aware) when the
+    limit ends by the clock, None where it does not. Of a quota, `minutes` or `amount` ("2 GB") are used for
+    today, by the person or the department.
+    """
+
+    size: str = ""
+    most: str = ""
+    slows_until: datetime | None = None
+    minutes: int = 0
+    amount: str = ""
+    is_departments: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Emergency:
     """What IT did, in its own words, since when (aware), and which sites go on meanwhile.
 
@@ -88,6 +106,7 @@ class BlockPage:
     `continue_url` is where the form of a page to click through goes, on the host itself; a warning of a
     site that `is_risk`, a security risk, looks like danger.
     `file_types` are what a download was stopped for, empty where that cannot be told.
+    `over_limit` is of what a limit has stopped.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer. `fault` is what an origin server did not
@@ -121,6 +140,7 @@ class BlockPage:
     port: int | None = None
     ports: tuple[int, ...] = ()
     file_types: tuple[str, ...] = ()
+    over_limit: OverLimit | None = None
     rule: str = ""
     listed: str = ""
     seen_as: str = ""

@@ -26,6 +26,7 @@ from proxy_addons.dial_gate import DialGate
 from proxy_addons.facts_file import FactsFile
 from proxy_addons.gate import Gate
 from proxy_addons.judging_again import JudgingAgain
+from proxy_addons.limit_watch import LimitWatch
 from proxy_addons.mitmproxy_changes.request_heads import HEAD_SECONDS
 from proxy_addons.origin_certificate import OriginVerifier, TrustError
 from proxy_addons.request_gate import RequestGate
@@ -99,6 +100,7 @@ class Towngate:
         log = VisitLog(Spool(spool), self.gate.taxonomy)
         via = name_in_via(authority.mint.authority.certificate.public_bytes(Encoding.DER))
         self.gate.open(watch, log, dialling, via)
+        log.limits = self.gate.limits = LimitWatch(log, lambda: watch.judge, watch.usage)
         self.facts_file = FactsFile(spool, worker, self._facts)
         egress_metrics.WORKERS.set(1)
 
@@ -124,6 +126,7 @@ class Towngate:
             asyncio.create_task(self.tls_gate.follow(), name="watch certificates"),
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
             asyncio.create_task(self.facts_file.follow(), name="tell facts"),
+            asyncio.create_task(self.gate.limits.follow(), name="hold to limits"),
         ]
         for task in self._tasks:
             task.add_done_callback(stop_when_failed)

@@ -1,21 +1,26 @@
-"""Downloads that a rule of file types stops: told from an answer's head, or from its first bytes."""
+"""Downloads that a rule of file types or a limit stops: told from an answer's head, or its first bytes."""
 
 import re
 import zlib
 from dataclasses import dataclass, replace
 
 from mitmproxy import http
+from mitmproxy.net.http.http1 import expected_http_body_size
 
 from policy.decision import Decision, Verdict
-from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download, refusal_of
+from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download
 from policy.inspecting import decide_download, rules_for_downloads
-from policy.town_policy import Policy, Rule
+from policy.limit_words import refusal_of
+from policy.limiting import Passed, held_by, judge_download, never_passed
+from policy.town_policy import Limit, Policy, Rule
 from proxy_addons.gate import visible_path
 from proxy_addons.judge import Judgement
 
 SAYS = "this kind of file is not allowed from this site"
+SAYS_OVER_LIMIT = "this download is over a limit"
 """Why a script was not answered."""
 _DECODERS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+_WHOLE = re.compile(r"/([0-9]{1,18})\s*\Z")
 _FROM_THE_FIRST_BYTE = re.compile(r"\s*bytes\s+0-")
 
 
@@ -24,16 +29,37 @@ class Head:
     """What an answer's head says of the file in it.
 
     `coding` is its Content-Encoding, empty for none. `begins_at_first_byte`: it is no later part of one.
+    `size_bytes` is of the whole file, None where the head does not say.
     """
 
     download: Download
     coding: str
     begins_at_first_byte: bool
+    size_bytes: int | None = None
+
+
+@dataclass(slots=True)
+class Carried:
+    """What has come of a download of unknown length, and the limit of sizes that it comes to first."""
+
+    limit: Limit
+    size_bytes: int = 0
+
+    def goes_over(self, data: bytes) -> bool:
+        """Whether it is over the limit with these bytes; they count."""
+        self.size_bytes += len(data)
+        return self.limit.larger_than is not None and self.size_bytes > self.limit.larger_than
 
 
 def may_be_stopped(judgement: Judgement, policy: Policy) -> bool:
-    """Whether any rule can stop a download of this visit."""
-    return any(rule.action is Verdict.BLOCK for rule in _rules(judgement, policy))
+    """Whether any rule, or limit, can stop a download of this visit."""
+    return bool(judgement.decision.limits) or names_types(judgement, policy)
+
+
+def names_types(judgement: Judgement, policy: Policy) -> bool:
+    """Whether a download of this visit can be stopped for its kind."""
+    is_limited = any(limit.file_types for limit in held_by(judgement.decision, policy))
+    return is_limited or any(rule.action is Verdict.BLOCK for rule in _rules(judgement, policy))
 
 
 def ask_for_what_can_be_told(request: http.Request) -> None:
@@ -54,19 +80,35 @@ def head_of(request: http.Request, response: http.Response) -> Head:
         ),
         "" if coding == "identity" else coding,
         response.status_code != 206 or _FROM_THE_FIRST_BYTE.match(range_of) is not None,
+        _size_of(request, response),
     )
 
 
-def held_bytes(head: Head, judgement: Judgement, policy: Policy) -> int:
+def _size_of(request: http.Request, response: http.Response) -> int | None:
+    try:
+        length = expected_http_body_size(request, response)
+    except ValueError:
+        return None
+    whole = _WHOLE.search(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
+    if whole is not None:
+        # A part of a file is as large as the file: who loads it in parts loads it all.
+        return int(whole[1])
+    return length if length is not None and length >= 0 else None
+
+
+def held_bytes(head: Head, judgement: Judgement, policy: Policy, passed: Passed = never_passed) -> int:
     """Return how much of a body must be seen to decide about it; 0 when its head is enough."""
-    is_decided = _decide(head.download.named_types, judgement, policy) is not None
-    return 0 if is_decided or _is_told(head) else BEGINNING_BYTES
+    is_decided = _decide(head, head.download.named_types, judgement, policy, passed) is not None
+    is_enough = is_decided or _is_told(head) or not names_types(judgement, policy)
+    return 0 if is_enough else BEGINNING_BYTES
 
 
 def stopped(
-    head: Head, beginning: bytes, judgement: Judgement, policy: Policy
+    head: Head, beginning: bytes, judgement: Judgement, policy: Policy, passed: Passed = never_passed
 ) -> tuple[Judgement, str] | None:
-    """Return the judgement of a download that a rule stops, and why; None when it may go on.
+    """Return the judgement of a download that a rule or a limit stops, and why; None when it may go on.
+
+    `passed` says which limits its client was warned of, and went on.
 
     One of which nothing can be told, because its beginning is not in it or is compressed in a way that was
     not asked for, is taken for what a rule stops.
@@ -75,12 +117,13 @@ def stopped(
     if not _is_told(head):
         plain = _decoded(beginning, head.coding) if head.begins_at_first_byte else None
         types = frozenset(FILE_TYPES) if plain is None else download.types_of(plain)
-    decision = _decide(types, judgement, policy)
+    decision = _decide(head, types, judgement, policy, passed)
     if decision is None:
         return None
     if len(types) == len(FILE_TYPES):
         decision = replace(decision, file_types=())
-    return replace(judgement, decision=decision), refusal_of(frozenset(decision.file_types))
+    refusal = refusal_of(decision, policy)
+    return replace(judgement, decision=decision), refusal
 
 
 def _is_told(head: Head) -> bool:
@@ -88,8 +131,12 @@ def _is_told(head: Head) -> bool:
     return download.is_told if head.begins_at_first_byte else download.is_told_without_beginning
 
 
-def _decide(types: frozenset[str], judgement: Judgement, policy: Policy) -> Decision | None:
-    return decide_download(types, _rules(judgement, policy), judgement.visit, policy)
+def _decide(
+    head: Head, types: frozenset[str], judgement: Judgement, policy: Policy, passed: Passed
+) -> Decision | None:
+    visit, decision = judgement.visit, judgement.decision
+    by_rule = decide_download(types, _rules(judgement, policy), visit, policy)
+    return by_rule or judge_download(visit, decision, policy, head.size_bytes, types, passed)
 
 
 def _rules(judgement: Judgement, policy: Policy) -> tuple[Rule, ...]:

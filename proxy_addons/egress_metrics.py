@@ -29,6 +29,7 @@ class Tally:
 
 VISITS = Counter("egress_visits", "Visits by what came of them", ["action", "category_group", "department"])
 BYTES = Counter("egress_bytes", "Bytes carried, as the client sees them", ["direction"])
+LIMITED = Counter("egress_limited", "What was over a limit of the policy, and held up or ended", ["limit"])
 OPEN_VISITS = Gauge("egress_open_visits", "Visits going on now", ["lane"], multiprocess_mode="livesum")
 LANE_CONNECTIONS = Counter(
     "egress_lane_connections", "Connections by what the tunnel lane did with them", ["result"]

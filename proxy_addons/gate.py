@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, ctx, http
@@ -24,6 +25,9 @@ from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.resolver import Resolver
 from proxy_addons.snapshot_watch import SnapshotWatch
 from proxy_addons.visit_log import OpenVisit, VisitLog
+
+if TYPE_CHECKING:
+    from proxy_addons.limit_watch import LimitWatch
 
 UNREADABLE_HOST = "-"
 """Stands in a visit record for a host that could not be read."""
@@ -72,6 +76,7 @@ class Gate:
     log: VisitLog
     resolver: Resolver
     via: str
+    limits: "LimitWatch"
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy

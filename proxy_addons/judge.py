@@ -12,14 +12,28 @@ from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.inspecting import must_not_inspect
 from policy.judging import SiteListing, stricter_of_shown
+from policy.limiting import Passed, Use, judge_use
 from policy.snapshot import PolicySnapshot
+from policy.town_policy import Limit, LimitAction
+from policy.usage import usage_key
 from policy.visit import Client, Visit
 from proxy_addons.continuations import Continuations
+from proxy_addons.usage_files import UsageFiles
 
 _MOST_REMEMBERED = 4096
 
 SAID_FIRST = frozenset({Verdict.WARN, Verdict.VIEW_ONLY})
 """What a page says before the site is seen; who continued there is not told again for a while."""
+
+
+def limit_passed_at(limit: Limit, host: str) -> str:
+    """Return what is remembered of who was warned of a limit and went on: of a download, for the host."""
+    return _of_limit(limit.id) if limit.quota is not None else f"{_of_limit(limit.id)} {host}"
+
+
+def _of_limit(id_: str) -> str:
+    # No site is called so.
+    return f"limit {id_}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +59,16 @@ class Judgement:
 
     @property
     def warned_site(self) -> str:
-        """What a page said first is about: all that the list entry covers, or the host."""
+        """What a page said first is about: all that the list entry covers, or the host, or a quota."""
+        if self.decision.limit is not None:
+            return _of_limit(self.decision.limit)
         return self.decision.match.entry if self.decision.match else self.visit.host
 
 
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide; it is never given others.
 
-    Without `first_visits` no site is newly seen.
+    Without `first_visits` no site is newly seen, without `usage` no quota is used up.
 
     `continuations` is asked only when a page would say something first.
 
@@ -66,6 +82,7 @@ class Judge:
         "_remembered",
         "_remembered_since",
         "_remembered_until",
+        "_usage",
         "ask_key",
         "categories",
         "identities",
@@ -81,6 +98,7 @@ class Judge:
         ask_key: bytes,
         continuations: Continuations,
         first_visits: FirstVisits | None = None,
+        usage: UsageFiles | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.policy = snapshot.policy
@@ -88,6 +106,7 @@ class Judge:
         self.identities = Identities(snapshot.policy)
         self.ask_key = ask_key
         self._continuations = continuations
+        self._usage = usage
         self._listing = SiteListing(
             categories, Corrections(snapshot.corrections), snapshot.policy, first_visits
         )
@@ -108,17 +127,37 @@ class Judge:
         asked = client, scheme, host, port
         known = self._remembered.get(asked)
         if known is not None:
-            return known.made_at(now)
-        judgement = self.judge_carried(self.judge(client, scheme, host, port, None), "")
+            return self._with_quotas(known.made_at(now))
+        judgement = self.judge_carried(self._judge(client, scheme, host, port, None), "")
         # What a site that shows others says may rest on a continuation for one of them.
         if self._is_lasting(judgement) and not any(carried_hosts(host, "")):
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[asked] = judgement
-        return judgement
+        return self._with_quotas(judgement)
 
     def judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         """Decide about a visit that is being made now. `host` is canonical."""
+        return self._with_quotas(self._judge(client, scheme, host, port, path))
+
+    def used(self, limit: Limit, client: Client) -> Use:
+        """Return what a client has used of a quota today."""
+        return Use() if self._usage is None else self._usage.used(usage_key(limit, client))
+
+    def passed(self, visit: Visit) -> Passed:
+        """Return what says whether a visit's client was warned of a limit there, and went on."""
+        return lambda limit: self._continuations.has(
+            visit.client, limit_passed_at(limit, visit.host), datetime.now(UTC)
+        )
+
+    def _with_quotas(self, judgement: Judgement) -> Judgement:
+        if not judgement.decision.limits:
+            return judgement
+        visit = judgement.visit
+        stopped = judge_use(visit, judgement.decision, self.policy, self.used, self.passed(visit))
+        return judgement if stopped is None else replace(judgement, decision=stopped)
+
+    def _judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         # As SiteListing.seen has it, but the visit is made once: this is done for every request.
         matches = self._listing.matches(host, path)
         hidden = self._listing.url_categories(host) if path is None else frozenset[str]()
@@ -175,7 +214,8 @@ class Judge:
     @property
     def warns(self) -> bool:
         """Whether any visit can be warned of."""
-        return Verdict.WARN in (self.policy.default, *(rule.action for rule in self.policy.rules))
+        actions = [self.policy.default, *(rule.action for rule in self.policy.rules)]
+        return Verdict.WARN in actions or any(one.action is LimitAction.WARN for one in self.policy.limits)
 
     @property
     def admin_site(self) -> tuple[str, int] | None:

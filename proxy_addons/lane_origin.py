@@ -52,7 +52,11 @@ class OriginSide(asyncio.Protocol):
             self._early += data
             self.transport.pause_reading()
             return
-        self._visit.bytes_down += len(data)
+        visit = self._visit
+        down = visit.bytes_down + len(data)
+        if down > visit.most_down and visit.is_over():
+            return
+        visit.bytes_down = down
         self._down(data)
 
     def eof_received(self) -> bool:

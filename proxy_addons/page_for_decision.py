@@ -6,14 +6,16 @@ from typing import assert_never
 
 from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
+from policy import amounts
 from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
 from policy.rule_matching import rule_matches
 from policy.state import State
-from policy.town_policy import Approver, Policy, Rule, UnknownAction
+from policy.town_policy import Approver, Limit, Per, Policy, Rule, UnknownAction
 from policy.town_time import zone_of
+from policy.usage import next_midnight
 from policy.visit import Visit
-from proxy_addons.block_page import BlockPage, Emergency, Opening, Variant
+from proxy_addons.block_page import BlockPage, Emergency, Opening, OverLimit, Variant
 from proxy_addons.origin_certificate import OriginRefusal
 from proxy_addons.page_html import render
 
@@ -43,8 +45,12 @@ def page_for(
     """
     match = _said_match(decision, policy)
     category = taxonomy.categories.get(match.category) if match else None
-    variant = _SAID_FIRST.get(decision.verdict) or _variant(decision, policy)
+    limit = next((limit for limit in policy.limits if limit.id == decision.limit), None)
+    said_first = _SAID_FIRST.get(decision.verdict) if limit is None else _limit_variant(limit)
+    variant = said_first or _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
+    if limit is not None and limit.quota is not None:
+        opening = Opening(next_midnight(visit.at, zone_of(policy)), None)
     approval = _approval(decision, visit, policy)
     variant = variant if opening is None else Variant.LATER
     page = BlockPage(
@@ -74,7 +80,8 @@ def page_for(
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
         file_types=decision.file_types,
-        rule=decision.rule or "",
+        over_limit=_over_limit(limit, decision, visit, policy) if limit is not None else None,
+        rule=decision.rule or decision.limit or "",
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
         seen_as=_seen_as(visit, policy),
     )
@@ -125,6 +132,28 @@ def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
     """
     rule = _rule_of(decision, policy)
     return None if rule is not None and not rule.categories else decision.match
+
+
+def _limit_variant(limit: Limit) -> Variant:
+    if limit.quota is not None:
+        return Variant.LATER
+    return Variant.DOWNLOAD if limit.file_types else Variant.LARGE
+
+
+def _over_limit(limit: Limit, decision: Decision, visit: Visit, policy: Policy) -> OverLimit:
+    if limit.quota is None:
+        when = policy.schedules[limit.when] if limit.when is not None else None
+        return OverLimit(
+            amounts.size(decision.size_bytes or 0),
+            amounts.size(limit.larger_than or 0),
+            when.next_edge_after(visit.at, zone_of(policy)) if when is not None else None,
+        )
+    duration = limit.quota.duration
+    return OverLimit(
+        minutes=int(duration.total_seconds()) // 60 if duration is not None else 0,
+        amount=amounts.size(limit.quota.size_bytes or 0),
+        is_departments=limit.quota.per is Per.DEPARTMENT,
+    )
 
 
 def _rule_of(decision: Decision, policy: Policy) -> Rule | None:

@@ -37,7 +37,10 @@ def _page_or_short(
     if not is_document(destination):
         town = gate.judge.policy.town.name
         return _closing(403, render_short(town, destination or ""), PAGE_HEADERS)
-    return page(gate, visit, visible_path(http_request), can_ask=can_ask)
+    # Without its query the address of a download often leads nowhere.
+    is_limited = visit.judgement.decision.limit is not None
+    path = http_request.path if is_limited else visible_path(http_request)
+    return page(gate, visit, path, can_ask=can_ask)
 
 
 async def can_ask_for(gate: Gate) -> bool:
@@ -93,7 +96,7 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
         token=_ask_token(judge, judgement, visit.code) if can_ask else None,
         code=visit.code,
         at=visit.started_at,
-        continue_url=_continue_url(judge, judgement.visit, path) if is_said_first else None,
+        continue_url=_continue_url(judge, judgement, path) if is_said_first else None,
         origin_refusal=visit.origin_refusal,
     )
     return _closing(status, body, CONTINUE_HEADERS if is_said_first else PAGE_HEADERS)
@@ -144,7 +147,7 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
         category=match.category if match else None,
         entry=match.entry if match else None,
         source=match.source if match else None,
-        rule=decision.rule,
+        rule=decision.rule or decision.limit,
         approval=decision.approval,
         person=visit.client.person,
         device=visit.client.device,
@@ -156,6 +159,8 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
     ).seal(judge.ask_key)
 
 
-def _continue_url(judge: Judge, visit: Visit, path: str) -> str:
-    token = continue_token.seal(path, judge.ask_key, visit.client, visit.host, datetime.now(UTC))
+def _continue_url(judge: Judge, judgement: Judgement, path: str) -> str:
+    visit, limit = judgement.visit, judgement.decision.limit
+    now = datetime.now(UTC)
+    token = continue_token.seal(path, judge.ask_key, visit.client, visit.host, now, limit)
     return f"{continue_token.CONTINUE_PATH}?token={token}"

@@ -10,9 +10,11 @@ from mitmproxy.net.http.url import parse_authority
 from categories.host_name import HostNameError, canonical_host
 from policy.acting import Act, Operations
 from policy.decision import Cause, Lane, Verdict
+from policy.limiting import most_bytes, stopping
 from policy.visit import Client, Visit
 from proxy_addons import continue_token, downloads, reading_only
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
+from proxy_addons.continue_token import Onward
 from proxy_addons.fail_closed import closed_on_failure, fail_closed
 from proxy_addons.gate import (
     ClientConnection,
@@ -23,9 +25,11 @@ from proxy_addons.gate import (
     dial_name,
     visible_path,
 )
+from proxy_addons.head_bytes import request_head_bytes, response_head_bytes
 from proxy_addons.hop_by_hop import drop_hop_by_hop
-from proxy_addons.judge import Judgement
+from proxy_addons.judge import Judgement, limit_passed_at
 from proxy_addons.lane_states import LEFT_EARLY
+from proxy_addons.limit_watch import count_stop
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
 from proxy_addons.page_response import (
@@ -50,7 +54,6 @@ _IS_WHOLE_VISIT = "towngate-is-whole-visit"
 """Metadata of a flow: its visit ends with it, and not with the connection."""
 _HTTP_PORT = 80
 _HTTPS_PORT = 443
-_CRLF = b"\r\n"
 
 
 class RequestGate:
@@ -102,7 +105,7 @@ class RequestGate:
         if visit is not None and flow.response is not None:
             drop_hop_by_hop(flow.response.headers)
             add_via(flow.response, self.gate.via)
-            visit.bytes_down += _response_head_bytes(flow.response)
+            visit.bytes_down += response_head_bytes(flow.response)
             flow.response.stream = visit.count_down
             judgement: Judgement | None = flow.metadata.pop(_DOWNLOADS, None)
             if judgement is not None:
@@ -164,10 +167,10 @@ class RequestGate:
                 asked = replace(asked, host=shown_by)
             # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
             visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
-            onward = self._path_onward(flow.request, asked.client, asked.host)
-            if onward is not None and self._continues(visit.judgement):
+            onward = self._onward(flow.request, asked.client, asked.host)
+            if onward is not None and self._continues(visit.judgement, onward):
                 gate.log.discard(visit)
-                flow.response = again_response(asked, onward, 303)
+                flow.response = again_response(asked, onward.path, 303)
                 return
             if visit.judgement.decision.is_allowed:
                 # Allowed since the connection was opened: it starts anew, as a tunnel.
@@ -191,11 +194,11 @@ class RequestGate:
             refused = gate.refused(flow.client_conn, Cause.MISMATCH, "https", asked.host, asked.port)
             gate.log.record(refused, "a request inside names another site")
             return
-        onward = self._path_onward(request, asked.client, asked.host)
-        path = onward or visible_path(request)
+        onward = self._onward(request, asked.client, asked.host)
+        path = visible_path(request) if onward is None else onward.path.partition("?")[0]
         judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path, request.path)
-        if onward is not None and self._continues(judgement):
-            flow.response = again_response(asked, onward, 303)
+        if onward is not None and self._continues(judgement, onward):
+            flow.response = again_response(asked, onward.path, 303)
             return
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         if told_first is not None or not judgement.decision.is_allowed:
@@ -212,11 +215,11 @@ class RequestGate:
         # RFC 9112 section 3.2: the target of a request replaces its Host, and goes on in origin-form.
         request.host, request.authority = dial_name(host), ""
         request.headers["Host"] = host if port == _HTTP_PORT else f"{host}:{port}"
-        onward = self._path_onward(request, who, host)
-        path = onward or visible_path(request)
+        onward = self._onward(request, who, host)
+        path = visible_path(request) if onward is None else onward.path.partition("?")[0]
         judgement = gate.decide(gate.judge, who, "http", host, port, path, request.path)
-        if onward is not None and self._continues(judgement):
-            flow.response = again_response(judgement.visit, onward, 303)
+        if onward is not None and self._continues(judgement, onward):
+            flow.response = again_response(judgement.visit, onward.path, 303)
             return
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         goes_on = told_first is None and judgement.decision.is_allowed
@@ -241,17 +244,19 @@ class RequestGate:
             return
         drop_hop_by_hop(flow.request.headers)
         add_via(flow.request, self.gate.via)
-        if downloads.may_be_stopped(judgement, self.gate.judge.policy):
-            downloads.ask_for_what_can_be_told(flow.request)
+        policy = self.gate.judge.policy
+        if downloads.may_be_stopped(judgement, policy):
             flow.metadata[_DOWNLOADS] = judgement
+            if downloads.names_types(judgement, policy):
+                downloads.ask_for_what_can_be_told(flow.request)
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
-        visit.bytes_up += _request_head_bytes(flow.request)
+        visit.bytes_up += request_head_bytes(flow.request)
         if act is None:
             flow.request.stream = visit.count_up
         else:
             flow.metadata[_HELD] = (judgement, act)
 
-    def _path_onward(self, request: http.Request, client: Client, host: str) -> str | None:
+    def _onward(self, request: http.Request, client: Client, host: str) -> Onward | None:
         """Return where to go on to, when this is the form of a warning that this client was shown.
 
         What only looks like it is judged, and goes on, like any other request.
@@ -264,8 +269,13 @@ class RequestGate:
         except continue_token.ContinueTokenError:
             return None
 
-    def _continues(self, judgement: Judgement) -> bool:
+    def _continues(self, judgement: Judgement, onward: Onward) -> bool:
         """Whether the client may go on now; who is told something first continues. Raises OSError."""
+        limit = next((one for one in self.gate.judge.policy.limits if one.id == onward.limit), None)
+        if limit is not None and judgement.decision.verdict is not Verdict.BLOCK:
+            visit = judgement.visit
+            passed = limit_passed_at(limit, visit.host)
+            self.gate.watch.continuations.add(visit.client, passed, visit.at)
         match judgement.decision.verdict:
             case Verdict.ALLOW:
                 return True
@@ -295,23 +305,42 @@ class RequestGate:
         """Have an answer be looked at before it is sent, where a rule may stop what it is."""
         head = downloads.head_of(flow.request, response)
         can_ask, policy = await can_ask_for(self.gate), self.gate.judge.policy
+        passed = self.gate.judge.passed(judgement.visit)
+        limit = None if head.size_bytes is not None else most_bytes(judgement.decision, policy, passed)
+        if limit is not None:
+            response.stream = functools.partial(
+                self._cut, flow.metadata[_VISIT], downloads.Carried(limit), judgement
+            )
 
         def look_at(beginning: bytes) -> http.Response | None:
             instead: http.Response | None = bare_response(
                 503, "This could not be checked, so it was not sent."
             )
             with closed_on_failure("download", lambda: None):
-                found = downloads.stopped(head, beginning, judgement, policy)
-                instead = found and self._stop(flow, *found, downloads.SAYS, can_ask=can_ask)
+                found = downloads.stopped(head, beginning, judgement, policy, passed)
+                says = downloads.SAYS_OVER_LIMIT if found and found[0].decision.limit else downloads.SAYS
+                instead = found and self._stop(flow, *found, says, can_ask=can_ask)
             return instead
 
-        flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy), look_at)
+        flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy, passed), look_at)
+
+    def _cut(
+        self, visit: OpenVisit, carried: downloads.Carried, judgement: Judgement, data: bytes
+    ) -> bytes | list[bytes]:
+        """Carry a part of a download of unknown length; end it where it goes over its limit."""
+        if not carried.goes_over(data):
+            return visit.count_down(data)
+        with closed_on_failure("limit", visit.close):
+            self.gate.limits.stop(visit, stopping(carried.limit, judgement.visit, self.gate.judge.policy))
+        return []
 
     def _stop(
         self, flow: http.HTTPFlow, stopped: Judgement, refusal: str, says: str, *, can_ask: bool
     ) -> http.Response:
-        """Return the answer to what a rule stops within a visit that goes on: a visit record of its own."""
+        """Return the answer to what is stopped within a visit that goes on: a visit record of its own."""
         log = self.gate.log
+        if stopped.decision.limit is not None:
+            count_stop(stopped.decision)
         visit: OpenVisit = flow.metadata.pop(_VISIT)
         if flow.metadata.get(_IS_WHOLE_VISIT):
             visit.judgement = stopped
@@ -356,19 +385,3 @@ def _is_for(request: http.Request, asked: Visit) -> bool:
     except ValueError:
         return False
     return (named_host, port or _HTTPS_PORT) == (asked.host, asked.port)
-
-
-def _request_head_bytes(request: http.Request) -> int:
-    data = request.data
-    return _head_bytes((data.method, data.path, data.http_version), data.headers)
-
-
-def _response_head_bytes(response: http.Response) -> int:
-    data = response.data
-    return _head_bytes((data.http_version, b"200", data.reason), data.headers)
-
-
-def _head_bytes(first_line: tuple[bytes, bytes, bytes], headers: http.Headers) -> int:
-    line = sum(map(len, first_line)) + 2 + len(_CRLF)
-    fields = sum(len(name) + len(": ") + len(value) + len(_CRLF) for name, value in headers.fields)
-    return line + fields + len(_CRLF)

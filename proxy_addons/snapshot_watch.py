@@ -17,6 +17,7 @@ from policy.touched import EVERY_VISIT, NOTHING, Touched, touched_by_change, tou
 from proxy_addons import egress_metrics
 from proxy_addons.continuations import Continuations
 from proxy_addons.judge import Judge
+from proxy_addons.usage_files import UsageFiles
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class SnapshotWatch:
                 "start `towngate admin` with this state folder first"
             ) from error
         self.continuations = Continuations(state / state_names.CONTINUED, self._ask_key)
+        self.usage = UsageFiles(state / state_names.SPOOL)
         for kind in ("policy", "categories", "first_visits"):
             # There from the start: an increase from nothing is none.
             egress_metrics.SNAPSHOT_REFUSED.labels(kind)
@@ -139,7 +141,8 @@ class SnapshotWatch:
 
     def _new_judge(self, snapshot: PolicySnapshot) -> Judge:
         judge = Judge(
-            snapshot, self._categories.snapshot, self._ask_key, self.continuations, self._first_visits
+            *(snapshot, self._categories.snapshot, self._ask_key, self.continuations),
+            *(self._first_visits, self.usage),
         )
         published = egress_metrics.SNAPSHOT_PUBLISHED
         published.labels("policy").set(snapshot.published_at.timestamp())

@@ -61,7 +61,10 @@ class TunnelLayer(layer.Layer):
             if event.connection is client:
                 yield commands.SendData(server, self._visit.count_up(event.data))
             else:
-                yield commands.SendData(client, self._visit.count_down(event.data))
+                visit = self._visit
+                if visit.bytes_down + len(event.data) > visit.most_down and visit.is_over():
+                    return
+                yield commands.SendData(client, visit.count_down(event.data))
         elif isinstance(event, events.ConnectionClosed):
             other: Connection = server if event.connection is client else client
             is_aborted = event.connection.state is ConnectionState.CLOSED

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
@@ -20,6 +21,8 @@ _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane
 _FIRST_RECORD_AFTER = timedelta(minutes=1)
 _RECORD_EVERY = timedelta(minutes=5)
 _CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
+NO_LIMIT = 1 << 63
+"""More bytes than a visit carries."""
 _OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
 
 
@@ -29,7 +32,8 @@ class OpenVisit:
 
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
     `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
-    written that the visit goes on.
+    written that the visit goes on. A tunnel that is to carry more than `most_down` asks `is_over`, which
+    closes it where it is.
     """
 
     judgement: Judgement
@@ -44,6 +48,8 @@ class OpenVisit:
     told_up: int = 0
     told_down: int = 0
     recorded_at: datetime | None = None
+    most_down: int = NO_LIMIT
+    is_over: Callable[[], bool] = lambda: False
 
     def count_up(self, data: bytes) -> bytes:
         """Count bytes on their way to the origin server; return them."""
@@ -56,11 +62,23 @@ class OpenVisit:
         return data
 
 
+class Limits(Protocol):
+    """What holds open visits to the limits that their judgements name."""
+
+    def follow_visit(self, visit: OpenVisit) -> None:
+        """Do so from now on, by its judgement as it is now."""
+
+    def end_visit(self, visit: OpenVisit) -> None:
+        """Know that it has ended."""
+
+
 class VisitLog:
     """Knows the open visits; writes each once, when it ends, and counts it.
 
-    What is counted, Prometheus is told by `flush`.
+    What is counted, Prometheus is told by `flush`. `limits` are told of visits that limits hold for.
     """
+
+    limits: Limits | None = None
 
     def __init__(self, spool: Spool, taxonomy: Taxonomy) -> None:
         self._spool = spool
@@ -85,6 +103,8 @@ class VisitLog:
         visit = OpenVisit(judgement, lane, close)
         self.open.add(visit, judgement.visit)
         self._open_in[lane] += 1
+        if judgement.decision.limits and self.limits is not None:
+            self.limits.follow_visit(visit)
         return visit
 
     def divert(self, visit: OpenVisit, lane: Lane, cause: Cause | None = None) -> None:
@@ -111,6 +131,8 @@ class VisitLog:
         if not self.open.discard(visit):
             return False
         self._open_in[visit.lane] -= 1
+        if self.limits is not None:
+            self.limits.end_visit(visit)
         return True
 
     def record(self, judgement: Judgement, refusal: str) -> None:
@@ -130,12 +152,18 @@ class VisitLog:
             # Whatever is next about the one who sits there now is about this visit.
             self.open.add(visit, again.visit)
         if not decision.is_allowed:
-            visit.refusal = f"closed: no longer allowed ({decision.rule or decision.cause.value})"
+            visit.refusal = (
+                f"closed: no longer allowed ({decision.rule or decision.limit or decision.cause.value})"
+            )
             visit.close()
         elif visit.lane in _CARRIERS and decision.is_inspected is not (visit.lane is Lane.INSPECT):
             now = "to be looked into" if decision.is_inspected else "not to be looked into"
             visit.refusal = f"closed: from now on {now}"
             visit.close()
+        elif self.limits is not None and (decision.limits or visit.judgement.decision.limits):
+            held_to = replace(visit.judgement.decision, limits=decision.limits)
+            visit.judgement = replace(visit.judgement, decision=held_to)
+            self.limits.follow_visit(visit)
 
     async def tell_of_open(self, now: datetime) -> None:
         """Count what open visits have carried since, and write of those that last that they go on.
@@ -210,7 +238,7 @@ class VisitLog:
                 verdict=decision.verdict,
                 lane=visit.lane,
                 cause=decision.cause,
-                rule=decision.rule,
+                rule=decision.rule or decision.limit,
                 exemption=decision.exemption,
                 category=match.category if match else None,
                 entry=match.entry if match else None,

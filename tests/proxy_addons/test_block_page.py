@@ -15,21 +15,26 @@ from categories.taxonomy import taxonomy
 from policy.ask_token import AskToken
 from policy.decision import Cause, Decision, Verdict
 from policy.file_types import FILE_TYPES
+from policy.limiting import stopping
 from policy.schedule import Schedule
 from policy.state import DeviceOff, Lockdown, State
 from policy.town_policy import (
     Approver,
     Department,
     Device,
+    Limit,
+    LimitAction,
     Notice,
+    Per,
     Person,
     Policy,
+    Quota,
     Rule,
     Town,
     UnknownAction,
 )
 from policy.visit import Client, Visit
-from proxy_addons.block_page import BlockPage, Emergency, Variant
+from proxy_addons.block_page import BlockPage, Emergency, OverLimit, Variant
 from proxy_addons.origin_certificate import OriginFault, OriginRefusal
 from proxy_addons.page_for_decision import page_for
 from proxy_addons.page_html import PAGE_HEADERS, is_document, render, render_short
@@ -609,6 +614,9 @@ def test_page_is_small_and_asks_for_nothing() -> None:
                 rule="not-town-business",
                 listed=f"UT1: {host}, gambling",
                 file_types=tuple(FILE_TYPES),
+                over_limit=OverLimit("4.2 GB", "500 MB", FRIDAY_MORNING)
+                if variant is Variant.LARGE
+                else None,
                 ask_url="https://gate.town.example:8443/ask?token=" + "x" * 600,
                 port=8443,
                 ports=(80, 443),
@@ -661,6 +669,67 @@ def test_only_a_page_of_its_own_gets_the_whole_page(destination: str | None, is_
     assert is_document(destination) is is_page
 
 
+LIMITS = {
+    "big": Limit("big", LimitAction.WARN, larger_than=500 * 10**6, when="mornings", because="Use 7"),
+    "huge": Limit("huge", LimitAction.ASK, larger_than=10**10, approval=(Approver.IT_SECURITY,)),
+    "time": Limit("time", LimitAction.ASK, quota=Quota(duration=timedelta(minutes=30))),
+    "much": Limit("much", LimitAction.BLOCK, quota=Quota(Per.DEPARTMENT, size_bytes=2 * 10**9)),
+    "films": Limit("films", LimitAction.WARN, file_types=frozenset({"video"})),
+}
+MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
+
+
+@pytest.mark.parametrize(
+    ("limit", "size_bytes", "in_english", "in_spanish"),
+    [
+        (
+            "big",
+            4_200_000_000,
+            "This download is 4.2 GB In business hours it slows others down. After 4:30 PM it will not."
+            " Nothing of it was loaded. Policy Use 7 Download now Leave",
+            "Esta descarga es de 4.2 GB",
+        ),
+        (
+            "huge",
+            2 * 10**10,
+            "The town loads no more than 10 GB at once from files.example. Nothing of it was loaded."
+            " Who can allow it IT security Ask IT",
+            "El municipio no carga más de 10 GB a la vez de files.example",
+        ),
+        (
+            "time",
+            None,
+            "Opens at 12 AM tomorrow files.example is open again then. Your 30 minutes are used.",
+            "Ya usó sus 30 minutos.",
+        ),
+        ("much", None, "The 2 GB of your department are used.", "Se usaron los 2 GB de su departamento."),
+        (
+            "films",
+            None,
+            "Before this download You can use files.example. This download is a video.",
+            "Descargar ahora",
+        ),
+    ],
+)
+def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
+    limit: str, size_bytes: int | None, in_english: str, in_spanish: str
+) -> None:
+    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules={"mornings": MORNINGS})
+    visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING)
+    types = frozenset({"video"})
+    decision = stopping(LIMITS[limit], visit, policy, size_bytes=size_bytes, types=types)
+    _, html = page_for(
+        *(decision, visit, policy, State(), taxonomy()),
+        admin_url="http://127.0.0.1:8000",
+        token="t0ken",
+        code="K7M-4QP",
+        at=FRIDAY_MORNING,
+        continue_url="/.well-known/towngate/continue" if decision.verdict is Verdict.WARN else None,
+    )
+    assert in_english in english(html)
+    assert in_spanish in spanish(html)
+
+
 async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
     """Light and dark, wide and narrow, with the headers it is sent with."""
     pages = {
@@ -675,7 +744,9 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
         "no-asking": shown(blocked(), admin_url=None)[1],
         "frame": render_short("Town of Exampleton", "iframe"),
         **{
-            f"variant-{variant}": render(replace(PAGE, variant=variant))
+            f"variant-{variant}": render(
+                replace(PAGE, variant=variant, over_limit=OverLimit("4.2 GB", "1 GB"))
+            )
             for variant in Variant
             if variant is not Variant.LATER
         },

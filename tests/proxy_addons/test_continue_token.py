@@ -18,7 +18,7 @@ ASK_TOKEN = AskToken(HOST, None, None, None, None, (), "clerk", None, None, "1",
 
 
 def test_token_leads_on_to_the_path_that_was_asked_for() -> None:
-    assert unseal(TOKEN, KEY, CLERK_AT_WORK, HOST, NOW + timedelta(minutes=14)) == "/boots/"
+    assert unseal(TOKEN, KEY, CLERK_AT_WORK, HOST, NOW + timedelta(minutes=14)) == ("/boots/", None)
 
 
 def test_token_names_neither_the_client_nor_the_host() -> None:
@@ -40,7 +40,7 @@ def test_token_names_neither_the_client_nor_the_host() -> None:
     ],
 )
 def test_path_that_cannot_be_gone_on_to_becomes_the_first_page(path: str, onward: str) -> None:
-    assert unseal(seal(path, KEY, CLERK_AT_WORK, HOST, NOW), KEY, CLERK_AT_WORK, HOST, NOW) == onward
+    assert unseal(seal(path, KEY, CLERK_AT_WORK, HOST, NOW), KEY, CLERK_AT_WORK, HOST, NOW).path == onward
 
 
 @pytest.mark.parametrize(

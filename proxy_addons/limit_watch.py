@@ -1,0 +1,136 @@
+"""Open visits for which limits hold: what is over one is ended, and what quotas are about is counted."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from policy.decision import Decision, Lane, Verdict
+from policy.limit_words import refusal_of
+from policy.limiting import judge_download, judge_use, most_bytes, quotas_of
+from policy.town_policy import Limit
+from policy.town_time import zone_of
+from policy.usage import usage_key
+from proxy_addons import egress_metrics
+from proxy_addons.fail_closed import closed_on_failure
+from proxy_addons.in_turns import in_turns
+from proxy_addons.judge import Judge
+from proxy_addons.usage_files import UsageFiles
+from proxy_addons.visit_log import NO_LIMIT, OpenVisit, VisitLog
+
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Metered:
+    """A visit whose bytes count for quotas; so many of them are counted."""
+
+    quotas: tuple[Limit, ...]
+    counted_bytes: int = 0
+
+
+class LimitWatch:
+    """Told by the visit log of the visits that limits hold for. `in_force` returns the judge."""
+
+    def __init__(self, log: VisitLog, in_force: Callable[[], Judge], usage: UsageFiles) -> None:
+        self._log = log
+        self._in_force = in_force
+        self._usage = usage
+        self._metered: dict[OpenVisit, _Metered] = {}
+        # What was used before a restart is known before the first visit.
+        usage.look(datetime.now(UTC), zone_of(in_force().policy))
+
+    def follow_visit(self, visit: OpenVisit) -> None:
+        """Have a visit held to the limits that its judgement names: it has begun, or they are others now."""
+        judge, judgement = self._in_force(), visit.judgement
+        quotas = quotas_of(judgement.decision, judge.policy)
+        before = self._metered.get(visit)
+        if before is not None:
+            before.quotas = quotas
+        elif quotas:
+            self._metered[visit] = _Metered(quotas)
+        # Who was warned is looked up when there is something to warn of.
+        self._hold_tunnel(visit, most_bytes(judgement.decision, judge.policy))
+
+    def end_visit(self, visit: OpenVisit) -> None:
+        """Count the last of a visit that has ended."""
+        metered = self._metered.pop(visit, None)
+        if metered is not None:
+            self._count(visit, metered, datetime.now(UTC))
+
+    def stop(self, visit: OpenVisit, stopped: Decision) -> None:
+        """End a visit that is over a limit, where no page can say so: a visit record of its own does."""
+        if visit.refusal is not None:
+            # What was on its way when it was ended.
+            return
+        # A warning that cannot be shown blocks.
+        decision = replace(stopped, verdict=Verdict.BLOCK)
+        refusal = refusal_of(decision, self._in_force().policy)
+        count_stop(decision)
+        self._log.record(replace(visit.judgement.made_at(datetime.now(UTC)), decision=decision), refusal)
+        visit.refusal = f"closed: over the limit {decision.limit}"
+        visit.close()
+
+    async def follow(self) -> None:
+        """Count what quotas are about, and end what uses one up, every second, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            await self.look(datetime.now(UTC))
+
+    async def look(self, now: datetime) -> None:
+        """Do so once."""
+        policy = self._in_force().policy
+        if not self._metered and not any(limit.quota for limit in policy.limits):
+            return
+        self._usage.look(now, zone_of(policy))
+        async for visit in in_turns(tuple(self._metered)):
+            metered = self._metered.get(visit)
+            if metered is not None:
+                with closed_on_failure("limit", visit.close):
+                    self._count(visit, metered, now)
+                    self._end_if_used_up(visit)
+
+    def _hold_tunnel(self, visit: OpenVisit, first: Limit | None) -> None:
+        """Have a tunnel carry no more than a limit says; elsewhere each download is seen by itself."""
+        is_held = first is not None and visit.lane is Lane.TUNNEL
+        visit.most_down = first.larger_than or NO_LIMIT if is_held and first is not None else NO_LIMIT
+        visit.is_over = functools.partial(self._is_over, visit)
+
+    def _end_if_used_up(self, visit: OpenVisit) -> None:
+        judge, judgement = self._in_force(), visit.judgement
+        if not judgement.decision.is_allowed:
+            return
+        stopped = judge_use(
+            judgement.visit, judgement.decision, judge.policy, judge.used, judge.passed(judgement.visit)
+        )
+        if stopped is not None:
+            self.stop(visit, stopped)
+
+    def _count(self, visit: OpenVisit, metered: _Metered, now: datetime) -> None:
+        carried = visit.bytes_up + visit.bytes_down
+        if carried > metered.counted_bytes:
+            zone = zone_of(self._in_force().policy)
+            for limit in metered.quotas:
+                key = usage_key(limit, visit.judgement.visit.client)
+                self._usage.add(key, carried - metered.counted_bytes, now, zone)
+            metered.counted_bytes = carried
+
+    def _is_over(self, visit: OpenVisit) -> bool:
+        """Whether a tunnel has carried more than it may; then it is closed."""
+        with closed_on_failure("limit", visit.close):
+            judge, judgement = self._in_force(), visit.judgement
+            passed = judge.passed(judgement.visit)
+            stopped = judge_download(
+                *(judgement.visit, judgement.decision, judge.policy, visit.most_down + 1), passed=passed
+            )
+            if stopped is None:
+                self._hold_tunnel(visit, most_bytes(judgement.decision, judge.policy, passed))
+                return False
+            self.stop(visit, replace(stopped, size_bytes=None))
+        return True
+
+
+def count_stop(decision: Decision) -> None:
+    """Count what a limit has stopped."""
+    egress_metrics.LIMITED.labels(decision.limit or "none").inc()
