@@ -35,6 +35,7 @@ from admin.emergency import Emergency
 from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
 from admin.ingest import Ingest, IngestStatus
+from admin.limit_lifts import LimitLifts
 from admin.list_updates import ListUpdates
 from admin.needed_hosts import NeededHosts
 from admin.notice_signing import NoticeSigning
@@ -106,6 +107,7 @@ class AdminProcess:
             self.exemption_reviews,
             clock,
         )
+        self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)

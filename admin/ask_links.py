@@ -54,6 +54,8 @@ class AskLinks:
         approval = ask.approval
         if any(rule.id == ask.rule for rule in policy.rules):
             approval = asking_roles(Cause.RULE, ask.rule, policy, listed_as | risks)
+        elif any(limit.id == ask.rule for limit in policy.limits):
+            approval = asking_roles(Cause.LIMIT, ask.rule, policy, listed_as | risks)
         elif approval and (risks or not policy.asking.never.isdisjoint(listed_as)):
             approval = asking_roles(Cause.SECURITY_RISK, None, policy, listed_as | risks)
         return replace(ask, approval=approval, risks=tuple(sorted(risks)))

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """Categories of sites, in a window of time."""
     SOCIAL_MEDIA = "social_media"
     """Named sites, for one person who signs the town's terms, proposed by the department."""
+    DOWNLOAD = "download"
+    """That for a while no limit of the policy holds for a site that is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def as_json(asked: Asked | None) -> dict[str, object]:
 def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
     """Read what a request of a kind asks for."""
     match kind:
-        case Kind.SITE:
+        case Kind.SITE | Kind.DOWNLOAD:
             return None
         case Kind.PERSONAL_USE:
             return Window(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))

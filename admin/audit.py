@@ -103,6 +103,8 @@ class EventKind(StrEnum):
     SITE_LEFT_INSPECTED = "site.left_inspected"
     """IT looked at such a host, and rules have it opened as before."""
     SITE_INSPECTION_REFUSED = "site.inspection_refused"
+    LIMIT_PASSED = "limit.passed"
+    """Somebody went on past a limit that warns, after it had closed a tunnel."""
     LOCKDOWN_BEGUN = "lockdown.begun"
     LOCKDOWN_NEWS_GIVEN = "lockdown.news_given"
     LOCKDOWN_ENDED = "lockdown.ended"

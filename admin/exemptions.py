@@ -10,6 +10,11 @@ from admin.database import Reader, Row, Transaction
 from policy.state import Exemption
 
 _PREFIX = "EX-"
+_IN_FORCE = (
+    "SELECT exemption.*, access_request.kind = 'download' AS lifts_limits FROM exemption"
+    " JOIN access_request ON access_request.id = exemption.access_request"
+    " WHERE stopped_at IS NULL AND exemption.expires_at > ? ORDER BY exemption.id"
+)
 _REVIEWED_EVERY = timedelta(days=90)
 _REVIEWED_BEFORE_END = timedelta(days=7)
 
@@ -157,9 +162,7 @@ async def set_paused(t: Transaction, before: Paused, risks: frozenset[str]) -> b
 
 async def live_with_pauses(db: Reader, at: datetime) -> tuple[Paused, ...]:
     """Return the exemptions in force at `at`, paused ones included, with what they are paused for."""
-    rows = await db.fetch_all(
-        "SELECT * FROM exemption WHERE stopped_at IS NULL AND expires_at > ? ORDER BY id", to_ms(at)
-    )
+    rows = await db.fetch_all(_IN_FORCE, to_ms(at))
     return tuple(
         Paused(row["access_request"], _exemption(row), frozenset(json.loads(row["paused_for"] or "[]")))
         for row in rows
@@ -168,9 +171,7 @@ async def live_with_pauses(db: Reader, at: datetime) -> tuple[Paused, ...]:
 
 async def live(db: Reader, at: datetime) -> tuple[Exemption, ...]:
     """Return the exemptions in force at `at` or later: neither stopped nor expired."""
-    rows = await db.fetch_all(
-        "SELECT * FROM exemption WHERE stopped_at IS NULL AND expires_at > ? ORDER BY id", to_ms(at)
-    )
+    rows = await db.fetch_all(_IN_FORCE, to_ms(at))
     return tuple(_exemption(row) for row in rows)
 
 
@@ -185,6 +186,7 @@ def _exemption(row: Row) -> Exemption:
         accepted_risks=frozenset(json.loads(row["accepted_risks"])),
         categories=frozenset(json.loads(row["categories"])),
         is_for_reading=bool(row["is_for_reading"]),
+        lifts_limits=bool(row["lifts_limits"]),
     )
 
 

@@ -10,7 +10,17 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from admin import accounts, audit, closed_people, corrections, exemptions, measures, never_inspected, notices
+from admin import (
+    accounts,
+    audit,
+    closed_people,
+    corrections,
+    exemptions,
+    limit_lifts,
+    measures,
+    never_inspected,
+    notices,
+)
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -144,7 +154,7 @@ class Publisher:
             )
             if policy.version != self._recorded_version:
                 await audit.record(t, Event(EventKind.POLICY_PUBLISHED, "policy.yaml", policy.version, now))
-            live = await exemptions.live(t, now)
+            live = await exemptions.live(t, now) + await limit_lifts.live(t, now)
             passwords = await accounts.proxy_passwords(t)
             corrected = await corrections.live(t)
             emergency = await measures.live(t, now)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from admin import access_request_lists, access_requests, joining
 from admin.ask_links import AskLinks
+from admin.asked import Kind
 from admin.asking import (
     AccessRequest,
     ForWhom,
@@ -86,6 +87,7 @@ class SessionRequests:
             source=ask.source,
             browser=session.browser,
             risks=ask.risks,
+            kind=self._kind(ask),
         )
         return await access_requests.submit(self._db, self._policy(), new, self._clock())
 
@@ -144,6 +146,7 @@ class SessionRequests:
             risks=ask.risks,
             renews=request.id,
             sent_by=actor,
+            kind=request.kind,
         )
         return await access_requests.submit(self._db, self._policy(), new, self._clock())
 
@@ -213,6 +216,11 @@ class SessionRequests:
         """As ExemptionReviews.keep."""
         await self._views.get(session, id_)
         await self._reviews.keep(id_, await self._actor(session, id_))
+
+    def _kind(self, ask: AskToken) -> Kind:
+        """Return what a link asks for: a limit stops no site."""
+        is_of_limit = any(limit.id == ask.rule for limit in self._policy().limits)
+        return Kind.DOWNLOAD if is_of_limit else Kind.SITE
 
     async def _followed(self, session: Session, code: str) -> tuple[AskToken, str]:
         """Return the ask of a followed link, and who asks."""

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.limit_lifts import may_go_on
 from admin.pac import MEDIA_TYPE, pac_file
 from admin.visits import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
@@ -47,6 +48,7 @@ async def stopped_page(http_request: Request) -> Response:
     admin = admin_of(http_request)
     session, policy = known(http_request), admin.policy
     standing = await admin.request_views.standing(session)
+    lifted = await admin.limit_lifts.of(session)
     rows = []
     for row in await admin.visit_views.stopped_here(session):
         request = next((request for request in standing if request.covers(row.host)), None)
@@ -57,9 +59,16 @@ async def stopped_page(http_request: Request) -> Response:
                 request,
                 status_of(http_request, request) if request else None,
                 bool(asking_roles(row.cause, row.rule, policy, {row.category or ""})),
+                may_go_on(row, policy) and not any(lift.host == row.host for lift in lifted),
             )
         )
-    return await page(http_request, "stopped.html", rows=rows)
+    return await page(http_request, "stopped.html", rows=rows, lifted=lifted)
+
+
+async def download_stopped(http_request: Request, _form: FormData) -> Response:
+    """Go on past the limit that ended one of them, as the page before a download would have let."""
+    await admin_of(http_request).limit_lifts.go_on(known(http_request), http_request.path_params["id"])
+    return go_to("/stopped")
 
 
 async def ask_about_stopped(http_request: Request, _form: FormData) -> Response:

@@ -151,6 +151,7 @@ def _routes() -> list[BaseRoute]:
         _post("/emergency/{id:number}/end", emergency.end),
         _get("/policy", about.policy_page),
         _get("/stopped", about.stopped_page),
+        _post("/stopped/{id:number}/download", about.download_stopped),
         _post("/stopped/{id:number}/ask", about.ask_about_stopped),
         _post("/stopped/{id:number}/wrong-category", about.stopped_wrongly),
         _post("/stopped/{id:number}/accident", about.stopped_by_accident),

@@ -213,6 +213,7 @@ async def _form(
     record = admin.policy.people.get(person)
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
+    limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
     others = await open_request_for(admin.db, ask.host, department) if department else None
     earlier = await admin.request_views.answered_before(known(http_request), ask)
     return await page(
@@ -222,7 +223,8 @@ async def _form(
         ask=ask,
         person=person,
         department=department,
-        because=rule.because if rule else None,
+        because=rule.because if rule else limit.because if limit else None,
+        limit=limit,
         is_for_reading=rule is not None and rule.action is Verdict.VIEW_ONLY,
         ends=offered(admin),
         longest=admin.policy.asking.longest,

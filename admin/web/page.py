@@ -17,6 +17,7 @@ from admin.web.people import People
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
 from admin.web.words import Status, Times, request_status
 from categories.taxonomy import taxonomy
+from policy import limit_words
 from policy.access_duration import Duration
 from policy.decision import Verdict
 from policy.town_policy import Approver
@@ -36,6 +37,7 @@ _ENVIRONMENT.globals.update(
     uswds=_USWDS,
     htmx=_HTMX,
     words=words,
+    limit_words=limit_words,
     csrf_field=CSRF_FIELD,
     State=State,
     ForWhom=ForWhom,

@@ -50,6 +50,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.SITE_INSPECTED_AGAIN: "Site may be decrypted again",
     EventKind.SITE_LEFT_INSPECTED: "Left a site decrypted",
     EventKind.SITE_INSPECTION_REFUSED: "A move on decryption was refused",
+    EventKind.LIMIT_PASSED: "Went on past a limit",
     EventKind.LOCKDOWN_BEGUN: "Limited the web",
     EventKind.LOCKDOWN_NEWS_GIVEN: "Gave news of the limit",
     EventKind.LOCKDOWN_ENDED: "Ended the limit",

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from admin.asked import Level
+from admin.asked import Kind, Level
 from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
@@ -141,6 +141,8 @@ def subject(request: AccessRequest) -> str:
 
     The site, "personal use: Shopping, Sports", "social media: facebook.com, to read".
     """
+    if request.kind is Kind.DOWNLOAD:
+        return f"downloads from {host(request.host)}"
     if request.social_media is not None:
         sites = ", ".join(map(host, (request.host, *request.hosts)))
         return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"

@@ -95,6 +95,7 @@ ACTIONS = {
     "/emergency/filter": Action(IT),
     "/emergency/{id:number}/news": Action(IT, "/emergency/1/news"),
     "/emergency/{id:number}/end": Action(IT, "/emergency/1/end"),
+    "/stopped/{id:number}/download": Action(NO_ROLE, "/stopped/{visit}/download"),
     "/stopped/{id:number}/ask": Action(CLERK, "/stopped/{visit}/ask"),
     "/stopped/{id:number}/wrong-category": Action(CLERK, "/stopped/{visit}/wrong-category"),
     "/stopped/{id:number}/accident": Action(CLERK, "/stopped/{visit}/accident"),

@@ -1,0 +1,93 @@
+"""Who goes on past a limit that warns, where no page could: a tunnel was closed for it.
+
+"Did something not open?" is the page. What is decided there is as the Continue of a warning: the person's
+own, for one site and eight hours.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from admin import audit
+from admin.asking import NotAllowedError, UnknownRequestError
+from admin.audit import Event, EventKind
+from admin.clock import Clock, from_ms, to_ms
+from admin.database import Database, Reader
+from admin.sessions import Session
+from admin.visit_views import VisitViews
+from admin.visits import VisitRow
+from policy.decision import Cause
+from policy.state import Exemption
+from policy.town_policy import LimitAction, Policy
+
+if TYPE_CHECKING:
+    from admin.publisher import Publisher
+
+LIFTED_FOR = timedelta(hours=8)
+
+
+class LimitLifts:
+    """Takes what a session decides. `policy` returns the running one."""
+
+    def __init__(
+        self,
+        db: Database,
+        publisher: "Publisher",
+        policy: Callable[[], Policy],
+        views: VisitViews,
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._policy = policy
+        self._views = views
+        self._clock = clock
+
+    async def of(self, session: Session) -> tuple[Exemption, ...]:
+        """Return what is lifted for a session's person now."""
+        return tuple(lift for lift in await live(self._db, self._clock()) if lift.person == session.person)
+
+    async def go_on(self, session: Session, visit_id: int) -> None:
+        """Lift the limits at the site of a visit that one of them has ended, for eight hours.
+
+        Published when it returns. Raises UnknownRequestError when it was not stopped here lately by a limit
+        that warns, NotAllowedError where nobody knows who it is.
+        """
+        row = next((row for row in await self._views.stopped_here(session) if row.id == visit_id), None)
+        if row is None or not may_go_on(row, self._policy()):
+            raise UnknownRequestError("no limit that warns has stopped this visit in the last 15 minutes")
+        if session.person is None:
+            raise NotAllowedError("Sign in to go on: this computer is used by several people.")
+        at = self._clock()
+        async with self._db.transaction() as t:
+            await t.execute(
+                "INSERT INTO limit_lift (person, host, policy_limit, lifted_at, ends_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                *(session.person, row.host, row.rule, to_ms(at), to_ms(at + LIFTED_FOR)),
+            )
+            details: dict[str, audit.Detail] = {"rule": row.rule, "host": row.host, "code": row.code}
+            await audit.record(t, Event(EventKind.LIMIT_PASSED, session.person, row.host, at, details))
+        await self._publisher.publish_state()
+
+
+def may_go_on(row: VisitRow, policy: Policy) -> bool:
+    """Whether a limit that warns ended this visit: then it is the person's own to decide."""
+    return row.cause is Cause.LIMIT and any(
+        limit.id == row.rule and limit.action is LimitAction.WARN for limit in policy.limits
+    )
+
+
+async def live(db: Reader, at: datetime) -> tuple[Exemption, ...]:
+    """Return what is lifted at `at`, as the proxy is told."""
+    rows = await db.fetch_all("SELECT * FROM limit_lift WHERE ends_at > ? ORDER BY id", to_ms(at))
+    return tuple(
+        Exemption(
+            id=f"told-{row['id']}",
+            host=row["host"],
+            granted_at=from_ms(row["lifted_at"]),
+            expires_at=from_ms(row["ends_at"]),
+            person=row["person"],
+            lifts_limits=True,
+        )
+        for row in rows
+    )

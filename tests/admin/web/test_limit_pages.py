@@ -1,0 +1,92 @@
+"""Limits on the admin site: said in the policy, asked about, and gone past where one only warns."""
+
+from policy.decision import Cause, Lane
+from policy.snapshot import PolicySnapshot
+from policy.visit_record import VisitRecord
+from tests import people, towns
+from tests.admin.web.conftest import Site, post, visit
+
+LIMITS = """\
+limits:
+  - {id: big, larger_than: 500MB, action: warn, because: Use 7}
+  - {id: asked, hosts: [iso.example], larger_than: 1GB, action: ask, approval: [department_head]}
+  - {id: shopping-time, categories: [shopping], quota: 30m/day, action: block}
+line: {capacity: 100Mbit}
+"""
+DOCUMENT = towns.DOCUMENT.replace("default: {action", f"{LIMITS}default: {{action")
+NOT_LISTED = {"category": None, "entry": None, "source": None}
+
+
+def stopped(limit: str, host: str, refusal: str, **changed: object) -> VisitRecord:
+    values = {"lane": Lane.REFUSE, "cause": Cause.LIMIT, "refusal": refusal, **NOT_LISTED, **changed}
+    return visit(host=host, rule=limit, **values)
+
+
+async def with_limits(site: Site) -> None:
+    site.state.policy_document.write_text(DOCUMENT)
+    await site.until(lambda: bool(site.admin.policy.limits))
+
+
+def published(site: Site) -> PolicySnapshot:
+    return PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+
+
+async def test_policy_page_says_the_limits_in_plain_words(site: Site) -> None:
+    await with_limits(site)
+    page = (await site.client().get("/policy")).text.replace("\u00a0", " ")
+    assert "A download of more than 500 MB is warned of." in page
+    assert "A download of more than 1 GB is stopped, and may be asked for, at iso.example." in page
+    assert "More than 30 minutes a day for each person is stopped, at sites of Shopping." in page
+
+
+async def test_tunnel_that_a_limit_ended_says_so_and_one_that_warns_is_gone_past_there(site: Site) -> None:
+    await with_limits(site)
+    await site.log(stopped("big", "files.example", "over 500 MB came on one connection"))
+    client = await site.signed_in(people.CLERK)
+    page = (await client.get("/stopped")).text
+    assert "Over the limit big: over 500 MB came on one connection." in page
+    assert "The site itself is open." in page and "Download now" in page
+    action = await site.of_visit(1, "stopped", "download")
+    assert (await post(client, action)).headers["location"] == "/stopped"
+    page = (await client.get("/stopped")).text
+    assert "no limit holds for what you load from" in page and "Download now" not in page
+    (lift,) = published(site).exemptions
+    assert (lift.host, lift.person, lift.lifts_limits) == ("files.example", people.CLERK, True)
+    records = (await (await site.signed_in(people.ADMINISTRATOR)).get("/records")).text
+    assert "Went on past a limit" in records
+
+
+async def test_nobody_goes_past_a_limit_that_does_not_warn_nor_for_someone_else(site: Site) -> None:
+    await with_limits(site)
+    await site.log(
+        stopped("asked", "iso.example", "over 1 GB came on one connection"),
+        stopped("big", "files.example", "over 500 MB came on one connection"),
+    )
+    head, clerk = await site.signed_in(people.HEAD), await site.signed_in(people.CLERK)
+    for client, number in ((clerk, 1), (head, 2)):
+        assert (await post(client, await site.of_visit(number, "stopped", "download"))).status_code == 404
+    assert published(site).exemptions == ()
+
+
+async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
+    await with_limits(site)
+    await site.log(stopped("shopping-time", "shop.example", "30 minutes a day are used"))
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert "30 minutes a day are used" in page and "It opens again tomorrow." in page
+
+
+async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) -> None:
+    await with_limits(site)
+    number = await site.sent_request(host="iso.example", rule="asked", category=None, entry=None, source=None)
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get(f"/decide/{number}")).text
+    assert "Allow downloads from iso.example for Clerk?" in page
+    assert "nothing: it lifts the limits of the policy there" in page
+    allowed = await post(
+        head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z"
+    )
+    assert allowed.status_code == 303
+    (exemption,) = published(site).exemptions
+    assert (exemption.host, exemption.person, exemption.lifts_limits) == ("iso.example", people.CLERK, True)
+    page = (await (await site.signed_in(people.CLERK)).get(f"/requests/{number}")).text
+    assert "Load it again: no limit holds for" in page
