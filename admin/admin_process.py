@@ -42,6 +42,7 @@ from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
 from admin.people_register import PeopleRegister
 from admin.publisher import Publisher
+from admin.quota_use import QuotaUse
 from admin.records import Records
 from admin.reports import Reports
 from admin.request_views import RequestViews
@@ -107,6 +108,7 @@ class AdminProcess:
             self.exemption_reviews,
             clock,
         )
+        self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)

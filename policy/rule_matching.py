@@ -8,7 +8,7 @@ from categories.taxonomy import NEWLY_SEEN, UNCATEGORISED
 from policy.decision import Cause, Decision, Verdict
 from policy.town_policy import Approver, Limit, Policy, Rule
 from policy.town_time import zone_of
-from policy.visit import Visit
+from policy.visit import Client, Visit
 
 type Answer = tuple[Decision | None, str]
 """What a step says: its decision, None when it leaves it to the next; and why."""
@@ -63,13 +63,18 @@ def risks_of(visit: Visit, policy: Policy) -> tuple[CategoryMatch, ...]:
     return tuple([match for match in visit.matches if match.category in policy.security_categories])
 
 
+def is_for_client(rule: Rule | Limit, client: Client) -> bool:
+    """Whether a rule, or a limit, is about this client at all."""
+    is_of_department = not rule.departments or client.department in rule.departments
+    return is_of_department and (not rule.people or client.person in rule.people)
+
+
 def why_not_for(rule: Rule | Limit, visit: Visit, policy: Policy) -> str | None:
     """Return why a rule or limit is not for this client at this time, whatever the site; None when it is."""
     client = visit.client
-    if rule.departments and client.department not in rule.departments:
-        return "it is for other departments"
-    if rule.people and client.person not in rule.people:
-        return "it is for other people"
+    if not is_for_client(rule, client):
+        is_others = rule.departments and client.department not in rule.departments
+        return f"it is for other {'departments' if is_others else 'people'}"
     if rule.when is not None and not policy.schedules[rule.when].holds_at(visit.at, zone_of(policy)):
         return f"it holds only in {rule.when}"
     return None

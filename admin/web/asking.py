@@ -105,7 +105,9 @@ async def requests_page(http_request: Request) -> Response:
         (request, status_of(http_request, request)) for request in await admin.request_views.mine(session)
     ]
     reports = [(report, report_status(report)) for report in await admin.reports.mine(session)]
-    return await page(http_request, "requests.html", rows=rows, reports=reports)
+    return await page(
+        http_request, "requests.html", rows=rows, reports=reports, left=await admin.quota_use.left(session)
+    )
 
 
 async def ahead_page(http_request: Request) -> Response:

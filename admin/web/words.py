@@ -16,8 +16,9 @@ from categories.taxonomy import taxonomy
 from policy import amounts
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import FILE_TYPES, described, refused_types
+from policy.limiting import Use
 from policy.schedule import Schedule
-from policy.town_policy import Policy
+from policy.town_policy import Policy, Quota
 from policy.town_time import ENGLISH, said_end
 from policy.visit_record import NOT_TRUSTED
 
@@ -115,6 +116,11 @@ class Times:
 def window(schedule: Schedule) -> str:
     """Return a schedule: "12 to 1 PM, Mon to Fri"."""
     return ENGLISH.window(schedule)
+
+
+def quota_left(quota: Quota, left: Use) -> str:
+    """Return what is left of a quota: "30 minutes", "1.4 GB"."""
+    return amounts.size(left.size_bytes) if quota.duration is None else amounts.minutes(left.duration)
 
 
 def lasted(duration: timedelta) -> str:

@@ -1,15 +1,20 @@
 """Limits on the admin site: said in the policy, asked about, and gone past where one only warns."""
 
+from datetime import timedelta
+
 from policy.decision import Cause, Lane
 from policy.snapshot import PolicySnapshot
+from policy.usage import Usage, Used
 from policy.visit_record import VisitRecord
 from tests import people, towns
-from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 
 LIMITS = """\
 limits:
   - {id: big, larger_than: 500MB, action: warn, because: Use 7}
   - {id: asked, hosts: [iso.example], larger_than: 1GB, action: ask, approval: [department_head]}
+  - {id: a-day, quota: 2GB/day, per: department, action: block}
+  - {id: of-parks, departments: [parks], quota: 1GB/day, action: block}
   - {id: shopping-time, categories: [shopping], quota: 30m/day, action: block}
 line: {capacity: 100Mbit}
 """
@@ -90,3 +95,29 @@ async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) 
     assert (exemption.host, exemption.person, exemption.lifts_limits) == ("iso.example", people.CLERK, True)
     page = (await (await site.signed_in(people.CLERK)).get(f"/requests/{number}")).text
     assert "Load it again: no limit holds for" in page
+
+
+async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(site: Site) -> None:
+    await with_limits(site)
+    day = FRIDAY_MORNING.date()
+    minutes = (1 << 10) - 1
+    for number, used in enumerate(
+        (
+            {
+                "a-day department finance": Used(400_000_000, 0),
+                "shopping-time person clerk": Used(0, minutes),
+            },
+            {
+                "a-day department finance": Used(200_000_000, 0),
+                "shopping-time person clerk": Used(0, 1 << 9 | 1 << 99),
+            },
+        )
+    ):
+        (site.state.spool / f"{day}-{number}.usage").write_bytes(Usage(day, used).to_bytes())
+    (site.state.spool / f"{day}-bad.usage").write_bytes(b"[")
+    yesterday = day - timedelta(days=1)
+    before = Usage(yesterday, {"a-day department finance": Used(10**9, 0)})
+    (site.state.spool / f"{yesterday}-1.usage").write_bytes(before.to_bytes())
+    page = (await (await site.signed_in(people.CLERK)).get("/requests")).text.replace("\u00a0", " ")
+    # A minute that two workers counted is one.
+    assert "Left today: 1.4 GB for your department; 19 minutes of Shopping." in page
