@@ -34,6 +34,7 @@ from admin.delegations import Delegations
 from admin.emergency import Emergency
 from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
+from admin.heavy import HeavyViews
 from admin.ingest import Ingest, IngestStatus
 from admin.limit_lifts import LimitLifts
 from admin.list_updates import ListUpdates
@@ -108,6 +109,7 @@ class AdminProcess:
             self.exemption_reviews,
             clock,
         )
+        self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)
         self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
         self.emergency = Emergency(db, publisher, clock)

@@ -105,6 +105,8 @@ class EventKind(StrEnum):
     SITE_INSPECTION_REFUSED = "site.inspection_refused"
     LIMIT_PASSED = "limit.passed"
     """Somebody went on past a limit that warns, after it had closed a tunnel."""
+    VISIT_ENDED = "visit.ended"
+    """IT ended a visit that was heavy on the town's line."""
     LOCKDOWN_BEGUN = "lockdown.begun"
     LOCKDOWN_NEWS_GIVEN = "lockdown.news_given"
     LOCKDOWN_ENDED = "lockdown.ended"

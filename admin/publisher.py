@@ -15,6 +15,7 @@ from admin import (
     audit,
     closed_people,
     corrections,
+    ended_visits,
     exemptions,
     limit_lifts,
     measures,
@@ -162,6 +163,7 @@ class Publisher:
                 await notices.keep(t, policy.notice, now)
             receipts = await notices.live(t, policy)
             unopened = await never_inspected.live(t)
+            ended = await ended_visits.live(t, now)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self.policy = policy
@@ -179,6 +181,7 @@ class Publisher:
             filter_off=emergency.filter_off,
             receipts=receipts,
             never_inspect=unopened,
+            ended_visits=ended,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence

@@ -23,7 +23,7 @@ from policy.town_policy import Policy
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "asking": ("request", "exemption", "delegation"),
-    "sites": ("report", "site", "limit"),
+    "sites": ("report", "site", "limit", "visit"),
     "people": ("person", "people", "password", "names", "notice"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
     "running": ("policy", "lists", "backup"),

@@ -29,7 +29,7 @@ from policy.visit import Visit
 _CAUSES_OF_THE_PROXY = frozenset(
     {
         *(Cause.MISMATCH, Cause.NOT_TLS, Cause.MALFORMED),
-        *(Cause.UNREACHABLE, Cause.CERTIFICATE, Cause.FAULT, Cause.LIMIT),
+        *(Cause.UNREACHABLE, Cause.CERTIFICATE, Cause.FAULT, Cause.LIMIT, Cause.ENDED),
     }
 )
 

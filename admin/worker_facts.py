@@ -17,9 +17,17 @@ def newest_facts(spool: Path, now: datetime) -> WorkerFacts | None:
 
     What is no worker's facts is passed over, and what claims to be of a time to come.
     """
+    return max(_believed(spool, now), key=lambda facts: facts.written_at, default=None)
+
+
+def facts_since(spool: Path, since: datetime, now: datetime) -> list[WorkerFacts]:
+    """Return what each worker said last, of those that said something since an instant."""
+    return [facts for facts in _believed(spool, now) if facts.written_at >= since]
+
+
+def _believed(spool: Path, now: datetime) -> list[WorkerFacts]:
     found = (_read(path) for path in sorted(spool.glob(f"*{WORKER_FACTS_SUFFIX}"))[:_MOST_FILES])
-    believed = [facts for facts in found if facts and facts.written_at <= now + _CLOCKS_DIFFER_BY]
-    return max(believed, key=lambda facts: facts.written_at, default=None)
+    return [facts for facts in found if facts and facts.written_at <= now + _CLOCKS_DIFFER_BY]
 
 
 def _read(path: Path) -> WorkerFacts | None:

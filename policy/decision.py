@@ -55,6 +55,8 @@ class Cause(StrEnum):
     DEFAULT = "default"
     LIMIT = "limit"
     """A size, a kind of file or what was used in a day is over a limit; the visit was allowed until then."""
+    ENDED = "ended"
+    """IT ended the visit while it went on."""
 
     MISMATCH = "mismatch"
     """SNI and CONNECT host are different sites."""

@@ -27,7 +27,8 @@ class PolicySnapshot:
     """`sequence` counts publications; `admin_url` is where people ask ("https://host:port").
 
     `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords. `receipts` has who
-    accepted the policy's notice (None), or put it off until a time. `never_inspect` are hosts.
+    accepted the policy's notice (None), or put it off until a time. `never_inspect` are hosts, `ended_visits`
+    the codes of visits that IT has ended lately.
     """
 
     sequence: int
@@ -42,6 +43,7 @@ class PolicySnapshot:
     filter_off: FilterOff | None = None
     receipts: Mapping[str, AwareDatetime | None] = field(default_factory=dict)
     never_inspect: tuple[str, ...] = ()
+    ended_visits: tuple[str, ...] = ()
 
     def state(self) -> State:
         """Return what deciding needs beside the policy."""

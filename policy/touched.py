@@ -11,12 +11,13 @@ from policy.state import Exemption, State
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What visits a change is about: those of any of these people (ids), IP addresses, or sites with all
-    that is below them; or every visit there is."""
+    """What visits a change is about: those of any of these people (ids), IP addresses, sites with all
+    that is below them, or codes; or every visit there is."""
 
     people: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
     is_every: bool = False
 
     def __or__(self, other: "Touched") -> "Touched":
@@ -25,16 +26,18 @@ class Touched:
             self.people | other.people,
             self.addresses | other.addresses,
             self.sites | other.sites,
+            self.codes | other.codes,
             self.is_every or other.is_every,
         )
 
     def __bool__(self) -> bool:
-        return self.is_every or bool(self.people or self.addresses or self.sites)
+        return self.is_every or bool(self.people or self.addresses or self.sites or self.codes)
 
 
 _NAMED = (
     *("sequence", "published_at", "proxy_passwords"),
     *("exemptions", "receipts", "devices_off", "never_inspect", "corrections"),
+    "ended_visits",
 )
 """The parts of a snapshot that a change says more of than that it is another."""
 
@@ -57,6 +60,7 @@ def touched_by_change(before: PolicySnapshot, after: PolicySnapshot) -> Touched:
         addresses=frozenset(off.address for off in _not_in_both(before.devices_off, after.devices_off)),
         sites=frozenset(_not_in_both(before.never_inspect, after.never_inspect))
         | frozenset(correction.site for correction in _not_in_both(before.corrections, after.corrections)),
+        codes=frozenset(after.ended_visits) - frozenset(before.ended_visits),
     )
 
 

@@ -39,7 +39,7 @@ from proxy_addons.visit_log import VisitLog
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 0.5
-_TELL_OF_OPEN_EVERY = 20
+_TELL_OF_OPEN_EVERY = 10
 _STOCK_PORT = 8080
 """Where a stock mitmdump listens unless told otherwise."""
 
@@ -137,10 +137,17 @@ class Towngate:
             task.cancel()
         if self.gate.is_open:
             self.gate.log.close()
+            self.facts_file.write(datetime.now(UTC))
 
     def _facts(self, at: datetime) -> WorkerFacts:
-        authority = self.tls_gate.authority
-        return WorkerFacts(at, authority.mint.authority.ends_at, authority.has_next)
+        authority, heavy = self.tls_gate.authority, self.gate.log.heavy
+        return WorkerFacts(
+            at,
+            authority.mint.authority.ends_at,
+            authority.has_next,
+            heavy.visits,
+            heavy.bytes_per_second,
+        )
 
     def _on_malformed(self, client: connection.Client, reason: str) -> None:
         self.gate.log.record(self.gate.refused(client, Cause.MALFORMED, "http"), reason)

@@ -28,7 +28,10 @@ class Tally:
 
 
 VISITS = Counter("egress_visits", "Visits by what came of them", ["action", "category_group", "department"])
-BYTES = Counter("egress_bytes", "Bytes carried, as the client sees them", ["direction"])
+BYTES = Counter("egress_bytes", "Bytes carried, as the client sees them", ["direction", "lane"])
+HEAVY = Gauge(
+    "egress_heavy_visits", "Visits going on that carried, or carry, much", multiprocess_mode="livesum"
+)
 LIMITED = Counter("egress_limited", "What was over a limit of the policy, and held up or ended", ["limit"])
 OPEN_VISITS = Gauge("egress_open_visits", "Visits going on now", ["lane"], multiprocess_mode="livesum")
 LANE_CONNECTIONS = Counter(

@@ -41,7 +41,9 @@ class FactsFile:
         self._has_ended = True
 
     def write(self, at: datetime) -> None:
-        """Write them as of an instant, if there is reason to."""
+        """Write them as of an instant, if there is reason to and the file is this worker's."""
+        if self._has_ended:
+            return
         facts = self._known(at)
         before = self._written
         if (

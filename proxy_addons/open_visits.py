@@ -61,8 +61,8 @@ class OpenVisits:
     def touched(self, touched: Touched) -> Iterator["OpenVisit | None"]:
         """Yield the visits that a change is about, some perhaps twice.
 
-        Visits may come and go meanwhile. None stands for a host that was looked at in vain: it takes time,
-        too. A site is also touched where another one shows it by its name.
+        Visits may come and go meanwhile. None stands for a host, or a visit, that was looked at in vain: it
+        takes time, too. A site is also touched where another one shows it by its name.
         """
         if touched.is_every:
             yield from tuple(self._seen)
@@ -71,6 +71,8 @@ class OpenVisits:
             yield from tuple(self._by_person.get(person, ()))
         for address in touched.addresses:
             yield from tuple(self._by_address.get(address, ()))
+        for visit in tuple(self._seen) if touched.codes else ():
+            yield visit if visit.code in touched.codes else None
         for host in tuple(self._by_host) if touched.sites else ():
             is_touched = any(
                 site_listed_in(touched.sites, shown) is not None for shown in (host, *carried_hosts(host, ""))

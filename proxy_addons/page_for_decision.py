@@ -178,7 +178,9 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
         case Cause.EXEMPTION:
             # Of a site that somebody may read, only what acts is ever stopped.
             return Variant.ACTING
-        case Cause.DEFAULT | Cause.LIMIT | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.FILTER_OFF:
+        case (
+            Cause.DEFAULT | Cause.LIMIT | Cause.ENDED | Cause.ADMIN_SITE | Cause.ESSENTIAL | Cause.FILTER_OFF
+        ):
             return Variant.POLICY
         case Cause.NOTICE:
             return Variant.NOTICE

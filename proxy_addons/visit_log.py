@@ -1,5 +1,6 @@
 """Visits while they go on, and what is written about them when they end."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
+from proxy_addons.heavy_visits import Heavy
 from proxy_addons.in_turns import in_turns
 from proxy_addons.judge import Judge, Judgement
 from proxy_addons.open_visits import OpenVisits
@@ -20,6 +22,7 @@ from proxy_addons.spool import Spool
 _OPEN_IN = {lane: egress_metrics.OPEN_VISITS.labels(lane.value) for lane in Lane}
 _FIRST_RECORD_AFTER = timedelta(minutes=1)
 _RECORD_EVERY = timedelta(minutes=5)
+_ENDED = "ended by IT"
 _CARRIERS = frozenset({Lane.TUNNEL, Lane.INSPECT})
 NO_LIMIT = 1 << 63
 """More bytes than a visit carries."""
@@ -85,7 +88,13 @@ class VisitLog:
         self._taxonomy = taxonomy
         self.open = OpenVisits()
         self._open_in = dict.fromkeys(Lane, 0)
-        self._up, self._down = (Tally(egress_metrics.BYTES.labels(direction)) for direction in ("up", "down"))
+        self._carried = {
+            lane: tuple(
+                Tally(egress_metrics.BYTES.labels(direction, lane.value)) for direction in ("up", "down")
+            )
+            for lane in Lane
+        }
+        self.heavy = Heavy()
         self._tallies: dict[tuple[Verdict, str | None, str | None], Tally] = {}
         self._shed_counted = 0
 
@@ -146,6 +155,12 @@ class VisitLog:
         """
         if visit not in self.open or not visit.judgement.decision.is_allowed:
             return
+        if visit.code in judge.snapshot.ended_visits:
+            ended = Decision(Verdict.BLOCK, Cause.ENDED)
+            self.record(replace(visit.judgement.made_at(datetime.now(UTC)), decision=ended), _ENDED)
+            visit.refusal = f"closed: {_ENDED}"
+            visit.close()
+            return
         again = judge.judge_again(visit.judgement)
         decision = again.decision
         if decision.is_allowed and again.visit.client != self.open.seen(visit).client:
@@ -170,21 +185,24 @@ class VisitLog:
 
         So a long visit is known while it lasts, and not lost with a worker that is killed.
         """
+        self.heavy.begin(now)
         async for visit in in_turns(self.open):
             if visit not in self.open or visit.judgement.decision.cause is Cause.ADMIN_SITE:
                 continue
-            self._count_bytes(visit)
+            self.heavy.see(visit, self._count_bytes(visit))
             since = visit.recorded_at or visit.started_at
             if now - since >= (_FIRST_RECORD_AFTER if visit.recorded_at is None else _RECORD_EVERY):
                 visit.recorded_at = now
                 self._append(visit, visit.refusal, is_running=True)
+        self.heavy.end()
+        egress_metrics.HEAVY.set(len(self.heavy.visits))
 
     def flush(self) -> None:
         """Bring what has been written to disk, and what has been counted to Prometheus."""
         self._spool.flush()
         for lane, number in self._open_in.items():
             _OPEN_IN[lane].set(number)
-        for tally in (self._up, self._down, *self._tallies.values()):
+        for tally in (*itertools.chain(*self._carried.values()), *self._tallies.values()):
             tally.tell()
         egress_metrics.TUNNELLED.tell()
         egress_metrics.HANDED_OVER.tell()
@@ -200,6 +218,7 @@ class VisitLog:
         """Write the visits still open and finish the segment."""
         for visit in self:
             self.end(visit, "the proxy was stopped")
+        self.heavy = Heavy()
         self.flush()
         self._spool.close()
 
@@ -211,12 +230,17 @@ class VisitLog:
         self._append(visit, refusal, is_running=False)
         match, client = decision.match, visit.judgement.visit.client
         self._tally(decision.verdict, match.category if match else None, client.department).add()
-        self._count_bytes(visit)
+        self.heavy.carried(self._count_bytes(visit))
 
-    def _count_bytes(self, visit: OpenVisit) -> None:
-        self._up.add(visit.bytes_up - visit.told_up)
-        self._down.add(visit.bytes_down - visit.told_down)
-        visit.told_up, visit.told_down = visit.bytes_up, visit.bytes_down
+    def _count_bytes(self, visit: OpenVisit) -> int:
+        """Count what a visit has carried since this was last asked; return how many bytes that is."""
+        up, down = visit.bytes_up - visit.told_up, visit.bytes_down - visit.told_down
+        if up or down:
+            of_up, of_down = self._carried[visit.lane]
+            of_up.add(up)
+            of_down.add(down)
+            visit.told_up, visit.told_down = visit.bytes_up, visit.bytes_down
+        return up + down
 
     def _append(self, visit: OpenVisit, refusal: str | None, *, is_running: bool) -> None:
         judged, decision = visit.judgement.visit, visit.judgement.decision

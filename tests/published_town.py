@@ -58,6 +58,7 @@ class PublishedTown:
         emergency: InForce | None = None,
         corrections: Iterable[Correction] = (),
         never_inspect: Iterable[str] = (),
+        ended_visits: Iterable[str] = (),
     ) -> None:
         """Publish a policy snapshot; `policy` may be a document."""
         emergency = emergency or InForce()
@@ -74,6 +75,7 @@ class PublishedTown:
             devices_off=emergency.devices_off,
             filter_off=emergency.filter_off,
             never_inspect=tuple(never_inspect),
+            ended_visits=tuple(ended_visits),
         )
         write_atomically(self.state.policy_snapshot, snapshot.to_bytes())
 

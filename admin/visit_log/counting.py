@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from admin.clock import to_ms
 from admin.visit_log.taking_in import host_of, site_key, site_range
@@ -114,6 +115,72 @@ async def busiest_hosts(
             use.bytes_up += row["up"]
             use.bytes_down += row["down"]
     return sorted(found.values(), key=lambda use: (-use.visits, use.host))[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How many bytes, both ways, something stands for: a category, a department, or a host."""
+
+    what: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBy:
+    """How many bytes, both ways, a person loaded, or a device or an address where nobody is known."""
+
+    person: str | None
+    device: str | None
+    address: str
+    department: str | None
+    size_bytes: int
+
+
+async def heaviest(
+    log: VisitLog, since: datetime, column: Literal["category", "department"], most: int
+) -> list[Loaded]:
+    """Return the categories, or departments, of which most was loaded; `since` as in `hours`."""
+    found = Counter[str]()
+    async for file in log.since(since):
+        for row in await file.fetch_all(_HEAVIEST[column], to_ms(since)):
+            found[row["what"]] += row["size_bytes"]
+    return _largest(found, most)
+
+
+async def heaviest_hosts(log: VisitLog, since: datetime, most: int) -> list[Loaded]:
+    """Return the hosts from which most was loaded, counted from the day (UTC) of an instant on."""
+    used = await busiest_hosts(log, since, most=None)
+    return _largest(Counter({use.host: use.bytes_up + use.bytes_down for use in used}), most)
+
+
+async def heaviest_people(log: VisitLog, since: datetime, most: int) -> list[LoadedBy]:
+    """Return who loaded most since an instant; looks at each visit since."""
+    found = Counter[tuple[str | None, str | None, str, str | None]]()
+    async for file in log.since(since):
+        for row in await file.fetch_all(
+            "SELECT person, device, department,"
+            " CASE WHEN person IS NULL AND device IS NULL THEN address ELSE '' END AS place,"
+            " sum(size_bytes) AS size_bytes FROM"
+            " (SELECT client, sum(bytes_up + bytes_down) AS size_bytes FROM visit_row"
+            " WHERE started_at >= ? GROUP BY client) JOIN client ON client.id = client"
+            " GROUP BY person, device, place, department",
+            to_ms(since),
+        ):
+            found[row["person"], row["device"], row["place"], row["department"]] += row["size_bytes"]
+    return [LoadedBy(*who, size) for who, size in found.most_common(most) if size]
+
+
+def _largest(found: Counter[str], most: int) -> list[Loaded]:
+    largest = sorted(found.items(), key=lambda counted: (-counted[1], counted[0]))[:most]
+    return [Loaded(what, size) for what, size in largest if size]
+
+
+_HEAVIEST = {
+    "category": "SELECT category AS what, sum(bytes_up + bytes_down) AS size_bytes FROM quarter_count"
+    " WHERE at >= ? GROUP BY category",
+    "department": "SELECT department AS what, sum(bytes_up + bytes_down) AS size_bytes FROM quarter_count"
+    " WHERE at >= ? GROUP BY department",
+}
 
 
 async def reach(log: VisitLog, host: str, department: str | None, since: datetime) -> Reach:

@@ -23,6 +23,7 @@ from admin.web import (
     delegation,
     emergency,
     exemptions,
+    heavy,
     inspection,
     notice,
     personal_use,
@@ -136,6 +137,9 @@ def _routes() -> list[BaseRoute]:
         _post("/visits/names", visit_log.show_names),
         _get("/visits/{id:number}/why", visit_log.why_page),
         _get("/today", today.today_page),
+        _get("/heavy", heavy.heavy_page),
+        _get("/heavy/draft", heavy.draft_page),
+        _post("/heavy/end", heavy.end),
         _get("/categories", categories.categories_page),
         _get("/emergency", emergency.emergency_page),
         *(

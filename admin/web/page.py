@@ -17,7 +17,7 @@ from admin.web.people import People
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
 from admin.web.words import Status, Times, request_status
 from categories.taxonomy import taxonomy
-from policy import limit_words
+from policy import amounts, limit_words
 from policy.access_duration import Duration
 from policy.decision import Verdict
 from policy.town_policy import Approver
@@ -38,6 +38,7 @@ _ENVIRONMENT.globals.update(
     htmx=_HTMX,
     words=words,
     limit_words=limit_words,
+    amounts=amounts,
     csrf_field=CSRF_FIELD,
     State=State,
     ForWhom=ForWhom,
@@ -151,7 +152,8 @@ async def _duty_links(http_request: Request) -> list[Link]:
         waiting = await admin_of(http_request).review.waiting()
         links.append(Link("/review", f"To review ({waiting})" if waiting else "To review"))
     if has_duty(http_request, roles.sees_visits):
-        links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/categories", "Categories")]
+        links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/heavy", "Heavy now")]
+        links.append(Link("/categories", "Categories"))
     if has_duty(http_request, roles.reviews):
         links.append(Link("/corrections", "Corrections"))
     if has_duty(http_request, roles.sees_all_requests):

@@ -51,6 +51,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.SITE_LEFT_INSPECTED: "Left a site decrypted",
     EventKind.SITE_INSPECTION_REFUSED: "A move on decryption was refused",
     EventKind.LIMIT_PASSED: "Went on past a limit",
+    EventKind.VISIT_ENDED: "Ended a heavy visit",
     EventKind.LOCKDOWN_BEGUN: "Limited the web",
     EventKind.LOCKDOWN_NEWS_GIVEN: "Gave news of the limit",
     EventKind.LOCKDOWN_ENDED: "Ended the limit",

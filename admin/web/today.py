@@ -38,6 +38,7 @@ async def today_page(http_request: Request) -> Response:
         lists=lists,
         sources=await asyncio.to_thread(admin.lists.standing, lists),
         authority=await _authority(http_request),
+        line_in_use=await admin.heavy.line_in_use(),
     )
 
 

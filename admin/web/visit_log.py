@@ -77,7 +77,7 @@ async def show_names(http_request: Request, form: FormData) -> Response:
         error = InvalidRequestError("reason", "Enter why you need the names")
         return await _names(http_request, next_path, reason, case, error)
     await admin_of(http_request).visit_views.show_names(signed_in(http_request), reason, case)
-    return go_to(next_path if next_path.startswith("/visits?") else "/visits")
+    return go_to(next_path if next_path.startswith("/visits?") or next_path == "/heavy" else "/visits")
 
 
 async def why_page(http_request: Request) -> Response:

@@ -1,10 +1,11 @@
 """Limits of the policy, acted on: pages before large downloads, cuts, closed tunnels, quotas kept."""
 
+import contextlib
 import html
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from policy.limiting import Use
 from policy.state import Exemption
 from policy.usage import Usage, UsageError, Used, together
 from policy.visit_record import VisitRecord
+from policy.worker_facts import WorkerFacts
 from proxy_addons.usage_files import UsageFiles
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually
 from tests.proxy_client import Answer, ProxyClient, exchange, read_to_end
@@ -337,3 +339,38 @@ def test_usage_is_read_back_as_it_was_written() -> None:
     assert together(TEN.date(), [usage, Usage(TEN.date() - timedelta(days=1), usage.used)]) == dict(
         usage.used
     )
+
+
+def facts(town: ProxiedTown) -> WorkerFacts:
+    return WorkerFacts.from_bytes((town.published.state.spool / "worker-1.facts").read_bytes())
+
+
+def test_heavy_download_is_told_of_while_it_flows_and_ends_when_it_says_so(
+    town: ProxiedTown, desk: ProxyClient
+) -> None:
+    before = town.metric("egress_bytes_total", direction="down", lane="tunnel")
+    with desk.tunnel("free.example") as secured:
+
+        def flows_until(holds: Callable[[], object]) -> None:
+            until = time.monotonic() + 30
+            while not holds():
+                assert time.monotonic() < until
+                assert (
+                    exchange(secured, "GET", "/huge", "free.example", keep_body=False).body_bytes == 900_001
+                )
+
+        flows_until(lambda: any(one.host == "free.example" for one in facts(town).heavy))
+        (heavy,) = [one for one in facts(town).heavy if one.host == "free.example"]
+        assert (heavy.address, heavy.department, heavy.lane) == (desk.address, "parks", Lane.TUNNEL)
+        assert heavy.bytes_down >= 900_000 and heavy.bytes_per_second >= 1_000_000
+        assert facts(town).bytes_per_second > 0
+        flows_until(lambda: town.metric("egress_heavy_visits") == 1)
+        assert town.metric("egress_bytes_total", direction="down", lane="tunnel") > before + 900_000
+        town.published.publish_policy(DOCUMENT, ended_visits=[heavy.code])
+        with contextlib.suppress(ConnectionError):
+            assert secured.recv(1) == b""
+    ended, whole = sorted(town.visits(2), key=lambda visit: visit.cause is not Cause.ENDED)
+    assert (ended.verdict, ended.refusal) == (Verdict.BLOCK, "ended by IT")
+    assert (whole.code, whole.verdict, whole.refusal) == (heavy.code, Verdict.ALLOW, "closed: ended by IT")
+    town.publish_policy(DOCUMENT)
+    eventually(lambda: not facts(town).heavy, 30)

@@ -92,6 +92,7 @@ class CountingJudge:
 
     def __init__(self, judge: Judge, seconds: float = 0.0) -> None:
         self.asked: list[str] = []
+        self.snapshot = judge.snapshot
         self._judge = judge
         self._seconds = seconds
 

@@ -53,7 +53,7 @@ async def test_long_visit_is_written_after_a_minute_then_every_five_and_at_its_e
 
 
 async def test_bytes_are_counted_while_they_flow_and_each_once(log: VisitLog) -> None:
-    down = egress_metrics.BYTES.labels("down")
+    down = egress_metrics.BYTES.labels("down", "tunnel")
     before = down._value.get()
     visit = begun(log)
     visit.count_down(b"123")
@@ -117,3 +117,25 @@ async def test_visit_that_ends_while_it_is_told_of_others_is_not_said_to_go_on(
         if not record.is_running:
             ended.add(record.code)
     assert len(ended) == len(visits)
+
+
+async def test_visit_that_carries_much_is_told_of_with_its_speed_until_it_does_not(log: VisitLog) -> None:
+    heavy, fast, light = (begun(log) for _ in range(3))
+    at = heavy.started_at
+    await log.tell_of_open(at)
+    heavy.bytes_down, fast.bytes_up, light.bytes_down = 100_000_000, 5_000_000, 4_999_999
+    await log.tell_of_open(at + timedelta(seconds=5))
+    assert [(one.code, one.bytes_down, one.bytes_up, one.bytes_per_second) for one in log.heavy.visits] == [
+        (heavy.code, 100_000_000, 0, 20_000_000),
+        (fast.code, 0, 5_000_000, 1_000_000),
+    ]
+    assert log.heavy.visits[0].person == CLIENT.person
+    light.bytes_down += 10_000_000
+    log.end(light)
+    heavy.bytes_down += 5
+    await log.tell_of_open(at + timedelta(seconds=10))
+    # What was large goes on, if only a little; what stands still slows nobody down.
+    assert [(one.code, one.bytes_per_second) for one in log.heavy.visits] == [(heavy.code, 1)]
+    assert log.heavy.bytes_per_second == 2_000_001
+    await log.tell_of_open(at + timedelta(seconds=15))
+    assert log.heavy.visits == ()
