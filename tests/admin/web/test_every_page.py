@@ -1,6 +1,7 @@
 """Every page in a real browser: light and dark, wide and on a phone, looked over by axe."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,10 @@ from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.mailed_site import with_mail, with_settings
 from tests.admin.web.test_about_pages import NEVER, OPENING
+from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
+from tests.admin.web.test_limit_pages import stopped as stopped_by_limit
+from tests.admin.web.test_limit_pages import with_limits
 from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.admin.web.test_records_page import cut_off
@@ -676,3 +680,25 @@ async def _answer(site: Site, number: int, answer: str, **more: str) -> None:
     }[answer]
     done = await post(head, f"/decide/{number}", answer=answer, step="0", **fields, **more)
     assert done.status_code == 303, done.text
+
+
+async def test_limits_and_what_is_heavy(look: Look, site: Site) -> None:
+    await with_limits(site)
+    many = [replace(DOWNLOAD, code=f"K{n}M-4QP", host=LONG_HOST[: 40 * n]) for n in range(1, 4)]
+    tell(site, 1, *many, *(updates(number) for number in range(6)))
+    loaded = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "bytes_down": 4_200_000_000}
+    await site.log(
+        stopped_by_limit("big", "files.example", "over 500 MB came on one connection"),
+        visit(host=LONG_HOST, **loaded),
+        visit(host="updates.example", category="software_updates", **loaded),
+    )
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("heavy", "/heavy")
+    await look.at("heavy-week", "/heavy?span=week")
+    await look.at("heavy-draft", f"/heavy/draft?host={LONG_HOST}")
+    await look.at("policy-limits", "/policy")
+    await look.use(await site.signed_in(people.CLERK))
+    await look.at("stopped-limit", "/stopped")
+    await look.at("requests-left", "/requests")
+    assert look.wrong == []
