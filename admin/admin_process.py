@@ -36,6 +36,7 @@ from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
 from admin.heavy import HeavyViews
 from admin.ingest import Ingest, IngestStatus
+from admin.limit_letters import LimitLetters
 from admin.limit_lifts import LimitLifts
 from admin.list_updates import ListUpdates
 from admin.needed_hosts import NeededHosts
@@ -270,6 +271,7 @@ async def admin_process(
             background.keep_running("pausing", admin.pausing.watch)
             background.keep_running("audit heads", admin.audit_heads.run)
             background.keep_running("unanswered", Unanswered(db, lambda: admin.policy, clock).run)
+            background.keep_running("limit letters", LimitLetters(db, lambda: admin.policy, clock).run)
             background.keep_running("exemption reviews", admin.exemption_reviews.run)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

@@ -67,6 +67,8 @@ class LetterKind(StrEnum):
     """To the head and IT: someone came to a prohibited site by accident."""
     ACCIDENT_ANSWERED = "accident_answered"
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
+    LIMIT_CLOSED = "limit_closed"
+    """To the one whose connection a limit has ended without a page: once a day for each limit."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter
@@ -83,6 +85,7 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
     LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
+    LetterKind.LIMIT_CLOSED: frozenset({"host", "limit", "at"}),
     LetterKind.PASSWORD_RESET: frozenset({"reset"}),
     LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
 }

@@ -10,6 +10,7 @@ from admin.letters.request_words import REQUEST_KINDS, words_about_request
 from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
+from policy import limit_words
 
 
 async def words_of(put: PutLetter, db: Database, town: Town) -> Words:
@@ -90,6 +91,24 @@ def _accident_answered(put: PutLetter, _town: Town) -> Words:
     )
 
 
+def _limit_closed(put: PutLetter, town: Town) -> Words:
+    values = put.letter.values
+    limit = next((limit for limit in town.policy.limits if limit.id == values["limit"]), None)
+    said = f": {limit_words.over(limit)} {limit_words.does(limit)}" if limit is not None else ""
+    when = town.moment(datetime.fromisoformat(values["at"]))
+    return Words(
+        subject="A download was stopped",
+        heading="A download was stopped",
+        paragraphs=(
+            f"A connection to {words.host(values['host'])} was ended on {when}, as it went over a limit of"
+            f" the town{said}."
+            " No page could be shown there, so this mail says it, once a day.",
+        ),
+        facts=(("Limit", values["limit"]),),
+        link=Link("See what was stopped", "/stopped"),
+    )
+
+
 def _notice_receipt(put: PutLetter, town: Town) -> Words:
     values = put.letter.values
     accepted_at = town.moment(datetime.fromisoformat(values["accepted_at"]))
@@ -146,6 +165,7 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.CATEGORY_ANSWERED: _category_answered,
     LetterKind.ACCIDENT_REPORTED: _accident_reported,
     LetterKind.ACCIDENT_ANSWERED: _accident_answered,
+    LetterKind.LIMIT_CLOSED: _limit_closed,
     LetterKind.NOTICE_RECEIPT: _notice_receipt,
     LetterKind.PASSWORD_RESET: _password_reset,
     LetterKind.TEST: _test,

@@ -43,6 +43,35 @@ class BlockedVisit:
     rule: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedByLimit:
+    """A tunnel of someone known that a limit closed; `started_at` (aware UTC) is when."""
+
+    person: str
+    host: str
+    limit: str
+    started_at: datetime
+
+
+async def closed_by_limits(log: VisitLog, since: datetime) -> list[ClosedByLimit]:
+    """Return the tunnels, and other connections without a page, that limits closed since an instant."""
+    found = []
+    async for file in log.since(since):
+        for row in await file.fetch_all(
+            "SELECT person, site.key, rule, started_at FROM visit_row"
+            " JOIN client ON client.id = visit_row.client JOIN site ON site.id = visit_row.site"
+            " JOIN decision ON decision.id = visit_row.decision"
+            " WHERE is_blocked = 1 AND started_at >= ? AND cause = ? AND lane = ?"
+            " AND person IS NOT NULL AND rule IS NOT NULL ORDER BY started_at",
+            to_ms(since),
+            Cause.LIMIT.value,
+            Lane.REFUSE.value,
+        ):
+            host, at = host_of(row["key"]), from_ms(row["started_at"])
+            found.append(ClosedByLimit(row["person"], host, row["rule"], at))
+    return found
+
+
 async def client_of(log: VisitLog, id_: int) -> Client:
     """Return who made a visit. Raises LookupError."""
     async with log.reading_visit(id_) as file:

@@ -50,6 +50,6 @@ async def draft_page(http_request: Request) -> Response:
     taken = {rule.id for rule in admin.policy.rules} | {limit.id for limit in admin.policy.limits}
     name = f"large-from-{host.strip('[]').replace(':', '-')}"[:58]
     id_ = next(one for one in (name, *(f"{name}-{n}" for n in range(2, 1000))) if one not in taken)
-    return await page(
-        http_request, "heavy_draft.html", host=host, id=id_, when=next(iter(admin.policy.schedules), None)
-    )
+    schedules = admin.policy.schedules.items()
+    when = next((name for name, schedule in schedules if schedule.holds_at(admin.now(), admin.zone)), None)
+    return await page(http_request, "heavy_draft.html", host=host, id=id_, when=when)

@@ -201,6 +201,12 @@ def others() -> list[Letter]:
             {"title": "Acceptable use", "text": "Be kind.", "law": "", "version": "1", "accepted_at": at},
         ),
         Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
+        Letter(
+            LetterKind.LIMIT_CLOSED,
+            CLERK,
+            "LIMIT",
+            {"host": "files.example", "limit": "big", "at": MONDAY.isoformat()},
+        ),
     ]
 
 

@@ -1,7 +1,9 @@
 """Limits on the admin site: said in the policy, asked about, and gone past where one only warns."""
 
+import json
 from datetime import timedelta
 
+from admin.limit_letters import LimitLetters
 from policy.decision import Cause, Lane
 from policy.snapshot import PolicySnapshot
 from policy.usage import Usage, Used
@@ -121,3 +123,21 @@ async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(s
     page = (await (await site.signed_in(people.CLERK)).get("/requests")).text.replace("\u00a0", " ")
     # A minute that two workers counted is one.
     assert "Left today: 1.4 GB for your department; 19 minutes of Shopping." in page
+
+
+async def test_mail_says_once_a_day_for_each_limit_that_a_tunnel_was_closed(site: Site) -> None:
+    await with_limits(site)
+    await site.log(
+        stopped("big", "files.example", "over 500 MB came on one connection"),
+        stopped("big", "other.example", "over 500 MB came on one connection"),
+        stopped("asked", "iso.example", "over 1 GB came on one connection"),
+        # A page said it.
+        stopped("shopping-time", "shop.example", "30 minutes a day are used", lane=Lane.BLOCK),
+        stopped("big", "files.example", "over 500 MB came on one connection", person="nobody-known"),
+    )
+    letters = LimitLetters(site.admin.db, lambda: site.admin.policy, site.clock)
+    for _ in range(2):
+        await letters.look()
+    rows = await site.admin.db.fetch_all("SELECT recipient, details FROM letter WHERE kind = 'limit_closed'")
+    told = [(row["recipient"], json.loads(row["details"])["values"]["host"]) for row in rows]
+    assert sorted(told) == [(people.CLERK, "files.example"), (people.CLERK, "iso.example")]
