@@ -134,7 +134,7 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[Answer]:
     yield _private_address(visit, policy)
     yield _unknown_client(visit, policy)
     yield _lockdown(visit, policy, state)
-    yield _filter_off(visit, state)
+    yield _filter_off(visit, policy, state)
     yield _notice(visit, state)
     yield _security_risk(risks, policy)
     yield _exemption(visit, policy, state, risks)
@@ -225,12 +225,12 @@ def _lockdown(visit: Visit, policy: Policy, state: State) -> Answer:
     return Decision(Verdict.BLOCK, Cause.LOCKDOWN), f"a lockdown of {of_whom}: {lockdown.because}"
 
 
-def _filter_off(visit: Visit, state: State) -> Answer:
+def _filter_off(visit: Visit, policy: Policy, state: State) -> Answer:
     off = state.filter_off
     if off is None or not off.holds_at(visit.at):
         return None, "the filter is on"
     decision = Decision(Verdict.ALLOW, Cause.FILTER_OFF, match=first_match(visit.matches))
-    return decision, f"IT switched the filter off until {off.until:%Y-%m-%d %H:%M} UTC: {off.because}"
+    return decision, f"IT switched the filter off until {_by_town_clock(off.until, policy)}: {off.because}"
 
 
 def _notice(visit: Visit, state: State) -> Answer:
@@ -261,13 +261,14 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
         else:
             match = first_match(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
-            return decision, f"exemption {exemption.id}, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+            until = _by_town_clock(exemption.expires_at, policy)
+            return decision, f"exemption {exemption.id}, until {until}"
     if not risks:
         for exemption in state.category_exemptions:
             if exemption.is_for(visit.client) and _opens_categories(exemption, visit, policy):
                 match = next(match for match in visit.matches if match.category in exemption.categories)
                 decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
-                until = f"{exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+                until = _by_town_clock(exemption.expires_at, policy)
                 return decision, f"exemption {exemption.id} of {match.category}, until {until}"
     return (None, reason) if for_reading is None else _for_reading(for_reading, visit, policy, state, risks)
 
@@ -292,7 +293,12 @@ def _for_reading(
         match=first_match(risks or visit.matches),
         inspect_rules=(exemption.id,),
     )
-    return decision, f"exemption {exemption.id} for reading, until {exemption.expires_at:%Y-%m-%d %H:%M} UTC"
+    until = _by_town_clock(exemption.expires_at, policy)
+    return decision, f"exemption {exemption.id} for reading, until {until}"
+
+
+def _by_town_clock(at: datetime, policy: Policy) -> str:
+    return f"{at.astimezone(zone_of(policy)):%Y-%m-%d %H:%M}"
 
 
 def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> bool:

@@ -362,7 +362,7 @@ def test_trace_has_the_step(judged: Visit, step: Step) -> None:
 @pytest.mark.parametrize(
     ("judged", "granted", "why"),
     [
-        (visit("gambling"), exemption(), "exemption EX-1, until 2026-03-02 16:00 UTC"),
+        (visit("gambling"), exemption(), "exemption EX-1, until 2026-03-02 11:00"),
         (visit("gambling", at=NOON), exemption(), "exemption EX-1 is not in force"),
         (visit("phishing"), exemption(), "exemption EX-1 lacks IT security's acceptance of phishing"),
     ],

@@ -144,7 +144,7 @@ def test_lockdown_of_everyone_is_named_before_the_departments_own() -> None:
             Step(
                 "filter off",
                 True,
-                "IT switched the filter off until 2026-03-02 16:00 UTC: The lists are bad.",
+                "IT switched the filter off until 2026-03-02 11:00: The lists are bad.",
             ),
         ),
     ],

@@ -74,7 +74,7 @@ def test_what_must_never_be_looked_into_is_not_opened_for_reading() -> None:
 @pytest.mark.parametrize(
     ("categories", "state", "why"),
     [
-        (("gambling",), State([READING]), "exemption EX-7 for reading, until 2026-03-02 18:00 UTC"),
+        (("gambling",), State([READING]), "exemption EX-7 for reading, until 2026-03-02 13:00"),
         (("games",), State([READING]), "exemption EX-7 is for reading, and the rules open the site whole"),
         (
             ("gambling",),
