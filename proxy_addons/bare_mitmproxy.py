@@ -14,8 +14,8 @@ import mitmproxy
 
 _NAME = "mitmproxy.addons"
 
-if _NAME in sys.modules:
-    raise ImportError(f"{_NAME} has been imported already; import proxy_addons.bare_mitmproxy first")
-_spec = ModuleSpec(_NAME, None, is_package=True)
-_spec.submodule_search_locations = [str(Path(next(iter(mitmproxy.__path__)), "addons"))]
-sys.modules[_NAME] = mitmproxy.addons = module_from_spec(_spec)  # type: ignore[attr-defined]
+# Where somebody has imported them all, there is nothing to save.
+if _NAME not in sys.modules:
+    _spec = ModuleSpec(_NAME, None, is_package=True)
+    _spec.submodule_search_locations = [str(Path(next(iter(mitmproxy.__path__)), "addons"))]
+    sys.modules[_NAME] = mitmproxy.addons = module_from_spec(_spec)  # type: ignore[attr-defined]
