@@ -113,6 +113,9 @@ def _block(hook: str, data: object) -> connection.Client:
         case TlsData():
             # With none, mitmproxy's own addon would make one; after that, nothing is closed.
             data.ssl_conn = refusing_connection(is_client=data.conn is data.context.client)
+            if data.conn is data.context.server:
+                # mitmproxy does not look at whether the first step of this handshake failed: all would wait.
+                hang_up(data.context.client.id, data.context.server)
             return data.context.client
         case _:
             raise TypeError(f"no way to close {hook} with {type(data).__name__}")

@@ -51,6 +51,8 @@ class FailingTown(ProxiedTown):
             answer = self.client.get(url)
         except RefusedConnectError as refused:
             answer = refused.answer
+        except TimeoutError:
+            raise AssertionError(f"{hook} failed, and whoever visits waits for ever") from None
         except OSError:
             answer = None
         if self.metric("egress_fail_closed_total", hook=hook) == failures:
