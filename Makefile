@@ -1,5 +1,7 @@
 # Everything a checkout needs: `make` prints what there is.
 PYTHON = .venv/bin/python
+# One more than there are cores: tests of real processes spend much of their time waiting.
+TEST_PROCESSES = $(shell echo $$(($$(nproc) + 1)))
 .DEFAULT_GOAL = help
 .PHONY: help run test test-setup lint bench bench-categories bench-visits bench-soak bench-restarts bench-workers bench-asking bench-evasion clean lock
 
@@ -29,7 +31,7 @@ run: .venv/made
 test: .venv/made
 	@deploy/dev/debian-packages --if-allowed
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses=auto --dist=loadfile --no-loadscope-reorder --cov=policy --cov=categories)
+	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder --cov=policy --cov=categories)
 
 test-setup:
 	@deploy/dev/debian-packages
