@@ -4,7 +4,7 @@ What a request is and who may decide: `asking`.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -41,9 +41,16 @@ from policy.town_policy import AfterApproval, Policy
 from policy.town_time import zone_of
 
 
-async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: datetime) -> AccessRequest:
+async def submit(
+    db: Database,
+    policy: Policy,
+    new: NewAccessRequest,
+    at: datetime,
+    then: Callable[[Transaction, AccessRequest], Awaitable[None]] | None = None,
+) -> AccessRequest:
     """Send a request to its first approver; one that renews another asks for its further hosts, too.
 
+    `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
     for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
     site is not decided yet.
@@ -70,7 +77,7 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
     sent_by = new.sent_by or new.person
     async with db.transaction() as t:
-        sent = await access_request_lists.count_sent(t, new.person, _day_begins(at, zone_of(policy)))
+        sent = await access_request_lists.count_sent(t, new.person, day_begins(at, zone_of(policy)))
         if sent >= terms.per_day:
             raise InvalidRequestError(
                 "reason",
@@ -131,7 +138,10 @@ async def submit(db: Database, policy: Policy, new: NewAccessRequest, at: dateti
             **asked_details(new.asked),
         }
         await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
-        if _agrees_by_proposing(policy, request):
+        if then is not None:
+            await then(t, request)
+            request = await get(t, id_)
+        elif _agrees_by_proposing(policy, request):
             await move(t, policy, request, State.SUBMITTED, actor=sent_by, at=at)
             request = await get(t, id_)
         await request_letters.put(t, policy, request, at)
@@ -362,7 +372,8 @@ def _asked_categories(request: NewAccessRequest | AccessRequest) -> tuple[str, .
     return (*request.risks, request.category or "", *(window.categories if window else ()))
 
 
-def _day_begins(at: datetime, zone: ZoneInfo) -> datetime:
+def day_begins(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the town's day began that an instant is of."""
     return datetime.combine(at.astimezone(zone).date(), time(), tzinfo=zone)
 
 

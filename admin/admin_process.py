@@ -32,6 +32,7 @@ from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.delegations import Delegations
 from admin.emergency import Emergency
+from admin.emergency_access import EmergencyAccesses
 from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
 from admin.heavy import HeavyViews
@@ -93,6 +94,7 @@ class AdminProcess:
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)
+        self.emergency_access = EmergencyAccesses(db, publisher, lambda: self.policy, self.site_lists, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """Named sites, for one person who signs the town's terms, proposed by the department."""
     DOWNLOAD = "download"
     """That for a while no limit of the policy holds for a site that is open."""
+    EMERGENCY = "emergency"
+    """One site, opened at once by the person themselves, and reviewed by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,14 @@ class SocialMediaUse:
     proposed_by: str
 
 
-type Asked = Window | SocialMediaUse
+@dataclass(frozen=True, slots=True)
+class EmergencyUse:
+    """A site that the person opened for themselves, until an instant (aware)."""
+
+    until: datetime
+
+
+type Asked = Window | SocialMediaUse | EmergencyUse
 
 
 def until_of(asked: Asked | None) -> datetime | None:
@@ -67,13 +76,13 @@ def until_of(asked: Asked | None) -> datetime | None:
             return None
         case Window():
             return asked.ends_at
-        case SocialMediaUse():
+        case SocialMediaUse() | EmergencyUse():
             return asked.until
 
 
 def proposer_of(asked: Asked | None) -> str | None:
     """Return who proposes a person for it, None for what people ask for themselves."""
-    return None if asked is None or isinstance(asked, Window) else asked.proposed_by
+    return asked.proposed_by if isinstance(asked, SocialMediaUse) else None
 
 
 def as_json(asked: Asked | None) -> dict[str, object]:
@@ -94,6 +103,8 @@ def as_json(asked: Asked | None) -> dict[str, object]:
                 "until": to_ms(asked.until),
                 "proposed_by": asked.proposed_by,
             }
+        case EmergencyUse():
+            return {"until": to_ms(asked.until)}
 
 
 def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
@@ -110,6 +121,8 @@ def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
                 from_ms(asked["until"]),
                 asked["proposed_by"],
             )
+        case Kind.EMERGENCY:
+            return EmergencyUse(from_ms(asked["until"]))
 
 
 def details(asked: Asked | None) -> dict[str, Detail]:
@@ -123,3 +136,5 @@ def details(asked: Asked | None) -> dict[str, Detail]:
                 "authorisations": [each.value for each in asked.authorisations],
                 "ends_at": asked.until.isoformat(),
             }
+        case EmergencyUse():
+            return {"ends_at": asked.until.isoformat()}

@@ -209,6 +209,7 @@ class Turn(StrEnum):
     HOST_ADDED = "host_added"
     JOINED = "joined"
     SIGNED = "signed"
+    REVIEWED = "reviewed"
     HANDED_ON = "handed_on"
     REVIEW_DUE = "review_due"
     KEPT = "kept"

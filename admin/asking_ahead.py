@@ -68,7 +68,7 @@ class AskingAhead:
         person = session.person
         if person is None or not session.is_signed_in:
             raise NotAllowedError("Sign in to ask for a site.")
-        host, at = _host(text), self._clock()
+        host, at = typed_host(text), self._clock()
         snapshot = self._published()
         if snapshot is None or person not in snapshot.policy.people:
             raise InvalidRequestError("site", "Sites cannot be looked up right now; try again in a minute")
@@ -82,7 +82,7 @@ class AskingAhead:
         visit = Visit(client, "https", host, 443, None, at, matches)
         policy, state = snapshot.policy, snapshot.state()
         decision, until = decide(visit, policy, state), None
-        is_open = decision.is_allowed and not _is_for_reading(decision)
+        is_open = decision.is_allowed and not is_for_reading(decision)
         if is_open:
             found = _shut_by_schedule(visit, policy, state) if decision.cause in _SCHEDULED else None
             if found is None:
@@ -90,7 +90,7 @@ class AskingAhead:
             decision, until = found
             if not decision.approval:
                 return Answered(host, None, is_open=True, until=until)
-        elif (why := _why_not(decision, visit, policy)) is not None:
+        elif (why := why_not(decision, visit, policy)) is not None:
             raise InvalidRequestError("site", why)
         risks = visit.categories & policy.security_categories
         match = decision.match
@@ -113,7 +113,7 @@ class AskingAhead:
         return Answered(host, ask.code, is_open=is_open, until=until)
 
 
-def _is_for_reading(decision: Decision) -> bool:
+def is_for_reading(decision: Decision) -> bool:
     """Whether the site is open, but for reading alone, and somebody can allow the rest."""
     return decision.verdict is Verdict.VIEW_ONLY and bool(decision.approval)
 
@@ -134,7 +134,7 @@ def _shut_by_schedule(visit: Visit, policy: Policy, state: State) -> tuple[Decis
             return decision, edge
 
 
-def _why_not(decision: Decision, visit: Visit, policy: Policy) -> str | None:
+def why_not(decision: Decision, visit: Visit, policy: Policy) -> str | None:
     """Return why nobody can be asked about a site that is shut now, None where somebody can."""
     told = _NOT_BY_A_REQUEST.get(decision.cause)
     if told is not None or decision.approval:
@@ -146,8 +146,8 @@ def _why_not(decision: Decision, visit: Visit, policy: Policy) -> str | None:
     return f"Nobody can be asked to open {visit.host}. The help desk can say more"
 
 
-def _host(text: str) -> str:
-    """Return the host of an address or a bare host name as people type them."""
+def typed_host(text: str) -> str:
+    """Return the host of an address or a bare host name as people type them; else InvalidRequestError."""
     try:
         host = parse_web_address(text).host
     except ValueError as error:

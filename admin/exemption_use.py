@@ -44,12 +44,20 @@ async def of(db: Reader, visits: VisitLog, access_request: int, now: datetime) -
     return (await _of(db, visits, now, access_request)).get(access_request)
 
 
-async def _of(db: Reader, visits: VisitLog, now: datetime, access_request: int | None) -> dict[int, Use]:
+async def of_over(db: Reader, visits: VisitLog, access_request: int, now: datetime) -> Use | None:
+    """As `of`, of access that is over as well; None where none was granted."""
+    return (await _of(db, visits, now, access_request, is_over_too=True)).get(access_request)
+
+
+async def _of(
+    db: Reader, visits: VisitLog, now: datetime, access_request: int | None, *, is_over_too: bool = False
+) -> dict[int, Use]:
     rows = await db.fetch_all(
-        "SELECT id, access_request, granted_at FROM exemption WHERE stopped_at IS NULL"
-        " AND expires_at > ?1 AND (?2 IS NULL OR access_request = ?2) ORDER BY access_request",
+        "SELECT id, access_request, granted_at FROM exemption WHERE (?3 OR (stopped_at IS NULL"
+        " AND expires_at > ?1)) AND (?2 IS NULL OR access_request = ?2) ORDER BY access_request",
         to_ms(now),
         access_request,
+        is_over_too,
     )
     of_exemptions = await exempted(
         visits, [f"EX-{row['id']}" for row in rows], now - _LOOKS_BACK, now - COUNTED

@@ -45,6 +45,10 @@ class LetterKind(StrEnum):
     """To the asker: open."""
     REQUEST_WITHDRAWN = "request_withdrawn"
     """To those who joined: the asker needs it no more, so that nobody decides."""
+    EMERGENCY_OPENED = "emergency_opened"
+    """To the head, IT security and who reviews it: someone opened a site for themselves."""
+    EMERGENCY_REVIEWED = "emergency_reviewed"
+    """To the one who opened it: whether it was right. `answer` is "right" or "not_right"."""
     REQUEST_DENIED = "request_denied"
     """To the asker."""
     REQUEST_STOPPED = "request_stopped"
@@ -81,6 +85,8 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.REQUEST_TO_DECIDE: frozenset({"step"}),
     LetterKind.REQUEST_REMINDER: frozenset({"step"}),
     LetterKind.EXEMPTION_PAUSED: frozenset({"host", "category"}),
+    LetterKind.EMERGENCY_OPENED: frozenset({"host", "person", "department", "until", "reason"}),
+    LetterKind.EMERGENCY_REVIEWED: frozenset({"host", "answer", "note"}),
     LetterKind.CATEGORY_REPORTED: frozenset({"host", "listed_as", "proposed", "note"}),
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),

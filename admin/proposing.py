@@ -1,6 +1,7 @@
 """Proposing a person for what a department answers for: who proposes, and by the forms' words, until when."""
 
 from datetime import date, datetime, time, timedelta
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from admin import audit
@@ -42,10 +43,12 @@ def end_of(field: str, last: date | None, now: datetime, zone: ZoneInfo, longest
     return last_day_ends(last, zone)
 
 
-async def refuse(db: Database, session: Session, about: str, at: datetime, why: str) -> None:
-    """Record that somebody proposed who may not, and raise NotAllowedError."""
+async def refuse(
+    db: Database, session: Session, about: str, at: datetime, why: str, move: str = "propose"
+) -> NoReturn:
+    """Record that somebody proposed, or did another move, who may not; raise NotAllowedError."""
     async with db.transaction() as t:
         actor = session.person or "someone at a shared device"
-        event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, about, at, {"move": "propose", "why": why})
+        event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, about, at, {"move": move, "why": why})
         await audit.record(t, event)
     raise NotAllowedError(why)

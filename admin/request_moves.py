@@ -8,6 +8,7 @@ from datetime import datetime
 
 from admin import audit, request_letters
 from admin.access_request_lists import get
+from admin.asked import Kind
 from admin.asking import AccessRequest, NotAllowedError, State, TransitionError, answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
@@ -30,7 +31,10 @@ MOVES: Mapping[tuple[State, State], EventKind] = {
     (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
 }
-
+# The one by which a person decides their own: emergency access, which another looks at afterwards.
+OWN_MOVES: Mapping[tuple[State, State], EventKind] = {
+    (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_OPENED_AT_ONCE,
+}
 
 type Refusal = NotAllowedError | TransitionError
 
@@ -83,8 +87,9 @@ async def move(
 
     `decided_by` is who is said to have decided where that is not the actor, who signs what others decided.
     """
-    kind = MOVES[request.state, after]
-    answers = request.waits_for if after is not State.WITHDRAWN else None
+    own = OWN_MOVES.get((request.state, after)) if request.kind is Kind.EMERGENCY else None
+    kind = own or MOVES[request.state, after]
+    answers = request.waits_for if after is not State.WITHDRAWN and own is None else None
     moved = await t.execute(
         "UPDATE access_request SET state = ?, step = step + ?, remind_at = ?, due_at = ?, decided_at = ?,"
         " decided_by = ?, note = ?, approved_until = coalesce(?, approved_until)"

@@ -7,6 +7,7 @@ from admin import access_request_lists, roles
 from admin.asking import AccessRequest, Move, NotAllowedError, UnknownRequestError, involved
 from admin.clock import Clock
 from admin.database import Database
+from admin.emergency_access import told
 from admin.sessions import Session
 from admin.visit_log import counting
 from admin.visit_log.counting import Reach
@@ -28,14 +29,17 @@ class RequestViews:
     async def get(self, session: Session, id_: int) -> AccessRequest:
         """Return a request its viewer may see: asker, sender's browser, approvers of any step, IT.
 
+        Of emergency access, whoever is told of it.
+
         Raises UnknownRequestError for others, too.
         """
         request = await access_request_lists.get(self._db, id_)
         if session.browser in (request.browser, *(joined.browser for joined in request.joined)):
             return request
         if session.is_signed_in and session.person is not None:
-            concerned = {*request.askers, *involved(self._policy(), request)}
-            if session.person in concerned or roles.sees_all_requests(self._policy(), session.person):
+            policy = self._policy()
+            concerned = {*request.askers, *involved(policy, request), *told(policy, request)}
+            if session.person in concerned or roles.sees_all_requests(policy, session.person):
                 return request
         raise UnknownRequestError(f"there is no request REQ-{id_}")
 

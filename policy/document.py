@@ -144,6 +144,7 @@ def _policy(
             taxonomy,
             people=people,
             departments=departments,
+            roles=roles,
         ),
         notice=read_notice(sections["notice"]),
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,

@@ -7,6 +7,7 @@ from policy import notation
 from policy.access_duration import Duration
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.document_authorising import read_social_media
+from policy.document_privileges import read_emergency_access
 from policy.document_rules import read_categories
 from policy.document_value import Value
 from policy.schedule import Schedule
@@ -23,6 +24,7 @@ _KEYS = (
     "never",
     "personal_use",
     "social_media",
+    "emergency_access",
 )
 
 
@@ -34,6 +36,7 @@ def read_asking(
     *,
     people: Collection[str] = (),
     departments: Collection[str] = (),
+    roles: Mapping[str, Collection[str]] | None = None,
 ) -> Asking:
     """Read `asking` and `holidays`; what is left out has its default."""
     fields = value.fields(optional=_KEYS)
@@ -63,6 +66,7 @@ def read_asking(
         never=never,
         personal_use=_personal_use(fields["personal_use"], never, taxonomy),
         social_media=read_social_media(fields["social_media"], people, departments),
+        emergency_access=read_emergency_access(fields["emergency_access"], people, roles or {}),
     )
 
 

@@ -12,7 +12,7 @@ def without(policy: Policy, people: Collection[str]) -> Policy:
     1. they are no people of the town: nobody is signed in as them, no device is theirs
     2. they have no role and are nobody's delegate
     3. a department whose head left is headed by its first delegate, by nobody ("") where there is none
-    4. nobody of them coordinates the social media of a department
+    4. nobody of them coordinates the social media of a department, or opens sites in an emergency
     5. rules stay as they are: one for people who left is for nobody, and never for everybody
 
     `version` stays that of the document.
@@ -37,11 +37,14 @@ def without(policy: Policy, people: Collection[str]) -> Policy:
 
 
 def _asking(asking: Asking, gone: Collection[str]) -> Asking:
-    terms = asking.social_media
-    if terms is None:
-        return asking
-    left = {id_: person for id_, person in terms.coordinators.items() if person not in gone}
-    return replace(asking, social_media=replace(terms, coordinators=left))
+    social_media, emergency = asking.social_media, asking.emergency_access
+    if social_media is not None:
+        left = {id_: person for id_, person in social_media.coordinators.items() if person not in gone}
+        social_media = replace(social_media, coordinators=left)
+    if emergency is not None:
+        named = tuple(person for person in emergency.people if person not in gone)
+        emergency = replace(emergency, people=named)
+    return replace(asking, social_media=social_media, emergency_access=emergency)
 
 
 def _but[V](mapping: Mapping[str, V], gone: Collection[str]) -> dict[str, V]:

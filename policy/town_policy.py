@@ -69,6 +69,19 @@ class SocialMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class EmergencyAccess:
+    """Who opens a site for themselves at once, for how long at most, and which role looks at it afterwards.
+
+    `per_day` is how often one person may a day of the town's.
+    """
+
+    people: tuple[str, ...]
+    reviewed_by: Approver
+    longest: timedelta = timedelta(hours=1)
+    per_day: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How people ask for access, and by when they are answered.
 
@@ -76,8 +89,8 @@ class Asking:
     goes up after `pass_on_after`, to each role of `pass_on_to` in turn; the same roles answer where a
     role of the chain has nobody else. The form offers durations up to `longest`, with `usual` chosen
     beforehand (None: none is). `per_day` is how many requests one person may send a day of the town's.
-    What is listed as a category of `never` nobody can ask for or allow. `personal_use` and `social_media` are
-    None where nobody can ask for that.
+    What is listed as a category of `never` nobody can ask for or allow. What is None
+    (`personal_use` and the like) nobody can ask for.
     """
 
     time: BusinessTime = field(default_factory=BusinessTime)
@@ -90,6 +103,7 @@ class Asking:
     never: frozenset[str] = frozenset()
     personal_use: PersonalUse | None = None
     social_media: SocialMedia | None = None
+    emergency_access: EmergencyAccess | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from admin import access_request_lists, exemption_use
-from admin.asked import Level
+from admin.asked import Kind, Level
 from admin.asking import AccessRequest, ForWhom, State, deciders, risks_of
 from admin.database import Database
 from admin.exemption_use import Use
@@ -189,6 +189,8 @@ async def _approved(told: _Told) -> Words:
 async def _approver(told: _Told) -> str | None:
     """Return who gave the last approval; IT may have opened it since."""
     moves = await access_request_lists.time_line(told.db, told.request)
+    if told.request.kind is Kind.EMERGENCY:
+        return told.request.person
     return next((move.actor for move in reversed(moves) if move.role is not None), None)
 
 

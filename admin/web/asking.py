@@ -106,7 +106,12 @@ async def requests_page(http_request: Request) -> Response:
     ]
     reports = [(report, report_status(report)) for report in await admin.reports.mine(session)]
     return await page(
-        http_request, "requests.html", rows=rows, reports=reports, left=await admin.quota_use.left(session)
+        http_request,
+        "requests.html",
+        rows=rows,
+        reports=reports,
+        opens_at_once=session.is_signed_in and admin.emergency_access.is_named(session.person),
+        left=await admin.quota_use.left(session),
     )
 
 
@@ -172,6 +177,7 @@ async def _shown(
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
         if can_stop or is_asker
         else None,
+        review=await admin.emergency_access.review_of(request.id),
         can_withdraw=session.person in (request.person, request.proposed_by)
         and state in (State.SUBMITTED, State.AWAITS_SIGNATURE),
     )
@@ -233,6 +239,7 @@ async def _form(
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
         others=others,
+        opens_at_once=admin.emergency_access.is_named(person) and not ask.risks,
         can_join=others is not None and not others.step and person not in involved(admin.policy, others),
         earlier=earlier,
         sees_earlier=earlier is not None and await _may_see(http_request, earlier),

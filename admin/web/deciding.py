@@ -41,6 +41,7 @@ async def inbox(http_request: Request) -> Response:
         "decide_list.html",
         requests=await admin.request_views.to_decide(session),
         to_open=await admin.request_views.to_open(session),
+        to_review=await admin.emergency_access.to_review(session),
         has_mail=admin.correspondence.reaches(session.person),
     )
 

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from admin import roles
 from admin.admin_process import AdminProcess
+from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom, State, Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
@@ -46,6 +47,7 @@ _ENVIRONMENT.globals.update(
     Verdict=Verdict,
     Approver=Approver,
     Turn=Turn,
+    Kind=Kind,
     ReportKind=ReportKind,
     Answer=Answer,
 )
@@ -136,6 +138,7 @@ async def _links(http_request: Request) -> list[Link]:
         waiting = len(await admin.request_views.to_decide(session)) + len(
             await admin.request_views.to_open(session)
         )
+        waiting += len(await admin.emergency_access.to_review(session))
         if waiting or session.person in _deciders(admin):
             links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
         if admin.delegations.departments_of(session):

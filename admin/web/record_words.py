@@ -10,6 +10,8 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.REQUEST_SUBMITTED: "Asked for access",
     EventKind.REQUEST_ENDORSED: "Agreed, passed on",
     EventKind.REQUEST_APPROVED: "Allowed",
+    EventKind.REQUEST_OPENED_AT_ONCE: "Opened a site for themselves, in an emergency",
+    EventKind.REQUEST_REVIEWED: "Looked at emergency access",
     EventKind.REQUEST_SIGNED: "Signed the terms",
     EventKind.REQUEST_OPENED: "Opened access",
     EventKind.REQUEST_DENIED: "Did not allow",

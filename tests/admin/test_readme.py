@@ -24,6 +24,8 @@ def rows(heading: str) -> list[list[str]]:
 def test_every_move_is_described_with_its_event() -> None:
     described = {(before, after): event for before, after, _, event in rows("A request's states and moves")}
     assert described.pop(("", "submitted")) == EventKind.REQUEST_SUBMITTED
+    (own,) = request_moves.OWN_MOVES.values()
+    assert described.pop(("submitted (emergency access)", "approved")) == own
     assert described == {
         (before.value, after.value): event.value for (before, after), event in request_moves.MOVES.items()
     }

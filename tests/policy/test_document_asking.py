@@ -12,7 +12,7 @@ from policy.leaving import without
 from policy.problem import PolicyError
 from policy.schedule import Schedule
 from policy.snapshot import PolicySnapshot
-from policy.town_policy import Approver, Asking, PersonalUse, SocialMedia
+from policy.town_policy import Approver, Asking, EmergencyAccess, PersonalUse, SocialMedia
 from tests.policy.test_snapshot import SNAPSHOT
 
 TOWN = """\
@@ -97,6 +97,15 @@ def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
             "asking: {social_media: {terms: x, coordinators: {fin: it}}}",
             "asking.social_media.coordinators.fin: 'fin' is not a department",
         ),
+        (
+            "asking: {emergency_access: {people: [], reviewed_by: head}}",
+            "asking.emergency_access.reviewed_by: 'head' is not a role that reviews (there are: "
+            "town_administrator, it_security)",
+        ),
+        (
+            "asking: {emergency_access: {people: [], reviewed_by: it_security}}",
+            "asking.emergency_access.reviewed_by: nobody has the role 'it_security'",
+        ),
         ("asking: {social_media: {}}", "asking.social_media: 'terms' is missing"),
         ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
     ],
@@ -129,6 +138,21 @@ def test_who_left_coordinates_nothing() -> None:
     text = f"{TOWN}{town}asking: {{social_media: {{terms: Be kind., coordinators: {{finance: bob}}}}}}"
     terms = without(load_document(text, taxonomy()).policy, {"bob"}).asking.social_media
     assert terms is not None and terms.coordinators == {}
+
+
+ROLES = "people: {ann: {name: A}, bob: {name: B}}\nroles: {it_security: [ann]}\n"
+
+
+def test_emergency_access_names_people_and_who_reviews_and_has_its_defaults() -> None:
+    text = f"{ROLES}asking: {{emergency_access: {{people: [bob], reviewed_by: it_security}}}}"
+    assert asking_of(text).emergency_access == EmergencyAccess(
+        ("bob",), Approver.IT_SECURITY, timedelta(hours=1), 3
+    )
+    own = text.replace("[bob]", "[bob, ann]")
+    with pytest.raises(PolicyError, match=r"people\[1\]: nobody else is 'it_security'"):
+        asking_of(own)
+    left = without(load_document(f"{TOWN}{text}", taxonomy()).policy, {"bob"}).asking.emergency_access
+    assert left is not None and left.people == ()
 
 
 def test_snapshot_carries_it_unharmed() -> None:

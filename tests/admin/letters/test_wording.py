@@ -200,6 +200,13 @@ def others() -> list[Letter]:
             "NOTICE-1",
             {"title": "Acceptable use", "text": "Be kind.", "law": "", "version": "1", "accepted_at": at},
         ),
+        Letter(
+            LetterKind.EMERGENCY_OPENED,
+            HEAD,
+            "REQ-1",
+            {**site, "person": CLERK, "department": "finance", "until": at, "reason": "A threat."},
+        ),
+        Letter(LetterKind.EMERGENCY_REVIEWED, CLERK, "REQ-1", {**site, "answer": "right", "note": "It was."}),
         Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
         Letter(
             LetterKind.LIMIT_CLOSED,

@@ -37,6 +37,7 @@ DOCUMENT = (
     .replace("it_security: [it]", "it_security: [it, it-2]")
     .replace("help_desk: [helpdesk]", "help_desk: [helpdesk]\n  auditor: [auditor]")
     + "asking:\n  social_media: {terms: Write kindly., coordinators: {finance: colleague}}\n"
+    "  emergency_access: {people: [clerk], reviewed_by: it_security}\n"
 )
 EVERYONE = (
     *(NOBODY, people.CLERK, COLLEAGUE, STRANGER, DELEGATE, people.HEAD, people.PARKS_HEAD),
@@ -69,14 +70,16 @@ class Action:
 
 
 WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed"}
-# REQ-1 is the clerk's and waits for the head; REQ-2, the clerk's too, was allowed by the head; REQ-3 is the
-# head's proposal of the clerk for social media, to be signed; the visit is the clerk's, and was stopped a
-# minute ago. The head of Finance named a colleague for later.
+# REQ-1 is the clerk's and waits for the head; REQ-2, theirs too, was allowed by the head; REQ-3 is their
+# proposal of the clerk for social media, to be signed; REQ-4 is the clerk's emergency access. The visit
+# is theirs, and was stopped a minute ago. The head of Finance named a colleague for later.
 ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
     "/requests/new": Action(SIGNED_IN, "", {"site": "museum.example"}),
     "/requests/personal-use": Action(SIGNED_IN),
+    "/requests/emergency": Action(CLERK),
+    "/decide/{id:number}/review": Action(IT, "/decide/4/review"),
     "/social-media/propose": Action(APPROVERS | {COLLEAGUE, people.PARKS_HEAD}),
     "/requests/{id:number}/terms": Action(CLERK, "/requests/3/terms", {"agree": "yes", "version": "old"}),
     "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
@@ -124,6 +127,9 @@ PAGES = {
     "/requests/new": SIGNED_IN,
     "/requests/personal-use": SIGNED_IN,
     "/delegation": SIGNED_IN,
+    "/requests/emergency": SIGNED_IN,
+    "/requests/4": SEEING | CLERK | HEAD | {people.ADMINISTRATOR},
+    "/decide/4/review": IT,
     "/social-media": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
     "/social-media.csv": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
     "/social-media/propose": SIGNED_IN,
@@ -177,6 +183,9 @@ async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
     allowed = await post(head, "/decide/2", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z")
     assert allowed.status_code == 303
     await propose_and_approve(site, head)
+    clerk = await site.signed_in(people.CLERK)
+    opened = await post(clerk, "/requests/emergency", site="cardroom.example", reason="A threat.")
+    assert opened.headers.get("location") == "/requests/4", opened.text
     later = {"department": "finance", "delegate": COLLEAGUE, "first": "2026-04-01", "last": "2026-04-02"}
     assert (await post(head, "/delegation", **later)).status_code == 303
     lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}

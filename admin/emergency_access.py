@@ -1,0 +1,305 @@
+"""Emergency access: people whom the policy names open a site for themselves at once; another looks at it.
+
+Loudly: the head, IT security and who reviews it hear at once. It opens no security risk, nothing that is
+never allowed, and nothing while IT has limited the web.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from admin import access_request_lists, access_requests, audit, outbox, proposing
+from admin.access_requests import day_begins
+from admin.asked import EmergencyUse, Kind
+from admin.asking import (
+    AccessRequest,
+    ForWhom,
+    InvalidRequestError,
+    NewAccessRequest,
+    NotAllowedError,
+    State,
+    TransitionError,
+    UnknownRequestError,
+    deciders_of,
+    never_allowed,
+)
+from admin.asking_ahead import is_for_reading, typed_host, why_not
+from admin.audit import Detail, Event, EventKind
+from admin.clock import Clock, from_ms, to_ms
+from admin.database import Database, Reader, Transaction
+from admin.granting import grant
+from admin.outbox import Letter, LetterKind
+from admin.publisher import Publisher
+from admin.request_moves import move, record_refusal
+from admin.sessions import Session
+from admin.site_lists import SiteLists
+from admin.written_text import tidy_text
+from categories.snapshot import CategorySnapshotError
+from policy.access_duration import Duration
+from policy.deciding import decide
+from policy.decision import Decision
+from policy.identity import Identities
+from policy.town_policy import EmergencyAccess, Policy
+from policy.town_time import zone_of
+from policy.visit import Visit
+from policy.visit_record import new_code
+
+logger = logging.getLogger(__name__)
+
+_A_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyReview:
+    """That another looks at emergency access from `due_at` on, and what they said; None while nothing."""
+
+    due_at: datetime
+    reviewed_at: datetime | None = None
+    reviewed_by: str | None = None
+    was_right: bool | None = None
+    note: str | None = None
+
+
+class EmergencyAccesses:
+    """What a session does about emergency access. `policy` returns the running one."""
+
+    def __init__(
+        self, db: Database, publisher: Publisher, policy: Callable[[], Policy], lists: SiteLists, clock: Clock
+    ) -> None:
+        self._db = db
+        self._publisher = publisher
+        self._policy = policy
+        self._lists = lists
+        self._clock = clock
+
+    @property
+    def terms(self) -> EmergencyAccess | None:
+        """What the policy says of it, None where nobody has it."""
+        return self._policy().asking.emergency_access
+
+    def is_named(self, person: str | None) -> bool:
+        """Whether the policy names this person."""
+        return self.terms is not None and person in self.terms.people
+
+    async def open(self, session: Session, typed: str, reason: str) -> AccessRequest:
+        """Open the site that somebody typed for themselves, at once; published when it returns.
+
+        Raises NotAllowedError, recorded, but for who is named and signed in; InvalidRequestError for what it
+        does not open, with why, and for more often than the policy's cap.
+        """
+        policy, now, terms, person = self._policy(), self._clock(), self.terms, session.person
+        if terms is None or person is None or not session.is_signed_in or not self.is_named(person):
+            why = "Emergency access is for those whom the town's policy names."
+            await proposing.refuse(self._db, session, "emergency access", now, why, move="open at once")
+        host = typed_host(typed)
+        visit, decision = await self._stopped(person, host, now)
+        ends_at = now + terms.longest
+        match = decision.match
+        new = NewAccessRequest(
+            host=host,
+            person=person,
+            department=policy.people[person].department,
+            for_whom=ForWhom.PERSON,
+            reason=reason,
+            duration=Duration.HOUR,
+            chain=(terms.reviewed_by,),
+            code=new_code(),
+            policy_version=policy.version,
+            rule=decision.rule,
+            category=match.category if match else None,
+            entry=match.entry if match else None,
+            source=match.source if match else None,
+            kind=Kind.EMERGENCY,
+            asked=EmergencyUse(ends_at),
+        )
+
+        async def open_at_once(t: Transaction, request: AccessRequest) -> None:
+            await _open(t, policy, terms, request, now, ends_at)
+
+        sent = await access_requests.submit(self._db, policy, new, now, then=open_at_once)
+        await self._publisher.publish_state()
+        logger.warning("emergency access opened: request=%s categories=%d", sent.number, len(visit.matches))
+        return sent
+
+    async def to_review(self, session: Session) -> list[AccessRequest]:
+        """Return what this person has to review by now, the oldest first; nothing unless signed in."""
+        if session.person is None or not session.is_signed_in:
+            return []
+        policy, found = self._policy(), []
+        for id_ in await _due(self._db, self._clock()):
+            request = await access_request_lists.get(self._db, id_)
+            if session.person in reviewers(policy, request):
+                found.append(request)
+        return found
+
+    def reviews(self, session: Session, request: AccessRequest) -> bool:
+        """Whether it is for this session's person to look at."""
+        return session.is_signed_in and session.person in reviewers(self._policy(), request)
+
+    async def review_of(self, id_: int) -> EmergencyReview | None:
+        """Return how the review of a request stands, None for one that has none."""
+        return await _review_of(self._db, id_)
+
+    async def review(self, session: Session, id_: int, was_right: bool | None, note: str) -> AccessRequest:
+        """Say whether emergency access was right; the person hears of it.
+
+        Raises UnknownRequestError, InvalidRequestError; NotAllowedError but for who reviews it,
+        TransitionError when somebody has, or it is not due: both recorded.
+        """
+        at, actor = self._clock(), session.person or "someone at a shared device"
+        async with self._db.transaction() as t:
+            request = await access_request_lists.get(t, id_)
+            if request.kind is not Kind.EMERGENCY:
+                raise UnknownRequestError(f"{request.number} is no emergency access")
+            refused: NotAllowedError | TransitionError
+            if not self.reviews(session, request):
+                refused = NotAllowedError(f"{request.number} is not for {actor} to review")
+            elif was_right is None:
+                raise InvalidRequestError("was_right", "Choose whether it was right")
+            elif await _set_reviewed(t, id_, actor, was_right, tidied := _tidy(note), at):
+                answer = "right" if was_right else "not_right"
+                details: dict[str, Detail] = {"answer": answer, "note": tidied}
+                await audit.record(t, Event(EventKind.REQUEST_REVIEWED, actor, request.number, at, details))
+                values = {"host": request.host, "answer": answer, "note": tidied}
+                letter = Letter(LetterKind.EMERGENCY_REVIEWED, request.person, request.number, values)
+                await outbox.put(t, letter, at)
+                return request
+            else:
+                refused = TransitionError(request, f"{request.number} is reviewed already, or not due")
+            await record_refusal(t, request, refused, actor=actor, at=at, what="review")
+        raise refused
+
+    async def _stopped(self, person: str, host: str, at: datetime) -> tuple[Visit, Decision]:
+        """Return what is decided of the person's visit by what is published; it is one to open.
+
+        Raises InvalidRequestError for any other.
+        """
+        snapshot = self._publisher.published
+        if snapshot is None or person not in snapshot.policy.people:
+            raise InvalidRequestError("site", "Sites cannot be looked up right now; try again in a minute")
+        try:
+            matches = await self._lists.listed(host)
+        except CategorySnapshotError as error:
+            raise InvalidRequestError(
+                "site", "Sites cannot be looked up right now; try again in a minute"
+            ) from error
+        policy, state = snapshot.policy, snapshot.state()
+        client = Identities(policy).client_of(person)
+        visit = Visit(client, "https", host, 443, None, at, matches)
+        decision = decide(visit, policy, state)
+        if decision.is_allowed and not is_for_reading(decision):
+            raise InvalidRequestError("site", f"{host} is open for you. Load it again")
+        if (why := why_not(decision, visit, policy)) is not None:
+            raise InvalidRequestError("site", why)
+        if visit.categories & policy.security_categories:
+            raise InvalidRequestError("site", f"{host} is a security risk. Only IT security can open it")
+        if never_allowed(policy, visit.categories):
+            raise InvalidRequestError("site", f"{host} is of a kind that the town never opens")
+        return visit, decision
+
+
+def reviewers(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return who looks at emergency access; never the person themselves. Empty for other kinds."""
+    if request.kind is not Kind.EMERGENCY:
+        return frozenset()
+    return deciders_of(policy, request.chain[0], request.person, request.department)
+
+
+def next_business_day(policy: Policy, at: datetime) -> datetime:
+    """Return when business hours begin on the first day after today that has any (UTC)."""
+    zone = zone_of(policy)
+    tomorrow = datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time(), tzinfo=zone)
+    return policy.asking.time.after(tomorrow, _A_MOMENT, zone) - _A_MOMENT
+
+
+async def _open(
+    t: Transaction,
+    policy: Policy,
+    terms: EmergencyAccess,
+    request: AccessRequest,
+    at: datetime,
+    ends_at: datetime,
+) -> None:
+    since = to_ms(day_begins(at, zone_of(policy)))
+    row = await t.fetch_one(
+        "SELECT count(*) AS opened FROM access_request WHERE person = ? AND kind = 'emergency'"
+        " AND submitted_at >= ?",
+        request.person,
+        since,
+    )
+    if row is not None and row["opened"] > terms.per_day:
+        raise InvalidRequestError(
+            "site", f"You have opened {terms.per_day} sites today, as many as a day has. Ask for this one"
+        )
+    opener = request.person
+    details: dict[str, Detail] = {"expires_at": ends_at.isoformat()}
+    await move(t, policy, request, State.APPROVED, actor=opener, at=at, details=details)
+    await grant(t, request, frozenset(), at=at, ends_at=ends_at, approved_by=opener)
+    await t.execute(
+        "INSERT INTO emergency_review (access_request, due_at) VALUES (?, ?)",
+        request.id,
+        to_ms(next_business_day(policy, at)),
+    )
+    values = {
+        "host": request.host,
+        "person": opener,
+        "department": request.department or "",
+        "until": ends_at.isoformat(),
+        "reason": request.reason,
+    }
+    for person in sorted(told(policy, request)):
+        await outbox.put(t, Letter(LetterKind.EMERGENCY_OPENED, person, request.number, values), at)
+
+
+def told(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return who hears of emergency access at once: the head, IT security, who reviews it. None of others."""
+    if request.kind is not Kind.EMERGENCY:
+        return frozenset()
+    department = policy.departments.get(request.department or "")
+    head = {department.head} if department is not None else set[str]()
+    it_security = policy.roles.get("it_security", ())
+    return frozenset({*head, *it_security, *reviewers(policy, request)}) - {request.person, ""}
+
+
+async def _due(db: Reader, at: datetime) -> list[int]:
+    rows = await db.fetch_all(
+        "SELECT access_request FROM emergency_review WHERE reviewed_at IS NULL AND due_at <= ?"
+        " ORDER BY access_request",
+        to_ms(at),
+    )
+    return [row["access_request"] for row in rows]
+
+
+async def _set_reviewed(
+    t: Transaction, id_: int, actor: str, was_right: bool, note: str, at: datetime
+) -> bool:
+    """Note what was said, if nobody has said it before and it is due."""
+    return bool(
+        await t.execute(
+            "UPDATE emergency_review SET reviewed_at = ?1, reviewed_by = ?2, was_right = ?3, note = ?4"
+            " WHERE access_request = ?5 AND reviewed_at IS NULL AND due_at <= ?1",
+            to_ms(at),
+            actor,
+            was_right,
+            note,
+            id_,
+        )
+    )
+
+
+async def _review_of(db: Reader, id_: int) -> EmergencyReview | None:
+    row = await db.fetch_one("SELECT * FROM emergency_review WHERE access_request = ?", id_)
+    if row is None:
+        return None
+    return EmergencyReview(
+        due_at=from_ms(row["due_at"]),
+        reviewed_at=from_ms(row["reviewed_at"]) if row["reviewed_at"] is not None else None,
+        reviewed_by=row["reviewed_by"],
+        was_right=bool(row["was_right"]) if row["was_right"] is not None else None,
+        note=row["note"],
+    )
+
+
+def _tidy(note: str) -> str:
+    return tidy_text("note", note, "Enter a note. The person reads it")

@@ -1,0 +1,34 @@
+"""The parts of `asking` in a policy document about what some people have that others have not."""
+
+from collections.abc import Collection, Mapping
+
+from policy import notation
+from policy.document_value import Value
+from policy.town_policy import Approver, EmergencyAccess
+
+_REVIEWERS = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
+
+
+def read_emergency_access(
+    value: Value, people: Collection[str], roles: Mapping[str, Collection[str]]
+) -> EmergencyAccess | None:
+    """Read `emergency_access`; None where it is left out. Somebody else than the person reviews it."""
+    if not value.is_given:
+        return None
+    fields = value.fields(required=("people", "reviewed_by"), optional=("longest", "per_day"))
+    role = fields["reviewed_by"].one_of([role.value for role in _REVIEWERS], "a role that reviews")
+    if role is not None and not roles[role]:
+        fields["reviewed_by"].report(f"nobody has the role {role!r}")
+    named = fields["people"].each_of(people, "a person")
+    if role is not None:
+        for item in fields["people"].items():
+            if set(roles[role]) == {item.parsed(str)}:
+                item.report(f"nobody else is {role!r}: they would review their own access")
+    longest = fields["longest"].parsed(notation.amount_of_time)
+    default = EmergencyAccess(tuple(named), Approver(role) if role else Approver.IT_SECURITY)
+    return EmergencyAccess(
+        default.people,
+        default.reviewed_by,
+        longest or default.longest,
+        fields["per_day"].parsed(notation.requests_per_day) or default.per_day,
+    )
