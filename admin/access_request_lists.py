@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from admin import audit, exemptions
-from admin.asked import Kind, from_json
+from admin.asked import Asked, Kind, as_json, from_json
 from admin.asking import (
     AccessRequest,
     ForWhom,
     Joined,
-    Move,
     State,
-    Turn,
     UnknownRequestError,
     deciders,
     site_of,
@@ -22,6 +20,7 @@ from admin.audit import EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
 from admin.opening import may_open
+from admin.request_time_line import Move, Turn
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 
@@ -144,26 +143,33 @@ async def to_open(db: Reader, policy: Policy, person: str) -> list[AccessRequest
 
 
 async def open_request_for(db: Reader, host: str, department: str | None) -> AccessRequest | None:
-    """Return a department's undecided request for the site, the oldest, None when there is none."""
+    """Return a department's undecided request for the site that colleagues join, the oldest, or None."""
     row = await db.fetch_one(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state = 'submitted' ORDER BY access_request.id LIMIT 1",
+        " AND state = 'submitted' AND kind NOT IN ('standing', 'social_media')"
+        " ORDER BY access_request.id LIMIT 1",
         site_of(host),
         department,
     )
     return _access_request(row) if row else None
 
 
-async def open_request_of(db: Reader, site: str, person: str, kind: Kind) -> AccessRequest | None:
-    """Return the request of a kind for the site that the person sent or joined and that is not over."""
+async def open_request_of(
+    db: Reader, site: str, person: str, kind: Kind, asked: Asked | None = None
+) -> AccessRequest | None:
+    """Return the request of a kind for the site that the person sent or joined and that is not over.
+
+    `asked` is what it asks for beside the site, None where that does not matter.
+    """
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ?1 AND kind = ?3"  # noqa: S608
+        f"{_SELECT} WHERE access_request.host = ?1 AND kind = ?3 AND (?4 IS NULL OR asked = ?4)"  # noqa: S608
         " AND state IN ('submitted', 'awaits_signature', 'awaits_opening')"
         " AND (access_request.person = ?2 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
         "  WHERE joiner.access_request = access_request.id AND joiner.person = ?2))",
         site,
         person,
         kind.value,
+        json.dumps(as_json(asked)) if asked is not None else None,
     )
     return _access_request(row) if row else None
 

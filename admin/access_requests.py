@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from admin import access_request_lists, audit, exemptions, request_letters
 from admin.access_request_lists import get
-from admin.asked import Kind, Window, as_json
+from admin.asked import Kind, as_json, categories_of
 from admin.asked import details as asked_details
 from admin.asking import (
     AccessRequest,
@@ -84,7 +84,9 @@ async def submit(
                 f"You have sent {sent} requests today, as many as a day has."
                 f" Ask again tomorrow, or call {_help_desk(policy)}",
             )
-        open_already = await access_request_lists.open_request_of(t, site, new.person, new.kind)
+        open_already = await access_request_lists.open_request_of(
+            t, site, new.person, new.kind, new.asked if new.kind is Kind.STANDING else None
+        )
         if open_already is not None:
             raise AlreadyOpenError(open_already)
         id_ = await t.insert(
@@ -368,8 +370,7 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
 
 
 def _asked_categories(request: NewAccessRequest | AccessRequest) -> tuple[str, ...]:
-    window = request.asked if isinstance(request.asked, Window) else None
-    return (*request.risks, request.category or "", *(window.categories if window else ()))
+    return (*request.risks, request.category or "", *categories_of(request.asked))
 
 
 def day_begins(at: datetime, zone: ZoneInfo) -> datetime:

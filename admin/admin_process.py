@@ -55,6 +55,7 @@ from admin.sessions import Opened, Session
 from admin.settings_file import SettingsFile
 from admin.site_lists import SiteLists
 from admin.social_media import SocialMediaUses
+from admin.standing_permissions import StandingPermissions
 from admin.state_folder import Side, StateFolder
 from admin.unanswered import Unanswered
 from admin.visit_views import VisitViews
@@ -94,6 +95,7 @@ class AdminProcess:
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)
+        self.standing_permissions = StandingPermissions(db, lambda: self.policy, self.site_lists, clock)
         self.emergency_access = EmergencyAccesses(db, publisher, lambda: self.policy, self.site_lists, clock)
         self._publisher = publisher
         self._ingest = ingest

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """That for a while no limit of the policy holds for a site that is open."""
     EMERGENCY = "emergency"
     """One site, opened at once by the person themselves, and reviewed by another."""
+    STANDING = "standing"
+    """One site, or categories of sites, for a department with a case number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,16 @@ class EmergencyUse:
     until: datetime
 
 
-type Asked = Window | SocialMediaUse | EmergencyUse
+@dataclass(frozen=True, slots=True)
+class StandingUse:
+    """What a department asks to hold for a case, until an instant (aware); a site has no categories."""
+
+    case_number: str
+    categories: tuple[str, ...]
+    until: datetime
+
+
+type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse
 
 
 def until_of(asked: Asked | None) -> datetime | None:
@@ -76,8 +87,13 @@ def until_of(asked: Asked | None) -> datetime | None:
             return None
         case Window():
             return asked.ends_at
-        case SocialMediaUse() | EmergencyUse():
+        case SocialMediaUse() | EmergencyUse() | StandingUse():
             return asked.until
+
+
+def categories_of(asked: Asked | None) -> tuple[str, ...]:
+    """Return the categories of sites that it asks for; none for a site."""
+    return asked.categories if isinstance(asked, Window | StandingUse) else ()
 
 
 def proposer_of(asked: Asked | None) -> str | None:
@@ -105,6 +121,12 @@ def as_json(asked: Asked | None) -> dict[str, object]:
             }
         case EmergencyUse():
             return {"until": to_ms(asked.until)}
+        case StandingUse():
+            return {
+                "case_number": asked.case_number,
+                "categories": list(asked.categories),
+                "until": to_ms(asked.until),
+            }
 
 
 def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
@@ -123,6 +145,8 @@ def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
             )
         case Kind.EMERGENCY:
             return EmergencyUse(from_ms(asked["until"]))
+        case Kind.STANDING:
+            return StandingUse(asked["case_number"], tuple(asked["categories"]), from_ms(asked["until"]))
 
 
 def details(asked: Asked | None) -> dict[str, Detail]:
@@ -138,3 +162,9 @@ def details(asked: Asked | None) -> dict[str, Detail]:
             }
         case EmergencyUse():
             return {"ends_at": asked.until.isoformat()}
+        case StandingUse():
+            return {
+                "case_number": asked.case_number,
+                "categories": list(asked.categories),
+                "ends_at": asked.until.isoformat(),
+            }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from admin.asked import Asked, Kind, SocialMediaUse, Window, proposer_of, until_of
+from admin.asked import Asked, Kind, SocialMediaUse, StandingUse, Window, proposer_of, until_of
 from categories.host_name import is_address, registrable_domain
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
@@ -156,6 +156,11 @@ class AccessRequest:
         return self.asked if isinstance(self.asked, SocialMediaUse) else None
 
     @property
+    def standing(self) -> StandingUse | None:
+        """What a department asks to hold for a case, None for other kinds."""
+        return self.asked if isinstance(self.asked, StandingUse) else None
+
+    @property
     def asked_until(self) -> datetime | None:
         """When access ends that was asked for until a time, None where it was asked for how long."""
         return until_of(self.asked)
@@ -198,38 +203,6 @@ class AccessRequest:
         ends_at = self.asked_until if self.state is State.AWAITS_SIGNATURE else self.expires_at
         has_end = self.state in (State.APPROVED, State.AWAITS_SIGNATURE) and ends_at is not None
         return State.ENDED if has_end and ends_at is not None and now >= ends_at else self.state
-
-
-class Turn(StrEnum):
-    """What happens to a request and leaves its state as it is."""
-
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    LEFT_OPEN = "left_open"
-    HOST_ADDED = "host_added"
-    JOINED = "joined"
-    SIGNED = "signed"
-    REVIEWED = "reviewed"
-    HANDED_ON = "handed_on"
-    REVIEW_DUE = "review_due"
-    KEPT = "kept"
-    REMINDED = "reminded"
-    PASSED_ON = "passed_on"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One line of a request's time line. `role` is the approver's part in the chain, if any.
-
-    `host` is the one that was added, paused or resumed.
-    """
-
-    at: datetime
-    actor: str
-    after: State | Turn
-    role: Approver | None
-    note: str | None
-    host: str | None = None
 
 
 class InvalidRequestError(ValueError):

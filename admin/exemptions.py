@@ -11,7 +11,8 @@ from policy.state import Exemption
 
 _PREFIX = "EX-"
 _IN_FORCE = (
-    "SELECT exemption.*, access_request.kind = 'download' AS lifts_limits FROM exemption"
+    "SELECT exemption.*, access_request.kind = 'download' AS lifts_limits,"
+    " json_extract(access_request.asked, '$.case_number') AS case_number FROM exemption"
     " JOIN access_request ON access_request.id = exemption.access_request"
     " WHERE stopped_at IS NULL AND exemption.expires_at > ? ORDER BY exemption.id"
 )
@@ -187,6 +188,7 @@ def _exemption(row: Row) -> Exemption:
         categories=frozenset(json.loads(row["categories"])),
         is_for_reading=bool(row["is_for_reading"]),
         lifts_limits=bool(row["lifts_limits"]),
+        case_number=row["case_number"] or "",
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from admin import access_request_lists, exemptions
-from admin.asked import Level
+from admin.asked import Level, categories_of
 from admin.asking import AccessRequest, ForWhom, risks_of
 from admin.database import Transaction
 from policy.state import Exemption
@@ -61,7 +61,7 @@ def _exemption(
         host=request.host,
         granted_at=max(at, request.window.begins_at) if request.window is not None else at,
         expires_at=ends_at,
-        categories=frozenset(request.window.categories if request.window is not None else ()),
+        categories=frozenset(categories_of(request.asked)),
         person=request.person if request.for_whom is ForWhom.PERSON else None,
         department=request.department if request.for_whom is ForWhom.DEPARTMENT else None,
         accepted_risks=accepted_risks,

@@ -68,7 +68,7 @@ class NeededHosts:
         Before it is decided: the asker, until the first approver agreed, and whoever is to decide.
         After that whoever may stop it, but for the asker: they would decide their own.
         """
-        if request.window is not None:
+        if not request.host:
             return False
         policy, person = self._policy(), session.person
         state = request.state_at(self._clock())

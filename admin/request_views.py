@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from admin import access_request_lists, roles
-from admin.asking import AccessRequest, Move, NotAllowedError, UnknownRequestError, involved
+from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError, involved
 from admin.clock import Clock
 from admin.database import Database
 from admin.emergency_access import told
+from admin.request_time_line import Move
 from admin.sessions import Session
 from admin.visit_log import counting
 from admin.visit_log.counting import Reach
@@ -76,7 +77,7 @@ class RequestViews:
 
     async def reach(self, request: AccessRequest) -> Reach:
         """Return how often the asker's department went to the site in the last 30 days."""
-        if request.window is not None:
+        if not request.host:
             return Reach(0, 0)
         since = self._clock() - counting.REACH_WITHIN
         return await counting.reach(self._db.visits, request.host, request.department, since)

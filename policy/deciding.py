@@ -262,14 +262,15 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
             match = first_match(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
             until = _by_town_clock(exemption.expires_at, policy)
-            return decision, f"exemption {exemption.id}, until {until}"
-    if not risks:
-        for exemption in state.category_exemptions:
-            if exemption.is_for(visit.client) and _opens_categories(exemption, visit, policy):
-                match = next(match for match in visit.matches if match.category in exemption.categories)
-                decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
-                until = _by_town_clock(exemption.expires_at, policy)
-                return decision, f"exemption {exemption.id} of {match.category}, until {until}"
+            return decision, f"exemption {exemption.said}, until {until}"
+    at_risk = {risk.category for risk in risks}
+    for exemption in state.category_exemptions:
+        is_accepted = at_risk <= exemption.accepted_risks
+        if is_accepted and exemption.is_for(visit.client) and _opens_categories(exemption, visit, policy):
+            match = next(match for match in visit.matches if match.category in exemption.categories)
+            decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
+            until = _by_town_clock(exemption.expires_at, policy)
+            return decision, f"exemption {exemption.said} of {match.category}, until {until}"
     return (None, reason) if for_reading is None else _for_reading(for_reading, visit, policy, state, risks)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 
 from policy import notation
+from policy.document_authorising import read_chain
 from policy.document_value import Value
-from policy.town_policy import Approver, EmergencyAccess
+from policy.town_policy import Approver, EmergencyAccess, StandingPermission
 
 _REVIEWERS = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
 
@@ -31,4 +32,17 @@ def read_emergency_access(
         default.reviewed_by,
         longest or default.longest,
         fields["per_day"].parsed(notation.requests_per_day) or default.per_day,
+    )
+
+
+def read_standing_permission(value: Value, departments: Collection[str]) -> StandingPermission | None:
+    """Read `standing_permission`; None where it is left out. A head asks: somebody else agrees."""
+    if not value.is_given:
+        return None
+    fields = value.fields(required=("departments",), optional=("approval", "longest"))
+    default = StandingPermission(tuple(fields["departments"].each_of(departments, "a department")))
+    return StandingPermission(
+        default.departments,
+        read_chain(fields["approval"]) or default.approval,
+        fields["longest"].parsed(notation.number_of_days) or default.longest,
     )

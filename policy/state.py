@@ -17,7 +17,8 @@ class Exemption:
     rule would stop if they were not listed as these, while granted_at <= at < expires_at (aware UTC).
     Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
     security accepted for this access: a site that is listed as any other security risk stays shut.
-    `is_for_reading`: what publishes, comments, uploads or signs in is stopped there.
+    `is_for_reading`: what publishes, comments, uploads or signs in is stopped there. `case_number` is of a
+    department's standing permission, empty of others.
     One that `lifts_limits` opens nothing: where the host is open, no limit of the policy holds for it.
     """
 
@@ -31,6 +32,7 @@ class Exemption:
     categories: frozenset[str] = frozenset()
     is_for_reading: bool = False
     lifts_limits: bool = False
+    case_number: str = ""
 
     def is_for(self, client: Client) -> bool:
         """Whether it is this client's."""
@@ -41,6 +43,11 @@ class Exemption:
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""
         return self.granted_at <= at < self.expires_at
+
+    @property
+    def said(self) -> str:
+        """What people call it: "EX-12", "EX-12 (case 2026-104)"."""
+        return f"{self.id} (case {self.case_number})" if self.case_number else self.id
 
 
 @dataclass(frozen=True, slots=True)

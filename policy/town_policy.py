@@ -82,6 +82,15 @@ class EmergencyAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingPermission:
+    """Which departments may hold permissions for a case, who agrees, in turn, and for how long at most."""
+
+    departments: tuple[str, ...]
+    approval: tuple[Approver, ...] = (Approver.TOWN_ADMINISTRATOR,)
+    longest: timedelta = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How people ask for access, and by when they are answered.
 
@@ -104,6 +113,7 @@ class Asking:
     personal_use: PersonalUse | None = None
     social_media: SocialMedia | None = None
     emergency_access: EmergencyAccess | None = None
+    standing_permission: StandingPermission | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from admin.exemption_use import Use
+from admin.web import words
 from admin.web.people import People
 from categories.taxonomy import taxonomy
 from policy.town_policy import Policy
@@ -91,3 +93,15 @@ class Town:
 def sentence(text: str) -> str:
     """Return words as a sentence begins."""
     return text[:1].upper() + text[1:]
+
+
+def said_use(use: Use, town: Town) -> str:
+    """Return what access was used for, within a fact."""
+    if use.last_used_at is None:
+        return "none in 90 days"
+    last = f"last {town.day(use.last_used_at)}"
+    if not use.visits:
+        return f"none in 30 days, {last}"
+    people = "under 3 people" if use.people < 3 else words.number(use.people, "person", "people")
+    visits_ = words.number(use.visits, "visit", "visits")
+    return f"{visits_}, {people}, {words.amount(use.size_bytes)} in 30 days, {last}"

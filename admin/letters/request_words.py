@@ -8,8 +8,7 @@ from admin import access_request_lists, exemption_use
 from admin.asked import Kind, Level
 from admin.asking import AccessRequest, ForWhom, State, deciders, risks_of
 from admin.database import Database
-from admin.exemption_use import Use
-from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
+from admin.letters.parts import Link, OutdatedLetterError, Town, Words, said_use, sentence
 from admin.opening import opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
@@ -67,9 +66,10 @@ class _Told:
 
     @property
     def also(self) -> tuple[tuple[str, str], ...]:
-        """What the site's pages need, and access opens with it: a fact, or none."""
+        """The case that it is for; what the site's pages need, and access opens with it. Facts, or none."""
         hosts = ", ".join(map(words.host, self.request.hosts))
-        return (("Also opens", hosts),) if hosts else ()
+        case = (("Case", standing.case_number),) if (standing := self.request.standing) else ()
+        return (*case, *((("Also opens", hosts),) if hosts else ()))
 
     @property
     def see(self) -> Link:
@@ -143,7 +143,7 @@ async def _passed_on(told: _Told) -> Words:
 
 async def _reach(told: _Told) -> str:
     since = told.town.now - counting.REACH_WITHIN
-    if told.request.window is not None:
+    if not told.request.host:
         return "no one site"
     found = await counting.reach(told.db.visits, told.request.host, told.request.department, since)
     if not found.tries:
@@ -213,6 +213,8 @@ def _opens(told: _Told, everyone: str) -> str:
     window, social_media = told.request.window, told.request.social_media
     if social_media is not None:
         return f"The sites open now{', to read' if social_media.level is Level.VIEW else ''}."
+    if not told.request.host and window is None:
+        return f"Sites of this kind open now{everyone}."
     if window is None:
         return f"Load {told.host} again: it opens{everyone}."
     return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
@@ -288,21 +290,10 @@ async def _review(told: _Told) -> Words:
         subject=told.subject(f"Still needed? Allowed until {until}"),
         heading=f"Is {told.host} still needed?",
         paragraphs=(f"It is open until {until}, and then ends by itself.{unused} {answer} on its page.",),
-        facts=(("Site", told.host), ("For", told.for_whom), ("Use", _said_use(use, town))),
+        facts=(("Site", told.host), ("For", told.for_whom), ("Use", said_use(use, town))),
         link=told.see,
         below=("Nothing is decided by this mail. You sign in to answer.",),
     )
-
-
-def _said_use(use: Use, town: Town) -> str:
-    if use.last_used_at is None:
-        return "none in 90 days"
-    last = f"last {town.day(use.last_used_at)}"
-    if not use.visits:
-        return f"none in 30 days, {last}"
-    people = "under 3 people" if use.people < 3 else words.number(use.people, "person", "people")
-    visits_ = words.number(use.visits, "visit", "visits")
-    return f"{visits_}, {people}, {words.amount(use.size_bytes)} in 30 days, {last}"
 
 
 # --- the help desk's: tickets ---

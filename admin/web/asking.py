@@ -110,6 +110,7 @@ async def requests_page(http_request: Request) -> Response:
         "requests.html",
         rows=rows,
         reports=reports,
+        asks_standing=bool(admin.standing_permissions.departments_of(session)),
         opens_at_once=session.is_signed_in and admin.emergency_access.is_named(session.person),
         left=await admin.quota_use.left(session),
     )

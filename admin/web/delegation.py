@@ -26,8 +26,8 @@ async def name(http_request: Request, form: FormData) -> Response:
             signed_in(http_request),
             filled_in["department"],
             filled_in["delegate"],
-            _day(filled_in["first"]),
-            _day(filled_in["last"]),
+            read_day(filled_in["first"]),
+            read_day(filled_in["last"]),
         )
     except InvalidRequestError as error:
         return await _page(http_request, filled_in, error)
@@ -55,7 +55,8 @@ async def _page(
     )
 
 
-def _day(text: str) -> date | None:
+def read_day(text: str) -> date | None:
+    """Return the day of a form's field, None where it holds none."""
     try:
         return date.fromisoformat(text)
     except ValueError:

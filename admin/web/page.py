@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from admin import roles
 from admin.admin_process import AdminProcess
 from admin.asked import Kind
-from admin.asking import AccessRequest, ForWhom, State, Turn
+from admin.asking import AccessRequest, ForWhom, State
+from admin.request_time_line import Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
 from admin.web import words

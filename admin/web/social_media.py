@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import datetime
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from admin import notices, social_media
 from admin.asked import Authorisation, Level
 from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError, State
 from admin.social_media import Registered
+from admin.web.delegation import read_day
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.people import People
 from admin.web.session_cookie import field, known, signed_in
@@ -73,7 +74,7 @@ async def propose(http_request: Request, form: FormData) -> Response:
             sites=filled_in["sites"].split(),
             level=Level(filled_in["level"]) if filled_in["level"] in set(Level) else None,
             authorisations=[Authorisation(str(value)) for value in chosen],
-            last=_day(filled_in["last"]),
+            last=read_day(filled_in["last"]),
             reason=filled_in["reason"],
         )
     except InvalidRequestError as error:
@@ -158,10 +159,3 @@ def _row(one: Registered, people: People, now: datetime) -> tuple[str, ...]:
         use.until.isoformat(),
         request.state_at(now).value,
     )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

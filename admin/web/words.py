@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from admin.asked import Kind, Level
+from admin.asked import Kind, Level, categories_of
 from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.visits import VisitRow
@@ -145,18 +145,19 @@ def number(count: int, one: str = "", many: str = "") -> str:
 def subject(request: AccessRequest) -> str:
     """Return what is asked for, within a sentence.
 
-    The site, "personal use: Shopping, Sports", "social media: facebook.com, to read".
+    The site, "personal use: Shopping, Sports", "sites listed as Gambling",
+    "social media: facebook.com, to read".
     """
     if request.kind is Kind.DOWNLOAD:
         return f"downloads from {host(request.host)}"
     if request.social_media is not None:
         sites = ", ".join(map(host, (request.host, *request.hosts)))
         return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"
-    if request.window is None:
+    if request.host:
         return host(request.host)
     known = taxonomy().categories
-    labels = [known[id_].label if id_ in known else id_ for id_ in request.window.categories]
-    return f"personal use: {', '.join(labels)}"
+    labels = ", ".join(known[id_].label if id_ in known else id_ for id_ in categories_of(request.asked))
+    return f"personal use: {labels}" if request.window is not None else f"sites listed as {labels}"
 
 
 def host(name: str) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from admin import access_request_lists, access_requests, audit, corrections, exemptions
-from admin.asking import AccessRequest, Turn
+from admin.asking import AccessRequest
 from admin.audit import EventKind
 from admin.database import Database
 from admin.pausing import Pausing
 from admin.publisher import Publisher
+from admin.request_time_line import Turn
 from admin.site_lists import SiteLists
 from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy

@@ -106,6 +106,14 @@ def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
             "asking: {emergency_access: {people: [], reviewed_by: it_security}}",
             "asking.emergency_access.reviewed_by: nobody has the role 'it_security'",
         ),
+        (
+            "asking: {standing_permission: {departments: [], approval: [department_head]}}",
+            "asking.standing_permission.approval: a head can propose it: name who agrees beside the head",
+        ),
+        (
+            "asking: {standing_permission: {departments: [police]}}",
+            "asking.standing_permission.departments[0]: 'police' is not a department",
+        ),
         ("asking: {social_media: {}}", "asking.social_media: 'terms' is missing"),
         ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
     ],
