@@ -27,7 +27,8 @@ from policy.town_policy import Approver, Policy
 # Of the exemptions of a request its own is the one that ends last: as long as anybody has access by it, the
 # request says so, and whoever may stop it can. Of those that end together the asker's, for the site, is it.
 _SELECT = """
-    SELECT access_request.*, exemption.id AS exemption, exemption.expires_at, exemption.paused_for,
+    SELECT access_request.*, exemption.id AS exemption, exemption.paused_for,
+        coalesce(exemption.expires_at, own_device.expires_at) AS expires_at,
         exemption.reviewed_by, exemption.review_since, (
             SELECT json_group_array(host) FROM (
                 SELECT host FROM access_request_host WHERE access_request = access_request.id
@@ -42,7 +43,7 @@ _SELECT = """
     FROM access_request LEFT JOIN exemption ON exemption.id = (
         SELECT one.id FROM exemption AS one WHERE one.access_request = access_request.id
         ORDER BY one.stopped_at IS NOT NULL, one.expires_at DESC, one.id LIMIT 1
-    )
+    ) LEFT JOIN own_device ON own_device.access_request = access_request.id
 """
 _TIME_LINE = frozenset(
     {
@@ -85,7 +86,9 @@ async def counts(db: Reader, now: datetime) -> Counts:
     rows = await db.fetch_all(
         "SELECT CASE WHEN state = 'approved' AND NOT EXISTS ("
         "  SELECT 1 FROM exemption WHERE access_request = access_request.id"
-        "  AND stopped_at IS NULL AND expires_at > ?) THEN 'ended' ELSE state END AS standing,"
+        "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
+        "  SELECT 1 FROM own_device WHERE access_request = access_request.id"
+        "  AND stopped_at IS NULL AND expires_at > ?1) THEN 'ended' ELSE state END AS standing,"
         " count(*) AS requests, min(submitted_at) AS oldest FROM access_request GROUP BY standing",
         to_ms(now),
     )
@@ -203,10 +206,11 @@ async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRe
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
         " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped') AND access_request.id != ?"
-        " ORDER BY access_request.id DESC LIMIT 20",
+        " AND (access_request.host != '' OR kind = ?) ORDER BY access_request.id DESC LIMIT 20",
         request.host,
         request.department,
         request.id,
+        request.kind.value,
     )
     return [_access_request(row) for row in rows]
 

@@ -9,7 +9,7 @@ from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
-from admin import access_request_lists, audit, exemptions, request_letters
+from admin import access_request_lists, audit, exemptions, own_devices, request_letters
 from admin.access_request_lists import get
 from admin.asked import Kind, as_json, categories_of
 from admin.asked import details as asked_details
@@ -85,7 +85,7 @@ async def submit(
                 f" Ask again tomorrow, or call {_help_desk(policy)}",
             )
         open_already = await access_request_lists.open_request_of(
-            t, site, new.person, new.kind, new.asked if new.kind is Kind.STANDING else None
+            t, site, new.person, new.kind, new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None
         )
         if open_already is not None:
             raise AlreadyOpenError(open_already)
@@ -176,6 +176,7 @@ async def approve(
             raise InvalidRequestError("hosts", "Hosts were added meanwhile. Look at them, then decide")
         if seen_joined is not None and set(seen_joined) != set(request.askers[1:]):
             raise InvalidRequestError("joined", "Others joined meanwhile. Look who, then decide")
+        await own_devices.refuse_clash(t, policy, request.asked, at)
         if request.step + 1 < len(request.chain):
             await move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
@@ -223,6 +224,7 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
         ends_at = opens_until(request, at)
         if ends_at is None:
             raise InvalidRequestError("window", f"The time that {request.number} is for is over")
+        await own_devices.refuse_clash(t, policy, request.asked, at)
         accepted_risks = accepted_risks_of(policy, request, await answers_so_far(t, request))
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),
@@ -289,6 +291,7 @@ async def stop(
     async def end(t: Transaction, request: AccessRequest) -> None:
         await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
+        await own_devices.stop(t, request.id, stopped_by=actor, at=at)
 
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_stop(policy, request, actor):

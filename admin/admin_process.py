@@ -31,6 +31,7 @@ from admin.clock import Clock, utc_now
 from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.delegations import Delegations
+from admin.device_requests import DeviceRequests
 from admin.emergency import Emergency
 from admin.emergency_access import EmergencyAccesses
 from admin.exemption_reviews import ExemptionReviews
@@ -95,6 +96,7 @@ class AdminProcess:
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)
+        self.device_requests = DeviceRequests(db, lambda: self.policy, clock)
         self.standing_permissions = StandingPermissions(db, lambda: self.policy, self.site_lists, clock)
         self.emergency_access = EmergencyAccesses(db, publisher, lambda: self.policy, self.site_lists, clock)
         self._publisher = publisher

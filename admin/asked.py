@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """One site, opened at once by the person themselves, and reviewed by another."""
     STANDING = "standing"
     """One site, or categories of sites, for a department with a case number."""
+    DEVICE = "device"
+    """To be known at a device of one's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,16 @@ class StandingUse:
     until: datetime
 
 
-type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse
+@dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """A device of one's own, at an IP address (in its one spelling), until an instant (aware)."""
+
+    name: str
+    address: str
+    until: datetime
+
+
+type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse | DeviceUse
 
 
 def until_of(asked: Asked | None) -> datetime | None:
@@ -87,7 +98,7 @@ def until_of(asked: Asked | None) -> datetime | None:
             return None
         case Window():
             return asked.ends_at
-        case SocialMediaUse() | EmergencyUse() | StandingUse():
+        case SocialMediaUse() | EmergencyUse() | StandingUse() | DeviceUse():
             return asked.until
 
 
@@ -127,6 +138,8 @@ def as_json(asked: Asked | None) -> dict[str, object]:
                 "categories": list(asked.categories),
                 "until": to_ms(asked.until),
             }
+        case DeviceUse():
+            return {"name": asked.name, "address": asked.address, "until": to_ms(asked.until)}
 
 
 def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
@@ -147,6 +160,8 @@ def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
             return EmergencyUse(from_ms(asked["until"]))
         case Kind.STANDING:
             return StandingUse(asked["case_number"], tuple(asked["categories"]), from_ms(asked["until"]))
+        case Kind.DEVICE:
+            return DeviceUse(asked["name"], asked["address"], from_ms(asked["until"]))
 
 
 def details(asked: Asked | None) -> dict[str, Detail]:
@@ -166,5 +181,11 @@ def details(asked: Asked | None) -> dict[str, Detail]:
             return {
                 "case_number": asked.case_number,
                 "categories": list(asked.categories),
+                "ends_at": asked.until.isoformat(),
+            }
+        case DeviceUse():
+            return {
+                "device": asked.name,
+                "address": asked.address,
                 "ends_at": asked.until.isoformat(),
             }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from admin.asked import Asked, Kind, SocialMediaUse, StandingUse, Window, proposer_of, until_of
+from admin.asked import Asked, DeviceUse, Kind, SocialMediaUse, StandingUse, Window, proposer_of, until_of
 from categories.host_name import is_address, registrable_domain
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
@@ -159,6 +159,11 @@ class AccessRequest:
     def standing(self) -> StandingUse | None:
         """What a department asks to hold for a case, None for other kinds."""
         return self.asked if isinstance(self.asked, StandingUse) else None
+
+    @property
+    def device(self) -> DeviceUse | None:
+        """The device of one's own that is asked for, None for other kinds."""
+        return self.asked if isinstance(self.asked, DeviceUse) else None
 
     @property
     def asked_until(self) -> datetime | None:

@@ -78,7 +78,7 @@ class AskingAhead:
             raise InvalidRequestError(
                 "site", "Sites cannot be looked up right now; try again in a minute"
             ) from error
-        client = Identities(snapshot.policy).client_of(person)
+        client = Identities(snapshot.policy).client_of(person, at)
         visit = Visit(client, "https", host, 443, None, at, matches)
         policy, state = snapshot.policy, snapshot.state()
         decision, until = decide(visit, policy, state), None

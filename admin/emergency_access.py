@@ -185,7 +185,7 @@ class EmergencyAccesses:
                 "site", "Sites cannot be looked up right now; try again in a minute"
             ) from error
         policy, state = snapshot.policy, snapshot.state()
-        client = Identities(policy).client_of(person)
+        client = Identities(policy).client_of(person, at)
         visit = Visit(client, "https", host, 443, None, at, matches)
         decision = decide(visit, policy, state)
         if decision.is_allowed and not is_for_reading(decision):

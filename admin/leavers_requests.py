@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from admin import access_request_lists, audit, exemptions, request_letters
+from admin import access_request_lists, audit, exemptions, own_devices, request_letters
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, State
 from admin.audit import Detail, Event, EventKind
@@ -22,6 +22,7 @@ async def leave(
     first.
     """
     await exemptions.stop_of(t, person, stopped_by=actor, at=at)
+    await own_devices.stop_of(t, person, stopped_by=actor, at=at)
     await t.execute(
         "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
         "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",

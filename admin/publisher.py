@@ -8,6 +8,7 @@ killed or the disk was full, or because another process made the change, the wat
 import asyncio
 import logging
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 from admin import (
@@ -21,6 +22,7 @@ from admin import (
     measures,
     never_inspected,
     notices,
+    own_devices,
 )
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
@@ -34,6 +36,7 @@ from categories.taxonomy import Taxonomy
 from policy.document import load_document
 from policy.document_tests import run_tests
 from policy.leaving import without
+from policy.own_devices import first_end, with_own_devices, without_own_devices
 from policy.problem import PolicyError
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.town_policy import Policy
@@ -52,8 +55,8 @@ class NoPolicyError(Exception):
 class Publisher:
     """Owns the running policy and the published snapshot of it.
 
-    `policy` is the document's, without people whom IT closed; it is replaced whole when a new document is
-    good. `problems` says what is wrong with the
+    `policy` is the document's, without people whom IT closed, and with people's own devices; it is replaced
+    whole when a new document is good. `problems` says what is wrong with the
     document as it is now, empty when it is the running policy. `failure` says why the newest state
     could not be published, None when it was. `published` is what the proxy can read, None before
     anything was published.
@@ -72,6 +75,7 @@ class Publisher:
         self._clock = clock
         self._publishing = asyncio.Lock()
         self._published_change = -1
+        self._device_ends_at: datetime | None = None
         self._recorded_version: str | None = None
         self._sequence = 0
         self._document_stamps: tuple[_Stamp, ...] = ()
@@ -90,7 +94,8 @@ class Publisher:
         """Take up the policy that was published last, if one was."""
         before = await asyncio.to_thread(_published, self._state.policy_snapshot)
         if before is not None:
-            self.policy = self._document_policy = before.policy
+            self.policy = before.policy
+            self._document_policy = without_own_devices(before.policy)
             self.published = before
             self._sequence = before.sequence
             self._recorded_version = before.policy.version
@@ -141,13 +146,17 @@ class Publisher:
             if await asyncio.to_thread(self._is_to_be_read):
                 await self.reload_document()
             row = await self._db.fetch_one("SELECT change FROM publication")
-            if self.failure is not None or (row is not None and row["change"] != self._published_change):
+            is_changed = row is not None and row["change"] != self._published_change
+            is_over = self._device_ends_at is not None and self._clock() >= self._device_ends_at
+            if self.failure is not None or is_changed or is_over:
                 await self.publish_state()
 
     async def _publish(self) -> None:
         now = self._clock()
         async with self._db.transaction() as t:
-            policy = without(self._document_policy, await closed_people.closed(t))
+            policy = with_own_devices(
+                without(self._document_policy, await closed_people.closed(t)), await own_devices.live(t, now)
+            )
             # The file may be ahead of a database that was restored: the sequence only grows.
             row = await t.fetch_one(
                 "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
@@ -187,6 +196,7 @@ class Publisher:
         self._sequence = snapshot.sequence
         self.published = snapshot
         self._published_change = row["change"]
+        self._device_ends_at = first_end(policy, now)
 
     async def _read_document(self) -> Policy | None:
         """Return the document's policy; None when it has problems, which are kept and logged."""

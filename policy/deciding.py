@@ -11,6 +11,7 @@ from policy.decision import Cause, Decision, Verdict
 from policy.inspecting import must_not_inspect, rules_that_inspect
 from policy.ip import parse_ip
 from policy.limiting import limits_of
+from policy.own_devices import first_end
 from policy.rule_matching import (
     Answer,
     acting,
@@ -86,12 +87,13 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
 def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | None:
     """Return the first instant after `at` when the same visit might be decided otherwise.
 
-    The edges of schedules that rules and limits use and of exemptions; None if there is none.
+    The edges of schedules that rules and limits use and of exemptions, the ends of people's own devices; None
+    if there is none.
     """
     zone = zone_of(policy)
     names = {rule.when for rule in policy.rules} | {limit.when for limit in policy.limits}
     edges = [policy.schedules[name].next_edge_after(at, zone) for name in names if name is not None]
-    edges.append(state.next_edge_after(at))
+    edges += (state.next_edge_after(at), first_end(policy, at))
     return min((edge for edge in edges if edge is not None), default=None)
 
 

@@ -7,7 +7,7 @@ from policy import notation
 from policy.access_duration import Duration
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.document_authorising import read_social_media
-from policy.document_privileges import read_emergency_access, read_standing_permission
+from policy.document_privileges import read_emergency_access, read_own_device, read_standing_permission
 from policy.document_rules import read_categories
 from policy.document_value import Value
 from policy.schedule import Schedule
@@ -26,6 +26,7 @@ _KEYS = (
     "social_media",
     "emergency_access",
     "standing_permission",
+    "own_device",
 )
 
 
@@ -69,6 +70,7 @@ def read_asking(
         social_media=read_social_media(fields["social_media"], people, departments),
         emergency_access=read_emergency_access(fields["emergency_access"], people, roles or {}),
         standing_permission=read_standing_permission(fields["standing_permission"], departments),
+        own_device=read_own_device(fields["own_device"]),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from policy import notation
 from policy.document_authorising import read_chain
 from policy.document_value import Value
-from policy.town_policy import Approver, EmergencyAccess, StandingPermission
+from policy.town_policy import Approver, EmergencyAccess, OwnDevice, StandingPermission
 
 _REVIEWERS = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
 
@@ -44,5 +44,18 @@ def read_standing_permission(value: Value, departments: Collection[str]) -> Stan
     return StandingPermission(
         default.departments,
         read_chain(fields["approval"]) or default.approval,
+        fields["longest"].parsed(notation.number_of_days) or default.longest,
+    )
+
+
+def read_own_device(value: Value) -> OwnDevice | None:
+    """Read `own_device`; None where it is left out, and nobody can ask for a device."""
+    if not value.is_given:
+        return None
+    fields = value.fields(optional=("approval", "longest"))
+    approval = fields["approval"].each_of([role.value for role in Approver], "an approver")
+    default = OwnDevice()
+    return OwnDevice(
+        tuple(Approver(role) for role in approval) or default.approval,
         fields["longest"].parsed(notation.number_of_days) or default.longest,
     )

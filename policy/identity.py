@@ -1,5 +1,7 @@
 """Who a client is: person by sign-in, else device, else network, else unknown."""
 
+from datetime import datetime
+
 from policy.ip import parse_ip
 from policy.town_policy import Network, Policy
 from policy.visit import Client
@@ -15,7 +17,7 @@ class Identities:
     Who was found is remembered: a town has thousands of clients, and each makes thousands of connections.
     """
 
-    __slots__ = ("_networks", "_policy", "_remembered")
+    __slots__ = ("_ends", "_networks", "_policy", "_remembered")
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -24,26 +26,38 @@ class Identities:
             key=lambda pair: pair[0].prefixlen,
             reverse=True,
         )
-        self._remembered: dict[tuple[str, str | None], Client] = {}
+        self._remembered: dict[tuple[str, str | None, bool], Client] = {}
+        self._ends = {
+            address: device.expires_at
+            for address, device in policy.devices.items()
+            if device.expires_at is not None
+        }
 
-    def identify(self, address: str, signed_in: str | None = None) -> Client:
+    def identify(self, address: str, signed_in: str | None = None, at: datetime | None = None) -> Client:
         """Return the client at an IP address; `signed_in` is a person id that has been proved.
 
         A sign-in says who the person is whatever the device; the device is kept as where it was.
         One of a person who is no longer in the policy counts as none. A network says the department
-        only where no person and no device does.
+        only where no person and no device does. A device of a person's own is none from its end on, as
+        of `at` (aware; None: as long as it is in the policy).
         """
-        client = self._remembered.get((address, signed_in))
+        has_ended = bool(self._ends) and at is not None and self._has_ended(address, at)
+        client = self._remembered.get((address, signed_in, has_ended))
         if client is None:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
-            client = self._remembered[address, signed_in] = self._identify(address, signed_in)
+            client = self._identify(address, signed_in, has_ended)
+            self._remembered[address, signed_in, has_ended] = client
         return client
 
-    def _identify(self, address: str, signed_in: str | None) -> Client:
+    def _has_ended(self, address: str, at: datetime) -> bool:
+        ends_at = self._ends.get(str(parse_ip(address)))
+        return ends_at is not None and at >= ends_at
+
+    def _identify(self, address: str, signed_in: str | None, has_ended: bool) -> Client:
         ip = parse_ip(address)
         policy = self._policy
-        device = policy.devices.get(str(ip))
+        device = policy.devices.get(str(ip)) if not has_ended else None
         is_signed_in = signed_in is not None and signed_in in policy.people
         person = signed_in if is_signed_in else (device.person if device else None)
         record = policy.people.get(person) if person is not None else None
@@ -60,8 +74,15 @@ class Identities:
             is_signed_in=is_signed_in,
         )
 
-    def client_of(self, person: str) -> Client:
-        """Return a person as a client: at their own device, signed in where they have none."""
+    def client_of(self, person: str, at: datetime | None = None) -> Client:
+        """Return a person as a client: at their device as of `at`, signed in where they have none."""
         devices = self._policy.devices.items()
-        address = next((address for address, device in devices if device.person == person), None)
+        address = next(
+            (
+                address
+                for address, device in devices
+                if device.person == person and (at is None or not self._has_ended(address, at))
+            ),
+            None,
+        )
         return self.identify(address) if address else self.identify(_NOWHERE, signed_in=person)

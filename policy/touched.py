@@ -68,7 +68,8 @@ def touched_by_time(snapshot: PolicySnapshot, since: datetime, until: datetime) 
     """Return which visits are decided otherwise, if any, because of what begins or ends in a snapshot
     while since < at <= until (aware UTC).
 
-    The edge of a schedule, and the filter going on again, are about every visit.
+    The edge of a schedule, the end of a person's own device, and the filter going on again, are about every
+    visit.
     """
 
     def is_now(at: datetime | None) -> bool:

@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
+from pydantic import AwareDatetime
+
 from categories.taxonomy import NEWLY_SEEN
 from policy.access_duration import Duration
 from policy.business_time import BusinessTime
@@ -91,6 +93,14 @@ class StandingPermission:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnDevice:
+    """Who agrees, in turn, to a device of a person's own, and for how long at most."""
+
+    approval: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+    longest: timedelta = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """How people ask for access, and by when they are answered.
 
@@ -114,6 +124,7 @@ class Asking:
     social_media: SocialMedia | None = None
     emergency_access: EmergencyAccess | None = None
     standing_permission: StandingPermission | None = None
+    own_device: OwnDevice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +177,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A workstation; `person` is who sits there, None for a shared one."""
+    """A workstation; `person` is who sits there, None for a shared one.
+
+    One of a person's own is theirs until `expires_at`; what the document lists has no end.
+    """
 
     name: str
     person: str | None = None
     department: str | None = None
+    expires_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

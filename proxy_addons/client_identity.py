@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -70,7 +71,7 @@ class ClientIdentity:
             if not await self._is_right(address, person, password, in_force()):
                 raise SignInRequiredError
         judge = in_force()
-        client = judge.identities.identify(address, signed_in=person)
+        client = judge.identities.identify(address, signed_in=person, at=datetime.now(UTC))
         if not client.is_known and judge.policy.unknown is UnknownAction.SIGN_IN:
             raise SignInRequiredError
         return client
@@ -90,7 +91,7 @@ class ClientIdentity:
             until, is_right = self._remembered.get(key, (0.0, False))
             if stored is None or not is_right or until <= time.monotonic():
                 return None
-        client = judge.identities.identify(address, signed_in=person)
+        client = judge.identities.identify(address, signed_in=person, at=datetime.now(UTC))
         return client if client.is_known else None
 
     async def _is_right(self, address: str, person: str, password: str, judge: Judge) -> bool:

@@ -142,7 +142,7 @@ class Gate:
     ) -> Judgement:
         """Return a judgement for what is refused without asking policy."""
         judge = self.judge
-        known = judge.identities.identify(address_of(client))
+        known = judge.identities.identify(address_of(client), at=datetime.now(UTC))
         return Judgement(
             Visit(known, scheme, host, port, None, datetime.now(UTC)),
             Decision(Verdict.BLOCK, cause),

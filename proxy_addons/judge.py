@@ -197,7 +197,7 @@ class Judge:
         """
         visit = judgement.visit
         signed_in = visit.client.person if visit.client.is_signed_in else None
-        client = self.identities.identify(visit.client.address, signed_in)
+        client = self.identities.identify(visit.client.address, signed_in, datetime.now(UTC))
         if visit.path is None:
             return self.judge_host(client, visit.scheme, visit.host, visit.port)
         again = self.judge(client, visit.scheme, visit.host, visit.port, visit.path)

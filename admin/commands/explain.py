@@ -72,7 +72,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         at = notation.moment(when, zone_of(policy)) if when else datetime.now(UTC)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    client = _client(who, policy)
+    client = _client(who, policy, at)
     with lists_of(folder) as (lists, name):
         visit = Visit(client, address.scheme, address.host, address.port, address.path, at)
         listing = SiteListing(lists, corrections, policy, first_visits)
@@ -119,12 +119,12 @@ def _first_visits(folder: StateFolder) -> FirstVisits | None:
         raise CommandError(f"{folder.first_visits}: {error}; the admin process writes it anew") from error
 
 
-def _client(who: str, policy: Policy) -> Client:
+def _client(who: str, policy: Policy, at: datetime) -> Client:
     identities = Identities(policy)
     if who in policy.people:
-        return identities.client_of(who)
+        return identities.client_of(who, at)
     try:
-        return identities.identify(str(parse_ip(who)))
+        return identities.identify(str(parse_ip(who)), at=at)
     except ValueError as error:
         near = difflib.get_close_matches(who.lower(), policy.people, n=1)
         nearest = f" (nearest: {near[0]!r})" if near else ""

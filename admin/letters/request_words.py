@@ -100,18 +100,23 @@ async def _to_decide(told: _Told) -> Words:
         quoted=_asker(told),
         facts=(
             ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
-            (
-                "Listed as",
-                f"{town.category(request.category)}{f' ({request.source})' if request.source else ''}",
-            ),
             *told.also,
-            ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
-            ("Reach", await _reach(told)),
+            *(await _about_site(told, risks) if request.device is None else ()),
             ("Earlier", await _earlier(told)),
             ("Answer by", due),
         ),
         link=Link("Open the request", f"/decide/{request.id}"),
         below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
+async def _about_site(told: _Told, risks: list[str]) -> tuple[tuple[str, str], ...]:
+    request = told.request
+    source = f" ({request.source})" if request.source else ""
+    return (
+        ("Listed as", f"{told.town.category(request.category)}{source}"),
+        ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
+        ("Reach", await _reach(told)),
     )
 
 
@@ -213,6 +218,8 @@ def _opens(told: _Told, everyone: str) -> str:
     window, social_media = told.request.window, told.request.social_media
     if social_media is not None:
         return f"The sites open now{', to read' if social_media.level is Level.VIEW else ''}."
+    if told.request.device is not None:
+        return "The device is known as yours now."
     if not told.request.host and window is None:
         return f"Sites of this kind open now{everyone}."
     if window is None:

@@ -15,6 +15,7 @@ from admin.measures import MAX_REASON_LENGTH, AlreadySoError, Measure, MeasureKi
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import FormView, View, field, signed_in
 from policy.identity import Identities
+from policy.visit import Client
 
 _FIELDS = {
     MeasureKind.LOCKDOWN: ("department", "because", "next_news"),
@@ -66,7 +67,7 @@ def begin(kind: MeasureKind) -> FormView:
             return await _form(http_request, kind, filled_in, error)
         if sure != "yes":
             emergency.check(session)
-            client = Identities(emergency.policy).identify(new.subject) if kind is _DEVICE else None
+            client = _client_at(http_request, new.subject) if kind is _DEVICE else None
             return await page(
                 http_request, "emergency_sure.html", new=new, filled_in=filled_in, client=client
             )
@@ -118,6 +119,11 @@ async def end(http_request: Request, _form_data: FormData) -> Response:
     except AlreadySoError as told:
         return await _too_late(http_request, told)
     return go_to(f"/emergency/{id_}")
+
+
+def _client_at(http_request: Request, address: str) -> Client:
+    admin = admin_of(http_request)
+    return Identities(admin.policy).identify(address, at=admin.now())
 
 
 _DEVICE = MeasureKind.DEVICE_OFF

@@ -6,7 +6,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use
+from admin import exemption_use, own_devices
+from admin.access_request_lists import get
 from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError, may_stop
 from admin.exemption_use import Use
 from admin.web.page import admin_of, go_to, page, status_of
@@ -40,6 +41,10 @@ async def exemptions_page(http_request: Request) -> Response:
         total=len(granted),
         filters=FILTERS,
         chosen=chosen if chosen in FILTERS else "",
+        devices=[
+            (one, may_stop(admin.policy, await get(admin.db, one.access_request), person_of(session)))
+            for one in await own_devices.granted(admin.db, admin.now())
+        ],
     )
 
 

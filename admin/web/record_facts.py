@@ -125,6 +125,7 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "site": ("Site", _plain),
     "asked": ("Personal use", _asked),
     "level": ("Level", _word),
+    "device": ("Device", _plain),
     "case_number": ("Case", _plain),
     "authorisations": ("Recorded, not enforced", _plain),
     "version": ("Version", _plain),

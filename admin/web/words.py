@@ -155,6 +155,8 @@ def subject(request: AccessRequest) -> str:
         return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"
     if request.host:
         return host(request.host)
+    if request.device is not None:
+        return f"device {request.device.name} at {request.device.address}"
     known = taxonomy().categories
     labels = ", ".join(known[id_].label if id_ in known else id_ for id_ in categories_of(request.asked))
     return f"personal use: {labels}" if request.window is not None else f"sites listed as {labels}"

@@ -12,7 +12,7 @@ from policy.leaving import without
 from policy.problem import PolicyError
 from policy.schedule import Schedule
 from policy.snapshot import PolicySnapshot
-from policy.town_policy import Approver, Asking, EmergencyAccess, PersonalUse, SocialMedia
+from policy.town_policy import Approver, Asking, EmergencyAccess, OwnDevice, PersonalUse, SocialMedia
 from tests.policy.test_snapshot import SNAPSHOT
 
 TOWN = """\
@@ -114,6 +114,11 @@ def test_what_is_left_out_is_answered_within_a_day_of_the_office() -> None:
             "asking: {standing_permission: {departments: [police]}}",
             "asking.standing_permission.departments[0]: 'police' is not a department",
         ),
+        (
+            "asking: {own_device: {approval: [help_desk]}}",
+            "asking.own_device.approval[0]: 'help_desk' is not an approver (there are: department_head,"
+            " it_security, town_administrator)",
+        ),
         ("asking: {social_media: {}}", "asking.social_media: 'terms' is missing"),
         ("holidays: [July 4]", "holidays[0]: 'July 4' is not a date; write it like \"2026-12-01\""),
     ],
@@ -161,6 +166,12 @@ def test_emergency_access_names_people_and_who_reviews_and_has_its_defaults() ->
         asking_of(own)
     left = without(load_document(f"{TOWN}{text}", taxonomy()).policy, {"bob"}).asking.emergency_access
     assert left is not None and left.people == ()
+
+
+def test_own_device_goes_to_the_head_and_then_to_it_where_the_policy_says_no_more() -> None:
+    assert asking_of("asking: {own_device: {}}").own_device == OwnDevice(
+        (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY), timedelta(days=365)
+    )
 
 
 def test_snapshot_carries_it_unharmed() -> None:

@@ -274,6 +274,44 @@ async def test_pages_of_social_media_are_clean(site: Site, look: Look) -> None:
     await look.at("social-media-register", "/social-media")
 
 
+async def test_pages_of_privileges_are_clean(site: Site, look: Look) -> None:
+    document = site.state.policy_document
+    kinds = (
+        "asking:\n  own_device: {}\n  standing_permission: {departments: [finance]}\n"
+        "  emergency_access: {people: [head], reviewed_by: it_security}\n"
+    )
+    document.write_text(document.read_text() + kinds)
+    await site.until(lambda: site.admin.policy.asking.own_device is not None)
+    head, administrator = await site.signed_in(people.HEAD), await site.signed_in(people.ADMINISTRATOR)
+    await look.use(head)
+    await look.at("my-requests-privileged", "/requests")
+    await look.at("emergency-access", "/requests/emergency?site=cardroom.example")
+    await look.answered(
+        "standing-errors",
+        await post(head, "/requests/standing", department="finance", site="x", categories="gambling"),
+    )
+    await look.answered("device-errors", await post(head, "/requests/device", name="x"))
+    await post(head, "/requests/emergency", site="cardroom.example", reason="A threat was made there.")
+    await look.at("emergency-access-open", "/requests/1")
+    standing = {"department": "finance", "case_number": "2026-104", "last": "2026-08-31", "reason": "A case."}
+    await post(head, "/requests/standing", **standing, categories="gambling")
+    device = {"name": "HEAD-TABLET", "address": "2001:db8::1234:5678:9abc:def0", "last": "2026-08-31"}
+    await post(head, "/requests/device", **device, reason="For site visits.")
+    await look.use(administrator)
+    await look.at("standing-decide", "/decide/2")
+    await look.at("device-decide", "/decide/3")
+    it = await site.signed_in(people.IT)
+    await allow(administrator, 2, 0)
+    await allow(administrator, 3, 0)
+    await allow(it, 3, 1)
+    site.clock.at += timedelta(days=3)
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("exemptions-privileged", "/exemptions")
+    await look.at("emergency-access-to-review", "/decide")
+    await look.answered("emergency-review-errors", await post(it, "/decide/1/review", was_right="right"))
+
+
 async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:
     head = await site.signed_in(people.HEAD)
     await look.use(head)

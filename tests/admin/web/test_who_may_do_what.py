@@ -37,6 +37,7 @@ DOCUMENT = (
     .replace("it_security: [it]", "it_security: [it, it-2]")
     .replace("help_desk: [helpdesk]", "help_desk: [helpdesk]\n  auditor: [auditor]")
     + "asking:\n  social_media: {terms: Write kindly., coordinators: {finance: colleague}}\n"
+    "  own_device: {}\n"
     "  standing_permission: {departments: [finance]}\n"
     "  emergency_access: {people: [clerk], reviewed_by: it_security}\n"
 )
@@ -79,6 +80,7 @@ ACTIONS = {
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
     "/requests/new": Action(SIGNED_IN, "", {"site": "museum.example"}),
     "/requests/personal-use": Action(SIGNED_IN),
+    "/requests/device": Action(SIGNED_IN),
     "/requests/standing": Action(APPROVERS),
     "/requests/emergency": Action(CLERK),
     "/decide/{id:number}/review": Action(IT, "/decide/4/review"),
@@ -129,6 +131,7 @@ PAGES = {
     "/requests/new": SIGNED_IN,
     "/requests/personal-use": SIGNED_IN,
     "/delegation": SIGNED_IN,
+    "/requests/device": SIGNED_IN,
     "/requests/standing": SIGNED_IN,
     "/requests/emergency": SIGNED_IN,
     "/requests/4": SEEING | CLERK | HEAD | {people.ADMINISTRATOR},
