@@ -23,6 +23,7 @@ from admin import (
 )
 from admin.admin_lock import holding_admin_lock
 from admin.admin_metrics import AdminMetrics
+from admin.api_tokens import ApiTokens
 from admin.ask_links import AskLinks, sits_at
 from admin.asking_ahead import AskingAhead
 from admin.audit_heads import AuditHeads
@@ -119,6 +120,7 @@ class AdminProcess:
         self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)
         self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
+        self.api_tokens = ApiTokens(db, lambda: self.policy, self._known, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
         self.pausing = Pausing(db, publisher, self.site_lists, clock)
@@ -215,7 +217,10 @@ class AdminProcess:
         DEVICE is of a device that is not this person's any more. One who signed in keeps no device that is
         another person's.
         """
-        session = await sessions.session_of(self.db, token, self.now())
+        return await self._known(await sessions.session_of(self.db, token, self.now()))
+
+    async def _known(self, session: Session | None) -> Session | None:
+        """Return a session as `session_of` does, None for one that is over."""
         if session is None or (session.person is not None and session.person not in self.policy.people):
             return None
         if session.person is not None and session.duties - roles.duties_of(self.policy, session.person):

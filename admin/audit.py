@@ -90,6 +90,11 @@ class EventKind(StrEnum):
     PASSWORD_LINK_SENT = "password.link_sent"  # noqa: S105 - the word of an event
     """Somebody said that they forgot the person's password."""
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event
+    TOKEN_CREATED = "token.created"  # noqa: S105 - the word of an event
+    """A person's programs may use the API with it."""
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the word of an event
+    TOKEN_REFUSED = "token.refused"  # noqa: S105 - the word of an event
+    """It was used when it was over, or for what it is not for."""
     NAMES_SHOWN = "names.shown"
     POLICY_PUBLISHED = "policy.published"
     REPORT_SENT = "report.sent"

@@ -24,7 +24,7 @@ from policy.town_policy import Policy
 KINDS: Mapping[str, tuple[str, ...]] = {
     "asking": ("request", "exemption", "delegation"),
     "sites": ("report", "site", "limit", "visit"),
-    "people": ("person", "people", "password", "names", "notice"),
+    "people": ("person", "people", "password", "token", "names", "notice"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
     "running": ("policy", "lists", "backup"),
 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from admin import audit
+from admin import audit, sessions
 from admin.admin_lock import AdminRunsError, holding_admin_lock
 from admin.audit import Event, EventKind
 from admin.backup import CA_KEY, DATABASE, state_files
@@ -109,6 +109,8 @@ async def _verified(database: Path, folder: Path, actor: str, at: datetime) -> i
                 " nothing was restored; use another backup"
             )
         async with db.transaction() as t:
+            # A token that was revoked since the backup, or a person signed out, is not in it.
+            await sessions.end_all(t)
             await audit.record(t, Event(EventKind.BACKUP_RESTORED, actor, folder.name, at))
     return found.events
 

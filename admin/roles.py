@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from admin.proposing import proposes_for_social_media
+from admin.proposing import decides_for, proposes_for_social_media
 from policy.town_policy import Policy
 
 type Permission = Callable[[Policy, str], bool]
@@ -64,6 +64,12 @@ def sees_social_media(policy: Policy, person: str) -> bool:
     """Whether the person sees the social media register, of their department or of all."""
     of = social_media_of(policy, person) if policy.asking.social_media is not None else frozenset[str]()
     return of is None or bool(of)
+
+
+def decides(policy: Policy, person: str) -> bool:
+    """Whether the person answers for others: a head or a delegate, or whose role opens and stops access."""
+    leads = bool(decides_for(policy, person))
+    return leads or _has_any(policy, person, "it_security", "help_desk", "town_administrator")
 
 
 def closes_people(policy: Policy, person: str) -> bool:

@@ -4,6 +4,8 @@ Two levels: SIGNED_IN knows a person by password. DEVICE was made by following a
 knows the person by the device: for a working day it may send what that link asked for and see the
 requests sent from this browser; it never decides. A link opens in one browser only: whoever copies
 it has nothing.
+
+What a token for the API holds (`api_tokens`) is a session of level SIGNED_IN as well; no cookie leads to it.
 """
 
 import hashlib
@@ -111,6 +113,21 @@ async def open_signed_in(
     return opened
 
 
+async def open_for_token(
+    t: Transaction, person: str, now: datetime, ends_at: datetime, duties: Collection[str]
+) -> Session:
+    """Open a session for a token of the API. Nobody is given its own: no browser gets into it."""
+    new = _new(Level.SIGNED_IN, person, None, secrets.token_urlsafe(16), now)
+    opened = await _open(t, replace(new, ends_at=ends_at, duties=frozenset(duties)))
+    return opened.session
+
+
+async def by_id(db: Reader, id_: int) -> Session | None:
+    """Return a session that a token holds, idle or not; None when it was ended."""
+    row = await db.fetch_one("SELECT * FROM session WHERE id = ?", id_)
+    return _session(row) if row else None
+
+
 async def follow_link(db: Database, ask: AskToken, now: datetime, current: Session | None) -> Opened:
     """Follow an Ask link: its form may then be sent later than 15 minutes, from this browser alone.
 
@@ -170,12 +187,22 @@ async def session_of(db: Database, token: str, now: datetime) -> Session | None:
 
 async def end(t: Transaction, session: Session) -> None:
     """End a session: its token opens nothing any more."""
-    await t.execute("DELETE FROM session WHERE id = ?", session.id)
+    await end_by_id(t, session.id)
+
+
+async def end_by_id(t: Transaction, id_: int) -> None:
+    """As `end`."""
+    await t.execute("DELETE FROM session WHERE id = ?", id_)
 
 
 async def end_all_of(t: Transaction, person: str) -> None:
     """End every session of a person."""
     await t.execute("DELETE FROM session WHERE person = ?", person)
+
+
+async def end_all(t: Transaction) -> None:
+    """End everybody's sessions, and with them all tokens for the API."""
+    await t.execute("DELETE FROM session")
 
 
 async def show_names(t: Transaction, session: Session, until: datetime) -> Session:

@@ -13,9 +13,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
+from admin.api.application import create_api
 from admin.measures import MeasureKind
 from admin.web import (
     about,
+    api,
     asking,
     categories,
     corrections,
@@ -38,12 +40,13 @@ from admin.web import (
     social_media,
     standing_permission,
     today,
+    tokens,
     town_people,
     visit_log,
 )
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
-from admin.web.session_cookie import Cookies, FormView, SessionMiddleware, with_form
+from admin.web.session_cookie import API, Cookies, FormView, SessionMiddleware, with_form
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
@@ -81,7 +84,7 @@ def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     """
     cookies = Cookies(admin_url)
     application = Starlette(
-        routes=_routes(),
+        routes=[Mount(API, create_api(admin)), *_routes()],
         middleware=[
             Middleware(SessionMiddleware, admin=admin, cookies=cookies, trouble=database_trouble),
         ],
@@ -190,6 +193,10 @@ def _routes() -> list[BaseRoute]:
         _post("/corrections", corrections.correct),
         _post("/corrections/undo", corrections.undo),
         _get("/recorded", about.recorded_page),
+        _get("/api", api.api_page),
+        _get("/tokens", tokens.tokens_page),
+        _post("/tokens", tokens.create),
+        _post("/tokens/{id:number}/revoke", tokens.revoke),
         _get("/notice", notice.notice_page),
         _post("/notice", notice.sign),
         _post("/notice/later", notice.put_off),

@@ -16,8 +16,9 @@ from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
 from admin.web import words
 from admin.web.people import People
+from admin.web.request_words import standing
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
-from admin.web.words import Status, Times, request_status
+from admin.web.words import Status, Times
 from categories.taxonomy import taxonomy
 from policy import amounts, limit_words
 from policy.access_duration import Duration
@@ -118,17 +119,8 @@ def has_duty(http_request: Request, may: Permission) -> bool:
 def status_of(http_request: Request, request: AccessRequest) -> Status:
     """Return where a request stands, for the person who looks."""
     admin = admin_of(http_request)
-    session = session_of(http_request)
-    viewer = session.person if session else None
-    people = People(admin.policy)
-    # A device's session knows the asker, but never decides.
-    awaited = people.awaited(request, viewer if session and session.is_signed_in else request.person)
-    return request_status(
-        request,
-        Times(admin.zone, admin.now()),
-        waits_for=awaited,
-        decided_by=people.part_of(request.decided_by, request, viewer),
-    )
+    times = Times(admin.zone, admin.now())
+    return standing(request, admin.policy, session_of(http_request), times)
 
 
 async def _links(http_request: Request) -> list[Link]:

@@ -140,6 +140,8 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "accepted_risks": ("Accepted risks", _categories),
     "code": ("Code", _plain),
     "policy_version": ("Policy version", _plain),
+    "token": ("Token", _plain),
+    "scopes": ("It is for", _plain),
     "begins_at": ("From", _moment),
     "ends_at": ("Until", _until),
     "expires_at": ("Until", _until),

@@ -23,6 +23,8 @@ from admin.sessions import Opened, Session
 _MAX_FIELDS = 50
 _MAX_FORM_BYTES = 64 * 1024
 CSRF_FIELD = "csrf_token"
+API = "/api/v1"
+"""Where the API is, which knows people by their tokens alone."""
 
 type View = Callable[[Request], Awaitable[Response]]
 type ErrorView = Callable[[Request, Exception], Awaitable[Response]]
@@ -70,7 +72,8 @@ class SessionMiddleware:
     """Finds the session of an http_request's cookie; gives a browser without one a visitor's cookie.
 
     `trouble` answers when the database cannot say whose session it is. What is the same for
-    everyone is served without asking it.
+    everyone is served without asking it. The API is asked without a session: a cookie that a browser
+    sends by itself opens nothing there.
     """
 
     def __init__(self, app: ASGIApp, admin: AdminProcess, cookies: Cookies, trouble: ErrorView) -> None:
@@ -86,7 +89,7 @@ class SessionMiddleware:
         http_request = Request(scope)
         path: str = scope["path"]
         token = http_request.cookies.get(self._cookies.session)
-        is_for_everyone = path == "/healthz" or path.startswith("/static/")
+        is_for_everyone = path == "/healthz" or path.startswith(("/static/", f"{API}/"))
         app = self._app
         http_request.state.session = None
         http_request.state.visitor = (

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from admin.api_tokens import ApiToken
 from admin.asked import Kind, Level, categories_of
 from admin.asking import AccessRequest, State
 from admin.site_reports import Answer, ReportKind, SiteReport
@@ -231,6 +232,21 @@ def report_status(report: SiteReport) -> Status:
             return Status("ok", "Reported, no problem")
         case _:
             assert_never(report.answer)
+
+
+def token_status(token: ApiToken, times: Times) -> Status:
+    """Return whether a token still opens something, and until when."""
+    if token.works_at(times.now):
+        return Status("ok", Markup("Works until {}").format(times.last_day(token.ends_at)))
+    if times.now >= token.ends_at:
+        return Status("off", Markup("Ended {}").format(times.last_day(token.ends_at)))
+    return Status("off", "Ended: a duty or the password changed")
+
+
+def plain(words: str) -> str:
+    """Return words of a page as text alone, without `<time>` and no-break spaces."""
+    text = words.striptags() if isinstance(words, Markup) else words
+    return text.replace(NO_BREAK, " ")
 
 
 def visit_status(row: VisitRow, policy: Policy) -> Status:

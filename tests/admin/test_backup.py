@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import audit, exemptions, never_inspected
+from admin import api_tokens, audit, exemptions, never_inspected
 from admin.access_requests import approve
+from admin.api_tokens import Scope
 from admin.audit import Event, EventKind
 from admin.backup_manifest import read_manifest
 from admin.command import cli
@@ -68,6 +69,8 @@ async def _live(state: StateFolder) -> None:
         await never_inspected.add(
             db, "api.vendor.example", why="It pins", actor="it", at=MONDAY, policy=TOWN, matches=()
         )
+        scopes, last_day = [Scope.DECIDE], MONDAY.date()
+        await api_tokens.create(db, TOWN, HEAD, name="x", scopes=scopes, last_day=last_day, at=MONDAY)
 
 
 def contents(state: StateFolder) -> dict[str, bytes]:
@@ -85,6 +88,11 @@ async def _remembered(state: StateFolder) -> tuple[list[str], int, tuple[str, ..
         rows = await db.fetch_all("SELECT kind FROM event ORDER BY id DESC LIMIT 3")
         kinds, unopened = [row["kind"] for row in rows], await never_inspected.live(db)
         return kinds, len(await exemptions.live(db, MONDAY)), unopened
+
+
+async def _tokens_work(state: StateFolder) -> list[bool]:
+    async with Database.open(state.database, must_exist=True) as db:
+        return [row["session"] is not None for row in await db.fetch_all("SELECT session FROM api_token")]
 
 
 def test_backup_restored_elsewhere_is_the_same_town(town: StateFolder, tmp_path: Path) -> None:
@@ -105,6 +113,8 @@ def test_backup_restored_elsewhere_is_the_same_town(town: StateFolder, tmp_path:
     kinds, open_exemptions, unopened = asyncio.run(_remembered(other))
     assert kinds[:2] == [EventKind.BACKUP_RESTORED, EventKind.BACKUP_STARTED]
     assert open_exemptions == 1
+    # It may have been revoked since.
+    assert (asyncio.run(_tokens_work(town)), asyncio.run(_tokens_work(other))) == ([True], [False])
     assert unopened == ("api.vendor.example",)
     assert CurrentSnapshot(other.categories).snapshot.lookup("play.example")
     assert KeptSources(other.category_sources).check("games") is not None

@@ -7,11 +7,12 @@ is answered 403 or 404, or with the way to sign in. Pages that are read are trie
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from starlette.routing import Route
 
+from admin import api_tokens
 from admin.web.application import _routes
 from policy.visit_record import new_code
 from tests import people, towns
@@ -62,7 +63,7 @@ OPEN_TO_ALL = {"/sign-in", "/sign-out", "/password/forgot", "/password/new"}
 class Action:
     """A form sent to a route: with which objects and fields, and for whom it gets through.
 
-    "{fresh}" in the path is a request of the clerk's that was just sent, another one for each role;
+    "{fresh}" in the path is a request of the clerk's that nobody has answered or withdrawn;
     "{visit}" is the clerk's visit.
     """
 
@@ -74,7 +75,8 @@ class Action:
 WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed"}
 # REQ-1 is the clerk's and waits for the head; REQ-2, theirs too, was allowed by the head; REQ-3 is their
 # proposal of the clerk for social media, to be signed; REQ-4 is the clerk's emergency access. The visit
-# is theirs, and was stopped a minute ago. The head of Finance named a colleague for later.
+# is theirs, and was stopped a minute ago. The head of Finance named a colleague for later. TOK-1 is the
+# clerk's.
 ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
@@ -117,6 +119,8 @@ ACTIONS = {
     "/review/leave-inspected": Action(IT, "", {"host": "api.example"}),
     "/corrections": Action(IT, "", {"site": "museum.example", "category": "reference", **WHY}),
     "/corrections/undo": Action(IT, "", {"site": "museum.example", "undo_why": "x", **WHY}),
+    "/tokens": Action(SIGNED_IN),
+    "/tokens/{id:number}/revoke": Action(CLERK, "/tokens/1/revoke"),
     "/notice": Action(SIGNED_IN),
     "/notice/later": Action(SIGNED_IN),
     "/people/{person}/close": Action(IT, "/people/leaver/close", WHY),
@@ -127,6 +131,8 @@ ACTIONS = {
 }
 # What is read: a path, and who reads it.
 PAGES = {
+    "/api": frozenset(EVERYONE),
+    "/tokens": SIGNED_IN,
     "/requests/1": OF_REQUEST,
     "/requests/new": SIGNED_IN,
     "/requests/personal-use": SIGNED_IN,
@@ -178,8 +184,28 @@ async def propose_and_approve(site: Site, head: httpx.AsyncClient) -> None:
     assert agreed.status_code == 303, agreed.text
 
 
-async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
-    """Make the objects; return a browser and its form token for each role."""
+class Fresh:
+    """A request of the clerk's, another one whenever somebody got through to it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._sent = 0
+        self._number: int | None = None
+
+    async def number(self) -> int:
+        """Return its number."""
+        if self._number is None:
+            self._sent += 1
+            self._number = await self._site.sent_request(host=f"site-{self._sent}.example", code=new_code())
+        return self._number
+
+    def use(self) -> None:
+        """Have it be another one from now on."""
+        self._number = None
+
+
+async def make_objects(site: Site) -> None:
+    """Make what the actions are about."""
     site.state.policy_document.write_text(DOCUMENT)
     await site.until(lambda: AUDITOR in site.admin.policy.people)
     await site.log(visit())
@@ -196,6 +222,23 @@ async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
     assert (await post(head, "/delegation", **later)).status_code == 303
     lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}
     assert (await post(it, "/emergency/lockdown", **lockdown)).status_code == 303
+    await new_token(site, people.CLERK)
+
+
+async def new_token(site: Site, person: str, name: str = "Grant files") -> str:
+    """Return a token of a person, for whatever theirs can be for."""
+    policy, at = site.admin.policy, site.clock.at
+    scopes = api_tokens.offered(policy, person)
+    last_day = at.date() + timedelta(days=30)
+    _, text = await api_tokens.create(
+        site.admin.db, policy, person, name=name, scopes=scopes, last_day=last_day, at=at
+    )
+    return text
+
+
+async def prepared(site: Site) -> dict[str, tuple[httpx.AsyncClient, str]]:
+    """Make the objects; return a browser and its form token for each role."""
+    await make_objects(site)
     browsers = {}
     for role in EVERYONE:
         client = site.client() if role == NOBODY else await site.signed_in(role)
@@ -210,7 +253,7 @@ async def test_only_the_tables_cells_get_through(site: Site) -> None:
     routes = {r.path for r in _routes() if isinstance(r, Route) and "POST" in (r.methods or ())}
     assert routes - OPEN_TO_ALL == ACTIONS.keys()
     browsers = await prepared(site)
-    wrong, fresh = [], 0
+    wrong, fresh = [], Fresh(site)
     it, _ = browsers[people.IT]
     seen = re.search(r"/visits/([0-9]+)/why", (await it.get("/visits")).text)
     assert seen is not None
@@ -218,10 +261,10 @@ async def test_only_the_tables_cells_get_through(site: Site) -> None:
         for role, (client, token) in browsers.items():
             path = (action.path or route).replace("{visit}", seen[1])
             if "{fresh}" in path:
-                fresh += 1
-                number = await site.sent_request(host=f"site-{fresh}.example", code=new_code())
-                path = path.replace("{fresh}", str(number))
+                path = path.replace("{fresh}", str(await fresh.number()))
             answer = await client.post(path, data={"csrf_token": token, **action.fields})
+            if "{fresh}" in action.path and gets_through(answer):
+                fresh.use()
             if gets_through(answer) is not (role in action.for_whom):
                 wrong.append(f"{role} POST {path}: {answer.status_code} {answer.headers.get('location', '')}")
     for path, readers in PAGES.items():

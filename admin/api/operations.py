@@ -1,0 +1,157 @@
+"""All that the API can do, by subject. What is not in this table is not served, nor described."""
+
+from collections.abc import Mapping
+
+from admin.api import (
+    corrections,
+    deciding,
+    delegations,
+    emergency,
+    exemptions,
+    inspection,
+    me,
+    people,
+    records,
+    reports,
+    requests,
+    social_media,
+    stopped,
+    visits,
+)
+from admin.api.operation import Operation
+from admin.api_tokens import Scope
+
+_READ, _WRITE, _DECIDE, _REVIEW = (
+    Scope.REQUESTS_READ,
+    Scope.REQUESTS_WRITE,
+    Scope.DECIDE,
+    Scope.REVIEW,
+)
+
+SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
+    "Your token": (
+        "What a program can know of the token it has.",
+        (Operation("GET", "/me", None, me.read_token),),
+    ),
+    "Requests": (
+        "Asking for access, and what becomes of it.",
+        (
+            Operation("GET", "/requests", _READ, requests.list_requests),
+            Operation("POST", "/requests", _WRITE, requests.ask_for_site, 201),
+            Operation("POST", "/requests/join", _WRITE, requests.join_request),
+            Operation("POST", "/requests/personal-use", _WRITE, requests.ask_for_personal_use, 201),
+            Operation("GET", "/requests/{id:number}", _READ, requests.read_request),
+            Operation("POST", "/requests/{id:number}/withdraw", _WRITE, requests.withdraw_request),
+            Operation("POST", "/requests/{id:number}/hosts", _WRITE, requests.add_host),
+        ),
+    ),
+    "Stopped visits": (
+        'What was stopped for you in the last 15 minutes, as on "Did something not open?".',
+        (
+            Operation("GET", "/stopped", _READ, stopped.list_stopped),
+            Operation("POST", "/stopped/{id:number}/ask", _WRITE, stopped.ask_about_stopped, 201),
+            Operation("POST", "/stopped/{id:number}/wrong-category", _WRITE, stopped.report_stopped, 201),
+            Operation("POST", "/stopped/{id:number}/accident", _WRITE, stopped.report_accident, 201),
+        ),
+    ),
+    "Deciding": (
+        "Answering what waits for you, and opening and stopping access.",
+        (
+            Operation("POST", "/requests/{id:number}/approve", _DECIDE, deciding.approve_request),
+            Operation("POST", "/requests/{id:number}/deny", _DECIDE, deciding.deny_request),
+            Operation("POST", "/requests/{id:number}/open", _DECIDE, deciding.open_access),
+            Operation("POST", "/requests/{id:number}/stop", _DECIDE, deciding.stop_access),
+        ),
+    ),
+    "Exemptions": (
+        "Access that is open, and what it is used for.",
+        (
+            Operation("GET", "/exemptions", _READ, exemptions.list_exemptions),
+            Operation("POST", "/requests/{id:number}/renew", _WRITE, exemptions.renew_access, 201),
+            Operation("POST", "/requests/{id:number}/keep", _DECIDE, exemptions.keep_access),
+            Operation("POST", "/requests/{id:number}/leave-open", _REVIEW, exemptions.leave_open),
+        ),
+    ),
+    "Delegations": (
+        "Who stands in for a department's head, from a day to a day.",
+        (
+            Operation("GET", "/delegations", _READ, delegations.list_delegations),
+            Operation("POST", "/delegations", _DECIDE, delegations.name_delegate, 201),
+            Operation("POST", "/delegations/{id:number}/end", _DECIDE, delegations.end_delegation),
+        ),
+    ),
+    "Social media": (
+        "Whom the town lets read or write there, by the proposal of their department.",
+        (
+            Operation("GET", "/social-media", _READ, social_media.list_register),
+            Operation("POST", "/social-media", _WRITE, social_media.propose_person, 201),
+        ),
+    ),
+    "Reports": (
+        "What people say of sites, and IT's answers.",
+        (
+            Operation("GET", "/reports", _READ, reports.list_reports),
+            Operation("GET", "/reports/{id:number}", _READ, reports.read_report),
+            Operation("POST", "/requests/{id:number}/wrong-category", _WRITE, reports.report_request, 201),
+            Operation("GET", "/review/reports", _REVIEW, reports.list_unanswered),
+            Operation("POST", "/review/reports/{id:number}", _REVIEW, reports.answer_reports),
+        ),
+    ),
+    "Corrections": (
+        "What the town lists a site as, in place of the lists.",
+        (
+            Operation("GET", "/corrections", _REVIEW, corrections.list_corrections),
+            Operation("POST", "/corrections", _REVIEW, corrections.correct_site, 201),
+            Operation("POST", "/corrections/undo", _REVIEW, corrections.undo_correction),
+            Operation("GET", "/sites/unlisted", _REVIEW, corrections.list_unlisted),
+            Operation("GET", "/sites/{site}", _REVIEW, corrections.read_site),
+        ),
+    ),
+    "Decryption": (
+        "Sites whose programs do not trust the town's certificate, and what is never decrypted.",
+        (
+            Operation("GET", "/never-inspected", _REVIEW, inspection.list_never_inspected),
+            Operation("GET", "/never-inspected/untrusting", _REVIEW, inspection.list_untrusting),
+            Operation("POST", "/never-inspected", _REVIEW, inspection.never_inspect, 201),
+            Operation("POST", "/never-inspected/undo", _REVIEW, inspection.inspect_again),
+            Operation("POST", "/never-inspected/leave", _REVIEW, inspection.leave_inspected),
+        ),
+    ),
+    "Emergency": (
+        "Limiting the web, taking a device off it, switching the filter off.",
+        (
+            Operation("GET", "/emergency", Scope.EMERGENCY, emergency.list_measures),
+            Operation("POST", "/emergency/lockdown", Scope.EMERGENCY, emergency.begin_lockdown, 201),
+            Operation("POST", "/emergency/device", Scope.EMERGENCY, emergency.take_device_off, 201),
+            Operation("POST", "/emergency/filter", Scope.EMERGENCY, emergency.switch_filter_off, 201),
+            Operation("GET", "/emergency/{id:number}", Scope.EMERGENCY, emergency.read_measure),
+            Operation("POST", "/emergency/{id:number}/news", Scope.EMERGENCY, emergency.give_news),
+            Operation("POST", "/emergency/{id:number}/end", Scope.EMERGENCY, emergency.end_measure),
+        ),
+    ),
+    "Visits": (
+        "The visit log, persons hidden until a reason is given.",
+        (
+            Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
+            Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
+            Operation("POST", "/visits/names", Scope.VISITS_NAMES, visits.show_names),
+        ),
+    ),
+    "Records": (
+        "What people decided and did.",
+        (
+            Operation("GET", "/records", Scope.RECORDS_READ, records.list_records),
+            Operation("POST", "/records/verify", Scope.RECORDS_READ, records.verify_records),
+        ),
+    ),
+    "People": (
+        "Who is in the town's service.",
+        (
+            Operation("GET", "/people", Scope.PEOPLE_READ, people.list_people),
+            Operation("GET", "/people/{person}", Scope.PEOPLE_READ, people.read_person),
+            Operation("POST", "/people/{person}/close", Scope.PEOPLE_WRITE, people.close_person),
+            Operation("POST", "/people/{person}/reopen", Scope.PEOPLE_WRITE, people.reopen_person),
+        ),
+    ),
+}
+OPERATIONS = tuple(one for _, operations in SUBJECTS.values() for one in operations)

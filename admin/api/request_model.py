@@ -1,0 +1,209 @@
+"""A request as the API shows it, to whoever may see it."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from admin import asking
+from admin.api.operation import Call
+from admin.asked import Authorisation, Kind, Level
+from admin.asking import ForWhom, State, Turn
+from admin.exemption_use import Use
+from admin.web.people import People
+from admin.web.request_words import standing
+from admin.web.words import Times, plain
+from policy.access_duration import Duration
+from policy.town_policy import Approver
+
+# Fewer are not told apart: they could be known by it.
+_FEW_PEOPLE = 3
+
+
+class Person(BaseModel):
+    """Somebody of the town, by their id in the policy."""
+
+    id: str
+    name: str
+
+
+class Window(BaseModel):
+    """What personal use is asked for: these categories, from a time to another."""
+
+    categories: list[str]
+    begins_at: datetime
+    ends_at: datetime
+
+
+class SocialMediaUse(BaseModel):
+    """What a department proposes a person for, until a time."""
+
+    level: Level
+    authorisations: list[Authorisation] = Field(description="By the register alone: nothing enforces them.")
+    until: datetime
+    proposed_by: Person
+
+
+class AccessRequest(BaseModel):
+    """A request as it stands."""
+
+    id: int
+    number: str = Field(description='The number people use, like "REQ-123".')
+    kind: Kind
+    state: State
+    status: str = Field(description="The state in words, as the pages have it.")
+    site: str | None = Field(description="The site, with its subdomains; null for personal use.")
+    hosts: list[str] = Field(description="Further hosts that its pages need.")
+    window: Window | None = Field(description="Of personal use.")
+    social_media: SocialMediaUse | None
+    person: Person
+    joined: list[Person]
+    department: str | None
+    for_whom: ForWhom
+    reason: str
+    duration: Duration
+    rule: str | None
+    category: str | None
+    risks: list[str] = Field(description="The security risks that it was listed as when it was asked for.")
+    chain: list[Approver]
+    step: int = Field(description="How many of the chain agreed.")
+    waits_for: str | None = Field(description="Whose answer it waits for, in words.")
+    submitted_at: datetime
+    due_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None = Field(description="Who answered last, in words.")
+    note: str | None
+    exemption: str | None
+    expires_at: datetime | None
+    paused_for: list[str] = Field(description="The risks for which access does not count now.")
+    renews: int | None
+    review_since: datetime | None
+
+    @classmethod
+    def of(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
+        """Return it as the caller sees it."""
+        return cls(**_seen(call, request))
+
+
+class Move(BaseModel):
+    """One line of a request's time line."""
+
+    at: datetime
+    who: str
+    what: State | Turn
+    note: str | None
+    host: str | None
+
+
+class AccessRequestDetail(AccessRequest):
+    """A request, what happened to it, and what its site's pages need beside it."""
+
+    moves: list[Move]
+    needed_hosts: list[str]
+
+    @classmethod
+    async def read(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
+        """Return it with what the database knows of it."""
+        admin, people = call.admin, People(call.admin.policy)
+        moves = [
+            Move(
+                at=move.at,
+                who=people.part_of(move.actor, request, call.session.person),
+                what=move.after,
+                note=move.note,
+                host=move.host,
+            )
+            for move in await admin.request_views.time_line(request)
+        ]
+        needed = await admin.needed_hosts.suggested(call.session, request)
+        return cls(**_seen(call, request), moves=moves, needed_hosts=needed)
+
+
+class Usage(BaseModel):
+    """What access was used for in the last 30 days."""
+
+    visits: int
+    people: int | None = Field(description="Null where they are under 3.")
+    size_bytes: int
+    last_used_at: datetime | None
+    is_unused: bool = Field(description="Nobody used it for 60 days.")
+
+    @classmethod
+    def of(cls, use: Use, now: datetime) -> Self:
+        """Return it as the pages show it."""
+        return cls(
+            visits=use.visits,
+            people=use.people if use.people >= _FEW_PEOPLE else None,
+            size_bytes=use.size_bytes,
+            last_used_at=use.last_used_at,
+            is_unused=use.is_unused_at(now),
+        )
+
+
+class Exemption(AccessRequest):
+    """Access that is open, and what it is used for."""
+
+    use: Usage
+
+    @classmethod
+    def with_use(cls, call: Call[Any, Any], request: asking.AccessRequest, use: Use) -> Self:
+        """Return a request whose access is in force."""
+        return cls(**_seen(call, request), use=Usage.of(use, call.admin.now()))
+
+
+def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]:
+    admin, viewer = call.admin, call.session.person
+    policy, now = admin.policy, admin.now()
+    people = People(policy)
+    return {
+        "id": request.id,
+        "number": request.number,
+        "kind": request.kind,
+        "state": request.state_at(now),
+        "status": plain(standing(request, policy, call.session, Times(admin.zone, now)).words),
+        "site": request.host or None,
+        "hosts": list(request.hosts),
+        "window": _window(request),
+        "social_media": _social_media(request, people),
+        "person": Person(id=request.person, name=people.name(request.person)),
+        "joined": [Person(id=one.person, name=people.name(one.person)) for one in request.joined],
+        "department": request.department,
+        "for_whom": request.for_whom,
+        "reason": request.reason,
+        "duration": request.duration,
+        "rule": request.rule,
+        "category": request.category,
+        "risks": list(request.risks),
+        "chain": list(request.chain),
+        "step": request.step,
+        "waits_for": people.awaited(request, viewer) or None,
+        "submitted_at": request.submitted_at,
+        "due_at": request.due_at,
+        "decided_at": request.decided_at,
+        "decided_by": people.part_of(request.decided_by, request, viewer) if request.decided_by else None,
+        "note": request.note,
+        "exemption": request.exemption,
+        "expires_at": request.expires_at,
+        "paused_for": list(request.paused_for),
+        "renews": request.renews,
+        "review_since": request.review_since,
+    }
+
+
+def _window(request: asking.AccessRequest) -> Window | None:
+    window = request.window
+    if window is None:
+        return None
+    return Window(categories=list(window.categories), begins_at=window.begins_at, ends_at=window.ends_at)
+
+
+def _social_media(request: asking.AccessRequest, people: People) -> SocialMediaUse | None:
+    use = request.social_media
+    if use is None:
+        return None
+    return SocialMediaUse(
+        level=use.level,
+        authorisations=list(use.authorisations),
+        until=use.until,
+        proposed_by=Person(id=use.proposed_by, name=people.name(use.proposed_by)),
+    )

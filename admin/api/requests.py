@@ -1,0 +1,132 @@
+"""Asking for access, seeing what becomes of it, taking it back."""
+
+from datetime import date, time
+from typing import Literal, assert_never
+
+from pydantic import Field
+
+from admin import personal_use
+from admin.api.operation import Call, Input, Listed, Nothing, Query
+from admin.api.problems import NothingToAskError
+from admin.api.request_model import AccessRequest, AccessRequestDetail
+from admin.asking import ForWhom
+from admin.web.words import Times, plain
+from policy.access_duration import Duration
+
+
+class WhichRequests(Query):
+    """`mine` are those you sent or joined, 200 at most."""
+
+    show: Literal["mine", "to_decide", "to_open"] = Field(
+        "mine",
+        description="Those you sent or joined, newest first; what waits for your answer; or for IT to open.",
+    )
+
+
+class Ask(Input):
+    """What is needed, what for, how long, for whom."""
+
+    site: str = Field(description="A site or an address of it, like library.example.")
+    reason: str = Field(description="1 to 500 characters. Requests are town records.")
+    duration: Duration
+    for_whom: ForWhom
+
+
+class Join(Input):
+    """What a colleague has asked for already."""
+
+    site: str
+
+
+class AskPersonalUse(Input):
+    """Categories that the policy offers, on a day, from a time to another by the town's clock."""
+
+    categories: list[str]
+    day: date
+    begins: time
+    ends: time
+    reason: str
+
+
+class AddHost(Input):
+    """One of the request's `needed_hosts`."""
+
+    host: str
+
+
+async def list_requests(call: Call[WhichRequests, Nothing]) -> Listed[AccessRequest]:
+    """List requests: yours, or what waits for you."""
+    views, session = call.admin.request_views, call.session
+    match call.query.show:
+        case "mine":
+            found = await views.mine(session)
+        case "to_decide":
+            found = await views.to_decide(session)
+        case "to_open":
+            found = await views.to_open(session)
+        case _:
+            assert_never(call.query.show)
+    return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])
+
+
+async def read_request(call: Call[Nothing, Nothing]) -> AccessRequestDetail:
+    """Show a request, what happened to it, and what its site's pages need beside it."""
+    return await AccessRequestDetail.read(call, await call.admin.request_views.get(call.session, call.id))
+
+
+async def ask_for_site(call: Call[Nothing, Ask]) -> AccessRequest:
+    """Ask for a site before a visit to it was stopped; it goes to the first approver.
+
+    A site that is open already is answered 409: there is nothing to ask for.
+    """
+    code = await _code_for(call, call.body.site)
+    sent = await call.admin.requests.submit(
+        call.session, code, call.body.reason, call.body.duration, call.body.for_whom
+    )
+    return AccessRequest.of(call, sent)
+
+
+async def join_request(call: Call[Nothing, Join]) -> AccessRequest:
+    """Join the open request of a colleague for a site."""
+    code = await _code_for(call, call.body.site)
+    return AccessRequest.of(call, await call.admin.requests.join(call.session, code))
+
+
+async def ask_for_personal_use(call: Call[Nothing, AskPersonalUse]) -> AccessRequest:
+    """Ask for categories of sites in a window of time."""
+    body = call.body
+    sent = await personal_use.ask(
+        call.admin.db,
+        call.admin.policy,
+        call.session,
+        call.admin.now,
+        categories=body.categories,
+        day=body.day,
+        begins=body.begins,
+        ends=body.ends,
+        reason=body.reason,
+    )
+    return AccessRequest.of(call, sent)
+
+
+async def withdraw_request(call: Call[Nothing, Nothing]) -> AccessRequest:
+    """Take your own request back before it is decided."""
+    return AccessRequest.of(call, await call.admin.requests.withdraw(call.session, call.id))
+
+
+async def add_host(call: Call[Nothing, AddHost]) -> AccessRequest:
+    """Add a host that the site's pages need."""
+    request = await call.admin.request_views.get(call.session, call.id)
+    return AccessRequest.of(call, await call.admin.needed_hosts.add(call.session, request, call.body.host))
+
+
+async def _code_for(call: Call[Nothing, Ask] | Call[Nothing, Join], site: str) -> str:
+    """Return the code by which a site is asked for. Raises as AskingAhead.ask_for does, NothingToAskError."""
+    answered = await call.admin.asking_ahead.ask_for(call.session, site)
+    if answered.code is None:
+        until = ""
+        if answered.until is not None:
+            times = Times(call.admin.zone, call.admin.now())
+            until = f" until {plain(times.until(answered.until))}"
+        raise NothingToAskError(f"{answered.host} is open{until}")
+    return answered.code

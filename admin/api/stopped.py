@@ -1,0 +1,46 @@
+"""What was stopped for a person lately, and what they can say and ask about it."""
+
+from pydantic import Field
+
+from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.reports import Report, WrongCategory
+from admin.api.request_model import AccessRequest
+from admin.api.visits import Visit
+from admin.asking import ForWhom
+from policy.access_duration import Duration
+
+
+class AskAboutStopped(Input):
+    """What it is needed for, how long, for whom."""
+
+    reason: str = Field(description="1 to 500 characters. Requests are town records.")
+    duration: Duration
+    for_whom: ForWhom
+
+
+async def list_stopped(call: Call[Nothing, Nothing]) -> Listed[Visit]:
+    """List what was stopped for you in the last 15 minutes."""
+    rows = await call.admin.visit_views.stopped_here(call.session)
+    return Listed[Visit](items=[Visit.of(row, call.admin.policy) for row in rows])
+
+
+async def ask_about_stopped(call: Call[Nothing, AskAboutStopped]) -> AccessRequest:
+    """Ask for the site of one of them, as its block page would have let."""
+    requests, body = call.admin.requests, call.body
+    code = await requests.ask_about(call.session, call.id)
+    sent = await requests.submit(call.session, code, body.reason, body.duration, body.for_whom)
+    return AccessRequest.of(call, sent)
+
+
+async def report_stopped(call: Call[Nothing, WrongCategory]) -> Report:
+    """Say that the site of one of them is listed wrongly."""
+    code = await call.admin.requests.ask_about(call.session, call.id)
+    return Report.of(
+        await call.admin.reports.wrong_category(call.session, code, call.body.proposed, call.body.remark)
+    )
+
+
+async def report_accident(call: Call[Nothing, Nothing]) -> Report:
+    """Say that you came to one of them by accident; head and IT are told."""
+    code = await call.admin.requests.ask_about(call.session, call.id)
+    return Report.of(await call.admin.reports.accident(call.session, code))

@@ -1,0 +1,201 @@
+"""The visit log: filters, names behind a reason, and why."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Self
+from urllib.parse import urlencode
+
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from admin.api.operation import Call, Input, Listed, Nothing, Query
+from admin.asking import InvalidRequestError
+from admin.replaying import explain
+from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visits import VisitRow
+from admin.web.words import plain, visit_status
+from categories.host_name import HostNameError, canonical_host
+from policy.decision import Cause, Lane, Verdict
+from policy.town_policy import Policy
+
+
+class Who(BaseModel):
+    """Who visited: a department and a code of the day. The rest is null while names are hidden."""
+
+    department: str | None
+    code: str | None
+    person: str | None
+    device: str | None
+    address: str | None
+
+
+class Visit(BaseModel):
+    """A visit, and what came of it."""
+
+    id: int
+    code: str
+    who: Who
+    started_at: datetime
+    ended_at: datetime
+    scheme: str
+    host: str
+    port: int
+    status: str = Field(description="What came of it in words, as the pages have it.")
+    verdict: Verdict
+    lane: Lane
+    cause: Cause
+    rule: str | None
+    exemption: str | None
+    category: str | None
+    entry: str | None
+    source: str | None
+    refusal: str | None
+    bytes_up: int
+    bytes_down: int
+    policy_version: str
+    category_version: str
+    is_reported: bool = Field(description="Whoever made it said that they came there by accident.")
+
+    @classmethod
+    def of(cls, row: VisitRow, policy: Policy) -> Self:
+        """Return a row of the log, with as much of who it was as the row has."""
+        known = {name: value for name, value in asdict(row).items() if name in cls.model_fields}
+        return cls(**known, status=plain(visit_status(row, policy).words))
+
+
+class WhichVisits(Query):
+    """Each condition that is given holds."""
+
+    department: str | None = None
+    host: str | None = Field(None, description="A host, with its subdomains.")
+    category: str | None = None
+    verdict: Verdict | None = None
+    lane: Lane | None = None
+    rule: str | None = None
+    code: str | None = Field(None, description="The code of a block page.")
+    person: str | None = Field(None, description="Needs names to be shown: POST /visits/names.")
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    before: str | None = Field(
+        None, description="From the `next` of the page before.", pattern=r"^[0-9]+\.[0-9]+$"
+    )
+    limit: int = Field(50, ge=1, le=200)
+
+
+class ShowNames(Input):
+    """Why names are needed, and for which case, if there is one."""
+
+    reason: str
+    case: str = ""
+
+
+class NamesShown(BaseModel):
+    """Until when this token is shown names."""
+
+    until: datetime | None
+
+
+class Step(BaseModel):
+    """One step of deciding: what was looked at, whether it decided, and why (not)."""
+
+    what: str
+    is_hit: bool
+    why: str
+
+
+class Stopped(BaseModel):
+    """Downloads of these types are stopped by the rule."""
+
+    rule: str
+    types: list[str]
+
+
+class Explanation(BaseModel):
+    """How the visit is decided now, step by step; what changed since it happened."""
+
+    visit: Visit
+    verdict: Verdict | None = Field(
+        description="Null where the proxy itself refused, and nothing was decided."
+    )
+    rule: str | None
+    exemption: str | None
+    because: str | None
+    steps: list[Step]
+    decrypted_for: list[str]
+    stops_downloads: list[Stopped]
+    changed: list[str]
+    agrees: bool = Field(description="Whether the same was decided when it happened.")
+
+
+async def list_visits(call: Call[WhichVisits, Nothing]) -> Listed[Visit]:
+    """List visits, newest first, persons hidden unless names are shown to this token."""
+    query = call.query
+    views = call.admin.visit_views
+    try:
+        where, before = _filter(query), Cursor.parse(query.before) if query.before else None
+    except InvalidRequestError:
+        await views.query(call.session, VisitFilter(), None, 1)
+        raise
+    except ValueError as error:
+        await views.query(call.session, VisitFilter(), None, 1)
+        raise InvalidRequestError("before", "Take it from the `next` of the page before") from error
+    found = await views.query(call.session, where, before, query.limit + 1)
+    rows, more = found[: query.limit], found[query.limit :]
+    following = None
+    if more:
+        given = query.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        given["before"] = str(Cursor(rows[-1].started_at, rows[-1].id))
+        following = f"/api/v1/visits?{urlencode(given)}"
+    return Listed[Visit](items=[Visit.of(row, call.admin.policy) for row in rows], next=following)
+
+
+async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
+    """Say why a visit was decided as it was, by deciding it once more."""
+    admin = call.admin
+    try:
+        row = await admin.visit_views.get(call.session, call.id)
+        why = await explain(admin.db, admin.state, row)
+    except LookupError as error:
+        raise HTTPException(404) from error
+    decision = why.decision
+    return Explanation(
+        visit=Visit.of(row, admin.policy),
+        verdict=decision.verdict if decision else None,
+        rule=decision.rule if decision else None,
+        exemption=decision.exemption if decision else None,
+        because=decision.because if decision else None,
+        steps=[Step(**asdict(step)) for step in why.steps],
+        decrypted_for=list(why.opened_for),
+        stops_downloads=[Stopped(rule=one.rule, types=sorted(one.types)) for one in why.stopped],
+        changed=list(why.changed),
+        agrees=why.agrees_with(row),
+    )
+
+
+async def show_names(call: Call[Nothing, ShowNames]) -> NamesShown:
+    """Show names to this token for 30 minutes; the reason is recorded with your name."""
+    try:
+        session = await call.admin.visit_views.show_names(call.session, call.body.reason, call.body.case)
+    except ValueError as error:
+        raise InvalidRequestError("reason", "Enter why you need the names") from error
+    return NamesShown(until=session.names_until)
+
+
+def _filter(query: WhichVisits) -> VisitFilter:
+    """Raises InvalidRequestError for what is no host."""
+    try:
+        host = canonical_host(query.host) if query.host else None
+    except HostNameError as error:
+        raise InvalidRequestError("host", "Enter a site's name, like library.example") from error
+    return VisitFilter(
+        person=query.person,
+        department=query.department,
+        host=host,
+        category=query.category,
+        verdict=query.verdict,
+        lane=query.lane,
+        rule=query.rule,
+        code=query.code.upper() if query.code else None,
+        since=query.since,
+        until=query.until,
+    )
