@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 from starlette.routing import compile_path
 
+from admin.api.bearer import AGAIN_EVERY, MOST_AT_ONCE
 from admin.api.operation import Nothing, Operation
 from admin.api.operations import OPERATIONS, SUBJECTS
 from admin.api.problems import KINDS, MEDIA_TYPE, Problem
@@ -20,12 +21,12 @@ _REF = "#/components/schemas/{model}"
 # In the path: a number that the database can hold; any other text is one part of it.
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _TEXT = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
-_ABOUT = """What people do in the admin site, for their programs. An operation does what the page does, for \
+_ABOUT = f"""What people do in the admin site, for their programs. An operation does what the page does, for \
 the person whose token it is, and refuses what the page refuses.
 
 Send a token as `Authorization: Bearer tg_...`. Each person makes their own at `/tokens`; it never grants \
-more than its person may do now. A token is used twice a second for as long as it likes, and up to 120 times \
-at once; then the answer is 429, with `Retry-After`.
+more than its person may do now. A token is used every {AGAIN_EVERY.total_seconds():g} s for as long as it \
+likes, and {MOST_AT_ONCE} times at once; then the answer is 429, with `Retry-After`.
 
 Lists that go on have a `next`: the address of what follows. Times are UTC (RFC 3339)."""
 

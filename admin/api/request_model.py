@@ -67,11 +67,11 @@ class AccessRequest(BaseModel):
     risks: list[str] = Field(description="The security risks that it was listed as when it was asked for.")
     chain: list[Approver]
     step: int = Field(description="How many of the chain agreed.")
-    waits_for: str | None = Field(description="Whose answer it waits for, in words.")
+    waits_for: str | None = Field(description="Whose answer it waits for, as within a sentence.")
     submitted_at: datetime
     due_at: datetime
     decided_at: datetime | None
-    decided_by: str | None = Field(description="Who answered last, in words.")
+    decided_by: str | None = Field(description="Who answered last, as within a sentence.")
     note: str | None
     exemption: str | None
     expires_at: datetime | None
@@ -89,7 +89,7 @@ class Move(BaseModel):
     """One line of a request's time line."""
 
     at: datetime
-    who: str
+    who: str = Field(description="As within a sentence: you, IT, your department head.")
     what: State | Turn
     note: str | None
     host: str | None

@@ -1,15 +1,18 @@
 """What admin/README.md says of states, moves and tables is what the code does."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from admin import measures, request_moves
+from admin import api_tokens, measures, request_moves
+from admin.api_tokens import Scope
 from admin.audit import EventKind
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.measures import MeasureKind
-from tests.admin.small_town import MONDAY, visit_record
+from tests.admin.small_town import MONDAY, TOWN, visit_record
 from tests.admin.visit_files import in_visit_files
+from tests.people import HEAD
 
 README = Path(request_moves.__file__).with_name("README.md").read_text(encoding="utf-8")
 
@@ -35,6 +38,26 @@ def test_every_emergency_measure_is_described_with_its_events() -> None:
     described = {kind.strip("`"): events for kind, _, _, events in rows("Emergencies")}
     assert described == {
         kind.value: f"{measures._BEGUN[kind].value}, {measures._ENDED[kind].value}" for kind in MeasureKind
+    }
+
+
+def test_every_scope_of_a_token_is_described_with_whom_it_can_be_had_by() -> None:
+    people = {
+        "heads and delegates": HEAD,
+        "help desk": "help_desk",
+        "IT security": "it_security",
+        "town administrator": "town_administrator",
+        "auditor": "auditor",
+    }
+    policy = replace(TOWN, roles={role: (role,) for role in people.values() if role != HEAD})
+    described = {
+        scope: set(people if whom == "everyone" else whom.split(", "))
+        for names, _, whom in rows("The API")
+        for scope in re.findall(r"`([\w:]+)`", names)
+    }
+    assert described == {
+        scope.value: {said for said, person in people.items() if scope in api_tokens.offered(policy, person)}
+        for scope in Scope
     }
 
 

@@ -1,0 +1,198 @@
+"""The API below /api/v1, with real tokens: what it does, shows and refuses, and how often it may be used."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from admin.audit import EventKind
+from tests import people
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, visit
+from tests.admin.web.test_tokens_page import bearer, events
+from tests.admin.web.test_who_may_do_what import new_token
+
+
+class Program:
+    """A program with a token."""
+
+    def __init__(self, client: httpx.AsyncClient, text: str) -> None:
+        self._client = client
+        self._headers = bearer(text)
+
+    async def get(self, path: str, status: int = 200, **query: str | int) -> Any:
+        """Return what is answered."""
+        answer = await self._client.get(_at(path), params=query or None, headers=self._headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def post(self, path: str, status: int = 200, **body: object) -> Any:
+        """Send something; return what is answered."""
+        answer = await self._client.post(_at(path), json=body or None, headers=self._headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+def _at(path: str) -> str:
+    return path if path.startswith("/api/") else f"/api/v1{path}"
+
+
+async def program_of(site: Site, person: str, name: str = "Grant files") -> Program:
+    """Return a program with a token for whatever a person's can be for."""
+    return Program(site.client(), await new_token(site, person, name))
+
+
+async def test_a_request_goes_its_way_by_programs_alone(site: Site) -> None:
+    clerk, head = await program_of(site, people.CLERK), await program_of(site, people.HEAD)
+    asked = {"reason": "Their charity report.", "duration": "week", "for_whom": "person"}
+    sent = await clerk.post("/requests", 201, site="https://www.cardroom.example/x", **asked)
+    assert (sent["number"], sent["site"], sent["state"]) == ("REQ-1", "cardroom.example", "submitted")
+    assert sent["status"] == "Waiting for your department head"
+    assert [one["id"] for one in (await head.get("/requests", show="to_decide"))["items"]] == [1]
+    assert (await head.get("/requests/1"))["status"] == "Waiting for you"
+    until = "2026-03-13T22:00:00Z"
+    allowed = await head.post("/requests/1/approve", step=0, expires_at=until)
+    assert allowed["status"] == "Allowed until Fri, March 13, 6 PM" and allowed["expires_at"] == until
+    again = await head.post("/requests/1/deny", 409, step=0, reason="Not needed for work")
+    assert again == {
+        "type": "/api#already-decided",
+        "title": "Already decided",
+        "status": 409,
+        "detail": "Allowed until Fri, March 13, 6 PM. Nothing changed.",
+    }
+    open_already = await clerk.post("/requests", 409, site="cardroom.example", **asked)
+    assert open_already["type"] == "/api#already-open"
+    seen = await clerk.get("/requests/1")
+    assert [(move["who"], move["what"]) for move in seen["moves"]] == [
+        ("you", "submitted"),
+        ("your department head", "approved"),
+    ]
+    stopped = await head.post("/requests/1/stop", reason="The report is there.")
+    assert stopped["state"] == "stopped"
+    assert (await clerk.get("/requests/1"))["note"] == "The report is there."
+
+
+async def test_own_request_is_refused_as_on_the_page(site: Site) -> None:
+    await site.sent_request(people.HEAD)
+    head = await program_of(site, people.HEAD)
+    refused = await head.post("/requests/1/approve", 403, step=0)
+    assert refused["type"] == "/api#own-request"
+    assert refused["detail"] == "It goes to the town administrator. Nothing changed."
+
+
+async def test_what_is_wrong_with_a_body_is_said_by_field(site: Site) -> None:
+    await site.sent_request()
+    headers = bearer(await new_token(site, people.HEAD)) | {"Content-Type": "application/json"}
+    cases: list[tuple[bytes, int, str, list[str]]] = [
+        (b"{", 400, "not-json", []),
+        (b"[]", 422, "invalid", ["body"]),
+        (b'{"step": "0"}', 422, "invalid", ["step"]),
+        (b'{"step": 0, "for": 1}', 422, "invalid", ["for"]),
+        (b'{"step": 0, "expires_at": "2026-03-05T00:00:00Z"}', 422, "invalid", ["expires_at"]),
+        (b'{"step": 0, "expires_at": "9999-12-31T23:59:59Z"}', 422, "invalid", ["expires_at"]),
+        (b" " * 70_000, 413, "too-large", []),
+    ]
+    for body, status, kind, fields in cases:
+        answer = await site.client().post("/api/v1/requests/1/approve", content=body, headers=headers)
+        assert answer.status_code == status, (body[:60], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == f"/api#{kind}"
+        assert [error["field"] for error in answer.json().get("errors", [])] == fields
+
+
+async def test_neither_a_cookie_nor_another_ones_text_opens_anything(site: Site) -> None:
+    browser = await site.signed_in(people.IT)
+    headers: list[dict[str, str]] = [
+        *({}, {"Authorization": "Basic aXQ6eA=="}, {"Authorization": "Bearer"}),
+        *(bearer("tg_" + "x" * 43), bearer("x")),
+    ]
+    for header in headers:
+        answer = await browser.get("/api/v1/people", headers=header)
+        assert answer.status_code == 401, header
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert answer.json()["type"] == "/api#token"
+    assert await events(site) == []
+
+
+async def test_a_form_of_another_site_changes_nothing(site: Site) -> None:
+    await site.sent_request()
+    browser = await site.signed_in(people.HEAD)
+    headers = bearer(await new_token(site, people.HEAD))
+    answer = await browser.post("/api/v1/requests/1/deny", data={"step": "0", "reason": "x"}, headers=headers)
+    assert answer.status_code == 415
+    # A page elsewhere is not told that it may read what is answered.
+    asked = await browser.get("/api/v1/me", headers={**headers, "Origin": "https://elsewhere.example"})
+    assert not [name for name in asked.headers if name.startswith("access-control")]
+
+
+async def test_an_unknown_address_or_method_is_a_problem_too(site: Site) -> None:
+    it = await program_of(site, people.IT)
+    assert (await it.get("/nowhere", 404))["type"] == "/api#not-found"
+    assert (await it.get("/requests/7", 404))["type"] == "/api#not-found"
+    assert (await it.post("/me", 405))["type"] == "/api#not-here"
+    assert (await it.get("/requests", 422, show="all", x="1"))["errors"] == [
+        {"field": "show", "message": "Input should be 'mine', 'to_decide' or 'to_open'"},
+        {"field": "x", "message": "Extra inputs are not permitted"},
+    ]
+
+
+async def test_a_token_used_too_often_is_told_when_it_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.api.bearer.MOST_AT_ONCE", 4)
+    headers, program = bearer(await new_token(site, people.CLERK)), site.client()
+    answers = [await program.get("/api/v1/me", headers=headers) for _ in range(5)]
+    assert {answer.status_code for answer in answers[:-1]} == {200}
+    assert answers[-1].status_code == 429 and answers[-1].headers["retry-after"] == "1"
+    other = await program_of(site, people.CLERK, "Another program")
+    await other.get("/me")
+    site.clock.at += timedelta(seconds=1)
+    again = [(await program.get("/api/v1/me", headers=headers)).status_code for _ in range(3)]
+    assert again == [200, 200, 429]
+
+
+async def test_names_are_shown_to_the_token_that_gave_a_reason(site: Site) -> None:
+    await site.log(visit())
+    it, other = await program_of(site, people.IT), await program_of(site, people.IT, "Another program")
+    (hidden,) = (await it.get("/visits"))["items"]
+    assert hidden["who"]["person"] is None and hidden["who"]["code"] and hidden["status"] == "Blocked"
+    assert (await it.get("/visits", 403, person=people.CLERK))["type"] == "/api#names-hidden"
+    assert (await it.post("/visits/names", 422, reason=" "))["errors"][0]["field"] == "reason"
+    shown = await it.post("/visits/names", reason="A phishing mail", case="7")
+    assert shown == {"until": "2026-03-06T15:44:07Z"}
+    assert (await it.get("/visits", person=people.CLERK))["items"][0]["who"]["person"] == people.CLERK
+    assert (await other.get("/visits"))["items"][0]["who"]["person"] is None
+    site.clock.at += timedelta(minutes=30)
+    assert (await it.get("/visits"))["items"][0]["who"]["person"] is None
+    (row,) = await site.admin.db.fetch_all("SELECT details FROM event WHERE kind = ?", EventKind.NAMES_SHOWN)
+    assert json.loads(row["details"])["case"] == "7"
+
+
+async def test_lists_go_on_where_the_page_before_ended(site: Site) -> None:
+    await site.log(*(visit(FRIDAY_MORNING - timedelta(minutes=n), host=f"{n}.example") for n in range(1, 6)))
+    it = await program_of(site, people.IT)
+    for path, of in (("/visits", "host"), ("/records", "id"), ("/people", "id")):
+        whole = [one[of] for one in (await it.get(path))["items"]]
+        paged, following = [], f"/api/v1{path}?limit=2"
+        while following:
+            page = await it.get(following)
+            assert len(page["items"]) <= 2
+            paged += [one[of] for one in page["items"]]
+            following = page["next"]
+        assert paged == whole and len(whole) == len(set(whole)) > 0, path
+    assert (await it.get("/visits", 422, before="0.x"))["errors"][0]["field"] == "before"
+
+
+async def test_why_and_whether_the_records_are_whole(site: Site) -> None:
+    await site.log(visit())
+    it = await program_of(site, people.IT)
+    (seen,) = (await it.get("/visits"))["items"]
+    why = await it.get(f"/visits/{seen['id']}/why")
+    assert (why["verdict"], why["rule"], why["agrees"]) == ("block", "not-town-business", True)
+    assert [step["why"] for step in why["steps"] if step["is_hit"]]
+    verified = await it.post("/records/verify")
+    assert verified["is_whole"] and verified["events"] > 0
+    (made,) = (await it.get("/records", kinds="people", limit=1))["items"]
+    assert (made["what"], made["about"], made["subject"]) == ("Made a token", "IT security", None)
+    assert {"label": "Token", "text": "TOK-1, Grant files"} in made["facts"]

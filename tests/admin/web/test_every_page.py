@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, ViewportSize
 
 from admin import password_resets
+from admin.api_tokens import Scope
 from admin.corrections import correct
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import AfterApproval
@@ -26,6 +27,7 @@ from tests.admin.web.test_list_pages import with_list
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.admin.web.test_records_page import cut_off
 from tests.admin.web.test_social_media import FORM, PROPOSAL, allow, authorising, version_of
+from tests.admin.web.test_tokens_page import sent
 from tests.browsing import StartBrowser, violations
 from tests.post_office import Day, post_office
 
@@ -608,6 +610,24 @@ async def test_people_are_clean(site: Site, look: Look) -> None:
     await look.answered("person-error", await post(it, f"{page}/close", page, why=""))
     await post(it, f"{page}/close", page, why="Left the town's service, " + "x" * 200)
     await look.at("person-closed", page)
+
+
+async def test_tokens_and_the_page_about_the_api_are_clean(site: Site, look: Look) -> None:
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("tokens-none", "/tokens")
+    await look.answered("token-made", await sent(it, *Scope, name="M" * 60))
+    await look.answered("token-error", await sent(it, "decide", name="M" * 60))
+    await sent(it, "decide", name="Over soon", last_day="2026-03-06")
+    site.clock.at += timedelta(days=1)
+    await look.use(await site.signed_in(people.IT))
+    await look.at("tokens", "/tokens")
+    await look.at("api", "/api")
+    await look.page.locator("details.more summary").nth(1).click()
+    # What stands below a closed heading opens when it is gone to.
+    await look.page.locator("details.more[open]").get_by_role("link", name="AccessRequestList").click()
+    await look.page.locator("#AccessRequestList").get_by_text("items").wait_for()
+    look.wrong += await violations(look.page)
 
 
 async def test_forgotten_passwords_are_clean(site: Site, look: Look) -> None:
