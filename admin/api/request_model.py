@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 from admin import asking
 from admin.api.operation import Call
 from admin.asked import Authorisation, Kind, Level
-from admin.asking import ForWhom, State, Turn
+from admin.asking import ForWhom, State
 from admin.exemption_use import Use
+from admin.request_time_line import Turn
 from admin.web.people import People
 from admin.web.request_words import standing
 from admin.web.words import Times, plain
