@@ -12,7 +12,6 @@ from policy.limiting import judge_download, judge_use, most_bytes, quotas_of
 from policy.town_policy import Limit
 from policy.town_time import zone_of
 from policy.usage import usage_key
-from proxy_addons import egress_metrics
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.in_turns import in_turns
 from proxy_addons.judge import Judge
@@ -67,7 +66,6 @@ class LimitWatch:
         # A warning that cannot be shown blocks.
         decision = replace(stopped, verdict=Verdict.BLOCK)
         refusal = refusal_of(decision, self._in_force().policy)
-        count_stop(decision)
         self._log.record(replace(visit.judgement.made_at(datetime.now(UTC)), decision=decision), refusal)
         visit.refusal = f"closed: over the limit {decision.limit}"
         visit.close()
@@ -129,8 +127,3 @@ class LimitWatch:
                 return False
             self.stop(visit, replace(stopped, size_bytes=None))
         return True
-
-
-def count_stop(decision: Decision) -> None:
-    """Count what a limit has stopped."""
-    egress_metrics.LIMITED.labels(decision.limit or "none").inc()

@@ -29,7 +29,6 @@ from proxy_addons.head_bytes import request_head_bytes, response_head_bytes
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement, limit_passed_at
 from proxy_addons.lane_states import LEFT_EARLY
-from proxy_addons.limit_watch import count_stop
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
 from proxy_addons.page_response import (
@@ -339,8 +338,6 @@ class RequestGate:
     ) -> http.Response:
         """Return the answer to what is stopped within a visit that goes on: a visit record of its own."""
         log = self.gate.log
-        if stopped.decision.limit is not None:
-            count_stop(stopped.decision)
         visit: OpenVisit = flow.metadata.pop(_VISIT)
         if flow.metadata.get(_IS_WHOLE_VISIT):
             visit.judgement = stopped

@@ -229,6 +229,8 @@ class VisitLog:
             return
         self._append(visit, refusal, is_running=False)
         match, client = decision.match, visit.judgement.visit.client
+        if decision.limit is not None:
+            egress_metrics.LIMITED.labels(decision.limit).inc()
         self._tally(decision.verdict, match.category if match else None, client.department).add()
         self.heavy.carried(self._count_bytes(visit))
 
