@@ -131,10 +131,14 @@ class Publisher:
             return True
 
     async def reload_document(self) -> bool:
-        """Read policy.yaml and put it in force; a bad one changes nothing but `problems`."""
+        """Read policy.yaml and put it in force; a bad one changes nothing but `problems`.
+
+        False: what it says was in force already, or is by now, by whoever read it at the same time.
+        """
         policy = await self._read_document()
         if policy is None or policy == self._document_policy:
-            return False
+            async with self._publishing:
+                return False
         self._document_policy = policy
         logger.info("policy in force: version=%s", policy.version)
         return await self.publish_state()
