@@ -36,6 +36,13 @@ class StandingPermissions:
         """What the policy says of it, None where no department holds any."""
         return self._policy().asking.standing_permission
 
+    @property
+    def shut(self) -> frozenset[str]:
+        """The categories that nobody can ask for: never allowed, or a risk that nobody asked could accept."""
+        policy, terms = self._policy(), self.terms
+        has_it = terms is not None and Approver.IT_SECURITY in terms.approval
+        return policy.asking.never | (frozenset() if has_it else policy.security_categories)
+
     def departments_of(self, session: Session) -> tuple[str, ...]:
         """Return the departments for which the person asks: head or delegate of one that the policy names."""
         terms = self.terms

@@ -54,6 +54,7 @@ async def _form(
         own=standing_permissions.departments_of(signed_in(http_request)),
         filled_in=filled_in,
         chosen=chosen,
+        shut=standing_permissions.shut,
         max_reason_length=MAX_REASON_LENGTH,
         max_case_number_length=MAX_CASE_NUMBER_LENGTH,
         error=error,

@@ -130,6 +130,10 @@ REFUSED: tuple[tuple[dict[str, str], str], ...] = (
 async def test_what_the_policy_does_not_offer_brings_the_form_back(site: Site) -> None:
     await allowing(site, TERMS.replace("{standing", "{never: [hate], standing"))
     head = await site.signed_in(people.HEAD)
+    offered = (await head.get(FORM)).text
+    assert (
+        'value="gambling"' in offered and 'value="hate"' not in offered and 'value="phishing"' not in offered
+    )
     for changed, said in REFUSED:
         answer = await post(head, FORM, **{**ASKED, **changed})
         assert answer.status_code == 422 and said in answer.text, changed
