@@ -3,13 +3,18 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 from mitmproxy.http import Headers
 
+from categories.taxonomy import taxonomy
 from policy.decision import Cause, Verdict
+from policy.document import load_document
+from policy.own_devices import DeviceEntry, with_own_devices
 from proxy_addons.client_identity import ClientIdentity, SignInRequiredError
 from proxy_addons.judge import Judge
 from proxy_addons.snapshot_watch import SnapshotWatch
@@ -205,6 +210,29 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     published = PublishedTown(tmp_path_factory.mktemp("sign-in"))
     published.publish_policy(SIGN_IN_TOWN, proxy_passwords=PASSWORDS)
     return SnapshotWatch(published.state.root).judge
+
+
+async def test_device_of_ones_own_is_known_until_it_ends_and_nobodys_after(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    now = datetime.now(UTC)
+    entries = [
+        DeviceEntry("192.0.2.70", "TABLET", "clerk", now + timedelta(hours=1)),
+        DeviceEntry("192.0.2.71", "OLD-TABLET", "clerk", now),
+    ]
+    published = PublishedTown(tmp_path_factory.mktemp("own-devices"))
+    published.publish_policy(with_own_devices(load_document(TOWN, taxonomy()).policy, entries))
+    judge = SnapshotWatch(published.state.root).judge
+    identity = ClientIdentity(QUICK)
+
+    lasting = await identity.identify("192.0.2.70", Headers(), lambda: judge)
+    ended = await identity.identify("192.0.2.71", Headers(), lambda: judge)
+
+    assert (lasting.person, lasting.device) == ("clerk", "TABLET")
+    assert not ended.is_known
+    for client, at in ((lasting, "192.0.2.71"), (ended, "192.0.2.70")):
+        moved = judge.judge_host(replace(client, address=at), "https", "library.example", 443)
+        assert judge.judge_again(moved).visit.client.is_known is not client.is_known, "open visits, too"
 
 
 async def test_password_sent_on_many_connections_at_once_is_checked_once(judge: Judge) -> None:
