@@ -57,12 +57,12 @@ SCOPES: Mapping[Scope, str] = {
     Scope.REQUESTS_WRITE: "ask for access, join, renew, withdraw; say that a site is listed wrongly",
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",
-    Scope.VISITS_READ: "see the visit log, names hidden, and why a visit was decided as it was",
+    Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",
     Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded",
     Scope.RECORDS_READ: "see the records, and have them verified",
     Scope.PEOPLE_READ: "see who is in the town's service",
     Scope.PEOPLE_WRITE: "close who leaves, and open them again",
-    Scope.EMERGENCY: "limit the web, take a device off it, switch the filter off; end all of it",
+    Scope.EMERGENCY: "limit the web, take a device off it, switch the filter off; end that, and open visits",
 }
 """What each is for, in words."""
 

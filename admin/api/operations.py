@@ -8,6 +8,7 @@ from admin.api import (
     delegations,
     emergency,
     exemptions,
+    heavy,
     inspection,
     me,
     people,
@@ -50,6 +51,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/stopped", _READ, stopped.list_stopped),
             Operation("POST", "/stopped/{id:number}/ask", _WRITE, stopped.ask_about_stopped, 201),
+            Operation("POST", "/stopped/{id:number}/download", _WRITE, stopped.go_on),
             Operation("POST", "/stopped/{id:number}/wrong-category", _WRITE, stopped.report_stopped, 201),
             Operation("POST", "/stopped/{id:number}/accident", _WRITE, stopped.report_accident, 201),
         ),
@@ -135,6 +137,13 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
             Operation("POST", "/visits/names", Scope.VISITS_NAMES, visits.show_names),
+        ),
+    ),
+    "Heavy": (
+        "What takes much of the town's line now.",
+        (
+            Operation("GET", "/heavy", Scope.VISITS_READ, heavy.read_heavy),
+            Operation("POST", "/heavy/{code}/end", Scope.EMERGENCY, heavy.end_heavy),
         ),
     ),
     "Records": (

@@ -32,6 +32,12 @@ async def ask_about_stopped(call: Call[Nothing, AskAboutStopped]) -> AccessReque
     return AccessRequest.of(call, sent)
 
 
+async def go_on(call: Call[Nothing, Nothing]) -> Listed[Visit]:
+    """Go on past the limit that ended one of them, where it warns: for you, at this site, for eight hours."""
+    await call.admin.limit_lifts.go_on(call.session, call.id)
+    return await list_stopped(call)
+
+
 async def report_stopped(call: Call[Nothing, WrongCategory]) -> Report:
     """Say that the site of one of them is listed wrongly."""
     code = await call.admin.requests.ask_about(call.session, call.id)

@@ -10,6 +10,7 @@ import pytest
 from admin.audit import EventKind
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, visit
+from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_tokens_page import bearer, events
 from tests.admin.web.test_who_may_do_what import new_token
 
@@ -196,3 +197,21 @@ async def test_why_and_whether_the_records_are_whole(site: Site) -> None:
     (made,) = (await it.get("/records", kinds="people", limit=1))["items"]
     assert (made["what"], made["about"], made["subject"]) == ("Made a token", "IT security", None)
     assert {"label": "Token", "text": "TOK-1, Grant files"} in made["facts"]
+
+
+async def test_what_is_heavy_names_nobody_and_is_ended_by_its_code(site: Site) -> None:
+    tell(site, 1, DOWNLOAD, updates(1))
+    it = await program_of(site, people.IT)
+    heavy = await it.get("/heavy")
+    (shown,) = heavy["visits"]
+    assert (shown["code"], shown["host"], shown["bytes_down"]) == ("K7M-4QP", "files.example", 4_200_000_000)
+    assert (shown["who"]["department"], shown["who"]["person"], shown["who"]["device"]) == (
+        "finance",
+        None,
+        None,
+    )
+    assert heavy["updates"]["computers"] == 1
+    await it.post("/heavy/K7M-4QP/end")
+    await it.post("/heavy/X7M-4QP/end", 404)
+    (ended,) = (await it.get("/records", kinds="sites"))["items"]
+    assert (ended["kind"], ended["who"]) == ("visit.ended", "IT security")

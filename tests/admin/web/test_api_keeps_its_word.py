@@ -26,7 +26,7 @@ from tests.admin.web.test_tokens_page import bearer
 from tests.admin.web.test_who_may_do_what import make_objects, new_token
 
 ROLES = (people.IT, people.HEAD, people.CLERK)
-EXAMPLES = 4
+EXAMPLES = 3
 CHECKS = [
     *(not_a_server_error, status_code_conformance, content_type_conformance),
     *(response_headers_conformance, response_schema_conformance),

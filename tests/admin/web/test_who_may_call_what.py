@@ -23,6 +23,7 @@ from tests.admin.web.test_who_may_do_what import (
     EVERYONE,
     HEAD,
     IT,
+    NO_ROLE,
     NOBODY,
     OF_REQUEST,
     SEEING,
@@ -66,6 +67,7 @@ CALLS = {
     "POST /stopped/{id:number}/ask": Call(
         CLERK, "/stopped/{visit}/ask", {"reason": "Needed", "duration": "week", "for_whom": "person"}
     ),
+    "POST /stopped/{id:number}/download": Call(NO_ROLE, "/stopped/{visit}/download"),
     "POST /stopped/{id:number}/wrong-category": Call(
         CLERK, "/stopped/{visit}/wrong-category", {"remark": "?"}
     ),
@@ -117,6 +119,9 @@ CALLS = {
     "GET /visits": Call(LOG),
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
     "POST /visits/names": Call(IT | {AUDITOR}, body={"reason": "Case 7"}),
+    "GET /heavy": Call(LOG),
+    # Nothing is heavy, as IT is told; the others may not.
+    "POST /heavy/{code}/end": Call(NO_ROLE, "/heavy/K7M-4QP/end"),
     "GET /records": Call(RECORDS),
     "POST /records/verify": Call(RECORDS),
     "GET /people": Call(IT),

@@ -1,0 +1,76 @@
+"""What is heavy on the town's line now, and ending it."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from admin.api.operation import Call, Nothing
+from admin.api.visits import Who
+from policy.decision import Lane
+from policy.worker_facts import HeavyVisit as Carrying
+
+
+class HeavyVisit(BaseModel):
+    """An open visit that has carried much, or carries much now."""
+
+    code: str = Field(description="To end it by.")
+    who: Who
+    started_at: datetime
+    host: str
+    category: str | None
+    lane: Lane
+    bytes_up: int
+    bytes_down: int
+    bytes_per_second: int
+    share: float | None = Field(description="Of the line, 0 to 1; null where its capacity is not known.")
+
+
+class Updates(BaseModel):
+    """Software updates, all of them together."""
+
+    computers: int
+    size_bytes: int
+    bytes_per_second: int
+
+
+class Heavy(BaseModel):
+    """What workers said within the last seconds, what carries most first."""
+
+    visits: list[HeavyVisit]
+    updates: Updates
+    bytes_per_second: int = Field(description="Of all visits, both ways.")
+    in_use: float | None = Field(description="Of the line, 0 to 1; null where its capacity is not known.")
+
+
+async def read_heavy(call: Call[Nothing, Nothing]) -> Heavy:
+    """Show what is heavy now, persons hidden unless names are shown to this token."""
+    now = await call.admin.heavy.now(call.session)
+    return Heavy(
+        visits=[
+            HeavyVisit(**(_known(row.visit) | {"who": Who(**asdict(row.who)), "share": row.share}))
+            for row in now.rows
+        ],
+        updates=Updates(
+            computers=now.computers,
+            size_bytes=now.updates_bytes,
+            bytes_per_second=now.updates_per_second,
+        ),
+        bytes_per_second=now.bytes_per_second,
+        in_use=now.in_use,
+    )
+
+
+async def end_heavy(call: Call[Nothing, Nothing]) -> Heavy:
+    """End an open visit that is heavy now."""
+    try:
+        await call.admin.heavy.end(call.session, call.path["code"])
+    except LookupError as error:
+        raise HTTPException(404) from error
+    return await read_heavy(call)
+
+
+def _known(visit: Carrying) -> dict[str, Any]:
+    return {name: value for name, value in asdict(visit).items() if name in HeavyVisit.model_fields}
