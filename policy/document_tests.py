@@ -19,11 +19,6 @@ class PolicyTestResult:
     decision: Decision
     problem: Problem | None
 
-    @property
-    def is_passed(self) -> bool:
-        """Whether the visit came out as expected."""
-        return self.problem is None
-
 
 def run_tests(document: PolicyDocument, lists: Lists) -> tuple[PolicyTestResult, ...]:
     """Run the document's tests, in order, by the lists alone.
