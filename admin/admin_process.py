@@ -281,8 +281,10 @@ async def admin_process(
             background.keep_running("ingest", ingest.run)
             background.keep_running("pausing", admin.pausing.watch)
             background.keep_running("audit heads", admin.audit_heads.run)
-            background.keep_running("unanswered", Unanswered(db, lambda: admin.policy, clock).run)
-            background.keep_running("limit letters", LimitLetters(db, lambda: admin.policy, clock).run)
-            background.keep_running("exemption reviews", admin.exemption_reviews.run)
+            waiting = Unanswered(db, lambda: admin.policy, clock)
+            background.keep_looking("unanswered", waiting.look, seconds=20)
+            limit_letters = LimitLetters(db, lambda: admin.policy, clock)
+            background.keep_looking("limit letters", limit_letters.look, seconds=20)
+            background.keep_looking("exemption reviews", admin.exemption_reviews.look, seconds=60)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

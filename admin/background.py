@@ -37,6 +37,16 @@ class Background:
         """Run `work`, which never returns of itself, until the end of the block."""
         self._keepers.append(asyncio.create_task(self._keep(name, work), name=f"keep {name}"))
 
+    def keep_looking(self, name: str, look: Callable[[], Awaitable[object]], *, seconds: float) -> None:
+        """Call `look` again and again, with a pause between, until the end of the block."""
+
+        async def work() -> None:
+            while True:
+                await look()
+                await asyncio.sleep(seconds)
+
+        self.keep_running(name, work)
+
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         pause = _FIRST_PAUSE
         while True:

@@ -5,7 +5,6 @@ by itself, whatever anybody answers. When the next review is, is stored with the
 due while admin was down is told by the first look, and once.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -19,7 +18,6 @@ from admin.outbox import Letter, LetterKind
 from admin.request_moves import record_refusal, too_late
 from policy.town_policy import Policy
 
-_LOOK_SECONDS = 60.0
 _ACTOR = "the clock"
 
 
@@ -30,12 +28,6 @@ class ExemptionReviews:
         self._db = db
         self._policy = policy
         self._clock = clock
-
-    async def run(self) -> None:
-        """Look once a minute, for ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
         """Ask for the reviews that are due."""

@@ -3,7 +3,6 @@
 Each look is at the visits of the last minutes; a letter is put once, however often it is put.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,7 +14,6 @@ from admin.visit_log import clients
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
-_LOOK_SECONDS = 20.0
 _LOOKED_BACK = timedelta(minutes=15)
 
 
@@ -26,12 +24,6 @@ class LimitLetters:
         self._db = db
         self._policy = policy
         self._clock = clock
-
-    async def run(self) -> None:
-        """Look three times a minute, for ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
         """Put a letter to each person whose tunnel was closed, and who has none of today for that limit."""

@@ -4,7 +4,6 @@ When is stored with each request, so that nothing is lost while admin is down: w
 is done by the first look. Each is done once, however many look.
 """
 
-import asyncio
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +15,6 @@ from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
 from policy.town_policy import Policy
 
-_LOOK_SECONDS = 20.0
 _ACTOR = "the clock"
 
 
@@ -27,12 +25,6 @@ class Unanswered:
         self._db = db
         self._policy = policy
         self._clock = clock
-
-    async def run(self) -> None:
-        """Look three times a minute, for ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
         """Remind of, or pass on, what is due; what is due for both is passed on."""

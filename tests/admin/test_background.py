@@ -60,3 +60,21 @@ async def test_the_end_of_the_block_stops_every_task_and_waits_for_it() -> None:
         running.keep_running("b", lambda: work("b"))
         await asyncio.sleep(0.05)
     assert sorted(tidied) == ["a", "b"]
+
+
+async def test_a_look_is_taken_again_and_again_also_after_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("admin.background._FIRST_PAUSE", 0.01)
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise OSError("disk full")
+
+    async with Background() as background, asyncio.timeout(30):
+        background.keep_looking("look", look, seconds=0.01)
+        while looks < 4:
+            await asyncio.sleep(0.01)

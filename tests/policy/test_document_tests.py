@@ -25,7 +25,7 @@ class MadeUpLists:
 
 def test_tests_of_a_good_policy_pass() -> None:
     results = run_tests(load_document(DOCUMENT, taxonomy()), MadeUpLists())
-    assert [result.is_passed for result in results] == [True, True]
+    assert [result.problem is None for result in results] == [True, True]
     assert [result.decision.cause for result in results] == [Cause.RULE, Cause.DEFAULT]
 
 
@@ -70,7 +70,7 @@ def test_tests_of_a_good_policy_pass() -> None:
 def test_failed_test_says_what_was_expected_and_what_came(test: str, problem: str) -> None:
     text = DOCUMENT.partition("tests:")[0] + f"tests:\n  - {test}\n"
     (result,) = run_tests(load_document(text, taxonomy()), MadeUpLists())
-    assert not result.is_passed
+    assert result.problem is not None
     assert str(result.problem) == f"line {len(text.splitlines())}: tests[0]: {problem}"
 
 
