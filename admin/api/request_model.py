@@ -1,5 +1,6 @@
 """A request as the API shows it, to whoever may see it."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self
 
@@ -45,6 +46,22 @@ class SocialMediaUse(BaseModel):
     proposed_by: Person
 
 
+class StandingUse(BaseModel):
+    """What a department holds access to for a case, until a time."""
+
+    case_number: str
+    categories: list[str]
+    until: datetime
+
+
+class DeviceUse(BaseModel):
+    """A device of the person's own, known as theirs until a time."""
+
+    name: str
+    address: str
+    until: datetime
+
+
 class AccessRequest(BaseModel):
     """A request as it stands."""
 
@@ -57,6 +74,8 @@ class AccessRequest(BaseModel):
     hosts: list[str] = Field(description="Further hosts that its pages need.")
     window: Window | None = Field(description="Of personal use.")
     social_media: SocialMediaUse | None
+    standing: StandingUse | None
+    device: DeviceUse | None
     person: Person
     joined: list[Person]
     department: str | None
@@ -166,6 +185,8 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "hosts": list(request.hosts),
         "window": _window(request),
         "social_media": _social_media(request, people),
+        "standing": StandingUse(**asdict(request.standing)) if request.standing else None,
+        "device": DeviceUse(**asdict(request.device)) if request.device else None,
         "person": Person(id=request.person, name=people.name(request.person)),
         "joined": [Person(id=one.person, name=people.name(one.person)) for one in request.joined],
         "department": request.department,

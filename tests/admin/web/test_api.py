@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from admin.audit import EventKind
-from tests import people
-from tests.admin.web.conftest import FRIDAY_MORNING, Site, visit
+from tests import people, towns
+from tests.admin.web import test_own_device, test_standing_permission
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_tokens_page import bearer, events
 from tests.admin.web.test_who_may_do_what import new_token
@@ -215,3 +216,27 @@ async def test_what_is_heavy_names_nobody_and_is_ended_by_its_code(site: Site) -
     await it.post("/heavy/X7M-4QP/end", 404)
     (ended,) = (await it.get("/records", kinds="sites"))["items"]
     assert (ended["kind"], ended["who"]) == ("visit.ended", "IT security")
+
+
+async def test_who_decides_is_told_what_other_kinds_ask_for(site: Site) -> None:
+    own_device, standing = (
+        terms.partition("{")[2].rpartition("}")[0]
+        for terms in (test_own_device.TERMS, test_standing_permission.TERMS)
+    )
+    site.state.policy_document.write_text(f"{towns.DOCUMENT}asking: {{{own_device}, {standing}}}\n")
+    await site.until(lambda: site.admin.policy.asking.own_device is not None)
+    await post(await site.signed_in(people.CLERK), test_own_device.FORM, **test_own_device.ASKED)
+    head = await site.signed_in(people.HEAD)
+    await post(head, test_standing_permission.FORM, **test_standing_permission.ASKED)
+    device = await (await program_of(site, people.HEAD)).get("/requests/1")
+    assert (device["kind"], device["site"], device["device"]["address"]) == (
+        "device",
+        None,
+        "10.10.20.77",
+    )
+    case = await (await program_of(site, people.ADMINISTRATOR)).get("/requests/2")
+    assert case["standing"] == {
+        "case_number": "2026-104",
+        "categories": ["gambling"],
+        "until": "2026-09-01T04:00:00Z",
+    }
