@@ -70,5 +70,5 @@ lock: .venv/made
 	@deploy/dev/make-locks $(ARGS)
 
 clean:
-	rm -rf .venv .venv-bootstrap var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .venv-bootstrap var tests/openid/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -116,10 +116,7 @@ async def sign_in(
     """
     async with db.transaction() as t:
         await count_try(t, person, now)
-        source = _from(address) if address is not None else None
-        is_late = source is not None and await _first_of(t, source, now, MAX_TRIES_FROM_ADDRESS) is not None
-        if source is not None and not is_late:
-            await _put_try(t, source, now)
+        is_late = await count_from(t, address, now)
     row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
     stored = row["password_hash"] if row and is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
@@ -131,13 +128,10 @@ async def sign_in(
         raise SignInError("the name or password is not right")
     async with db.transaction() as t:
         await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
-        if source is not None and not is_late:
-            await t.execute(
-                "DELETE FROM sign_in_try WHERE id = (SELECT max(id) FROM sign_in_try WHERE name = ?)",
-                _name_digest(source),
-            )
+        if not is_late:
+            await forget_from(t, address)
         opened = await sessions.open_signed_in(t, person, now, previous, duties)
-        await audit.record(t, Event(EventKind.SIGNED_IN, person, person, now))
+        await audit.record(t, Event(EventKind.SIGNED_IN, person, person, now, {"how": "password"}))
     return opened
 
 
@@ -171,6 +165,28 @@ async def count_try(t: Transaction, name: str, now: datetime) -> None:
     if first is not None:
         raise TooManyTriesError(first + TRIES_WITHIN)
     await _put_try(t, name, now)
+
+
+async def count_from(t: Transaction, address: str | None, now: datetime) -> bool:
+    """Count a try from an address; return whether it is to be answered late, and is not counted.
+
+    It is after 50 within 15 minutes. None is an address that everybody may have.
+    """
+    if address is None:
+        return False
+    if await _first_of(t, _from(address), now, MAX_TRIES_FROM_ADDRESS) is not None:
+        return True
+    await _put_try(t, _from(address), now)
+    return False
+
+
+async def forget_from(t: Transaction, address: str | None) -> None:
+    """Forget the last try from an address: it was no wrong one."""
+    if address is not None:
+        await t.execute(
+            "DELETE FROM sign_in_try WHERE id = (SELECT max(id) FROM sign_in_try WHERE name = ?)",
+            _name_digest(_from(address)),
+        )
 
 
 async def _first_of(t: Transaction, name: str, now: datetime, most: int) -> datetime | None:

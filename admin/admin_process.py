@@ -59,6 +59,7 @@ from admin.site_lists import SiteLists
 from admin.social_media import SocialMediaUses
 from admin.standing_permissions import StandingPermissions
 from admin.state_folder import Side, StateFolder
+from admin.town_account import TownAccount
 from admin.unanswered import Unanswered
 from admin.visit_views import VisitViews
 from categories.taxonomy import taxonomy
@@ -80,6 +81,7 @@ class AdminProcess:
         settings: SettingsFile,
         correspondence: Correspondence,
         *,
+        admin_url: str,
         secret: bytes,
         reset_key: bytes,
         clock: Clock,
@@ -130,6 +132,14 @@ class AdminProcess:
         )
         self.notice = NoticeSigning(db, publisher, clock)
         self.people = PeopleRegister(db, publisher, clock)
+        self.town_account = TownAccount(
+            db,
+            lambda: settings.settings.openid_connect,
+            lambda: self.policy,
+            lambda: publisher.document_policy,
+            admin_url,
+            clock,
+        )
         self.audit_heads = AuditHeads(db, lambda: settings.settings.audit, state.audit_heads, clock)
         self.records = Records(
             db, lambda: self.policy, lambda: publisher.document_policy, self.audit_heads, clock
@@ -267,6 +277,7 @@ async def admin_process(
                 background,
                 settings,
                 correspondence,
+                admin_url=admin_url,
                 secret=secret,
                 reset_key=reset_key,
                 clock=clock,

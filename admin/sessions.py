@@ -1,8 +1,8 @@
 """Sessions of the admin site, kept on the server: the browser has a random token, we its digest.
 
-Two levels: SIGNED_IN knows a person by password. DEVICE was made by following an Ask link and
-knows the person by the device: for a working day it may send what that link asked for and see the
-requests sent from this browser; it never decides. A link opens in one browser only: whoever copies
+Two levels: SIGNED_IN knows a person by password or by their town account. DEVICE was made by following
+an Ask link and knows the person by the device: for a working day it may send what that link asked for and
+see the requests sent from this browser; it never decides. A link opens in one browser only: whoever copies
 it has nothing.
 
 What a token for the API holds (`api_tokens`) is a session of level SIGNED_IN as well; no cookie leads to it.
@@ -76,7 +76,7 @@ class Session:
 
     @property
     def is_signed_in(self) -> bool:
-        """Whether a password proved who this is."""
+        """Whether a password, or a town account, proved who this is."""
         return self.level is Level.SIGNED_IN
 
     def shows_names_at(self, at: datetime) -> bool:

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from admin.audit_settings import AuditSettings, read_audit
 from admin.list_settings import ListSettings, read_lists
 from admin.pac import PacSettings, read_pac
+from admin.sign_in_settings import OpenIdConnectSettings, read_sign_in
 from categories.fetching import named_private_host
 from policy import notation
 from policy.document_value import Findings, Value
@@ -28,7 +29,7 @@ _SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _MAX_SECRET_BYTES = 4096
 # Standard Webhooks: 24 to 64 random bytes, in base64 behind this.
 _WEBHOOK_SECRET_FORM = re.compile(r"(?:whsec_)?([A-Za-z0-9+/]+={0,2})")
-_SECTIONS = ("mail", "webhook", "lists", "pac", "audit")
+_SECTIONS = ("mail", "webhook", "lists", "pac", "audit", "sign_in")
 
 
 class StartTls(StrEnum):
@@ -77,7 +78,7 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What settings.yaml says; mail, webhook and pac are None where they are left out.
+    """What settings.yaml says; mail, webhook, pac and openid_connect are None where they are left out.
 
     `secret_files` were read for it.
     """
@@ -87,6 +88,7 @@ class Settings:
     lists: ListSettings = field(default_factory=ListSettings)
     pac: PacSettings | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
+    openid_connect: OpenIdConnectSettings | None = None
     secret_files: tuple[Path, ...] = ()
 
 
@@ -100,7 +102,7 @@ def read_settings(text: str, folder: Path) -> Settings:
     findings = Findings()
     root = Value(compose(text), "", findings, 1, 1)
     if not isinstance(root.node, Mapping) and not root.is_empty:
-        root.report("settings are needed here: mail, webhook, lists, pac, audit")
+        root.report("settings are needed here: mail, webhook, lists, pac, audit, sign_in")
     sections = root.fields(optional=_SECTIONS)
     secrets = _Secrets(folder)
     settings = Settings(
@@ -109,6 +111,7 @@ def read_settings(text: str, folder: Path) -> Settings:
         lists=read_lists(sections["lists"], folder),
         pac=read_pac(sections["pac"]),
         audit=read_audit(sections["audit"], folder),
+        openid_connect=read_sign_in(sections["sign_in"], secrets.password),
         secret_files=tuple(secrets.files),
     )
     if findings.problems:

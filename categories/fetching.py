@@ -9,9 +9,10 @@
 5. Who has an edition already says which one (RFC 9110 section 13): the server may answer that it is
    still the newest.
 
-What is posted is posted to the very URL: a redirect is an answer like others, and not followed.
+What is posted or exchanged goes to the very URL: a redirect is an answer like others, and not followed.
 """
 
+import io
 import socket
 import ssl
 import time
@@ -130,6 +131,41 @@ def post(
         return response.status_code
 
 
+def exchange(
+    url: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    private_hosts: Collection[str] = (),
+    limits: Limits | None = None,
+    trust: ssl.SSLContext | None = None,
+) -> tuple[int, bytes]:
+    """Post a body, or get where there is none; return the status and the body that is answered.
+
+    `private_hosts` and `trust` as for fetch, and `limits` but for redirects. Raises FetchError.
+    """
+    limits = limits or Limits()
+    give_up_at = time.monotonic() + limits.duration.total_seconds()
+    here = _checked(url)
+    answer = io.BytesIO()
+    if trust is None:
+        # Reading the system's authorities takes a while; without TLS nobody asks for them.
+        is_tls = here.scheme == "https"
+        trust = ssl.create_default_context() if is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with (
+        httpx.Client(
+            verify=trust,
+            trust_env=False,
+            timeout=limits.silence.total_seconds(),
+        ) as client,
+        _answer(
+            client, "GET" if body is None else "POST", here, private_hosts, headers or {}, body
+        ) as response,
+    ):
+        _copy(response, here, answer, limits, give_up_at, None)
+        return response.status_code, answer.getvalue()
+
+
 def _checked(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -218,6 +254,17 @@ def _write(
 ) -> None:
     if response.status_code != httpx.codes.OK:
         raise FetchError(f"{url}: the server answered {response.status_code}")
+    _copy(response, url, target, limits, give_up_at, on_progress)
+
+
+def _copy(
+    response: httpx.Response,
+    url: httpx.URL,
+    target: IO[bytes],
+    limits: Limits,
+    give_up_at: float,
+    on_progress: OnProgress | None,
+) -> None:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise FetchError(f"{url}: the server compressed its answer unasked; not used")
     announced = response.headers.get("content-length")

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from admin.admin_process import AdminProcess
 from admin.api.application import create_api
 from admin.measures import MeasureKind
+from admin.town_account import RETURN_PATH
 from admin.web import (
     about,
     api,
@@ -41,6 +42,7 @@ from admin.web import (
     standing_permission,
     today,
     tokens,
+    town_account,
     town_people,
     visit_log,
 )
@@ -101,6 +103,8 @@ def _routes() -> list[BaseRoute]:
         _get("/", signing_in.start),
         _get("/sign-in", signing_in.sign_in_page),
         _post("/sign-in", signing_in.sign_in),
+        _get("/sign-in/town-account", town_account.begin),
+        _get(RETURN_PATH, town_account.done),
         _post("/sign-out", signing_in.sign_out),
         _get("/password/forgot", resetting.forgot_page),
         _post("/password/forgot", resetting.forgot),
@@ -207,6 +211,7 @@ def _routes() -> list[BaseRoute]:
         _get("/records", records.records_page),
         _post("/records/verify", records.verify),
         _get("/settings", settings.settings_page),
+        _post("/settings/test/town-account", settings.test_town_account),
         _post("/settings/test/{channel}", settings.test),
         _post("/settings/letters/{id:number}/again", settings.send_again),
         _get("/proxy.pac", about.proxy_pac),

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from admin.clock import from_ms
 from admin.records import Who
+from admin.town_account import HOW
 from admin.web.people import People
 from admin.web.record_words import ROLE_LABELS, said
 from admin.web.words import Times, host
@@ -48,6 +49,11 @@ def _plain(value: Any, _saying: _Saying) -> str:
 
 def _word(value: Any, _saying: _Saying) -> str:
     return str(value).replace("_", " ")
+
+
+def _how(value: Any, _saying: _Saying) -> str:
+    # By password is the usual way, and goes without saying.
+    return "by town account" if value == HOW else ""
 
 
 def _roles(value: Any, _saying: _Saying) -> str:
@@ -150,6 +156,7 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "visits": ("Visits", _plain),
     "is_unused": ("Unused", _plain),
     "known_by": ("Known by", _word),
+    "how": ("How", _how),
     "added": ("Added", _plain),
     "changed": ("Changed", _plain),
     "removed": ("Removed", _how_many),

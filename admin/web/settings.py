@@ -1,4 +1,4 @@
-"""Settings: whether mail and the webhook work, a test of each by the way that letters go. For IT security.
+"""Settings: whether mail, the webhook and town accounts work; a test of each. For IT security.
 
 They are changed in settings.yaml; secrets are never shown.
 """
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from admin.clock import from_ms
 from admin.correspondence import Proof, waiting
 from admin.outbox import Channel
+from admin.town_account import TownAccount
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import signed_in
 from admin.web.words import Status
@@ -47,6 +48,13 @@ async def settings_page(http_request: Request) -> Response:
         password_changed_at=await _changed_at(mail.password_file if mail else None),
         secret_changed_at=await _changed_at(webhook.secret_file if webhook else None),
         failed=failed,
+        town_account=settings.openid_connect,
+        redirect_uri=admin.town_account.redirect_uri,
+        looked=admin.town_account.looked,
+        town_account_status=_town_account_status(admin.town_account),
+        client_secret_changed_at=await _changed_at(
+            settings.openid_connect.client_secret_file if settings.openid_connect else None
+        ),
     )
 
 
@@ -58,6 +66,12 @@ async def test(http_request: Request, _form: FormData) -> Response:
         raise HTTPException(404) from error
     await admin_of(http_request).correspondence.test(signed_in(http_request), channel)
     return go_to(f"/settings#{channel.value}")
+
+
+async def test_town_account(http_request: Request, _form: FormData) -> Response:
+    """Ask the provider what it says of itself; the page says what came of it."""
+    await admin_of(http_request).town_account.look(signed_in(http_request))
+    return go_to("/settings#town-account")
 
 
 async def send_again(http_request: Request, _form: FormData) -> Response:
@@ -81,6 +95,15 @@ def _status(proof: Proof) -> Status:
             return Status("wait", "Not tested since it was changed")
         case _:
             assert_never(proof)
+
+
+def _town_account_status(town_account: TownAccount) -> Status:
+    looked = town_account.looked
+    if not town_account.is_set:
+        return Status("off", "Not set")
+    if looked is None:
+        return Status("wait", "Not tested")
+    return Status("ok", "Works") if looked.problem is None else Status("warn", "Does not work")
 
 
 async def _changed_at(path: Path | None) -> datetime | None:

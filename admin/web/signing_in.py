@@ -28,36 +28,51 @@ async def start(http_request: Request) -> Response:
 
 
 async def sign_in_page(http_request: Request) -> Response:
-    """Ask for name and password."""
-    next_path = _own_path(http_request.query_params.get("next", ""))
-    return await page(http_request, "sign_in.html", next_path=next_path, name="", error=None, until=None)
+    """Ask for the town account, or for name and password."""
+    return await sign_in_form(http_request, next_path=own_path(http_request.query_params.get("next", "")))
 
 
 async def sign_in(http_request: Request, form: FormData) -> Response:
     """Check name and password, and go on to the page that was wanted."""
-    name, next_path = field(form, "name"), _own_path(field(form, "next"))
+    name, next_path = field(form, "name"), own_path(field(form, "next"))
     password = form.get("password")
     try:
         opened = await admin_of(http_request).sign_in(
             name.lower(),
             password if isinstance(password, str) else "",
             session_of(http_request),
-            address=_address_to_count(http_request),
+            address=address_to_count(http_request),
         )
     except SignInError as error:
-        return await page(
-            http_request,
-            "sign_in.html",
-            429 if isinstance(error, TooManyTriesError) else 422,
-            next_path=next_path,
-            name=name,
-            error=error,
-            until=error.until + _UP_TO_THE_MINUTE if isinstance(error, TooManyTriesError) else None,
-        )
+        status = 429 if isinstance(error, TooManyTriesError) else 422
+        return await sign_in_form(http_request, status, next_path=next_path, name=name, error=error)
     response = go_to(next_path)
     cookies: Cookies = http_request.app.state.cookies
     cookies.open(response, opened)
     return response
+
+
+async def sign_in_form(
+    http_request: Request,
+    status: int = 200,
+    *,
+    next_path: str = "/",
+    name: str = "",
+    error: SignInError | None = None,
+    refusal: str | None = None,
+) -> Response:
+    """Return the page to sign in at, and what came of trying; `refusal` is of the town account."""
+    return await page(
+        http_request,
+        "sign_in.html",
+        status,
+        next_path=next_path,
+        name=name,
+        error=error,
+        until=error.until + _UP_TO_THE_MINUTE if isinstance(error, TooManyTriesError) else None,
+        has_town_account=admin_of(http_request).town_account.is_set,
+        refusal=refusal,
+    )
 
 
 async def sign_out(http_request: Request, _form: FormData) -> Response:
@@ -71,7 +86,7 @@ async def sign_out(http_request: Request, _form: FormData) -> Response:
     return response
 
 
-def _address_to_count(http_request: Request) -> str | None:
+def address_to_count(http_request: Request) -> str | None:
     """Return the client's address; None where it is this machine's, from which the proxy brings everybody."""
     client, server = http_request.client, http_request.scope.get("server")
     try:
@@ -89,7 +104,7 @@ def _plain(host: str) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _own_path(path: str) -> str:
+def own_path(path: str) -> str:
     """Return a path of this site, "/" for anything that a browser might read as another's."""
     is_own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if is_own else "/"

@@ -26,10 +26,18 @@ webhook:
 """
 
 
+def openid(issuer: str, more: str = "") -> str:
+    return (
+        f"sign_in: {{openid_connect: {{issuer: '{issuer}', client_id: towngate,"
+        f" client_secret_file: mail-password, person_claim: {more or 'preferred_username'}}}}}"
+    )
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "mail-password").write_text("correct horse\n")
     (tmp_path / "webhook-secret").write_text(f"{SECRET}\n")
+    (tmp_path / "openid-secret").write_text("correct horse\n")
     (tmp_path / "empty").write_text("\n")
     return tmp_path
 
@@ -79,6 +87,21 @@ def test_a_private_address_as_the_webhooks_host_is_meant(url: str, folder: Path)
 
 
 @pytest.mark.parametrize(
+    "issuer", ["https://login.town.example/realms/town", "http://127.0.0.1:8080", "http://[::1]/"]
+)
+def test_town_accounts_have_a_provider_and_a_secret_of_a_file(issuer: str, folder: Path) -> None:
+    settings = read_settings(openid(issuer, "upn, claim_domain: Town.example"), folder).openid_connect
+    assert settings is not None
+    assert (settings.issuer, settings.client_id, settings.client_secret) == (
+        issuer,
+        "towngate",
+        "correct horse",
+    )
+    assert (settings.person_claim, settings.claim_domain) == ("upn", "town.example")
+    assert "horse" not in repr(settings)
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("- mail", "settings are needed here"),
@@ -109,6 +132,26 @@ def test_a_private_address_as_the_webhooks_host_is_meant(url: str, folder: Path)
         (webhook("http://desk.town.example/hook"), "write https://, or 'network: internal'"),
         (webhook("https://desk.town.example/", ", network: intranet"), "'intranet' is not a network"),
         ("webhook: {url: 'https://d.example/', secret_file: mail-password}", "holds no webhook secret"),
+        ("sign_in:", "sign_in: 'openid_connect' is missing"),
+        ("sign_in: {openid_conect: {}}", "'openid_conect' is not a key here (nearest: 'openid_connect')"),
+        (
+            "sign_in: {openid_connect: {issuer: 'https://l'}}",
+            "sign_in.openid_connect: 'client_id' is missing",
+        ),
+        (
+            openid("http://login.town.example"),
+            "issuer: 'http://login.town.example': who signs in would be told",
+        ),
+        (openid("http://localhost:8080"), "who signs in would be told in the clear"),
+        (openid("login.town.example"), "'login.town.example' is no issuer; write it like https://"),
+        (openid("https://login.town.example/?realm=town"), "is no issuer"),
+        (openid("https://towngate:hunter2@login.town.example"), "holds a name or password"),
+        (openid("https://l.example/.well-known/openid-configuration"), "leave out '/.well-known/openid-conf"),
+        (openid("https://l.example:99999"), "Port out of range"),
+        (openid("https://l.example", "'who is it'"), "person_claim: 'who is it' is no claim"),
+        (openid("https://l.example", "email, claim_domain: town.example"), "leave claim_domain out"),
+        (openid("https://l.example", "upn, claim_domain: 'a b'"), "claim_domain: 'a b' is no domain"),
+        (openid("https://l.example").replace("mail-password", "nowhere"), "nowhere': No such file"),
     ],
 )
 def test_what_cannot_be_used_is_said_with_its_place(text: str, problem: str, folder: Path) -> None:
@@ -194,12 +237,16 @@ def test_the_readmes_settings_are_read(folder: Path) -> None:
     settings = read_settings(example, folder)
     assert settings.mail is not None
     assert settings.webhook is not None
+    assert settings.openid_connect is not None
 
 
 def test_the_first_settings_can_be_filled_in_by_taking_signs_away(folder: Path) -> None:
-    lines = [re.sub(r"^# (?=mail:|webhook:|pac:|  )", "", line) for line in first_settings().splitlines()]
+    lines = [
+        re.sub(r"^# (?=mail:|webhook:|pac:|sign_in:|  )", "", line) for line in first_settings().splitlines()
+    ]
     text = "\n".join(lines).replace("/etc/towngate/", "")
     settings = read_settings(text, folder)
     assert settings.mail is not None
     assert settings.webhook is not None
     assert settings.pac is not None
+    assert settings.openid_connect is not None

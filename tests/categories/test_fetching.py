@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 import trustme
 
-from categories.fetching import FetchError, Limits, fetch, named_private_host
+from categories.fetching import FetchError, Limits, exchange, fetch, named_private_host
 from categories.validators import Validators
 from tests.categories.list_server import Answer, answer, edition, serving
 
@@ -176,6 +176,17 @@ def test_redirect_from_https_to_http_is_not_followed(monkeypatch: pytest.MonkeyP
             FetchError, match=r"redirects from https to http://lists\.town\.example/; not followed"
         ):
             _fetch(url, private_hosts=("lists.town.example",), trust=trust)
+
+
+def test_whatever_is_answered_is_what_an_exchange_returns() -> None:
+    pages = {"/ask": answer(b"refused", status=400), "/moved": answer(b"there", status=302, Location="/ask")}
+    with serving(pages) as server:
+        assert exchange(server.url("/ask"), private_hosts=LOOPBACK) == (400, b"refused")
+        assert exchange(server.url("/moved"), private_hosts=LOOPBACK) == (302, b"there"), "not followed"
+        with pytest.raises(FetchError, match="larger than 3 bytes"):
+            exchange(server.url("/ask"), private_hosts=LOOPBACK, limits=Limits(size_bytes=3))
+        with pytest.raises(FetchError, match=r"127\.0\.0\.1 is not a public address"):
+            exchange(server.url("/ask"))
 
 
 def _dawdle(handler: BaseHTTPRequestHandler) -> None:

@@ -1,6 +1,6 @@
 """Every page in a real browser: light and dark, wide and on a phone, looked over by axe."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.admin.web.test_records_page import cut_off
 from tests.admin.web.test_social_media import FORM, PROPOSAL, allow, authorising, version_of
 from tests.admin.web.test_tokens_page import sent
 from tests.browsing import StartBrowser, violations
+from tests.openid.browsing import with_town_accounts
 from tests.post_office import Day, post_office
 
 pytestmark = pytest.mark.long
@@ -643,7 +644,7 @@ async def test_forgotten_passwords_are_clean(site: Site, look: Look) -> None:
     await look.at("password-old-link", "/password/new?token=x", 410)
 
 
-async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:
+async def test_settings_and_opening_are_clean(site: Site, look: Look, free_port: Callable[[], int]) -> None:
     it = await site.signed_in(people.IT)
     await look.use(it)
     await look.at("settings-none", "/settings")
@@ -666,6 +667,12 @@ async def test_settings_and_opening_are_clean(site: Site, look: Look) -> None:
         await post(it, "/settings/test/mail", "/settings")
     await post(it, "/settings/test/webhook", "/settings")
     await look.at("settings", "/settings")
+    await with_town_accounts(site, f"http://127.0.0.1:{free_port()}/{'realm-' * 20}")
+    await post(it, "/settings/test/town-account", "/settings")
+    await look.at("settings-town-account", "/settings")
+    await look.use(site.client())
+    await look.at("sign-in-town-account-away", "/sign-in/town-account", 503)
+    await look.use(it)
     with_settings(site, "mail: {servr: x}\n")
     await site.until(lambda: bool(site.admin.settings.problems))
     await look.at("settings-problems", "/settings")

@@ -61,4 +61,4 @@ async def test_an_address_of_its_own_that_a_server_in_front_tells_is_counted_and
 @pytest.mark.parametrize("server", ["10.10.1.5", "::ffff:10.10.1.5"])
 def test_the_machines_own_addresses_are_not_counted(client: str, counted: str | None, server: str) -> None:
     request = Request({"type": "http", "client": (client, 50_000), "server": (server, 8000)})
-    assert signing_in._address_to_count(request) == counted
+    assert signing_in.address_to_count(request) == counted

@@ -126,6 +126,7 @@ ACTIONS = {
     "/people/{person}/close": Action(IT, "/people/leaver/close", WHY),
     "/people/{person}/reopen": Action(IT, "/people/leaver/reopen"),
     "/records/verify": Action(IT | {people.ADMINISTRATOR, AUDITOR}),
+    "/settings/test/town-account": Action(IT),
     "/settings/test/{channel}": Action(IT, "/settings/test/webhook"),
     "/settings/letters/{id:number}/again": Action(IT, "/settings/letters/1/again"),
 }

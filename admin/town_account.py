@@ -1,0 +1,283 @@
+"""Signing in with a town account: at the town's OpenID provider, and back.
+
+What tells one sign-in from another (state, nonce, PKCE's verifier) is kept here, for ten minutes, for the
+browser that began it alone, and for one answer. A restart of admin forgets it: who is at the provider then
+begins again.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from admin import accounts, audit, roles, sessions
+from admin.asking import NotAllowedError
+from admin.audit import Event, EventKind
+from admin.clock import Clock
+from admin.database import Database, Transaction
+from admin.id_token import IdTokenError
+from admin.openid_provider import CodeRefusedError, OpenIdProvider, ProviderError, SignInSecrets
+from admin.sessions import Opened, Session
+from admin.sign_in_settings import EMAIL, EMAIL_VERIFIED, OpenIdConnectSettings
+from policy.town_policy import Policy
+
+logger = logging.getLogger(__name__)
+
+RETURN_PATH = "/sign-in/town-account/done"
+"""Where the provider sends browsers back to; below the admin site's address it is the redirect URI."""
+
+HOW = "openid_connect"
+"""How the audit log calls this way of signing in."""
+
+_BEGUN_FOR = timedelta(minutes=10)
+# Some 5 MB. Only who begins thousands within ten minutes has an earlier one forgotten.
+_MOST_BEGUN = 10_000
+_LONGEST_NAME = 100
+
+
+class Refusal(Enum):
+    """Why somebody was not signed in with their town account."""
+
+    NOT_SET = "not_set"
+    """The settings name no provider."""
+    TROUBLE = "trouble"
+    """The provider is away, or what it says cannot be used."""
+    STALE = "stale"
+    """Begun over ten minutes ago, in another browser, answered already, or before a restart."""
+    NOT_COMPLETED = "not_completed"
+    """The provider did not sign them in."""
+    UNKNOWN = "unknown"
+    """They are no person of the town."""
+    CLOSED = "closed"
+    """They are closed."""
+
+
+class TownAccountError(Exception):
+    """Nobody was signed in; the browser's session is as before."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a look at the provider. `problem` is None when it went well."""
+
+    at: datetime
+    keys: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    provider: OpenIdProvider
+    secrets: SignInSecrets
+    browser: str
+    next_path: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Who the claims are of, or why they are nobody's. `name` is what the provider calls them."""
+
+    name: str
+    person: str | None
+    why: str = ""
+
+
+class TownAccount:
+    """Signs people in by the provider of the settings in force."""
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Callable[[], OpenIdConnectSettings | None],
+        policy: Callable[[], Policy],
+        document: Callable[[], Policy],
+        admin_url: str,
+        clock: Clock,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`policy` is the running one, `document` the same with people who are closed."""
+        self._db = db
+        self._settings = settings
+        self._policy = policy
+        self._document = document
+        self._clock = clock
+        self._wait = wait
+        self.redirect_uri = admin_url.rstrip("/") + RETURN_PATH
+        self._provider: OpenIdProvider | None = None
+        self._begun: dict[str, _Begun] = {}
+        self._looked: tuple[OpenIdProvider, Looked] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the settings name a provider."""
+        return self._settings() is not None
+
+    async def begin(self, browser: str, next_path: str) -> str:
+        """Return the provider's address to go to; what comes back is taken from `browser` alone.
+
+        Raises TownAccountError.
+        """
+        provider = self._current()
+        begun = _Begun(
+            provider,
+            SignInSecrets(*(secrets.token_urlsafe(32) for _ in range(3))),
+            browser,
+            next_path,
+            self._clock(),
+        )
+        try:
+            url = await provider.sign_in_url(begun.secrets)
+        except ProviderError as error:
+            raise _trouble(error) from error
+        self._forget_old()
+        self._begun[begun.secrets.state] = begun
+        return url
+
+    async def finish(
+        self,
+        browser: str,
+        answer: Mapping[str, str],
+        previous: Session | None,
+        *,
+        address: str | None = None,
+    ) -> tuple[Opened, str]:
+        """Take the provider's answer; return the session of whoever signed in, and the path they wanted.
+
+        1. it is the first answer to what this browser began
+        2. the provider says who it is (OpenIdProvider.who_signed_in)
+        3. that is a person of the running policy; else it is recorded as refused
+
+        After 50 tries from one address within 15 minutes that signed nobody in, more are answered late.
+        Raises TownAccountError, and TooManyTriesError for somebody who was refused 5 times.
+        """
+        begun = self._begun.pop(answer.get("state", ""), None)
+        now = self._clock()
+        if (
+            begun is None
+            or begun.provider is not self._current()
+            or now - begun.at >= _BEGUN_FOR
+            or not secrets.compare_digest(begun.browser.encode(), browser.encode())
+        ):
+            raise TownAccountError(Refusal.STALE)
+        async with self._db.transaction() as t:
+            is_late = await accounts.count_from(t, address, now)
+        if is_late:
+            await self._wait(accounts.LATE_SECONDS)
+        claims = await self._claims(begun, answer)
+        found = self._person_of(claims, begun.provider.settings)
+        if found.person is None or found.person not in self._policy().people:
+            raise await self._refuse(found)
+        async with self._db.transaction() as t:
+            if not is_late:
+                await accounts.forget_from(t, address)
+            duties = roles.duties_of(self._policy(), found.person)
+            opened = await sessions.open_signed_in(t, found.person, self._clock(), previous, duties)
+            event = Event(EventKind.SIGNED_IN, found.person, found.person, self._clock(), {"how": HOW})
+            await audit.record(t, event)
+        return opened, begun.next_path
+
+    async def look(self, session: Session) -> None:
+        """Ask the provider what it says of itself; see `looked`.
+
+        Raises NotAllowedError but for IT security.
+        """
+        person = session.person
+        if person is None or not session.is_signed_in or not roles.runs_towngate(self._policy(), person):
+            raise NotAllowedError("Settings: only IT security sees and tries them.")
+        try:
+            provider = self._current()
+        except TownAccountError:
+            return
+        keys, problem = 0, None
+        try:
+            keys = await provider.look()
+        except ProviderError as error:
+            problem = str(error)
+        self._looked = provider, Looked(self._clock(), keys, problem)
+
+    @property
+    def looked(self) -> Looked | None:
+        """What came of the last look since the start, None for another provider, or with another secret."""
+        if self._looked is None or self._looked[0].settings != self._settings():
+            return None
+        return self._looked[1]
+
+    def _current(self) -> OpenIdProvider:
+        settings = self._settings()
+        if settings is None:
+            raise TownAccountError(Refusal.NOT_SET)
+        if self._provider is None or self._provider.settings != settings:
+            self._provider = OpenIdProvider(settings, self.redirect_uri, self._clock)
+        return self._provider
+
+    def _forget_old(self) -> None:
+        # In the order in which they were begun.
+        oldest_at = self._clock() - _BEGUN_FOR
+        for state, begun in list(self._begun.items()):
+            if begun.at > oldest_at and len(self._begun) < _MOST_BEGUN:
+                break
+            del self._begun[state]
+
+    async def _claims(self, begun: _Begun, answer: Mapping[str, str]) -> dict[str, Any]:
+        code = answer.get("code", "")
+        if "error" in answer or not code:
+            logger.info("town account: not signed in error=%r", answer.get("error", "")[:_LONGEST_NAME])
+            raise TownAccountError(Refusal.NOT_COMPLETED)
+        try:
+            return await begun.provider.who_signed_in(code, answer.get("iss"), begun.secrets)
+        except CodeRefusedError as error:
+            raise TownAccountError(Refusal.STALE) from error
+        except (ProviderError, IdTokenError) as error:
+            raise _trouble(error) from error
+
+    def _person_of(self, claims: Mapping[str, Any], settings: OpenIdConnectSettings) -> _Found:
+        people = self._document().people
+        claim = settings.person_claim
+        value = claims.get(claim)
+        if not isinstance(value, str) or not value:
+            return _Found("", None, f"the provider told no {claim}")
+        name = value.lower()
+        if claim == EMAIL:
+            if claims.get(EMAIL_VERIFIED) is not True:
+                return _Found(name, None, "the provider has not verified the mail address")
+            having = [person for person, record in people.items() if record.mail.lower() == name]
+            if len(having) != 1:
+                return _Found(name, None, f"the mail address is that of {len(having)} people, not of one")
+            return _Found(name, having[0])
+        if settings.claim_domain is not None:
+            id_, _, domain = name.rpartition("@")
+            if domain != settings.claim_domain:
+                return _Found(name, None, f"the {claim} is not of {settings.claim_domain}")
+        else:
+            id_ = name
+        return _Found(name, id_ if id_ in people else None, f"no person of the policy has the {claim}")
+
+    async def _refuse(self, found: _Found) -> TownAccountError:
+        """Record that somebody was refused; return what they are told. Raises TooManyTriesError."""
+        who = found.person or HOW
+        name = found.name[:_LONGEST_NAME]
+        is_closed = found.person is not None
+        why = "the person is closed" if is_closed else found.why
+        async with self._db.transaction() as t:
+            await self._count(t, name)
+            details: dict[str, audit.Detail] = {"how": HOW, "name": name, "why": why}
+            await audit.record(t, Event(EventKind.SIGN_IN_REFUSED, who, who, self._clock(), details))
+        return TownAccountError(Refusal.CLOSED if is_closed else Refusal.UNKNOWN)
+
+    async def _count(self, t: Transaction, name: str) -> None:
+        # Not under the name alone, which would close it for its password.
+        await accounts.count_try(t, f"town account {name}", self._clock())
+
+
+def _trouble(error: Exception) -> TownAccountError:
+    logger.warning("town account: cannot be used because=%s", error)
+    return TownAccountError(Refusal.TROUBLE)

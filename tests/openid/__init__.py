@@ -1,0 +1,1 @@
+"""OpenID providers: a real one in a process of its own, and a fake for what no real one says."""
