@@ -95,5 +95,6 @@ def test_make_alone_says_what_there_is_a_line_each() -> None:
     )
     lines = [re.match(r"make (\S+) +\S", line) for line in shown.stdout.splitlines()]
     said = [line and line[1] for line in lines]
-    benchmarks = [f"bench{of}" for of in ("", "-categories", "-visits", "-soak", "-restarts", "-evasion")]
+    parts = ("-categories", "-visits", "-soak", "-restarts", "-workers", "-asking", "-evasion")
+    benchmarks = [f"bench{of}" for of in ("", *parts)]
     assert said == ["run", "test", "test-setup", "lint", *benchmarks, "clean"]
