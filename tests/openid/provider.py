@@ -75,18 +75,25 @@ def _install() -> None:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if _INSTALLED_LOCK.exists() and _INSTALLED_LOCK.read_bytes() == _LOCK.read_bytes():
             return
+        why = _npm_ci()
+        if why is not None:
+            pytest.skip(f"needs the packages of {_LOCK}, and npm did not install them: {why[:500]}")
+        shutil.copy(_LOCK, _INSTALLED_LOCK)
+
+
+def _npm_ci() -> str | None:
+    """Install what the lock names; return why that failed, None when it did not."""
+    try:
         # Trusting what the machine trusts, as pip does.
         done = subprocess.run(
             [_NODE, "--use-system-ca", _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=_HERE,
-            env={**os.environ, "npm_config_update_notifier": "false"},
+            env={**os.environ, "npm_config_update_notifier": "false", "npm_config_fetch_retries": "1"},
             timeout=_INSTALL_SECONDS,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            pytest.skip(
-                f"needs the packages of {_LOCK.parent.name}/{_LOCK.name}: npm ci: {done.stderr[:500]}"
-            )
-        shutil.copy(_LOCK, _INSTALLED_LOCK)
+    except subprocess.TimeoutExpired:
+        return f"not in {_INSTALL_SECONDS} s"
+    return done.stderr if done.returncode != 0 else None
