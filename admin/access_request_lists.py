@@ -27,9 +27,9 @@ from policy.town_policy import Approver, Policy
 # Of the exemptions of a request its own is the one that ends last: as long as anybody has access by it, the
 # request says so, and whoever may stop it can. Of those that end together the asker's, for the site, is it.
 _SELECT = """
-    SELECT access_request.*, exemption.id AS exemption, exemption.paused_for,
-        coalesce(exemption.expires_at, own_device.expires_at) AS expires_at,
-        exemption.reviewed_by, exemption.review_since, (
+    SELECT access_request.*, exemption.id AS exemption, exemption.paused_for, exemption.reviewed_by,
+        coalesce(exemption.expires_at, own_device.expires_at, internet_account.expires_at) AS expires_at,
+        coalesce(exemption.review_since, internet_account.review_since) AS review_since, (
             SELECT json_group_array(host) FROM (
                 SELECT host FROM access_request_host WHERE access_request = access_request.id
                 ORDER BY added_at, host
@@ -44,6 +44,7 @@ _SELECT = """
         SELECT one.id FROM exemption AS one WHERE one.access_request = access_request.id
         ORDER BY one.stopped_at IS NOT NULL, one.expires_at DESC, one.id LIMIT 1
     ) LEFT JOIN own_device ON own_device.access_request = access_request.id
+    LEFT JOIN internet_account ON internet_account.access_request = access_request.id
 """
 _TIME_LINE = frozenset(
     {
@@ -88,6 +89,8 @@ async def counts(db: Reader, now: datetime) -> Counts:
         "  SELECT 1 FROM exemption WHERE access_request = access_request.id"
         "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
         "  SELECT 1 FROM own_device WHERE access_request = access_request.id"
+        "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
+        "  SELECT 1 FROM internet_account WHERE access_request = access_request.id"
         "  AND stopped_at IS NULL AND expires_at > ?1) THEN 'ended' ELSE state END AS standing,"
         " count(*) AS requests, min(submitted_at) AS oldest FROM access_request GROUP BY standing",
         to_ms(now),
@@ -260,7 +263,9 @@ async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
 async def to_review(db: Reader, at: datetime) -> list[int]:
     """Return the numbers of the requests whose access comes up for review at `at`, as every 90 days."""
     rows = await db.fetch_all(
-        "SELECT DISTINCT access_request FROM exemption WHERE review_at <= ?1 AND stopped_at IS NULL"
+        "SELECT access_request FROM exemption WHERE review_at <= ?1 AND stopped_at IS NULL"
+        " AND expires_at > ?1 UNION SELECT access_request FROM internet_account"
+        " WHERE review_at <= ?1 AND stopped_at IS NULL"
         " AND expires_at > ?1 ORDER BY access_request",
         to_ms(at),
     )

@@ -9,7 +9,14 @@ from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
-from admin import access_request_lists, audit, exemptions, own_devices, request_letters
+from admin import (
+    access_request_lists,
+    audit,
+    exemptions,
+    internet_accounts,
+    own_devices,
+    request_letters,
+)
 from admin.access_request_lists import get
 from admin.asked import Kind, as_json, categories_of
 from admin.asked import details as asked_details
@@ -21,6 +28,7 @@ from admin.asking import (
     NewAccessRequest,
     NotAllowedError,
     State,
+    agrees_by_proposing,
     answer_times,
     asked_end,
     deciders,
@@ -143,7 +151,7 @@ async def submit(
         if then is not None:
             await then(t, request)
             request = await get(t, id_)
-        elif _agrees_by_proposing(policy, request):
+        elif agrees_by_proposing(policy, request):
             await move(t, policy, request, State.SUBMITTED, actor=sent_by, at=at)
             request = await get(t, id_)
         await request_letters.put(t, policy, request, at)
@@ -292,6 +300,7 @@ async def stop(
         await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
         await own_devices.stop(t, request.id, stopped_by=actor, at=at)
+        await internet_accounts.stop(t, request.id, stopped_by=actor, at=at)
 
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_stop(policy, request, actor):
@@ -311,12 +320,6 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     async with db.transaction() as t:
         await record_refusal(t, request, NotAllowedError(why), actor=actor, at=at, what="decide")
     raise NotAllowedError(why)
-
-
-def _agrees_by_proposing(policy: Policy, request: AccessRequest) -> bool:
-    """Whether who proposed a person would be the first to be asked, and others are asked after them."""
-    first = deciders_of(policy, request.chain[0], request.person, request.department)
-    return request.proposed_by in first and len(request.chain) > 1
 
 
 async def _ask_for_host(t: Transaction, id_: int, host: str, *, added_by: str, at: datetime) -> None:
@@ -362,8 +365,8 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
     latest = request.asked_until or policy.asking.longest.end(at, zone_of(policy))
     ends_at = expires_at or asked_end(policy, request, at)
     begins_at = max(at, window.begins_at) if window is not None else at
-    # What is signed for is signed for until the time that was proposed.
-    is_other = request.social_media is not None and ends_at != latest
+    # A proposal is for the time that was proposed.
+    is_other = request.proposed_by is not None and ends_at != latest
     if is_other or not begins_at < ends_at <= latest:
         raise ValueError(
             f"access may end between {begins_at.isoformat()} and {latest.isoformat()},"

@@ -21,6 +21,7 @@ from admin import (
     sessions,
     visits,
 )
+from admin.account_requests import InternetAccounts
 from admin.admin_lock import holding_admin_lock
 from admin.admin_metrics import AdminMetrics
 from admin.api_tokens import ApiTokens
@@ -102,6 +103,7 @@ class AdminProcess:
         self.device_requests = DeviceRequests(db, lambda: self.policy, clock)
         self.standing_permissions = StandingPermissions(db, lambda: self.policy, self.site_lists, clock)
         self.emergency_access = EmergencyAccesses(db, publisher, lambda: self.policy, self.site_lists, clock)
+        self.accounts = InternetAccounts(db, lambda: self.policy, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background

@@ -8,6 +8,7 @@ from typing import Any
 
 from admin.audit import Detail
 from admin.clock import from_ms, to_ms
+from policy.town_policy import PersonKind
 
 
 class Kind(StrEnum):
@@ -26,6 +27,8 @@ class Kind(StrEnum):
     """One site, or categories of sites, for a department with a case number."""
     DEVICE = "device"
     """To be known at a device of one's own."""
+    INTERNET_ACCOUNT = "internet_account"
+    """The web at all, for one person, proposed by the department."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,21 @@ class DeviceUse:
     until: datetime
 
 
-type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse | DeviceUse
+@dataclass(frozen=True, slots=True)
+class AccountUse:
+    """An internet account, until an instant (aware); `proposed_by` and `sponsor` are people.
+
+    `employer` and `sponsor`, who answers for the person in the town, are of a contractor, empty of others.
+    """
+
+    person_kind: PersonKind
+    employer: str
+    sponsor: str
+    until: datetime
+    proposed_by: str
+
+
+type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse | DeviceUse | AccountUse
 
 
 def until_of(asked: Asked | None) -> datetime | None:
@@ -98,7 +115,7 @@ def until_of(asked: Asked | None) -> datetime | None:
             return None
         case Window():
             return asked.ends_at
-        case SocialMediaUse() | EmergencyUse() | StandingUse() | DeviceUse():
+        case SocialMediaUse() | EmergencyUse() | StandingUse() | DeviceUse() | AccountUse():
             return asked.until
 
 
@@ -109,10 +126,10 @@ def categories_of(asked: Asked | None) -> tuple[str, ...]:
 
 def proposer_of(asked: Asked | None) -> str | None:
     """Return who proposes a person for it, None for what people ask for themselves."""
-    return asked.proposed_by if isinstance(asked, SocialMediaUse) else None
+    return asked.proposed_by if isinstance(asked, SocialMediaUse | AccountUse) else None
 
 
-def as_json(asked: Asked | None) -> dict[str, object]:
+def as_json(asked: Asked | None) -> dict[str, object]:  # noqa: PLR0911 - one a kind
     """Return what `from_json` reads back; nothing for a site."""
     match asked:
         case None:
@@ -140,9 +157,17 @@ def as_json(asked: Asked | None) -> dict[str, object]:
             }
         case DeviceUse():
             return {"name": asked.name, "address": asked.address, "until": to_ms(asked.until)}
+        case AccountUse():
+            return {
+                "person_kind": asked.person_kind.value,
+                "employer": asked.employer,
+                "sponsor": asked.sponsor,
+                "until": to_ms(asked.until),
+                "proposed_by": asked.proposed_by,
+            }
 
 
-def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
+def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:  # noqa: PLR0911 - one a kind
     """Read what a request of a kind asks for."""
     match kind:
         case Kind.SITE | Kind.DOWNLOAD:
@@ -162,6 +187,14 @@ def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
             return StandingUse(asked["case_number"], tuple(asked["categories"]), from_ms(asked["until"]))
         case Kind.DEVICE:
             return DeviceUse(asked["name"], asked["address"], from_ms(asked["until"]))
+        case Kind.INTERNET_ACCOUNT:
+            return AccountUse(
+                PersonKind(asked["person_kind"]),
+                asked["employer"],
+                asked["sponsor"],
+                from_ms(asked["until"]),
+                asked["proposed_by"],
+            )
 
 
 def details(asked: Asked | None) -> dict[str, Detail]:
@@ -187,5 +220,12 @@ def details(asked: Asked | None) -> dict[str, Detail]:
             return {
                 "device": asked.name,
                 "address": asked.address,
+                "ends_at": asked.until.isoformat(),
+            }
+        case AccountUse():
+            return {
+                "person_kind": asked.person_kind.value,
+                "employer": asked.employer,
+                "sponsor": asked.sponsor,
                 "ends_at": asked.until.isoformat(),
             }

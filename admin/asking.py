@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from admin.asked import Asked, DeviceUse, Kind, SocialMediaUse, StandingUse, Window, proposer_of, until_of
+from admin.asked import (
+    AccountUse,
+    Asked,
+    DeviceUse,
+    Kind,
+    SocialMediaUse,
+    StandingUse,
+    Window,
+    proposer_of,
+    until_of,
+)
 from categories.host_name import is_address, registrable_domain
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
@@ -164,6 +174,11 @@ class AccessRequest:
     def device(self) -> DeviceUse | None:
         """The device of one's own that is asked for, None for other kinds."""
         return self.asked if isinstance(self.asked, DeviceUse) else None
+
+    @property
+    def account(self) -> AccountUse | None:
+        """The internet account that a person is proposed for, None for other kinds."""
+        return self.asked if isinstance(self.asked, AccountUse) else None
 
     @property
     def asked_until(self) -> datetime | None:
@@ -370,9 +385,17 @@ def _with_role(policy: Policy, role: Approver) -> frozenset[str]:
 def took_part(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the people whose step is over, whoever of them answered it, and who proposed."""
     is_open = request.state is State.SUBMITTED
-    steps = request.step if is_open else len(request.chain)
-    asked = (_asked_at(policy, request, step) for step in range(steps))
+    steps = range(request.step if is_open else len(request.chain))
+    asked = [_asked_at(policy, request, step) for step in steps]
+    if asked and agrees_by_proposing(policy, request):
+        asked[0] = deciders_of(policy, request.chain[0], request.person, request.department)
     return frozenset().union(*asked, _proposer(request))
+
+
+def agrees_by_proposing(policy: Policy, request: AccessRequest) -> bool:
+    """Whether who proposed a person would be the first to be asked, and others are asked after them."""
+    first = deciders_of(policy, request.chain[0], request.person, request.department)
+    return request.proposed_by in first and len(request.chain) > 1
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:

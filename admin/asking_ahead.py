@@ -30,6 +30,7 @@ _SCHEDULED = frozenset({Cause.RULE, Cause.DEFAULT})
 _NOT_BY_A_REQUEST: Mapping[Cause, str] = {
     Cause.LOCKDOWN: "IT has limited the web for now. When that is over, you can ask for this site",
     Cause.DEVICE_OFF: "IT took your computer off the web, and no request opens it. Call the help desk",
+    Cause.NO_ACCOUNT: "You need an internet account first. Your department head asks for it",
     Cause.NOTICE: "You have not accepted the town's notice. Accept it first, then ask for this site",
 }
 

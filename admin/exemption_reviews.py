@@ -67,8 +67,9 @@ class ExemptionReviews:
         if request.expires_at is None:
             return
         following = next_review(at, request.expires_at)
+        table = "internet_account" if request.account is not None else "exemption"
         is_first = await t.execute(
-            "UPDATE exemption SET review_since = ?, review_at = ? WHERE access_request = ?"
+            f"UPDATE {table} SET review_since = ?, review_at = ? WHERE access_request = ?"  # noqa: S608 - own words
             " AND review_at <= ? AND stopped_at IS NULL AND expires_at > ?",
             to_ms(at),
             to_ms(following) if following is not None else None,
@@ -85,6 +86,6 @@ class ExemptionReviews:
             "is_unused": use.is_unused_at(at) if use else True,
         }
         await audit.record(t, Event(EventKind.EXEMPTION_REVIEW_DUE, _ACTOR, request.number, at, details))
-        for person in sorted({*request.askers, *took_part(self._policy(), request)}):
+        for person in sorted({*request.own, *took_part(self._policy(), request)}):
             letter = Letter(LetterKind.EXEMPTION_REVIEW, person, request.number, again=at.isoformat())
             await outbox.put(t, letter, at)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from admin import access_request_lists, exemptions, own_devices
+from admin import access_request_lists, exemptions, internet_accounts, own_devices
 from admin.asked import Level, categories_of
 from admin.asking import AccessRequest, ForWhom, risks_of
 from admin.database import Transaction
@@ -43,6 +43,8 @@ async def grant(
     """Open what was approved, and what its pages need, for each who asked."""
     if request.device is not None:
         await own_devices.grant(t, request.id, request.person, request.device, at, ends_at, by=approved_by)
+    if request.account is not None:
+        await internet_accounts.grant(t, request.id, request.person, at, ends_at, approved_by=approved_by)
         return
     exemption = _exemption(request, accepted_risks, at, ends_at)
     await exemptions.grant(t, request.id, exemption, approved_by=approved_by)

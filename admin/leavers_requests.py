@@ -2,7 +2,14 @@
 
 from datetime import datetime
 
-from admin import access_request_lists, audit, exemptions, own_devices, request_letters
+from admin import (
+    access_request_lists,
+    audit,
+    exemptions,
+    internet_accounts,
+    own_devices,
+    request_letters,
+)
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, State
 from admin.audit import Detail, Event, EventKind
@@ -23,6 +30,7 @@ async def leave(
     """
     await exemptions.stop_of(t, person, stopped_by=actor, at=at)
     await own_devices.stop_of(t, person, stopped_by=actor, at=at)
+    had_account = await internet_accounts.stop_of(t, person, stopped_by=actor, at=at)
     await t.execute(
         "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
         "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",
@@ -42,7 +50,7 @@ async def leave(
             await _hand_on(t, request, actor=actor, at=at)
             await request_letters.put(t, after, await get(t, request.id), at)
             continue
-        if await exemptions.are_live(t, request.id, at):
+        if await exemptions.are_live(t, request.id, at) or request.id in had_account:
             ended[State.STOPPED].append(request.number)
             continue
         new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED

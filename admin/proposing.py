@@ -30,6 +30,17 @@ def proposes_for_social_media(policy: Policy, person: str) -> tuple[str, ...]:
     return tuple(id_ for id_ in policy.departments if id_ in own or terms.coordinators.get(id_) == person)
 
 
+def proposes_for_accounts(policy: Policy, person: str) -> tuple[str | None, ...]:
+    """Return the departments whose people the person asks internet accounts for; None: people of none.
+
+    For those IT security and the town administrator do.
+    """
+    if policy.asking.internet_account is None:
+        return ()
+    above = (*policy.roles.get("it_security", ()), *policy.roles.get("town_administrator", ()))
+    return (*decides_for(policy, person), *((None,) if person in above else ()))
+
+
 def last_day_ends(day: date, zone: ZoneInfo) -> datetime:
     """Return when a last day is over: the town's midnight after it."""
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)

@@ -18,6 +18,7 @@ from admin import (
     corrections,
     ended_visits,
     exemptions,
+    internet_accounts,
     limit_lifts,
     measures,
     never_inspected,
@@ -177,6 +178,7 @@ class Publisher:
             receipts = await notices.live(t, policy)
             unopened = await never_inspected.live(t)
             ended = await ended_visits.live(t, now)
+            with_account = await internet_accounts.live(t, now)
         if row is None:
             raise sqlite3.DatabaseError("the table 'publication' has lost its row")
         self.policy = policy
@@ -195,6 +197,7 @@ class Publisher:
             receipts=receipts,
             never_inspect=unopened,
             ended_visits=ended,
+            accounts=with_account,
         )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence

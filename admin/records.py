@@ -219,7 +219,7 @@ def _of_people(kind: str) -> frozenset[str]:
     """Return which details hold people's ids: one, or a list; a number says only how many they were."""
     # Of every other event, where it stood before.
     whose = {"before"} if kind == EventKind.REQUEST_HANDED_ON else set[str]()
-    return frozenset({"person", "delegate", "people", "removed"} | whose)
+    return frozenset({"person", "delegate", "sponsor", "people", "removed"} | whose)
 
 
 def _without_ids(who: Callable[[str], Who], value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from categories.host_name import is_address
@@ -49,19 +49,20 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     2. device taken off: it reaches nothing else
     3. port: only those the policy lists
     4. essentials: never blocked
-    5. private addresses: only the town's internal networks
-    6. a client nobody knows
-    7. lockdown: only what still works goes on
-    8. filter off: whatever gets this far is allowed
-    9. notice: a person accepts it before anything else
-    10. security risks: a site listed as one is judged as nothing else from here on, only by
+    5. internet account: who needs one and has none reaches nothing else
+    6. private addresses: only the town's internal networks
+    7. a client nobody knows
+    8. lockdown: only what still works goes on
+    9. filter off: whatever gets this far is allowed
+    10. notice: a person accepts it before anything else
+    11. security risks: a site listed as one is judged as nothing else from here on, only by
         exemptions with every risk of the site accepted and by rules that name the risk
-    11. exemptions of the person or the department, for the host or a parent of it, then for categories;
+    12. exemptions of the person or the department, for the host or a parent of it, then for categories;
         one for reading counts where no other does and the rules would not open the site whole
-    12. rules, the first that matches wins; one that warns allows who has continued
-    13. the default; for a security risk it is to block
-    14. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
-    15. and is told the limits that hold for it (`policy.limiting`)
+    13. rules, the first that matches wins; one that warns allows who has continued
+    14. the default; for a security risk it is to block
+    15. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
+    16. and is told the limits that hold for it (`policy.limiting`)
 
     Every step is appended to `trace`, the last ones perhaps as not reached.
     Never raises for a valid Visit.
@@ -87,13 +88,15 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
 def next_edge_after(at: datetime, policy: Policy, state: State) -> datetime | None:
     """Return the first instant after `at` when the same visit might be decided otherwise.
 
-    The edges of schedules that rules and limits use and of exemptions, the ends of people's own devices; None
-    if there is none.
+    The edges of schedules that rules and limits use, of exemptions and accounts, the ends of people's own
+    devices, and the day from which accounts are needed; None if there is none.
     """
     zone = zone_of(policy)
     names = {rule.when for rule in policy.rules} | {limit.when for limit in policy.limits}
     edges = [policy.schedules[name].next_edge_after(at, zone) for name in names if name is not None]
     edges += (state.next_edge_after(at), first_end(policy, at))
+    required = account_required_at(policy)
+    edges.append(required if required is not None and required > at else None)
     return min((edge for edge in edges if edge is not None), default=None)
 
 
@@ -133,6 +136,7 @@ def _answers(visit: Visit, policy: Policy, state: State) -> Iterator[Answer]:
     yield _device_off(visit, state)
     yield _port(visit, policy)
     yield _essential(visit, policy)
+    yield _account(visit, policy, state)
     yield _private_address(visit, policy)
     yield _unknown_client(visit, policy)
     yield _lockdown(visit, policy, state)
@@ -158,6 +162,7 @@ _STEP_NAMES = (
     "device off",
     "port",
     "essential",
+    "account",
     "private address",
     "unknown client",
     "lockdown",
@@ -192,6 +197,25 @@ def _essential(visit: Visit, policy: Policy) -> Answer:
     if site is not None:
         return Decision(Verdict.ALLOW, Cause.ESSENTIAL), f"{site} is essential"
     return None, "not an essential site"
+
+
+def _account(visit: Visit, policy: Policy, state: State) -> Answer:
+    terms, person = policy.asking.internet_account, visit.client.person
+    record = policy.people.get(person or "")
+    if terms is None or person is None or record is None or record.kind not in terms.required_for:
+        return None, "no internet account is needed"
+    if (required := account_required_at(policy)) is not None and visit.at < required:
+        return None, f"an internet account is needed from {terms.required_from} on"
+    if not state.lacks_account(person, visit.at):
+        return None, "the person has an internet account"
+    return Decision(Verdict.BLOCK, Cause.NO_ACCOUNT), f"{record.kind}s need an internet account"
+
+
+def account_required_at(policy: Policy) -> datetime | None:
+    """Return from when on who has no internet account is kept from the web; None: from the start."""
+    terms = policy.asking.internet_account
+    day = terms.required_from if terms is not None else None
+    return datetime.combine(day, time(), tzinfo=zone_of(policy)) if day is not None else None
 
 
 def _private_address(visit: Visit, policy: Policy) -> Answer:

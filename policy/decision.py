@@ -47,6 +47,8 @@ class Cause(StrEnum):
     """IT limited the web, for everyone or a department."""
     FILTER_OFF = "filter_off"
     """IT switched the filter off for a while."""
+    NO_ACCOUNT = "no_account"
+    """The person needs an internet account, and has none."""
     NOTICE = "notice"
     """The person has not accepted the town's notice yet."""
     SECURITY_RISK = "security_risk"

@@ -6,7 +6,7 @@ from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.access_duration import Duration
 from policy.business_time import OFFICE_HOURS, BusinessTime
-from policy.document_authorising import read_social_media
+from policy.document_authorising import read_internet_account, read_social_media
 from policy.document_privileges import read_emergency_access, read_own_device, read_standing_permission
 from policy.document_rules import read_categories
 from policy.document_value import Value
@@ -27,6 +27,7 @@ _KEYS = (
     "emergency_access",
     "standing_permission",
     "own_device",
+    "internet_account",
 )
 
 
@@ -71,6 +72,7 @@ def read_asking(
         emergency_access=read_emergency_access(fields["emergency_access"], people, roles or {}),
         standing_permission=read_standing_permission(fields["standing_permission"], departments),
         own_device=read_own_device(fields["own_device"]),
+        internet_account=read_internet_account(fields["internet_account"]),
     )
 
 

@@ -1,11 +1,15 @@
-"""The parts of `asking` in a policy document about what people are authorised for: social media."""
+"""The parts of `asking` in a policy document about what people are authorised for."""
 
 import hashlib
 from collections.abc import Collection
 
 from policy import notation
 from policy.document_value import Value
-from policy.town_policy import Approver, SocialMedia
+from policy.town_policy import AccountTerms, Approver, PersonKind, SocialMedia
+
+_REQUIRED_FOR = {f"{kind.value}s": frozenset({kind}) for kind in PersonKind} | {
+    "everyone": frozenset(PersonKind)
+}
 
 
 def read_social_media(
@@ -29,6 +33,22 @@ def read_social_media(
         read_chain(fields["approval"]) or default.approval,
         fields["longest"].parsed(notation.number_of_days) or default.longest,
         coordinators,
+    )
+
+
+def read_internet_account(value: Value) -> AccountTerms | None:
+    """Read `internet_account`; None where it is left out, and nobody needs one."""
+    if not value.is_given:
+        return None
+    fields = value.fields(required=("required_for",), optional=("approval", "longest", "required_from"))
+    needed = fields["required_for"].items_or_self()
+    words = [word for item in needed if (word := item.one_of(_REQUIRED_FOR, "a kind of people")) is not None]
+    default = AccountTerms(frozenset().union(*(_REQUIRED_FOR[word] for word in words)))
+    return AccountTerms(
+        default.required_for,
+        read_chain(fields["approval"]) or default.approval,
+        fields["longest"].parsed(notation.number_of_days) or default.longest,
+        fields["required_from"].parsed(notation.date_of),
     )
 
 

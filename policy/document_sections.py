@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from policy import notation
 from policy.document_value import Value
 from policy.schedule import Schedule
-from policy.town_policy import Department, Device, Network, Notice, Person, Town
+from policy.town_policy import Department, Device, Network, Notice, Person, PersonKind, Town
 
 type Entries = Mapping[str, Value]
 """A section's values by their ids; its keys are what other sections may name."""
@@ -86,11 +86,12 @@ def read_people(entries: Entries, departments: Collection[str]) -> dict[str, Per
     """Read `people`."""
     people = {}
     for id_, value in entries.items():
-        fields = value.fields(required=("name",), optional=("mail", "department"))
+        fields = value.fields(required=("name",), optional=("mail", "department", "kind"))
         people[id_] = Person(
             name=fields["name"].text(),
             mail=fields["mail"].parsed(notation.mail_address) or "",
             department=fields["department"].one_of(departments, "a department"),
+            kind=fields["kind"].member(PersonKind, "a kind of person") or PersonKind.EMPLOYEE,
         )
     return people
 

@@ -1,7 +1,7 @@
 """People beside the policy document: a table, as a personnel system or a spreadsheet writes it, or YAML.
 
-id,name,mail,department
-clerk,Clerk,clerk@town.example,finance
+id,name,mail,department,kind
+clerk,Clerk,clerk@town.example,finance,employee
 
 Columns are found by their names in the first line, in any order; between them is a comma, a semicolon or a
 tab, whichever that line has. Every cell is text: "=1+1" is a name like others, and nothing is computed.
@@ -19,7 +19,7 @@ from policy.problem import PolicyError, Problem
 from policy.town_policy import Person
 from policy.yaml_tree import Scalar
 
-COLUMNS = ("id", "name", "mail", "department")
+COLUMNS = ("id", "name", "mail", "department", "kind")
 _DELIMITERS = ",;\t"
 _MAX_PEOPLE = 50_000
 # A spreadsheet would compute what begins so; an apostrophe before it says that it is text.
@@ -70,7 +70,8 @@ def as_csv(people: Mapping[str, Person]) -> str:
     table = csv.writer(written, lineterminator="\n")
     table.writerow(COLUMNS)
     for id_, person in sorted(people.items()):
-        table.writerow(_as_text(cell) for cell in (id_, person.name, person.mail, person.department or ""))
+        cells = (id_, person.name, person.mail, person.department or "", person.kind.value)
+        table.writerow(map(_as_text, cells))
     return written.getvalue()
 
 

@@ -28,7 +28,8 @@ class PolicySnapshot:
 
     `proxy_passwords` maps person ids to argon2id hashes of their proxy passwords. `receipts` has who
     accepted the policy's notice (None), or put it off until a time. `never_inspect` are hosts, `ended_visits`
-    the codes of visits that IT has ended lately.
+    the codes of visits that IT has ended lately. `accounts` has by
+    person until when they have an internet account.
     """
 
     sequence: int
@@ -44,6 +45,7 @@ class PolicySnapshot:
     receipts: Mapping[str, AwareDatetime | None] = field(default_factory=dict)
     never_inspect: tuple[str, ...] = ()
     ended_visits: tuple[str, ...] = ()
+    accounts: Mapping[str, AwareDatetime] = field(default_factory=dict)
 
     def state(self) -> State:
         """Return what deciding needs beside the policy."""
@@ -55,6 +57,7 @@ class PolicySnapshot:
             devices_off=self.devices_off,
             filter_off=self.filter_off,
             receipts=self.receipts if self.policy.notice is not None else None,
+            accounts=self.accounts if self.policy.asking.internet_account is not None else None,
             never_inspect=self.never_inspect,
         )
 

@@ -91,12 +91,14 @@ class State:
 
     `admin_site` is Towngate's own (host, port). `receipts` has the people who accepted the notice in
     force (None), or may still put it off until a time; it is None itself where nobody is asked.
+    `accounts` has by person until when they have an internet account; None where nobody needs one.
     `never_inspect` are sites that IT found programs for which do not trust the town's certificate.
     """
 
     __slots__ = (
         "_by_host",
         "_devices_off",
+        "accounts",
         "admin_site",
         "category_exemptions",
         "exemptions",
@@ -115,6 +117,7 @@ class State:
         devices_off: Iterable[DeviceOff] = (),
         filter_off: FilterOff | None = None,
         receipts: Mapping[str, datetime | None] | None = None,
+        accounts: Mapping[str, datetime] | None = None,
         never_inspect: Iterable[str] = (),
     ) -> None:
         self.exemptions = tuple(exemptions)
@@ -122,6 +125,7 @@ class State:
         self.lockdowns = tuple(lockdowns)
         self.filter_off = filter_off
         self.receipts = receipts
+        self.accounts = accounts
         self.never_inspect = frozenset(never_inspect)
         self._devices_off = {device.address: device for device in devices_off}
         self._by_host: dict[str, list[Exemption]] = {}
@@ -162,10 +166,18 @@ class State:
         put_off_until = self.receipts[person]
         return put_off_until is not None and at >= put_off_until
 
+    def lacks_account(self, person: str, at: datetime) -> bool:
+        """Whether nobody gave the person an internet account, or it is over; False where nobody needs one."""
+        if self.accounts is None:
+            return False
+        until = self.accounts.get(person)
+        return until is None or at >= until
+
     def next_edge_after(self, at: datetime) -> datetime | None:
         """Return the first instant after `at` when something here begins or ends; None if nothing does."""
         edges = [edge for e in self.exemptions for edge in (e.granted_at, e.expires_at)]
         edges += [edge for edge in (self.receipts or {}).values() if edge is not None]
+        edges += (self.accounts or {}).values()
         if self.filter_off is not None:
             edges += (self.filter_off.since, self.filter_off.until)
         return min((edge for edge in edges if edge > at), default=None)

@@ -36,7 +36,7 @@ class Touched:
 
 _NAMED = (
     *("sequence", "published_at", "proxy_passwords"),
-    *("exemptions", "receipts", "devices_off", "never_inspect", "corrections"),
+    *("exemptions", "receipts", "devices_off", "never_inspect", "corrections", "accounts"),
     "ended_visits",
 )
 """The parts of a snapshot that a change says more of than that it is another."""
@@ -55,8 +55,9 @@ def touched_by_change(before: PolicySnapshot, after: PolicySnapshot) -> Touched:
     if replace(after, **named) != before:
         return EVERY_VISIT
     receipts = _not_in_both(before.receipts.items(), after.receipts.items())
+    accounts = _not_in_both(before.accounts.items(), after.accounts.items())
     return _touched_by_exemptions(_not_in_both(before.exemptions, after.exemptions)) | Touched(
-        people=frozenset(person for person, _ in receipts),
+        people=frozenset([*(person for person, _ in receipts), *(person for person, _ in accounts)]),
         addresses=frozenset(off.address for off in _not_in_both(before.devices_off, after.devices_off)),
         sites=frozenset(_not_in_both(before.never_inspect, after.never_inspect))
         | frozenset(correction.site for correction in _not_in_both(before.corrections, after.corrections)),
@@ -82,7 +83,8 @@ def touched_by_time(snapshot: PolicySnapshot, since: datetime, until: datetime) 
         return EVERY_VISIT
     changing = (e for e in snapshot.exemptions if is_now(e.granted_at) or is_now(e.expires_at))
     put_off = (person for person, put_off_until in snapshot.receipts.items() if is_now(put_off_until))
-    return _touched_by_exemptions(changing) | Touched(people=frozenset(put_off))
+    ended = (person for person, until in snapshot.accounts.items() if is_now(until))
+    return _touched_by_exemptions(changing) | Touched(people=frozenset([*put_off, *ended]))
 
 
 def _touched_by_exemptions(exemptions: Iterable[Exemption]) -> Touched:

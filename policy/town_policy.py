@@ -55,6 +55,27 @@ class PersonalUse:
     approval: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD,)
 
 
+class PersonKind(StrEnum):
+    """What a person is to the town."""
+
+    EMPLOYEE = "employee"
+    CONTRACTOR = "contractor"
+    VOLUNTEER = "volunteer"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """Who needs an internet account to reach the web at all, who agrees to one in turn, for how long at most.
+
+    Nobody is kept from the web for it before `required_from` (the town's date; None: from the start).
+    """
+
+    required_for: frozenset[PersonKind]
+    approval: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+    longest: timedelta = timedelta(days=365)
+    required_from: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SocialMedia:
     """How people are authorised for social media: who agrees, in turn, what they sign, for how long at most.
@@ -125,6 +146,7 @@ class Asking:
     emergency_access: EmergencyAccess | None = None
     standing_permission: StandingPermission | None = None
     own_device: OwnDevice | None = None
+    internet_account: AccountTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +195,7 @@ class Person:
     name: str
     mail: str = ""
     department: str | None = None
+    kind: PersonKind = PersonKind.EMPLOYEE
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Variant(StrEnum):
     DOWNLOAD = "download"
     LARGE = "large"
     NOTICE = "notice"
+    NO_ACCOUNT = "no_account"
     SECURITY = "security"
     LATER = "later"
     UNKNOWN_CLIENT = "unknown_client"
@@ -106,7 +107,7 @@ class BlockPage:
     `continue_url` is where the form of a page to click through goes, on the host itself; a warning of a
     site that `is_risk`, a security risk, looks like danger.
     `file_types` are what a download was stopped for, empty where that cannot be told.
-    `over_limit` is of what a limit has stopped.
+    `over_limit` is of what a limit has stopped, `kind` what the person is to the town.
     `seen_as` is who the client is taken for, `listed` where the site was found; both are for the
     help desk's eyes. `emergency` is None, too, where it has ended since.
     `admin_url` is None while the admin site does not answer. `fault` is what an origin server did not
@@ -142,6 +143,7 @@ class BlockPage:
     file_types: tuple[str, ...] = ()
     over_limit: OverLimit | None = None
     rule: str = ""
+    kind: str = ""
     listed: str = ""
     seen_as: str = ""
 

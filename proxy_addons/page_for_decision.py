@@ -82,6 +82,7 @@ def page_for(
         file_types=decision.file_types,
         over_limit=_over_limit(limit, decision, visit, policy) if limit is not None else None,
         rule=decision.rule or decision.limit or "",
+        kind=_kind(visit, policy),
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
         seen_as=_seen_as(visit, policy),
     )
@@ -184,6 +185,8 @@ def _variant(decision: Decision, policy: Policy) -> Variant:  # noqa: PLR0911, P
             return Variant.POLICY
         case Cause.NOTICE:
             return Variant.NOTICE
+        case Cause.NO_ACCOUNT:
+            return Variant.NO_ACCOUNT
         case Cause.LOCKDOWN:
             return Variant.LOCKDOWN
         case Cause.DEVICE_OFF:
@@ -237,6 +240,11 @@ def _emergency(variant: Variant, visit: Visit, policy: Policy, state: State) -> 
         more_works=len(works[_SHOWN_SITES:]),
         next_news_at=news_at if news_at is not None and news_at > visit.at else None,
     )
+
+
+def _kind(visit: Visit, policy: Policy) -> str:
+    person = policy.people.get(visit.client.person or "")
+    return person.kind.value if person else ""
 
 
 def _head(visit: Visit, policy: Policy) -> str:

@@ -215,6 +215,8 @@ async def _allowed(told: _Told) -> Words:
 
 
 def _opens(told: _Told, everyone: str) -> str:
+    if told.request.account is not None:
+        return "The web is open for " + told.for_whom + " now."
     window, social_media = told.request.window, told.request.social_media
     if social_media is not None:
         return f"The sites open now{', to read' if social_media.level is Level.VIEW else ''}."
@@ -286,6 +288,8 @@ async def _paused(told: _Told) -> Words:
 
 async def _review(told: _Told) -> Words:
     request, town = told.request, told.town
+    if request.account is not None:
+        return _account_ends(told)
     use = await exemption_use.of(told.db, told.db.visits, request.id, town.now)
     if request.review_since is None or use is None:
         raise OutdatedLetterError(f"{request.number} does not come up for review any more")
@@ -300,6 +304,21 @@ async def _review(told: _Told) -> Words:
         facts=(("Site", told.host), ("For", told.for_whom), ("Use", said_use(use, town))),
         link=told.see,
         below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
+def _account_ends(told: _Told) -> Words:
+    request, town = told.request, told.town
+    if request.review_since is None or request.state_at(town.now) is not State.APPROVED:
+        raise OutdatedLetterError(f"{request.number} does not end soon any more")
+    until = town.last_day(request.expires_at or town.now)
+    return Words(
+        subject=told.subject(f"Still needed? Ends {until}"),
+        heading=f"Is the internet account of {told.for_whom} still needed?",
+        paragraphs=(f"It ends by itself after {until}. To go on it is asked for anew.",),
+        facts=(("For", told.for_whom), ("Until", until)),
+        link=told.see,
+        below=("Nothing is decided by this mail. You sign in to ask.",),
     )
 
 

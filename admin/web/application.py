@@ -18,6 +18,7 @@ from admin.measures import MeasureKind
 from admin.town_account import RETURN_PATH
 from admin.web import (
     about,
+    accounts,
     api,
     asking,
     categories,
@@ -130,6 +131,8 @@ def _routes() -> list[BaseRoute]:
         _post("/decide/{id:number}/review", emergency_access.review),
         _get("/requests/{id:number}/terms", social_media.terms_page),
         _post("/requests/{id:number}/terms", social_media.sign),
+        _get("/accounts/ask", accounts.ask_page),
+        _post("/accounts/ask", accounts.ask),
         _get("/social-media", social_media.register_page),
         _get("/social-media.csv", social_media.register_csv),
         _get("/social-media/propose", social_media.propose_page),

@@ -25,6 +25,7 @@ async def people_page(http_request: Request) -> Response:
         http_request,
         "people.html",
         rows=[(listed, said(listed.who, names)) for listed in found[:_SHOWN]],
+        accounts=await admin.accounts.register() if admin.policy.asking.internet_account else None,
         found=len(found),
         shown=_SHOWN,
         q=words,

@@ -154,6 +154,8 @@ def subject(request: AccessRequest) -> str:
     if request.social_media is not None:
         sites = ", ".join(map(host, (request.host, *request.hosts)))
         return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"
+    if request.account is not None:
+        return "an internet account"
     if request.host:
         return host(request.host)
     if request.device is not None:
@@ -210,7 +212,7 @@ def _in_force(request: AccessRequest, times: Times) -> Status:
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):
         return Status("warn", Markup("Ends {}").format(times.near(said_end(ends_at, times.zone))))
-    until = times.last_day(ends_at) if request.social_media is not None else times.until(ends_at)
+    until = times.last_day(ends_at) if request.proposed_by is not None else times.until(ends_at)
     return Status("ok", Markup("Allowed until {}").format(until))
 
 

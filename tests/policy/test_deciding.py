@@ -317,6 +317,7 @@ def test_trace_shows_each_step_and_rule_with_its_reason() -> None:
         Step("device off", False, "the device has not been taken off"),
         Step("port", False, "the port is listed"),
         Step("essential", False, "not an essential site"),
+        Step("account", False, "no internet account is needed"),
         Step("private address", False, "a name, not an address"),
         Step("unknown client", False, "the client is known"),
         Step("lockdown", False, "no lockdown"),
@@ -531,7 +532,7 @@ def test_every_visit_gets_a_decision_with_its_reason(judged: Visit, policy: Poli
     assert (decision.cause is Cause.RULE) == (decision.rule is not None)
     assert (decision.cause is Cause.EXEMPTION) == (decision.exemption is not None)
     assert [step.is_hit for step in trace].count(True) == 1
-    assert len(trace) == 12 + len(policy.rules)
+    assert len(trace) == 13 + len(policy.rules)
 
 
 @given(visits, policies, states)

@@ -114,7 +114,7 @@ def test_problems_of_the_document_and_of_the_list_are_said_together_each_with_it
 def test_a_column_that_is_not_read_is_a_warning() -> None:
     (warning,) = load(read_people_csv("id,name,badge\nclerk,Clerk,12\n")).warnings
     assert warning.in_file("") == (
-        "people.csv: line 1: the column 'badge' is not read; read are id, name, mail, department"
+        "people.csv: line 1: the column 'badge' is not read; read are id, name, mail, department, kind"
     )
 
 

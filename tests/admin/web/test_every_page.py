@@ -21,6 +21,7 @@ from tests.admin.web.mailed_site import with_mail, with_settings
 from tests.admin.web.test_about_pages import NEVER, OPENING
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
+from tests.admin.web.test_internet_accounts import ASK, FOR_TEMP, requiring
 from tests.admin.web.test_limit_pages import stopped as stopped_by_limit
 from tests.admin.web.test_limit_pages import with_limits
 from tests.admin.web.test_list_pages import with_list
@@ -250,6 +251,24 @@ async def test_pages_of_asking_ahead_and_delegating_are_clean(site: Site, look: 
     administrator = await site.signed_in(people.ADMINISTRATOR)
     await look.use(administrator)
     await look.at("decide-personal-use", "/decide/1")
+
+
+async def test_pages_of_internet_accounts_are_clean(site: Site, look: Look) -> None:
+    await requiring(site)
+    head = await site.signed_in(people.HEAD)
+    await look.use(head)
+    await look.at("account-ask", ASK)
+    await look.answered("account-errors", await post(head, ASK, person="temp", reason="x"))
+    await post(head, ASK, **FOR_TEMP)
+    await look.at("account-sent", "/requests/1/sent")
+    it = await site.signed_in(people.IT)
+    await look.use(it)
+    await look.at("account-decide", "/decide/1")
+    await allow(it, 1, 1)
+    await look.at("account-decided", "/decide/1/done")
+    await look.at("account-allowed", "/requests/1")
+    await look.at("account-people", "/people")
+    await look.at("account-records", "/records")
 
 
 async def test_pages_of_social_media_are_clean(site: Site, look: Look) -> None:

@@ -41,6 +41,7 @@ DOCUMENT = (
     "  own_device: {}\n"
     "  standing_permission: {departments: [finance]}\n"
     "  emergency_access: {people: [clerk], reviewed_by: it_security}\n"
+    "  internet_account: {required_for: volunteers}\n"
 )
 EVERYONE = (
     *(NOBODY, people.CLERK, COLLEAGUE, STRANGER, DELEGATE, people.HEAD, people.PARKS_HEAD),
@@ -88,6 +89,7 @@ ACTIONS = {
     "/decide/{id:number}/review": Action(IT, "/decide/4/review"),
     "/social-media/propose": Action(APPROVERS | {COLLEAGUE, people.PARKS_HEAD}),
     "/requests/{id:number}/terms": Action(CLERK, "/requests/3/terms", {"agree": "yes", "version": "old"}),
+    "/accounts/ask": Action(APPROVERS | IT | {people.PARKS_HEAD, people.ADMINISTRATOR}),
     "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "/requests/{id:number}/keep": Action(APPROVERS | IT, "/requests/2/keep"),
     "/delegation": Action(HEAD, "", {"department": "finance", "delegate": COLLEAGUE}),
@@ -143,6 +145,7 @@ PAGES = {
     "/requests/emergency": SIGNED_IN,
     "/requests/4": SEEING | CLERK | HEAD | {people.ADMINISTRATOR},
     "/decide/4/review": IT,
+    "/accounts/ask": SIGNED_IN,
     "/social-media": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
     "/social-media.csv": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
     "/social-media/propose": SIGNED_IN,
