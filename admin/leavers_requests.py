@@ -38,7 +38,8 @@ async def leave(
     )
     rows = await t.fetch_all(
         "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
-        " OR (state IN ('awaits_opening', 'approved') AND for_whom = 'person')) ORDER BY id",
+        " OR (state IN ('awaits_signature', 'awaits_opening', 'approved')"
+        " AND for_whom = 'person')) ORDER BY id",
         person,
     )
     ended: dict[State, list[str]] = {State.WITHDRAWN: [], State.STOPPED: []}

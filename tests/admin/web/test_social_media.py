@@ -195,6 +195,19 @@ async def test_it_ends_when_the_person_leaves(site: Site) -> None:
     assert snapshot.exemptions == ()
 
 
+async def test_what_waits_for_the_signature_of_who_left_is_over_though_they_come_back(site: Site) -> None:
+    await authorising(site)
+    clerk = await approved(site)
+    version, it = await version_of(clerk, 1), await site.signed_in(people.IT)
+    await post(it, f"/people/{people.CLERK}/close", f"/people/{people.CLERK}", why="Left")
+    await post(it, f"/people/{people.CLERK}/reopen", f"/people/{people.CLERK}")
+    site.accounts.discard(people.CLERK)
+    clerk = await site.signed_in(people.CLERK)
+    answer = await post(clerk, "/requests/1/terms", "/requests", version=version, **AGREE)
+    assert answer.status_code == 409
+    assert decided(site) == (Verdict.BLOCK, Cause.RULE)
+
+
 async def test_where_it_opens_what_was_approved_the_signature_comes_before_that(site: Site) -> None:
     await authorising(site, "after_approval: wait_for_it\n")
     await signed(site)
