@@ -47,7 +47,7 @@ class ExemptionReviews:
         async with self._db.transaction() as t:
             request = await access_request_lists.get(t, id_)
             refused: NotAllowedError | TransitionError | None = None
-            if actor in request.askers or not may_stop(self._policy(), request, actor):
+            if actor in request.own or not may_stop(self._policy(), request, actor):
                 refused = NotAllowedError(f"{request.number} is not for {actor} to keep open")
             elif use is None or not await t.execute(
                 "UPDATE exemption SET review_since = NULL WHERE access_request = ?"

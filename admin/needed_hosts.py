@@ -66,7 +66,7 @@ class NeededHosts:
         """Whether the session's person may add hosts to the request as it stands.
 
         Before it is decided: the asker, until the first approver agreed, and whoever is to decide.
-        After that whoever may stop it, but for the asker: they would decide their own.
+        After that whoever may stop it, but for the asker and who proposed them: they would decide their own.
         """
         if not request.host:
             return False
@@ -75,7 +75,7 @@ class NeededHosts:
         is_asker = person in request.askers or request.browser == session.browser
         if state is State.SUBMITTED and is_asker:
             return request.step == 0
-        if person is None or not session.is_signed_in or is_asker:
+        if person is None or not session.is_signed_in or is_asker or person in request.own:
             return False
         if state is State.SUBMITTED:
             return person in deciders(policy, request)

@@ -12,11 +12,11 @@ OPEN_AT_LEAST = timedelta(hours=1)
 def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
     """Whether the person may open what was approved: IT; a security risk only IT security.
 
-    Nobody opens their own, but where nobody else is left, since others approved it.
+    Nobody opens their own, nor what they proposed, but where nobody else is left, since others approved it.
     """
     roles = ("it_security",) if risks_of(policy, request) else ("it_security", "help_desk")
     openers = frozenset().union(*(policy.roles.get(role, ()) for role in roles))
-    return person in (openers - {*request.askers} or openers)
+    return person in (openers - request.own or openers)
 
 
 def opens_until(request: AccessRequest, at: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from policy.decision import Cause, Verdict
 from policy.snapshot import PolicySnapshot
 from policy.visit import Visit
 from tests import people, towns
-from tests.admin.web.conftest import FRIDAY_MORNING, Site, post
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.people import CLERK_AT_WORK
 
 FORM = "/social-media/propose"
@@ -206,6 +206,38 @@ async def test_what_waits_for_the_signature_of_who_left_is_over_though_they_come
     answer = await post(clerk, "/requests/1/terms", "/requests", version=version, **AGREE)
     assert answer.status_code == 409
     assert decided(site) == (Verdict.BLOCK, Cause.RULE)
+
+
+async def test_who_proposed_neither_widens_nor_keeps_it(site: Site) -> None:
+    await authorising(site)
+    await signed(site, sites="facebook.com")
+    head, at = await site.signed_in(people.HEAD), site.clock.at
+    await site.log(visit(at, host="facebook.com"), visit(at + timedelta(seconds=3), host="dice.example"))
+    widened = await post(head, "/requests/1/hosts", "/requests/1", host="dice.example")
+    assert widened.status_code == 403
+    site.clock.at += timedelta(days=90)
+    await site.admin.exemption_reviews.look()
+    head, administrator = await site.signed_in(people.HEAD), await site.signed_in(people.ADMINISTRATOR)
+    assert "Keep it" not in (await head.get("/requests/1")).text
+    assert (await post(head, "/requests/1/keep", "/requests")).status_code == 403
+    assert "Keep it" in (await administrator.get("/requests/1")).text
+    assert (await post(administrator, "/requests/1/keep", "/requests")).status_code == 303
+
+
+async def test_who_proposed_does_not_open_it_where_another_of_it_can(site: Site) -> None:
+    await authorising(site, "after_approval: wait_for_it\n")
+    document = site.state.policy_document
+    document.write_text(document.read_text().replace("head: head,", f"head: {people.IT},"))
+    await site.admin._publisher.reload_document()
+    it, administrator = await site.signed_in(people.IT), await site.signed_in(people.ADMINISTRATOR)
+    await post(it, FORM, **PROPOSAL)
+    await allow(administrator, 1, 1)
+    clerk = await site.signed_in(people.CLERK)
+    await post(clerk, "/requests/1/terms", version=await version_of(clerk, 1), **AGREE)
+    assert (await post(it, "/decide/1/open", "/requests/1")).status_code == 403
+    desk = await site.signed_in(people.HELP_DESK)
+    await post(desk, "/decide/1/open", "/decide/1/done")
+    assert decided(site)[0] is Verdict.VIEW_ONLY
 
 
 async def test_where_it_opens_what_was_approved_the_signature_comes_before_that(site: Site) -> None:
