@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from admin import ended_visits, roles
+from admin import ended_visits, proposing, roles
 from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.database import Database
@@ -131,9 +131,14 @@ class HeavyViews:
     async def end(self, session: Session, code: str) -> None:
         """End an open visit that is heavy now, which is recorded; published when it returns.
 
-        Raises NotAllowedError but for IT security, LookupError for what is not heavy now.
+        Raises NotAllowedError, recorded, but for IT security, LookupError for what is not heavy now.
         """
-        self._check(session, roles.runs_towngate)
+        try:
+            self._check(session, roles.runs_towngate)
+        except NotAllowedError as error:
+            await proposing.refuse(
+                self._db, session, "heavy visits", self._clock(), str(error), move="end a visit"
+            )
         actor = session.person or ""
         visits = (visit for fact in await self._facts() for visit in fact.heavy)
         visit = next((visit for visit in visits if visit.code == code), None)

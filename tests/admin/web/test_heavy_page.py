@@ -90,6 +90,11 @@ async def test_it_stops_a_heavy_visit_which_is_recorded_and_the_proxy_told(site:
     site.clock.at += timedelta(hours=2)
     desk = await site.signed_in(people.HELP_DESK)
     assert "Stop<" not in (await desk.get("/heavy")).text
+    tell(site, 1, replace(DOWNLOAD, code="K8M-4QP"))
+    assert (await post(desk, "/heavy/end", "/heavy", code="K8M-4QP")).status_code == 403
+    assert published(site).ended_visits == ("K7M-4QP",), "nothing new"
+    it = await site.signed_in(people.IT)
+    assert "only people with that duty see this" in (await it.get("/records")).text, "a try is recorded"
 
 
 async def test_draft_is_a_limit_that_the_policy_takes(site: Site) -> None:
