@@ -249,6 +249,17 @@ async def of_kind(db: Reader, kind: Kind) -> list[AccessRequest]:
     return [_access_request(row) for row in rows]
 
 
+async def opened_at_once(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return emergency access whose review is due at `at` and that nobody has looked at, oldest first."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE access_request.id IN ("  # noqa: S608 - own words
+        "SELECT access_request FROM emergency_review WHERE reviewed_at IS NULL AND due_at <= ?)"
+        " ORDER BY access_request.id",
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
+
+
 async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
     """Return requests whose access is in force at `at`, the one that ends first at the start."""
     rows = await db.fetch_all(

@@ -126,12 +126,8 @@ class EmergencyAccesses:
         """Return what this person has to review by now, the oldest first; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        policy, found = self._policy(), []
-        for id_ in await _due(self._db, self._clock()):
-            request = await access_request_lists.get(self._db, id_)
-            if session.person in reviewers(policy, request):
-                found.append(request)
-        return found
+        policy, due = self._policy(), await access_request_lists.opened_at_once(self._db, self._clock())
+        return [request for request in due if session.person in reviewers(policy, request)]
 
     def reviews(self, session: Session, request: AccessRequest) -> bool:
         """Whether it is for this session's person to look at."""
@@ -260,15 +256,6 @@ def told(policy: Policy, request: AccessRequest) -> frozenset[str]:
     head = {department.head} if department is not None else set[str]()
     it_security = policy.roles.get("it_security", ())
     return frozenset({*head, *it_security, *reviewers(policy, request)}) - {request.person, ""}
-
-
-async def _due(db: Reader, at: datetime) -> list[int]:
-    rows = await db.fetch_all(
-        "SELECT access_request FROM emergency_review WHERE reviewed_at IS NULL AND due_at <= ?"
-        " ORDER BY access_request",
-        to_ms(at),
-    )
-    return [row["access_request"] for row in rows]
 
 
 async def _set_reviewed(
