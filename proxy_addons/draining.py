@@ -36,8 +36,13 @@ class Draining:
         self._say_last(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
-        """Say it in an answer of the proxy's own; one that was streamed has been sent."""
-        self._say_last(flow)
+        """Say it in an answer that is sent as a whole.
+
+        The head of one that is streamed has been sent: what is said now nobody hears, and mitmproxy would
+        close the connection all the same, with the client's next request on its way.
+        """
+        if flow.response is not None and not flow.response.stream:
+            self._say_last(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         """Say it where a CONNECT is refused."""

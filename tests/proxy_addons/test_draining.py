@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+from mitmproxy.test import tflow
+
 from admin.demo_web import DemoWeb
+from categories.taxonomy import taxonomy
 from policy.decision import Lane
+from proxy_addons.connection_limit import ConnectionLimit
+from proxy_addons.draining import Draining
+from proxy_addons.gate import Gate
 from tests.client_hellos import client_hello
 from tests.proxied_town import TOWN, ProxiedTown, eventually
 from tests.proxy_client import exchange
@@ -115,3 +122,18 @@ def test_draining_worker_leaves_what_admin_is_told_to_the_next_one(
                 town.wait_for_log(f"in force: ends={other.certificate.not_valid_after_utc.isoformat()}")
         assert town.proxy.process.wait(15) == 0
         assert told.read_bytes() == of_the_next_one
+
+
+@pytest.mark.parametrize(("is_streamed", "says"), [(False, "close"), (True, None)])
+async def test_an_answer_says_that_its_connection_ends_unless_its_head_was_sent_before(
+    is_streamed: bool, says: str | None
+) -> None:
+    draining = Draining(ConnectionLimit(Gate(taxonomy())))
+    flow = tflow.tflow(resp=True)
+    assert flow.response is not None
+    flow.response.stream = is_streamed
+    draining.responseheaders(flow)
+    await draining.drain(0, lambda: True)
+    draining.response(flow)
+    # What was not said must not be so: mitmproxy closes a connection whose answer has this field.
+    assert flow.response.headers.get("Connection") == says
