@@ -73,9 +73,7 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     decision = next(decision for decision, _ in answers if decision is not None)
     if not decision.is_allowed:
         return decision
-    if decision.verdict is Verdict.VIEW_ONLY and decision.cause is Cause.EXEMPTION:
-        return decision
-    inspect_rules = rules_that_inspect(visit, decision, policy, state)
+    inspect_rules = decision.inspect_rules or rules_that_inspect(visit, decision, policy, state)
     limits = limits_of(visit, decision, policy, state) if policy.limits else ()
     if inspect_rules or limits:
         decision = replace(decision, inspect_rules=inspect_rules, limits=limits)

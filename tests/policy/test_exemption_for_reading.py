@@ -9,7 +9,7 @@ from policy.deciding import Step, decide
 from policy.decision import Cause, Verdict
 from policy.judging import SiteListing, judge
 from policy.state import Exemption, State
-from policy.town_policy import Rule
+from policy.town_policy import Limit, LimitAction, Rule
 from tests.policy.test_deciding import HOUR, NOON, POLICY, TEN, exemption, listed, visit
 
 READING = replace(exemption(), id="EX-7", expires_at=NOON + HOUR, is_for_reading=True)
@@ -60,6 +60,13 @@ def test_what_is_for_reading_is_looked_into_and_says_for_which_exemption() -> No
     outside, inside = judge(replace(visit(), path="/feed"), POLICY, State([READING]), listing)
     assert outside.decision.inspect_rules == ("EX-7",)
     assert (inside.decision.verdict, str(inside.lane)) == (Verdict.VIEW_ONLY, "inspect")
+
+
+def test_what_is_open_for_reading_is_held_to_the_limits_of_the_policy() -> None:
+    policy = replace(POLICY, limits=(Limit("large", LimitAction.BLOCK, larger_than=1000),))
+    decision = decide(visit("gambling"), policy, State([READING]))
+    assert (decision.verdict, decision.limits) == (Verdict.VIEW_ONLY, ("large",))
+    assert decision.inspect_rules == ("EX-7",)
 
 
 def test_what_must_never_be_looked_into_is_not_opened_for_reading() -> None:
