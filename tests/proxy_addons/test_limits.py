@@ -3,6 +3,7 @@
 import contextlib
 import html
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -326,16 +327,50 @@ def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_
     assert new.used("a person clerk").size_bytes == 59_999
     new.look(before_midnight + timedelta(minutes=1), NEW_YORK)
     assert new.used("a person clerk") == Use()
+    # A clock that is put back, or a zone that is, finds the day as it was.
+    new.look(before_midnight, NEW_YORK)
+    assert new.used("a person clerk").size_bytes == 59_999
+    new.look(before_midnight + timedelta(days=1, minutes=1), NEW_YORK)
     assert list(tmp_path.glob("*.usage")) == []
 
 
-def test_file_that_is_no_usage_is_passed_over(tmp_path: Path) -> None:
+def test_file_that_is_no_usage_is_passed_over_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "2026-03-02-x.usage").write_bytes(b"[1, 2")
     files = UsageFiles(tmp_path)
-    files.look(TEN, NEW_YORK)
+    for second in range(3):
+        files.look(TEN + timedelta(seconds=second), NEW_YORK)
     assert files.used("a person clerk") == Use()
+    assert caplog.text.count("use of quotas passed over") == 1
     with pytest.raises(UsageError):
         Usage.from_bytes(b'["2026-03-02", {"a": [-1, "0"]}]')
+
+
+def test_use_by_other_workers_is_known_while_the_disk_fails(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "2026-03-02-a-pipe.usage")
+    (tmp_path / "2026-03-02-a-link.usage").symlink_to(tmp_path / "2026-03-02-a-link.usage")
+    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    one.look(TEN, NEW_YORK)
+    other.add("a person clerk", 10, TEN, NEW_YORK)
+    other.look(TEN, NEW_YORK)
+    # Where a file is to be written to before it gets its name is a folder: nothing can be written.
+    one.add("a person clerk", 5, TEN, NEW_YORK)
+    hidden = tmp_path / f".{one._path.name}"
+    hidden.mkdir()
+    one.look(TEN, NEW_YORK)
+    assert one.used("a person clerk").size_bytes == 15
+    hidden.rmdir()
+    one.look(TEN + timedelta(seconds=1), NEW_YORK)
+    other.look(TEN + timedelta(seconds=1), NEW_YORK)
+    assert other.used("a person clerk").size_bytes == 15
+
+
+def test_use_is_counted_though_that_of_days_before_cannot_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "2026-02-20-x.usage").mkdir()
+    files = UsageFiles(tmp_path)
+    files.add("a person clerk", 5, TEN, NEW_YORK)
+    assert files.used("a person clerk").size_bytes == 5
 
 
 def test_usage_is_read_back_as_it_was_written() -> None:
