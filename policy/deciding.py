@@ -340,9 +340,9 @@ def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> boo
     others = tuple(match for match in visit.matches if match.category not in exemption.categories)
     if not others:
         return True
-    answers = rule_answers(replace(visit, matches=others), policy)
-    decided = next((decision.verdict for decision, _ in answers if decision is not None), policy.default)
-    return decided is Verdict.ALLOW
+    rest = replace(visit, matches=others)
+    answers = (*rule_answers(rest, policy), _default(rest, policy, risks_of(rest, policy)))
+    return next(decision.verdict for decision, _ in answers if decision is not None) is Verdict.ALLOW
 
 
 def _default(visit: Visit, policy: Policy, risks: tuple[CategoryMatch, ...]) -> Answer:

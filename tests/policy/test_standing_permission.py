@@ -46,3 +46,11 @@ def test_it_opens_what_is_held_and_accepted_whatever_the_rules(
 def test_risk_is_not_open_by_acceptance_alone_of_what_is_not_held() -> None:
     held = replace(HELD, categories=frozenset({"gambling"}))
     assert decide(visit("phishing"), POLICY, State([held])).verdict is Verdict.BLOCK
+
+
+def test_accepted_risk_that_is_not_held_stays_shut_beside_what_is() -> None:
+    held = replace(HELD, accepted_risks=frozenset({"phishing", "malware"}))
+    policy = replace(POLICY, rules=())
+    assert decide(visit("gambling", "phishing"), policy, State([held])).verdict is Verdict.ALLOW
+    decision = decide(visit("gambling", "malware"), policy, State([held]))
+    assert (decision.verdict, decision.cause) == (Verdict.BLOCK, Cause.SECURITY_RISK)
