@@ -140,7 +140,8 @@ def stopping(
     return Decision(
         Verdict.WARN if limit.action is LimitAction.WARN else Verdict.BLOCK,
         Cause.LIMIT,
-        match=next(named) if limit.categories else first_match(visit.matches),
+        # None where the policy has another limit of this id by now, for other categories.
+        match=next(named, None) if limit.categories else first_match(visit.matches),
         because=limit.because,
         approval=asking_roles(Cause.LIMIT, limit.id, policy, visit.categories),
         file_types=tuple(sorted(limit.file_types & types)),

@@ -216,6 +216,15 @@ def test_quota_is_used_up_at_its_amount_and_each_has_whose_use_it_adds_up() -> N
     assert much.quota is not None and left_of(much.quota, Use(5 * 10**8)) == Use(1_500_000_000)
 
 
+def test_quota_that_is_for_other_categories_by_now_stops_what_it_held_for_and_names_no_list() -> None:
+    asked = visit("s.example", "shopping", at=TEN + timedelta(hours=2))
+    decision = decided(asked)
+    *others, shopping, much = POLICY.limits
+    changed = replace(POLICY, limits=(*others, replace(shopping, categories=frozenset({"games"})), much))
+    found = judge_use(asked, decision, changed, lambda limit, client: Use(0, timedelta(minutes=30)))
+    assert found is not None and (found.limit, found.match) == ("shopping-time", None)
+
+
 def test_tests_of_a_document_ask_what_becomes_of_a_download() -> None:
     cases = [
         f'{{as: clerk, visit: files.example, at: "2026-03-02 {hour}:00", download: 4.2GB, {expected}}}'
