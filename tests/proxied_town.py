@@ -45,7 +45,7 @@ SITES = (
     *("library.example", "news.example", "shop.example", "video.example"),
     *("cardroom.example", "phish.example"),
 )
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 class ProxiedTown:
