@@ -27,6 +27,7 @@ from admin.admin_metrics import AdminMetrics
 from admin.api_tokens import ApiTokens
 from admin.ask_links import AskLinks, sits_at
 from admin.asking_ahead import AskingAhead
+from admin.attempts import AttemptsJob
 from admin.audit_heads import AuditHeads
 from admin.background import Background
 from admin.clock import Clock, utc_now
@@ -298,6 +299,8 @@ async def admin_process(
             background.keep_looking("unanswered", waiting.look, seconds=20)
             limit_letters = LimitLetters(db, lambda: admin.policy, clock)
             background.keep_looking("limit letters", limit_letters.look, seconds=20)
+            attempts = AttemptsJob(db, lambda: admin.policy, clock)
+            background.keep_looking("attempts", attempts.look, seconds=60)
             background.keep_looking("exemption reviews", admin.exemption_reviews.look, seconds=60)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

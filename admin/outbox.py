@@ -73,6 +73,10 @@ class LetterKind(StrEnum):
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
     LIMIT_CLOSED = "limit_closed"
     """To the one whose connection a limit has ended without a page: once a day for each limit."""
+    ATTEMPTS_REPEATED = "attempts_repeated"
+    """To whom the policy names: a person was stopped too often. Categories are parted by spaces."""
+    RISK_STOPPED = "risk_stopped"
+    """To the same: a visit was stopped as a security risk. `device` is "" where its name is not known."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter
@@ -92,6 +96,10 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
     LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
     LetterKind.LIMIT_CLOSED: frozenset({"host", "limit", "at"}),
+    LetterKind.ATTEMPTS_REPEATED: frozenset(
+        {"person", "department", "visits", "categories", "from", "until"}
+    ),
+    LetterKind.RISK_STOPPED: frozenset({"host", "category", "person", "department", "device", "at", "code"}),
     LetterKind.PASSWORD_RESET: frozenset({"reset"}),
     LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
 }

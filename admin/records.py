@@ -23,8 +23,8 @@ from policy.town_policy import Policy
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "asking": ("request", "exemption", "delegation"),
-    "sites": ("report", "site", "limit", "visit"),
-    "people": ("person", "people", "password", "token", "names", "notice"),
+    "sites": ("report", "site", "limit", "visit", "security_risk"),
+    "people": ("person", "people", "password", "token", "names", "notice", "attempts"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
     "running": ("policy", "lists", "backup"),
 }
@@ -43,7 +43,7 @@ ROLES = (
 """Who acted, as events can be filtered by it; a person counts as the first that they are."""
 
 # Who acted where Towngate did by itself: it takes up a document, begins, keeps times, reads lists.
-_OF_ITSELF = frozenset({"policy.yaml", "first start", "the clock", "the lists"})
+_OF_ITSELF = frozenset({"policy.yaml", "first start", "the clock", "the lists", "the visit log"})
 
 
 @dataclass(frozen=True, slots=True)

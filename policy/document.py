@@ -9,6 +9,7 @@ from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
 from policy.document_asking import read_asking
+from policy.document_attempts import read_attempts
 from policy.document_limits import read_limits, read_line
 from policy.document_rules import INSTEAD_OF_ACTIONS, Vocabulary, read_categories, read_rules
 from policy.document_sections import (
@@ -33,7 +34,7 @@ from policy.yaml_tree import Mapping, compose
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
     *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "limits", "line"),
-    "default",
+    *("attempts", "default"),
     *("after_approval", "asking", "holidays", "tests"),
 )
 _DEFAULT_ACTIONS = INSTEAD_OF_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
@@ -150,6 +151,7 @@ def _policy(
         newly_seen_days=newly_seen["days"].parsed(notation.days_of_newness) or _NEWLY_SEEN_DAYS,
         limits=read_limits(sections["limits"], vocabulary, [rule.id for rule in rules]),
         line_bits_per_second=read_line(sections["line"]),
+        attempts=read_attempts(sections["attempts"], taxonomy, roles),
     )
 
 

@@ -24,6 +24,7 @@ _UNIT_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _LINE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?) ?(Mbit|Gbit)")
 _UNIT_BITS = {"Mbit": 10**6, "Gbit": 10**9}
 _A_DAY = timedelta(days=1)
+_MOST_SPAN = timedelta(days=30)
 _MAIL = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
@@ -108,6 +109,17 @@ def number_of_days(text: str) -> timedelta:
     return timedelta(days=int(found[1]))
 
 
+def span_of_time(text: str) -> timedelta:
+    """Read "30m", "4h" or "7d", at most 30 days."""
+    try:
+        span = number_of_days(text) if text.endswith("d") else amount_of_time(text)
+    except ValueError:
+        span = _MOST_SPAN + _A_DAY
+    if span > _MOST_SPAN:
+        raise ValueError(f'{text!r} is no span of up to 30 days; write it like "1d", "4h" or "30m"')
+    return span
+
+
 def size(text: str) -> int:
     """Read "500MB" or "4.2 GB", in powers of 1000; bytes."""
     found = _SIZE.fullmatch(text)
@@ -190,6 +202,13 @@ def requests_per_day(text: str) -> int:
     """Read how many requests one person may send a day."""
     if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= 1000:
         raise ValueError(f"{text!r} is no number of requests from 1 to 1000")
+    return int(text)
+
+
+def number_of_visits(text: str) -> int:
+    """Read how many visits somebody may be stopped at before others are told."""
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= 10_000:
+        raise ValueError(f"{text!r} is no number of visits from 1 to 10,000")
     return int(text)
 
 

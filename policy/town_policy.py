@@ -290,6 +290,21 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts:
+    """Who is told of what people were stopped at, and from how many visits on.
+
+    The roles of `tell` hear of a person who was stopped more than `more_than` times `within` a span of time
+    at sites of `categories`, and of each visit that was stopped as a security risk. None of `categories` is
+    one.
+    """
+
+    more_than: int
+    within: timedelta
+    categories: frozenset[str]
+    tell: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A whole, valid policy. `version` is a digest of the document it was read from.
 
@@ -301,7 +316,8 @@ class Policy:
     `never_inspect_categories` name is never decrypted to be looked into. A site is newly seen for
     `newly_seen_days` from its first visit in the town on. `asking` is carried whole, though the proxy
     needs only what is never allowed of it: after a restart the policy that was published last goes on.
-    `line_bits_per_second` is what the town's line carries, None where nobody said.
+    `line_bits_per_second` is what the town's line carries, None where nobody said. Where `attempts` is None
+    nobody is told of visits that were stopped.
     """
 
     version: str
@@ -327,6 +343,7 @@ class Policy:
     newly_seen_days: int = 7
     limits: tuple[Limit, ...] = ()
     line_bits_per_second: int | None = None
+    attempts: Attempts | None = None
 
     @property
     def names_newly_seen(self) -> bool:

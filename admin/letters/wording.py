@@ -5,6 +5,7 @@ from datetime import datetime
 
 from admin import password_resets
 from admin.database import Database
+from admin.letters.attempt_words import ATTEMPT_WORDS
 from admin.letters.emergency_words import EMERGENCY_WORDS
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
@@ -170,5 +171,6 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.NOTICE_RECEIPT: _notice_receipt,
     LetterKind.PASSWORD_RESET: _password_reset,
     LetterKind.TEST: _test,
+    **ATTEMPT_WORDS,
     **EMERGENCY_WORDS,
 }

@@ -152,6 +152,33 @@ async def blocked_between(
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedVisit:
+    """A visit that was blocked for what its site is listed as; `started_at` is aware UTC."""
+
+    category: str
+    started_at: datetime
+
+
+async def stopped_visits(
+    log: VisitLog, person: str, since: datetime, categories: Collection[str], causes: Collection[Cause]
+) -> list[StoppedVisit]:
+    """Return what was blocked for a person since an instant for these causes and categories, oldest first."""
+    found = []
+    async for file in log.since(since):
+        for row in await file.fetch_all(
+            "SELECT category, started_at FROM visit_row JOIN decision ON decision.id = visit_row.decision"
+            " WHERE client IN (SELECT id FROM client WHERE person = ?) AND started_at >= ? AND is_blocked = 1"
+            " AND category IN (SELECT value FROM json_each(?)) AND cause IN (SELECT value FROM json_each(?))",
+            person,
+            to_ms(since),
+            json.dumps([*categories]),
+            json.dumps([*causes]),
+        ):
+            found.append(StoppedVisit(row["category"], from_ms(row["started_at"])))
+    return sorted(found, key=lambda visit: visit.started_at)
+
+
+@dataclass(frozen=True, slots=True)
 class ExemptedVisits:
     """Someone's visits that an exemption opened: how many lately, and when the last one began (aware UTC).
 

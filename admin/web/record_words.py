@@ -57,6 +57,8 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.SITE_INSPECTION_REFUSED: "A move on decryption was refused",
     EventKind.LIMIT_PASSED: "Went on past a limit",
     EventKind.VISIT_ENDED: "Ended a heavy visit",
+    EventKind.ATTEMPTS_TOLD: "Told of many stopped visits",
+    EventKind.SECURITY_RISK_TOLD: "Told of a visit stopped for security",
     EventKind.LOCKDOWN_BEGUN: "Limited the web",
     EventKind.LOCKDOWN_NEWS_GIVEN: "Gave news of the limit",
     EventKind.LOCKDOWN_ENDED: "Ended the limit",

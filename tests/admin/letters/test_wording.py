@@ -214,6 +214,27 @@ def others() -> list[Letter]:
             "LIMIT",
             {"host": "files.example", "limit": "big", "at": MONDAY.isoformat()},
         ),
+        Letter(
+            LetterKind.ATTEMPTS_REPEATED,
+            HEAD,
+            "STOPPED",
+            {
+                **{"person": CLERK, "department": "finance", "visits": "11"},
+                **{"categories": "gambling adult", "from": at, "until": LATER.isoformat()},
+            },
+        ),
+        *(
+            Letter(
+                LetterKind.RISK_STOPPED,
+                to,
+                "RISK",
+                {
+                    **{"host": "bad.example", "category": "malware", "person": CLERK},
+                    **{"department": "finance", "device": "FIN-PC-15", "at": at, "code": "K7M-4QP"},
+                },
+            )
+            for to in (HEAD, IT)
+        ),
     ]
 
 
@@ -248,6 +269,25 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")
     assert {row["kind"] for row in rows} == {kind.value for kind in LetterKind} - {"test"}
     return sending.office.messages
+
+
+async def test_mail_about_stopped_visits_says_who_and_what_and_leads_it_alone_to_them(
+    sending: Sending,
+) -> None:
+    await sending.put(*(letter for letter in others() if letter.about in ("STOPPED", "RISK")))
+    found = await arrived(sending)
+    assert [mail["Subject"] for mail in found[HEAD]] == [
+        "Finance: many stopped visits by one person",
+        "Finance: a visit was stopped for security",
+    ]
+    many, risk = map(text_of, found[HEAD])
+    assert "was stopped 11 times between Mon, March 2, 10 AM and" in many
+    assert "Listed as:    Gambling, Adult" in many
+    assert "bad.example is listed as Malware. Nothing was loaded." in risk
+    assert "Computer:     FIN-PC-15" in risk
+    assert f"{ADMIN_URL}/visits" not in many + risk
+    (told,) = map(text_of, found[IT])
+    assert f"{ADMIN_URL}/visits?code=K7M-4QP" in told
 
 
 async def test_no_subject_names_a_site_but_the_help_desks(sending: Sending) -> None:
