@@ -18,4 +18,4 @@ _NAME = "mitmproxy.addons"
 if _NAME not in sys.modules:
     _spec = ModuleSpec(_NAME, None, is_package=True)
     _spec.submodule_search_locations = [str(Path(next(iter(mitmproxy.__path__)), "addons"))]
-    sys.modules[_NAME] = mitmproxy.addons = module_from_spec(_spec)  # type: ignore[attr-defined]
+    sys.modules[_NAME] = module_from_spec(_spec)

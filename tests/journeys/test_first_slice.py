@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import ssl
 import time
 import urllib.request
@@ -28,10 +27,10 @@ TOWN_ISSUER = "Town of Exampleton web access CA"
 REASON = "I need their charity report for the grant file."
 
 
-@pytest.fixture
-def lists() -> str:
-    """Return which lists the town has: the whole of UT1 where it is at hand, else the starter list."""
-    return "starter" if os.environ.get("TOWNGATE_TEST_DATA") is None else "ut1"
+@pytest.fixture(params=["starter", "ut1"])
+def lists(request: pytest.FixtureRequest) -> str:
+    """Return which lists the town has: the starter list, or the whole of UT1."""
+    return str(request.param)
 
 
 @pytest.mark.needs("curl")
@@ -211,8 +210,8 @@ async def _log_tells_it_all(town: RunningTown, site: str) -> None:
     assert (site, "block", "gambling", "not-town-business") in told
     assert any(v["host"] == site and v["verdict"] == "allow" and v["exemption"] for v in visits)
     # A browser may open a second connection in case the first is slow, and close it without a byte.
-    opened = [v for v in visits if v["host"] == OPEN_SITE]
-    assert any(v["bytes_up"] > 0 and v["bytes_down"] > 0 for v in opened), opened
+    carried = [v for v in visits if v["host"] == OPEN_SITE and v["bytes_down"] > 0]
+    assert carried and all(v["bytes_up"] > 0 for v in carried), visits
     code, output, errors = await town.command(
         "visits", "--json", "--person", "clerk", "--because", "Ticket 7: slow browsing"
     )
