@@ -59,16 +59,23 @@ def at_once(count: int, once: Callable[[int], None]) -> list[float]:
 
 
 def get_through_tunnel(
-    proxy_port: int, target: Target, tls: ssl.SSLContext, path: str, status: int = 200, times: int = 1
+    proxy_port: int,
+    target: Target,
+    tls: ssl.SSLContext,
+    path: str,
+    status: int = 200,
+    times: int = 1,
+    *,
+    pause_seconds: float = 0.0,
 ) -> None:
-    """CONNECT, do a full TLS handshake, GET so many times, and close.
+    """CONNECT, do a full TLS handshake, GET so many times, and close; pause after each read of an answer.
 
     Raises WrongAnswerError for another status.
     """
     with tunnel_to(proxy_port, target, tls) as tunnel:
         for _ in range(times):
             tunnel.sendall(f"GET {path} HTTP/1.1\r\nHost: {_host_field(target)}\r\n\r\n".encode())
-            _read_answer(tunnel, status)
+            _read_answer(tunnel, status, pause_seconds)
 
 
 def tunnel_to(proxy_port: int, target: Target, tls: ssl.SSLContext) -> ssl.SSLSocket:
@@ -142,7 +149,7 @@ def _connect(proxy_port: int) -> socket.socket:
     return connection
 
 
-def _read_answer(connection: socket.socket, status: int) -> None:
+def _read_answer(connection: socket.socket, status: int, pause_seconds: float = 0.0) -> None:
     head, body = _read_head(connection, status)
     length = _content_length(head)
     left = length - len(body)
@@ -152,6 +159,8 @@ def _read_answer(connection: socket.socket, status: int) -> None:
         if not count:
             raise WrongAnswerError(f"closed with {left} bytes of {length} missing")
         left -= count
+        if pause_seconds:
+            time.sleep(pause_seconds)
 
 
 def _read_head(connection: socket.socket, status: int) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.client import WebSocket, at_once, every, get_through_tunnel, tunnel_to
+from tests.benchmarks.client import Target, WebSocket, at_once, every, get_through_tunnel, tunnel_to
 from tests.benchmarks.loads import GIB, UNITS, of_town
 from tests.benchmarks.measuring import measure, resident_bytes
 from tests.benchmarks.origin import running_origin
@@ -25,6 +25,8 @@ _MIB = UNITS["MiB"]
 _SMALL = "/bytes/1024"
 _ON_ONE_CONNECTION = 50
 _AT_ONCE_CONNECTIONS = 16
+# After each read, so that the origin server is always ahead of the client.
+_PAUSE_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tunnels", type=int, default=1_000_000, help="connections that are not")
     parser.add_argument("--web-sockets", type=int, default=1000, help="open at once, over decrypted ones")
     parser.add_argument("--messages", type=int, default=3600, help="on each WebSocket: an hour's")
-    parser.add_argument("--download", type=int, default=10 * GIB, help="bytes, over a decrypted connection")
+    parser.add_argument(
+        "--download",
+        type=int,
+        default=10 * GIB,
+        help="bytes, through a tunnel and decrypted, fast and slowly",
+    )
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-soak-")))
@@ -78,7 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.tunnels:
             print(_tunnels(proxy, options.tunnels), flush=True)
         if options.download:
-            print(_download(proxy, options.download))
+            for target, way in (
+                (proxy.https[0], "through a tunnel"),
+                (proxy.opened[0], "over a decrypted connection"),
+            ):
+                for pause_seconds in (0.0, _PAUSE_SECONDS):
+                    print(_download(proxy, options.download, target, way, pause_seconds), flush=True)
 
 
 def _requests(proxy: Proxy, count: int) -> Slope:
@@ -137,14 +149,20 @@ def _steps(calls: int) -> Iterator[int]:
         yield calls * (number + 1) // _READINGS - calls * number // _READINGS
 
 
-def _download(proxy: Proxy, size: int) -> str:
-    tls, target = of_town(proxy), proxy.opened[0]
-    get_through_tunnel(proxy.port, target, tls, f"/bytes/{min(size, 64 * _MIB)}")
-    done = measure(proxy.pid, lambda: get_through_tunnel(proxy.port, target, tls, f"/bytes/{size}"))
+def _download(proxy: Proxy, size: int, target: Target, way: str, pause_seconds: float) -> str:
+    tls = of_town(proxy)
+    tls.load_verify_locations(proxy.origin.ca_certificate)
+
+    def load(count: int, pause: float) -> None:
+        get_through_tunnel(proxy.port, target, tls, f"/bytes/{count}", pause_seconds=pause)
+
+    load(min(size, 64 * _MIB), 0.0)
+    done = measure(proxy.pid, lambda: load(size, pause_seconds))
     grown = (done.memory_peak_bytes - done.memory_before_bytes) / _MIB
+    reader = "a reader slower than the rest" if pause_seconds else "a reader as fast as it goes"
     return (
-        f"download of {size / GIB:g} GiB over a decrypted connection: {grown:.1f} MiB more than before at its"
-        f" peak, {done.cpu_seconds:.1f} CPU seconds"
+        f"download of {size / GIB:g} GiB {way}, {reader}: {grown:.1f} MiB more than before at its peak,"
+        f" {done.cpu_seconds:.1f} CPU seconds, {done.wall_seconds:.0f} s"
     )
 
 

@@ -24,6 +24,9 @@ def test_every_part_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     printed = capsys.readouterr().out
     for part in ("requests on decrypted connections", "messages of WebSockets", "tunnels", "download of"):
         assert f"\n{part}" in printed
+    for way in ("through a tunnel", "over a decrypted connection"):
+        for reader in ("a reader as fast as it goes", "a reader slower than the rest"):
+            assert f"{way}, {reader}: " in printed
 
 
 def test_what_stays_behind_is_told_from_noise() -> None:
