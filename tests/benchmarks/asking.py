@@ -33,7 +33,7 @@ from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
 from tests.admin.web.conftest import PASSWORD, post
 from tests.benchmarks.large_town import HEADS, asked, decide_all, document, wrong_in
-from tests.benchmarks.report import machine
+from tests.benchmarks.report import machine, without_log
 from tests.proxied_town import served_web
 from tests.proxy_client import ProxyClient
 from tests.running_proxy import running_worker
@@ -109,7 +109,6 @@ async def killed(folder: Path, requests: int, kills: int) -> str:
 
 async def _decide(folder: Path) -> None:
     """Be the process that is killed: every head decides, until nothing waits."""
-    logging.disable(logging.CRITICAL)
     async with _admin(folder) as admin:
         print("deciding", flush=True)
         await asyncio.gather(
@@ -255,11 +254,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--decide", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.decide is not None:
-        asyncio.run(_decide(options.decide))
+        with without_log(logging.CRITICAL):
+            asyncio.run(_decide(options.decide))
         return
-    logging.disable(logging.WARNING)
     print(f"{machine()}\n", flush=True)
-    with tempfile.TemporaryDirectory(prefix="towngate-asking-") as folder:
+    with without_log(logging.WARNING), tempfile.TemporaryDirectory(prefix="towngate-asking-") as folder:
         asyncio.run(_measure(options, Path(folder)))
 
 

@@ -1,11 +1,13 @@
 """The figures as a table for people (Markdown) and as JSON for programs."""
 
+import logging
 import os
 import platform
 import ssl
 import statistics
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,16 @@ class Result:
 
     load: Load
     rounds: Mapping[str, Sequence[Measurement]]
+
+
+@contextmanager
+def without_log(level: int) -> Iterator[None]:
+    """Log nothing of this level or below until the block ends."""
+    logging.disable(level)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def machine() -> str:

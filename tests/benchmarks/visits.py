@@ -34,7 +34,7 @@ from proxy_addons.judge import Judgement
 from proxy_addons.spool import Spool
 from proxy_addons.visit_log import VisitLog
 from tests.benchmarks.categories import page_requests
-from tests.benchmarks.report import machine
+from tests.benchmarks.report import machine, without_log
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 _DAYS = 30
@@ -67,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--visits", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path, help="where the log is made; a temporary folder if left out")
     options = parser.parse_args(arguments)
-    logging.disable(logging.INFO)
-    with tempfile.TemporaryDirectory(prefix="towngate-visits-", dir=options.folder) as folder:
+    with (
+        without_log(logging.INFO),
+        tempfile.TemporaryDirectory(prefix="towngate-visits-", dir=options.folder) as folder,
+    ):
         hosts = _hosts(Path(folder))
         print(f"{machine()}\n\n{options.visits:,} visits to {len(set(hosts)):,} hosts in {_DAYS} days\n")
         print("| what | measured | bar |\n|---|---:|---:|", flush=True)
