@@ -1,11 +1,11 @@
 """Why a recorded visit was decided as it was: what is compared with today, and what is not."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from admin import visits
 from admin.clock import utc_now

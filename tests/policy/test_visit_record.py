@@ -1,12 +1,12 @@
 """Visit records as lines of the spool, which admin reads as untrusted input."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord, VisitRecordError, new_code
