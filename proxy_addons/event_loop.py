@@ -1,10 +1,40 @@
 """uvloop as mitmproxy needs it: with eager tasks, also on the first releases of Python 3.13."""
 
 import asyncio
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
-import uvloop
+
+class TransportsByDescriptor:
+    """What a loop knows of its transports: the last one of each file descriptor, for as long as it lives.
+
+    uvloop has a WeakValueDictionary for that, which for every connection runs more Python than the tunnel
+    lane does to read a ClientHello. Here what has gone is forgotten when its descriptor is used again.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: dict[int, weakref.ref[Any]] = {}
+
+    def __setitem__(self, descriptor: int, transport: object) -> None:
+        self._last[descriptor] = weakref.ref(transport)
+
+    def __getitem__(self, descriptor: int) -> object:
+        transport = self._last[descriptor]()
+        if transport is None:
+            raise KeyError(descriptor)
+        return transport
+
+
+# uvloop takes it when it is imported, and never again.
+_weak_values = weakref.WeakValueDictionary
+weakref.WeakValueDictionary = TransportsByDescriptor  # type: ignore[assignment,misc]
+try:
+    import uvloop
+finally:
+    weakref.WeakValueDictionary = _weak_values  # type: ignore[misc]
 
 
 class WorkerLoop(uvloop.Loop):
