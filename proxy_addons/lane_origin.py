@@ -26,9 +26,8 @@ class OriginSide(asyncio.Protocol):
         self._ended_early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read nothing before it is known that this is whom the client gets."""
+        """Know what to speak through; nobody does before it is known that this is whom the client gets."""
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.pause_reading()
 
     def open(self, visit: OpenVisit, client: asyncio.Transport) -> None:
         """Carry what comes to the client from now on."""
@@ -48,7 +47,7 @@ class OriginSide(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Carry on; what comes early waits."""
         if not self._is_open:
-            # uvloop begins to read after connection_made, whatever was said in there.
+            # No sooner: uvloop begins to read after connection_made, whatever was said in there.
             self._early += data
             self.transport.pause_reading()
             return

@@ -212,7 +212,8 @@ class LaneStates:
         """The client says no more; it may still listen."""
         self._has_client_ended = True
         if self.state is State.OPEN:
-            return (Do.END_UP, Do.CLOSE) if self._has_origin_ended else (Do.END_UP,)
+            # Closing says it, too, once all that was said before has gone.
+            return (Do.CLOSE,) if self._has_origin_ended else (Do.END_UP,)
         if self.state is State.DIALLING and len(self._buffer) > self._hello_bytes:
             # More than a greeting: its last word, which has an answer.
             return _NOTHING
@@ -224,7 +225,7 @@ class LaneStates:
     def origin_ended(self) -> Actions:
         """The origin server says no more; it may still listen."""
         self._has_origin_ended = True
-        return (Do.END_DOWN, Do.CLOSE) if self._has_client_ended else (Do.END_DOWN,)
+        return (Do.CLOSE,) if self._has_client_ended else (Do.END_DOWN,)
 
     def origin_lost(self) -> Actions:
         """The connection to the origin server is closed; what it said last is on its way to the client."""
@@ -280,7 +281,8 @@ class LaneStates:
             name = server_name_of(self._buffer)
             if name is None:
                 return _NOTHING
-            if canonical_host(name.decode("ascii")) != self._to.host:
+            text = name.decode("ascii")
+            if text != self._to.host and canonical_host(text) != self._to.host:
                 raise LessPlainError
         except (LessPlainError, ValueError):
             return self._hand_over(is_answered=True)

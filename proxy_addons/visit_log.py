@@ -206,6 +206,7 @@ class VisitLog:
             tally.tell()
         egress_metrics.TUNNELLED.tell()
         egress_metrics.HANDED_OVER.tell()
+        egress_metrics.DECISION_SECONDS.tell()
         if self._spool.shed > self._shed_counted:
             egress_metrics.RECORDS_SHED.inc(self._spool.shed - self._shed_counted)
             self._shed_counted = self._spool.shed

@@ -97,7 +97,7 @@ def test_tunnel_from_its_head_to_its_end() -> None:
     assert talk.client_says(HELLO) == [Do.WAIT_FOR_ORIGIN, Dial(HOST, 443)]
     assert talk.origin_answers() == [Do.STOP_WAITING, Open(HELLO)]
     assert talk.client_ends() == [Do.END_UP]
-    assert talk.origin_ends() == [Do.END_DOWN, Do.CLOSE]
+    assert talk.origin_ends() == [Do.CLOSE]
     assert talk.client_is_lost() == [Do.LET_ORIGIN_GO, EndVisit()]
     assert talk.origin_is_lost() == [Do.CLOSE]
 
@@ -105,7 +105,7 @@ def test_tunnel_from_its_head_to_its_end() -> None:
 def test_origin_server_may_say_its_last_word_first() -> None:
     talk = open_talk()
     assert talk.origin_ends() == [Do.END_DOWN]
-    assert talk.client_ends() == [Do.END_UP, Do.CLOSE]
+    assert talk.client_ends() == [Do.CLOSE]
 
 
 def test_what_the_origin_server_said_last_is_flushed_when_it_is_gone() -> None:
