@@ -34,6 +34,7 @@ from proxy_addons.judge import Judgement
 from proxy_addons.spool import Spool
 from proxy_addons.visit_log import VisitLog
 from tests.benchmarks.categories import page_requests
+from tests.benchmarks.ingest_kills import killed_ingest
 from tests.benchmarks.report import machine, without_log
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Replay, ask, and print the table."""
     parser = argparse.ArgumentParser(prog="make bench-visits ARGS=...", description=__doc__)
     parser.add_argument("--visits", type=int, default=10_000_000)
+    parser.add_argument("--kills", type=int, default=20, help="how often ingest is killed (default 20)")
     parser.add_argument("--folder", type=Path, help="where the log is made; a temporary folder if left out")
     options = parser.parse_args(arguments)
     with (
@@ -75,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{machine()}\n\n{options.visits:,} visits to {len(set(hosts)):,} hosts in {_DAYS} days\n")
         print("| what | measured | bar |\n|---|---:|---:|", flush=True)
         print(recording(Path(folder), hosts), flush=True)
+        for figure in killed(Path(folder), hosts[0], options.kills):
+            print(figure, flush=True)
         for figure in asyncio.run(measured(Path(folder), hosts, options.visits)):
             print(figure, flush=True)
 
@@ -95,6 +99,16 @@ def recording(folder: Path, hosts: Sequence[str], count: int = 50_000) -> Figure
     log.close()
     spent = time.process_time() - started
     return Figure("a worker's cost of recording a visit", spent / count * 1e6, "us CPU", most=20)
+
+
+def killed(folder: Path, host: str, kills: int) -> list[Figure]:
+    """Count what is lost, and what comes twice, while ingest is killed."""
+    taken = killed_ingest(folder, _judgement(host), kills)
+    rate = f"{kills} kills of ingest at {taken.written / taken.seconds:.0f} visits a second"
+    return [
+        Figure(f"{rate}, {taken.written:,} in all: lost", taken.lost, "", most=0),
+        Figure("the same: in the log twice", taken.doubled, "", most=0),
+    ]
 
 
 async def measured(folder: Path, hosts: Sequence[str], count: int) -> list[Figure]:
