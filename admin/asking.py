@@ -111,11 +111,11 @@ class AccessRequest:
     unless access was granted; of several exemptions they are of the one that ends last. `approved_until` is
     what the last approver said where IT opens access, None elsewhere. `hosts` are further hosts that it
     covers, what the site's pages need. `paused_for` are the security risks that the site is listed as now and
-    that nobody accepted: while there are any, access does not count. `reviewed_by` is who of IT left access
-    open, None while nobody looked. `joined` are others who get the same: access for a person is each one's
-    own. `renews` is the number of the request whose access it goes on with; since `review_since` it is asked
-    whether access is still needed. `asked` is what it asks for beside or in place of a site: personal use
-    has no host.
+    that nobody accepted, and what nobody can allow: while there are any, access does not count.
+    `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are others who get the
+    same: access for a person is each one's own. `renews` is the number of the request whose access it goes
+    on with; since `review_since` it is asked whether access is still needed. `asked` is what it asks for
+    beside or in place of a site: personal use has no host.
     """
 
     id: int

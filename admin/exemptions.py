@@ -128,7 +128,7 @@ async def are_live(db: Reader, access_request: int, at: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """An exemption with its request, and the security risks that it is paused for; none: it counts."""
+    """An exemption with its request, and the categories that it is paused for; none: it counts."""
 
     access_request: int
     exemption: Exemption
@@ -149,14 +149,14 @@ async def leave_open(t: Transaction, access_request: int, reviewed_by: str, at: 
     )
 
 
-async def set_paused(t: Transaction, before: Paused, risks: frozenset[str]) -> bool:
+async def set_paused(t: Transaction, before: Paused, categories: frozenset[str]) -> bool:
     """Note what an exemption is paused for; False when that is no longer as `before` says."""
     return bool(
         await t.execute(
             "UPDATE exemption SET paused_for = ? WHERE id = ? AND paused_for IS ? AND stopped_at IS NULL",
-            _risks_as_text(risks),
+            _categories_as_text(categories),
             int(before.exemption.id.removeprefix(_PREFIX)),
-            _risks_as_text(before.paused_for),
+            _categories_as_text(before.paused_for),
         )
     )
 
@@ -192,5 +192,5 @@ def _exemption(row: Row) -> Exemption:
     )
 
 
-def _risks_as_text(risks: frozenset[str]) -> str | None:
-    return json.dumps(sorted(risks)) if risks else None
+def _categories_as_text(categories: frozenset[str]) -> str | None:
+    return json.dumps(sorted(categories)) if categories else None

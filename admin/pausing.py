@@ -1,6 +1,7 @@
-"""Pauses access whose site has become a security risk, and lets it count again when it is none any more.
+"""Pauses access whose site has become a security risk, or of a kind that nobody can allow, while it is.
 
-The proxy needs nobody for that: deciding does not count an exemption for a risk that was not accepted.
+The proxy needs nobody for that: deciding counts no exemption for a risk that was not accepted, nor for
+what the policy never lets anybody allow.
 This is for the people: what it means is recorded and told once, and the pages say so.
 """
 
@@ -9,6 +10,7 @@ import json
 from datetime import datetime
 
 from admin import access_request_lists, audit, exemptions, outbox
+from admin.asking import never_allowed
 from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction
@@ -54,39 +56,42 @@ class Pausing:
             return
         for granted in await exemptions.live_with_pauses(self._db, self._clock()):
             if granted.exemption.categories:
-                continue  # no risk is ever open by these
-            risks = await self._lists.risks(granted.exemption.host, policy) - granted.exemption.accepted_risks
-            if risks != granted.paused_for:
-                await self._set(granted, risks)
+                continue  # no risk is ever open by these, and nothing that nobody can allow
+            listed_as = await self._lists.categories(granted.exemption.host)
+            risks = listed_as & policy.security_categories
+            shut = (risks - granted.exemption.accepted_risks) | never_allowed(policy, listed_as)
+            if shut != granted.paused_for:
+                await self._set(granted, shut)
         self._looked_at = present
 
-    async def _set(self, granted: Paused, risks: frozenset[str]) -> None:
+    async def _set(self, granted: Paused, shut: frozenset[str]) -> None:
         """Note what the exemption is paused for; tell of it when it begins, and record when it ends."""
         at = self._clock()
         async with self._db.transaction() as t:
-            if not await exemptions.set_paused(t, granted, risks):
+            if not await exemptions.set_paused(t, granted, shut):
                 return
-            if granted.paused_for and risks:
+            if granted.paused_for and shut:
                 return
-            kind = EventKind.EXEMPTION_PAUSED if risks else EventKind.EXEMPTION_RESUMED
+            kind = EventKind.EXEMPTION_PAUSED if shut else EventKind.EXEMPTION_RESUMED
             request = await access_request_lists.get(t, granted.access_request)
             details: dict[str, audit.Detail] = {
                 "exemption": granted.exemption.id,
                 "host": granted.exemption.host,
-                "risks": sorted(risks or granted.paused_for),
+                "risks": sorted(shut or granted.paused_for),
             }
             await audit.record(t, Event(kind, _ACTOR, request.number, at, details))
-            if risks:
-                await self._tell(t, granted, sorted(risks)[0], at)
+            if shut:
+                await self._tell(t, granted, shut, at)
 
-    async def _tell(self, t: Transaction, granted: Paused, category: str, at: datetime) -> None:
+    async def _tell(self, t: Transaction, granted: Paused, shut: frozenset[str], at: datetime) -> None:
         """Write to the asker, to those who agreed, and to IT."""
         request = await access_request_lists.get(t, granted.access_request)
         agreed = {
             move.actor for move in await access_request_lists.time_line(t, request) if move.role is not None
         }
         it_security = self._publisher.policy.roles.get("it_security", ())
-        values = {"category": category, "host": granted.exemption.host}
+        never = sorted(never_allowed(self._publisher.policy, shut))
+        values = {"category": (never or sorted(shut))[0], "host": granted.exemption.host}
         # Paused a second time is told a second time.
         again = json.dumps([granted.exemption.id, at.isoformat()])
         for person in sorted({*request.askers, *agreed, *it_security}):

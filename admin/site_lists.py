@@ -31,10 +31,6 @@ class SiteLists:
         corrected = await corrections.of_parents(self._db, host)
         return Corrections(corrected).apply(host, lists.lookup(host))
 
-    async def risks(self, host: str, policy: Policy) -> frozenset[str]:
-        """Return every security risk that the host is listed as. Raises as `listed` does."""
-        return await self.categories(host) & policy.security_categories
-
     async def categories(self, host: str) -> frozenset[str]:
         """Return every category that the host is listed as. Raises as `listed` does."""
         return frozenset(match.category for match in await self.listed(host))

@@ -58,7 +58,8 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     11. security risks: a site listed as one is judged as nothing else from here on, only by
         exemptions with every risk of the site accepted and by rules that name the risk
     12. exemptions of the person or the department, for the host or a parent of it, then for categories;
-        one for reading counts where no other does and the rules would not open the site whole
+        one for reading counts where no other does and the rules would not open the site whole; none
+        counts for a site that is listed as what the policy never lets anybody allow
     13. rules, the first that matches wins; one that warns allows who has continued
     14. the default; for a security risk it is to block
     15. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
@@ -271,6 +272,8 @@ def _security_risk(risks: tuple[CategoryMatch, ...], policy: Policy) -> Answer:
 
 
 def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[CategoryMatch, ...]) -> Answer:
+    if never := sorted(policy.asking.never & visit.categories):
+        return None, f"no exemption counts: {', '.join(never)} is never allowed by 'asking'"
     reason = "no exemption of this person or department for the site"
     for_reading: Exemption | None = None
     for exemption in state.exemptions_for(visit.host):
@@ -329,13 +332,11 @@ def _by_town_clock(at: datetime, policy: Policy) -> str:
 def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> bool:
     """Whether nothing would stop a site if it were not listed as what the exemption is for.
 
-    What the policy never allows by now stays shut, and so does a new site where a rule names those.
+    A new site stays shut where a rule names those.
     """
     if not exemption.holds_at(visit.at) or visit.categories.isdisjoint(exemption.categories):
         return False
-    if not policy.asking.never.isdisjoint(visit.categories) or (
-        visit.is_newly_seen and policy.names_newly_seen
-    ):
+    if visit.is_newly_seen and policy.names_newly_seen:
         return False
     others = tuple(match for match in visit.matches if match.category not in exemption.categories)
     if not others:

@@ -95,7 +95,9 @@ class AccessRequest(BaseModel):
     note: str | None
     exemption: str | None
     expires_at: datetime | None
-    paused_for: list[str] = Field(description="The risks for which access does not count now.")
+    paused_for: list[str] = Field(
+        description="The categories of the site for which access does not count now."
+    )
     renews: int | None
     review_since: datetime | None
 

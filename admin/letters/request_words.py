@@ -6,7 +6,7 @@ from datetime import datetime
 
 from admin import access_request_lists, exemption_use
 from admin.asked import Kind, Level
-from admin.asking import AccessRequest, ForWhom, State, deciders, risks_of
+from admin.asking import AccessRequest, ForWhom, State, deciders, never_allowed, risks_of
 from admin.database import Database
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, said_use, sentence
 from admin.opening import opens_until
@@ -274,12 +274,15 @@ async def _paused(told: _Told) -> Words:
     town, values = told.town, told.put.letter.values
     host, category = words.host(values["host"]), town.category(values["category"])
     ask = f" If it is needed for work, ask {town.help_desk()}." if told.is_asker else ""
+    paused = words.paused_for((values["category"],))
+    is_never = never_allowed(town.policy, (values["category"],))
+    who = "Nobody can allow that" if is_never else "Only IT security can open it"
     return Words(
-        subject=told.subject("Paused: now a security risk"),
-        heading="Paused: now a security risk",
+        subject=told.subject(paused),
+        heading=paused,
         paragraphs=(
             f"{host} is now listed as {category}. Access for {told.for_whom} does not count any more."
-            f" Only IT security can open it.{ask}",
+            f" {who}.{ask}",
         ),
         facts=(("Site", host), ("Listed as", category)),
         link=told.see,

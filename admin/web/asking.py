@@ -165,6 +165,7 @@ async def _shown(
         request=request,
         state=state,
         status=status_of(http_request, request),
+        never=bool(never_allowed(admin.policy, request.paused_for)),
         moves=await admin.request_views.time_line(request),
         needed=await admin.needed_hosts.suggested(session, request),
         error=error,

@@ -28,7 +28,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.DELEGATION_NAMED: "Named who stands in",
     EventKind.DELEGATION_ENDED: "Ended a delegation",
     EventKind.DELEGATION_REFUSED: "Naming who stands in was refused",
-    EventKind.EXEMPTION_PAUSED: "Access paused: a security risk",
+    EventKind.EXEMPTION_PAUSED: "Access paused: a security risk, or never allowed",
     EventKind.EXEMPTION_RESUMED: "Access goes on",
     EventKind.EXEMPTION_LEFT_OPEN: "Left access open",
     EventKind.SIGNED_IN: "Signed in",

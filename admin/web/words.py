@@ -1,6 +1,6 @@
 """Times, amounts and states as the pages say them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, assert_never
@@ -207,13 +207,19 @@ def _waiting(request: AccessRequest, waits_for: str) -> str:
 
 def _in_force(request: AccessRequest, times: Times) -> Status:
     if request.paused_for:
-        return Status("danger", "Paused: now a security risk")
+        return Status("danger", paused_for(request.paused_for))
     ends_at = request.expires_at or times.now
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):
         return Status("warn", Markup("Ends {}").format(times.near(said_end(ends_at, times.zone))))
     until = times.last_day(ends_at) if request.proposed_by is not None else times.until(ends_at)
     return Status("ok", Markup("Allowed until {}").format(until))
+
+
+def paused_for(categories: Collection[str]) -> str:
+    """Return what is said of access that does not count, as its site is listed as these now."""
+    is_risk = not taxonomy().members("security_risk").isdisjoint(categories)
+    return "Paused: now a security risk" if is_risk else "Paused: now never allowed"
 
 
 def report_status(report: SiteReport) -> Status:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from admin.request_time_line import Turn
 from admin.site_lists import SiteLists
 from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy
-from policy.town_policy import Approver
+from policy.town_policy import Approver, Asking
 from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, submitted
 from tests.people import CLERK, HEAD, IT
 from tests.published_town import CATEGORIES, PublishedTown
@@ -116,6 +117,21 @@ async def test_accepted_risk_pauses_nothing(town_db: Database, pausing: Pausing)
     await pausing.look()
     assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
     assert await told(town_db) == []
+
+
+async def test_what_the_policy_never_allows_by_now_is_paused_while_it_says_so(
+    town_db: Database, pausing: Pausing
+) -> None:
+    request = await opened(town_db)
+    await correct(town_db, "gambling")
+    never = replace(TOWN, version="two", asking=Asking(never=frozenset({"gambling"})))
+    pausing._publisher.policy = never
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("gambling",)
+    assert await told(town_db) == sorted([CLERK, HEAD, IT, SECOND_IT])
+    pausing._publisher.policy = TOWN
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
 
 
 async def test_what_has_ended_is_not_paused(town_db: Database, pausing: Pausing) -> None:

@@ -604,6 +604,34 @@ def test_exemption_of_categories_opens_what_nothing_else_stops(
     assert f"{decision.verdict}: {decision.rule or decision.cause}" == expected, case
 
 
+@pytest.mark.parametrize(
+    ("case", "judged", "granted"),
+    [
+        ("of the host", visit("gambling"), exemption()),
+        ("of its parent", visit("gambling"), exemption(host="example")),
+        ("with the risk accepted", visit("phishing", "gambling"), exemption("phishing")),
+        ("for reading", visit("gambling"), replace(exemption(), is_for_reading=True)),
+        ("of the department", visit("gambling"), replace(exemption(), person=None, department="finance")),
+    ],
+)
+def test_no_exemption_opens_what_the_policy_never_lets_anybody_allow(
+    case: str, judged: Visit, granted: Exemption
+) -> None:
+    assert decide(judged, POLICY, State([granted])).cause is Cause.EXEMPTION, case
+    never = replace(POLICY, asking=Asking(never=frozenset({"gambling"})))
+    steps: list[Step] = []
+    assert decide(judged, never, State([granted]), steps).verdict is Verdict.BLOCK, case
+    assert Step("exemption", False, "no exemption counts: gambling is never allowed by 'asking'") in steps
+
+
+def test_exemption_of_a_site_opens_no_subdomain_that_is_never_allowed() -> None:
+    never = replace(POLICY, asking=Asking(never=frozenset({"gambling"})))
+    below = visit("gambling", host="cards.site.example")
+    assert decide(below, POLICY, State([exemption()])).is_allowed
+    assert not decide(below, never, State([exemption()])).is_allowed
+    assert decide(visit("shopping", host="www.site.example"), never, State([exemption()])).is_allowed
+
+
 def test_exemption_of_categories_opens_nothing_that_is_never_allowed_by_now() -> None:
     never = replace(POLICY, asking=Asking(never=frozenset({"press"})))
     assert not decide(visit("shopping", "press"), never, State([BOUGHT])).is_allowed

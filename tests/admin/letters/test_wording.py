@@ -17,7 +17,7 @@ from admin.letters.composing import compose
 from admin.letters.parts import Words
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
-from policy.town_policy import AfterApproval, Approver
+from policy.town_policy import AfterApproval, Approver, Asking
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, submitted
 from tests.post_office import post_office
@@ -167,6 +167,17 @@ async def test_a_security_risk_is_said_to_be_one(sending: Sending) -> None:
     await submitted(sending.db, category="malware", chain=(Approver.IT_SECURITY,))
     (mail,) = (await arrived(sending))[IT]
     assert "Security:     A known security risk: Malware" in text_of(mail)
+
+
+async def test_access_that_nobody_can_allow_any_more_is_said_to_be_that(sending: Sending) -> None:
+    await submitted(sending.db)
+    sending.policy = replace(sending.policy, asking=Asking(never=frozenset({"gambling"})))
+    values = {"host": "cardroom.example", "category": "gambling"}
+    async with sending.db.transaction() as t:
+        await outbox.put(t, Letter(LetterKind.EXEMPTION_PAUSED, CLERK, "REQ-1", values), LATER)
+    mails = (await arrived(sending))[CLERK]
+    (mail,) = [mail for mail in mails if mail["Subject"] == "[REQ-1] Paused: now never allowed"]
+    assert "Nobody can allow that." in text_of(mail)
 
 
 def others() -> list[Letter]:

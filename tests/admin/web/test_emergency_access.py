@@ -31,14 +31,19 @@ async def allowing(site: Site, terms: str = TERMS, more: str = "") -> None:
 
 
 def decided(
-    site: Site, *, at: datetime | None = None, client: object = CLERK_AT_WORK, also: str = "gambling"
+    site: Site,
+    *,
+    at: datetime | None = None,
+    client: object = CLERK_AT_WORK,
+    also: str = "gambling",
+    host: str = "cardroom.example",
 ) -> tuple[Verdict, Cause]:
     """Return what the proxy decides by what is published."""
     snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
     matches = tuple(
         CategoryMatch(id_, "cardroom.example", "test") for id_ in dict.fromkeys((also, "gambling"))
     )
-    visit = Visit(client, "https", "cardroom.example", 443, None, at or site.clock.at, matches)  # type: ignore[arg-type]
+    visit = Visit(client, "https", host, 443, None, at or site.clock.at, matches)  # type: ignore[arg-type]
     decision = decide(visit, snapshot.policy, snapshot.state())
     return decision.verdict, decision.cause
 
@@ -60,6 +65,15 @@ async def test_site_opens_for_the_person_at_once_and_for_an_hour(site: Site) -> 
     assert decided(site, at=FRIDAY_MORNING + ONE_HOUR)[0] is Verdict.BLOCK
     shown = (await clerk.get("/requests/1")).text.replace("\u00a0", " ")
     assert "You opened it until" in shown and "looks at it from" in shown and "Mon, March 9, 8 AM" in shown
+
+
+async def test_emergency_access_opens_no_subdomain_that_is_a_risk_or_never_allowed(site: Site) -> None:
+    never = TERMS.replace("{emergency_access", "{never: [adult], emergency_access")
+    await allowing(site, never)
+    await opened(site)
+    assert decided(site, also="press")[0] is Verdict.ALLOW
+    for shut in ("adult", "phishing"):
+        assert decided(site, also=shut, host="a.cardroom.example")[0] is Verdict.BLOCK, shut
 
 
 async def test_it_is_recorded_as_a_kind_of_its_own_and_told_at_once(site: Site) -> None:

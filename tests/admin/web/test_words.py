@@ -153,6 +153,11 @@ def in_force(ends_in: timedelta, granted: timedelta) -> AccessRequest:
             "Paused: now a security risk",
         ),
         (
+            replace(in_force(timedelta(days=5), timedelta(days=2)), paused_for=("gambling",)),
+            "danger",
+            "Paused: now never allowed",
+        ),
+        (
             replace(in_force(timedelta(0), timedelta(days=6)), paused_for=("phishing",)),
             "off",
             "Ended ",
