@@ -14,17 +14,19 @@ from admin import (
     audit,
     exemptions,
     internet_accounts,
+    never_granted,
     own_devices,
     request_letters,
 )
 from admin.access_request_lists import get
-from admin.asked import Kind, as_json, categories_of
+from admin.asked import Kind, as_json
 from admin.asked import details as asked_details
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
+    NeverGrantedError,
     NewAccessRequest,
     NotAllowedError,
     State,
@@ -34,7 +36,6 @@ from admin.asking import (
     deciders,
     deciders_of,
     may_stop,
-    never_allowed,
     site_of,
     took_part,
 )
@@ -42,6 +43,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.granting import accepted_risks_of, answers_so_far, grant
+from admin.never_granted import Listed
 from admin.opening import may_open, opens_until
 from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
 from admin.written_text import tidy_text
@@ -52,23 +54,20 @@ from policy.town_time import zone_of
 async def submit(
     db: Database,
     policy: Policy,
+    listed: Listed,
     new: NewAccessRequest,
     at: datetime,
     then: Callable[[Transaction, AccessRequest], Awaitable[None]] | None = None,
 ) -> AccessRequest:
     """Send a request to its first approver; one that renews another asks for its further hosts, too.
 
-    `then` is what becomes of it at once, in the same transaction.
+    `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
     for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
     site is not decided yet.
     """
     site = site_of(new.host) if new.host else ""
     terms = policy.asking
-    if never_allowed(policy, _asked_categories(new)):
-        raise InvalidRequestError(
-            "host", f"{site or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
-        )
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
     if new.asked is None and new.duration not in terms.longest.up_to():
         raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
@@ -129,6 +128,9 @@ async def submit(
         for host in new.hosts:
             await _ask_for_host(t, id_, host, added_by=sent_by, at=at)
         request = await get(t, id_)
+        if (never := await never_granted.never_granted(policy, listed, request)) is not None:
+            what = never if site else "What you chose"
+            raise NeverGrantedError("host", f"{what} is never allowed; {_help_desk(policy)} can say more")
         details: dict[str, Detail] = {
             "after": request.state.value,
             "host": site,
@@ -161,6 +163,7 @@ async def submit(
 async def approve(
     db: Database,
     policy: Policy,
+    listed: Listed,
     id_: int,
     *,
     actor: str,
@@ -175,8 +178,8 @@ async def approve(
     `seen_step` is the step that the person was shown: an answer sent twice never answers two steps.
     `seen_hosts` are the further hosts that they were shown, `seen_joined` who had joined:
     InvalidRequestError when there are others meanwhile. `expires_at` (default: as asked) is after `at` and
-    not later than the policy's longest. What the policy never allows by now nobody allows.
-    Raises UnknownRequestError, NotAllowedError, TransitionError, ValueError for the expiry.
+    not later than the policy's longest. Raises UnknownRequestError, NotAllowedError, TransitionError,
+    NeverGrantedError for what the policy never allows by now, ValueError for the expiry.
     """
 
     async def agree(t: Transaction, request: AccessRequest) -> None:
@@ -214,18 +217,17 @@ async def approve(
         await grant(t, request, accepted_risks, at=at, ends_at=ends_at, approved_by=actor)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        refused = _may_not_decide(policy, request, actor, seen_step)
-        if refused is None and never_allowed(policy, _asked_categories(request)):
-            return NotAllowedError(f"The policy never allows what {request.number} is for.")
-        return refused
+        return _may_not_decide(policy, request, actor, seen_step)
 
-    return await attempt(db, policy, id_, actor, at, "approve", refusal, agree)
+    return await attempt(db, policy, id_, actor, at, "approve", refusal, agree, towards_access=listed)
 
 
-async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
+async def open_access(
+    db: Database, policy: Policy, listed: Listed, id_: int, *, actor: str, at: datetime
+) -> AccessRequest:
     """Open what was approved, as asking.opens_until says how long.
 
-    Raises as withdraw does, and InvalidRequestError for a window that is over.
+    Raises as approve does, and InvalidRequestError for a window that is over.
     """
 
     async def open_it(t: Transaction, request: AccessRequest) -> None:
@@ -247,7 +249,7 @@ async def open_access(db: Database, policy: Policy, id_: int, *, actor: str, at:
             return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
         return None if request.state is State.AWAITS_OPENING else too_late(request)
 
-    return await attempt(db, policy, id_, actor, at, "open", refusal, open_it)
+    return await attempt(db, policy, id_, actor, at, "open", refusal, open_it, towards_access=listed)
 
 
 async def deny(
@@ -373,10 +375,6 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
             f" not at {ends_at.isoformat()}"
         )
     return ends_at
-
-
-def _asked_categories(request: NewAccessRequest | AccessRequest) -> tuple[str, ...]:
-    return (*request.risks, request.category or "", *categories_of(request.asked))
 
 
 def day_begins(at: datetime, zone: ZoneInfo) -> datetime:

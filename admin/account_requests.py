@@ -9,6 +9,7 @@ from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessR
 from admin.clock import Clock
 from admin.database import Database
 from admin.internet_accounts import Registered
+from admin.never_granted import Listed
 from admin.sessions import Session
 from admin.written_text import tidy_text
 from policy.access_duration import Duration
@@ -20,9 +21,10 @@ from policy.visit_record import new_code
 class InternetAccounts:
     """What a session asks for. `policy` returns the running one."""
 
-    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+    def __init__(self, db: Database, policy: Callable[[], Policy], listed: Listed, clock: Clock) -> None:
         self._db = db
         self._policy = policy
+        self._listed = listed
         self._clock = clock
 
     def proposes_for(self, session: Session) -> tuple[str | None, ...]:
@@ -92,7 +94,7 @@ class InternetAccounts:
             kind=Kind.INTERNET_ACCOUNT,
             asked=AccountUse(record.kind, employer, sponsor if is_contractor else "", until, proposer),
         )
-        return await access_requests.submit(self._db, policy, new, now)
+        return await access_requests.submit(self._db, policy, self._listed, new, now)
 
     async def register(self) -> Mapping[str, Registered]:
         """As internet_accounts.register, now."""

@@ -101,10 +101,10 @@ class AdminProcess:
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)
-        self.device_requests = DeviceRequests(db, lambda: self.policy, clock)
+        self.device_requests = DeviceRequests(db, lambda: self.policy, self.site_lists.categories, clock)
         self.standing_permissions = StandingPermissions(db, lambda: self.policy, self.site_lists, clock)
         self.emergency_access = EmergencyAccesses(db, publisher, lambda: self.policy, self.site_lists, clock)
-        self.accounts = InternetAccounts(db, lambda: self.policy, clock)
+        self.accounts = InternetAccounts(db, lambda: self.policy, self.site_lists.categories, clock)
         self._publisher = publisher
         self._ingest = ingest
         self._background = background
@@ -119,6 +119,7 @@ class AdminProcess:
             self.asks,
             self.request_views,
             self.visit_views,
+            self.site_lists.categories,
             self.exemption_reviews,
             clock,
         )

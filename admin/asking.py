@@ -233,6 +233,10 @@ class InvalidRequestError(ValueError):
         self.field = field
 
 
+class NeverGrantedError(InvalidRequestError):
+    """The policy lets nobody allow it; where it was asked for before, recorded."""
+
+
 class AlreadyOpenError(Exception):
     """The person has asked for this site and it is not decided yet: `request`."""
 

@@ -8,6 +8,7 @@ from admin.asked import DeviceUse, Kind
 from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest, NotAllowedError
 from admin.clock import Clock
 from admin.database import Database
+from admin.never_granted import Listed
 from admin.sessions import Session
 from policy import notation
 from policy.access_duration import Duration
@@ -22,9 +23,10 @@ MAX_NAME_LENGTH = 40
 class DeviceRequests:
     """What a session asks for. `policy` returns the running one."""
 
-    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+    def __init__(self, db: Database, policy: Callable[[], Policy], listed: Listed, clock: Clock) -> None:
         self._db = db
         self._policy = policy
+        self._listed = listed
         self._clock = clock
 
     async def ask(
@@ -64,7 +66,7 @@ class DeviceRequests:
             kind=Kind.DEVICE,
             asked=device,
         )
-        return await access_requests.submit(self._db, policy, new, now)
+        return await access_requests.submit(self._db, policy, self._listed, new, now)
 
 
 def _address(text: str) -> str:

@@ -117,7 +117,9 @@ class EmergencyAccesses:
         async def open_at_once(t: Transaction, request: AccessRequest) -> None:
             await _open(t, policy, terms, request, now, ends_at)
 
-        sent = await access_requests.submit(self._db, policy, new, now, then=open_at_once)
+        sent = await access_requests.submit(
+            self._db, policy, self._lists.categories, new, now, then=open_at_once
+        )
         await self._publisher.publish_state()
         logger.warning("emergency access opened: request=%s categories=%d", sent.number, len(visit.matches))
         return sent

@@ -14,6 +14,7 @@ from admin.asking import (
 )
 from admin.clock import Clock
 from admin.database import Database
+from admin.never_granted import Listed
 from admin.sessions import Session
 from policy.access_duration import Duration
 from policy.town_policy import Policy
@@ -24,6 +25,7 @@ from policy.visit_record import new_code
 async def ask(
     db: Database,
     policy: Policy,
+    listed: Listed,
     session: Session,
     clock: Clock,
     *,
@@ -74,4 +76,4 @@ async def ask(
         kind=Kind.PERSONAL_USE,
         asked=Window(tuple(sorted(categories)), begins_at, ends_at),
     )
-    return await access_requests.submit(db, policy, new, now)
+    return await access_requests.submit(db, policy, listed, new, now)

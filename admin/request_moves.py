@@ -6,13 +6,21 @@ A move that is refused is recorded too, with its actor. Which moves there are fo
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
-from admin import audit, request_letters
+from admin import audit, never_granted, request_letters
 from admin.access_request_lists import get
 from admin.asked import Kind
-from admin.asking import AccessRequest, NotAllowedError, State, TransitionError, answer_times
+from admin.asking import (
+    AccessRequest,
+    NeverGrantedError,
+    NotAllowedError,
+    State,
+    TransitionError,
+    answer_times,
+)
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.never_granted import Listed
 from policy.town_policy import Policy
 
 # Every move there is, and the event that tells of it.
@@ -36,7 +44,7 @@ OWN_MOVES: Mapping[tuple[State, State], EventKind] = {
     (State.SUBMITTED, State.APPROVED): EventKind.REQUEST_OPENED_AT_ONCE,
 }
 
-type Refusal = NotAllowedError | TransitionError
+type Refusal = NotAllowedError | TransitionError | NeverGrantedError
 
 
 async def attempt(
@@ -48,11 +56,18 @@ async def attempt(
     what: str,
     refusal: Callable[[AccessRequest], Refusal | None],
     change: Callable[[Transaction, AccessRequest], Awaitable[None]],
+    *,
+    towards_access: Listed | None = None,
 ) -> AccessRequest:
-    """Make a move and put its letters, or record that it was refused and raise why; in one transaction."""
+    """Make a move and put its letters, or record that it was refused and raise why; in one transaction.
+
+    A move `towards_access` says how sites are listed: what nobody can be granted is refused, too.
+    """
     async with db.transaction() as t:
         request = await get(t, id_)
         refused = refusal(request)
+        if refused is None and towards_access is not None:
+            refused = await never_granted.refusal(policy, towards_access, request)
         if refused is None:
             await change(t, request)
             moved = await get(t, id_)

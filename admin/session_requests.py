@@ -20,6 +20,7 @@ from admin.asking import (
 from admin.clock import Clock
 from admin.database import Database
 from admin.exemption_reviews import ExemptionReviews
+from admin.never_granted import Listed
 from admin.publisher import Publisher
 from admin.request_views import RequestViews
 from admin.sessions import Session
@@ -40,6 +41,7 @@ class SessionRequests:
         asks: AskLinks,
         views: RequestViews,
         visit_views: VisitViews,
+        listed: Listed,
         reviews: ExemptionReviews,
         clock: Clock,
     ) -> None:
@@ -49,6 +51,7 @@ class SessionRequests:
         self._asks = asks
         self._views = views
         self._visit_views = visit_views
+        self._listed = listed
         self._reviews = reviews
         self._clock = clock
 
@@ -89,7 +92,7 @@ class SessionRequests:
             risks=ask.risks,
             kind=self._kind(ask),
         )
-        return await access_requests.submit(self._db, self._policy(), new, self._clock())
+        return await access_requests.submit(self._db, self._policy(), self._listed, new, self._clock())
 
     async def join(self, session: Session, code: str) -> AccessRequest:
         """Join the open request of the department for the site of a followed Ask link.
@@ -148,7 +151,7 @@ class SessionRequests:
             sent_by=actor,
             kind=request.kind,
         )
-        return await access_requests.submit(self._db, self._policy(), new, self._clock())
+        return await access_requests.submit(self._db, self._policy(), self._listed, new, self._clock())
 
     async def approve(
         self,
@@ -165,6 +168,7 @@ class SessionRequests:
         request = await access_requests.approve(
             self._db,
             self._policy(),
+            self._listed,
             id_,
             actor=actor,
             at=self._clock(),
@@ -207,7 +211,7 @@ class SessionRequests:
         """As access_requests.open_access; published when it returns."""
         actor = await self._actor(session, id_)
         request = await access_requests.open_access(
-            self._db, self._policy(), id_, actor=actor, at=self._clock()
+            self._db, self._policy(), self._listed, id_, actor=actor, at=self._clock()
         )
         await self._publisher.publish_state()
         return request

@@ -21,6 +21,7 @@ from admin.asking import (
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Transaction
 from admin.granting import grant
+from admin.never_granted import Listed
 from admin.publisher import Publisher
 from admin.request_moves import Refusal, attempt, move, too_late
 from admin.sessions import Session
@@ -134,7 +135,7 @@ class SocialMediaUses:
             kind=Kind.SOCIAL_MEDIA,
             asked=SocialMediaUse(level, tuple(sorted(authorisations)), until, proposer),
         )
-        return await access_requests.submit(self._db, policy, new, now)
+        return await access_requests.submit(self._db, policy, self._lists.categories, new, now)
 
     async def sign(self, session: Session, id_: int, version: str) -> AccessRequest:
         """As `sign`; published when it returns. Raises NotAllowedError unless signed in, too."""
@@ -145,7 +146,13 @@ class SocialMediaUses:
             )
             raise NotAllowedError(why)
         signed = await sign(
-            self._db, self._policy(), id_, actor=session.person, version=version, at=self._clock()
+            self._db,
+            self._policy(),
+            self._lists.categories,
+            id_,
+            actor=session.person,
+            version=version,
+            at=self._clock(),
         )
         await self._publisher.publish_state()
         return signed
@@ -198,12 +205,13 @@ class SocialMediaUses:
 
 
 async def sign(
-    db: Database, policy: Policy, id_: int, *, actor: str, version: str, at: datetime
+    db: Database, policy: Policy, listed: Listed, id_: int, *, actor: str, version: str, at: datetime
 ) -> AccessRequest:
     """Sign the terms of an approved proposal: its sites open, or wait for IT where the policy has that.
 
-    Raises UnknownRequestError; NotAllowedError but for its person, TransitionError, both recorded;
-    InvalidRequestError where other terms than `version` are in force, or its time is over.
+    Raises UnknownRequestError; NotAllowedError but for its person, NeverGrantedError, TransitionError, all
+    recorded; InvalidRequestError where other terms than `version` are in force, or
+    its time is over.
     """
 
     async def open_it(t: Transaction, request: AccessRequest) -> None:
@@ -249,7 +257,7 @@ async def sign(
             return NotAllowedError(f"{request.number} is not for {actor} to sign")
         return None if request.state is State.AWAITS_SIGNATURE else too_late(request)
 
-    return await attempt(db, policy, id_, actor, at, "sign", refusal, open_it)
+    return await attempt(db, policy, id_, actor, at, "sign", refusal, open_it, towards_access=listed)
 
 
 async def signatures(db: Reader) -> Mapping[int, Signature]:

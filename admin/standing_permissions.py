@@ -110,7 +110,7 @@ class StandingPermissions:
             kind=Kind.STANDING,
             asked=StandingUse(case_number, tuple(sorted(categories)), until),
         )
-        return await access_requests.submit(self._db, policy, new, now)
+        return await access_requests.submit(self._db, policy, self._lists.categories, new, now)
 
     async def _listed(self, host: str) -> tuple[CategoryMatch, ...]:
         try:

@@ -98,6 +98,7 @@ async def ask_for_personal_use(call: Call[Nothing, AskPersonalUse]) -> AccessReq
     sent = await personal_use.ask(
         call.admin.db,
         call.admin.policy,
+        call.admin.site_lists.categories,
         call.session,
         call.admin.now,
         categories=body.categories,

@@ -32,6 +32,7 @@ async def ask(http_request: Request, form: FormData) -> Response:
         sent = await personal_use.ask(
             admin.db,
             admin.policy,
+            admin.site_lists.categories,
             signed_in(http_request),
             admin.now,
             categories=chosen,

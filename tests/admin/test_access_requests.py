@@ -12,6 +12,7 @@ from admin.asking import (
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
+    NeverGrantedError,
     NotAllowedError,
     State,
     TransitionError,
@@ -20,10 +21,21 @@ from admin.asking import (
 from admin.audit import EventKind
 from admin.database import Database
 from admin.outbox import HELP_DESK, Channel
+from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
 from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Asking, Policy
-from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, ask, submitted
+from tests.admin.small_town import (
+    AUDITOR,
+    DELEGATE,
+    MONDAY,
+    PARKS_CLERK,
+    SECOND_IT,
+    TOWN,
+    ask,
+    listed,
+    submitted,
+)
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 LATER = MONDAY + timedelta(minutes=14)
@@ -81,7 +93,7 @@ async def test_a_town_without_anybody_else_says_so_before_it_is_sent(db: Databas
     alone = replace(TOWN, roles={"it_security": (IT,)}, departments={})
     new = ask(IT, department=None, chain=(Approver.IT_SECURITY,))
     with pytest.raises(InvalidRequestError, match="nobody who could decide"):
-        await access_requests.submit(db, alone, new, MONDAY)
+        await access_requests.submit(db, alone, listed, new, MONDAY)
 
 
 async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Database) -> None:
@@ -89,10 +101,10 @@ async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Data
     never = replace(TOWN, town=town, asking=Asking(never=frozenset({"gambling", "malware"})))
     for changed in ({}, {"category": "press", "risks": ("malware",)}):
         with pytest.raises(InvalidRequestError, match="is never allowed; the help desk, 555-0100,"):
-            await access_requests.submit(db, never, ask(**changed), MONDAY)
+            await access_requests.submit(db, never, listed, ask(**changed), MONDAY)
     sent = await submitted(db)
-    with pytest.raises(NotAllowedError, match="never allows"):
-        await access_requests.approve(db, never, sent.id, actor=HEAD, at=LATER)
+    with pytest.raises(NeverGrantedError, match="never opens"):
+        await access_requests.approve(db, never, listed, sent.id, actor=HEAD, at=LATER)
     assert await events(db, "REQ-1") == [
         (EventKind.REQUEST_SUBMITTED, CLERK),
         (EventKind.REQUEST_MOVE_REFUSED, HEAD),
@@ -100,12 +112,68 @@ async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Data
     assert await exemptions.live(db, LATER) == ()
 
 
+NEVER = replace(TOWN, asking=Asking(never=frozenset({"adult"})))
+ADULT_BY_NOW = "cdn.example"
+
+
+async def listed_by_now(host: str) -> frozenset[str]:
+    return frozenset({"adult"}) if host == ADULT_BY_NOW else frozenset({"gambling"})
+
+
+async def refusals(db: Database, number: str) -> list[tuple[str, object, object]]:
+    found = [e for e in await audit.events_of(db, number) if e.kind is EventKind.REQUEST_MOVE_REFUSED]
+    return [(event.actor, event.details["move"], event.details["why"]) for event in found]
+
+
+@pytest.mark.parametrize("changed", [{"host": ADULT_BY_NOW}, {"hosts": (ADULT_BY_NOW,)}])
+async def test_no_site_of_a_request_may_be_what_the_policy_never_allows(
+    db: Database, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"cdn\.example is never allowed"):
+        await access_requests.submit(db, NEVER, listed_by_now, ask(**changed), MONDAY)
+    assert await access_request_lists.mine(db, CLERK, None) == []
+    await access_requests.submit(db, NEVER, listed, ask(**changed), MONDAY)
+
+
+async def test_nobody_agrees_to_a_further_site_that_is_never_allowed_by_now(db: Database) -> None:
+    both = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+    request = await submitted(db, hosts=(ADULT_BY_NOW,), chain=both)
+    with pytest.raises(NeverGrantedError, match="never opens cdn"):
+        await access_requests.approve(db, NEVER, listed_by_now, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, NEVER, listed, request.id, actor=HEAD, at=LATER)
+    with pytest.raises(NeverGrantedError, match="never opens"):
+        await access_requests.approve(db, NEVER, listed_by_now, request.id, actor=IT, at=LATER)
+    why = "The town never opens cdn.example. Nobody can allow REQ-1"
+    assert await refusals(db, "REQ-1") == [(HEAD, "approve", why), (IT, "approve", why)]
+    assert await exemptions.live(db, LATER) == ()
+
+
+async def test_it_opens_nothing_that_is_never_allowed_since_it_was_approved(db: Database) -> None:
+    request = await submitted(db, hosts=(ADULT_BY_NOW,))
+    await access_requests.approve(db, WAITING_TOWN, listed, request.id, actor=HEAD, at=LATER)
+    waiting = replace(NEVER, after_approval=AfterApproval.WAIT_FOR_IT)
+    with pytest.raises(NeverGrantedError, match="never opens"):
+        await access_requests.open_access(db, waiting, listed_by_now, request.id, actor=IT, at=LATER)
+    assert [(who, move) for who, move, _ in await refusals(db, "REQ-1")] == [(IT, "open")]
+    assert await exemptions.live(db, LATER) == ()
+
+
+async def test_without_lists_nothing_is_agreed_to_where_something_is_never_allowed(db: Database) -> None:
+    async def unreadable(_host: str) -> frozenset[str]:
+        raise CategorySnapshotError("no lists")
+
+    request = await submitted(db)
+    with pytest.raises(InvalidRequestError, match="try again in a minute"):
+        await access_requests.approve(db, NEVER, unreadable, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, unreadable, request.id, actor=HEAD, at=LATER)
+
+
 async def test_a_person_sends_as_many_requests_a_day_of_the_towns_as_the_policy_says(db: Database) -> None:
     two_a_day = replace(TOWN, asking=Asking(per_day=2))
     midnight = MONDAY.replace(hour=5) + timedelta(days=1)
 
     async def send(host: str, person: str, at: datetime) -> None:
-        await access_requests.submit(db, two_a_day, ask(person, host=host), at)
+        await access_requests.submit(db, two_a_day, listed, ask(person, host=host), at)
 
     await send("a.example", CLERK, MONDAY)
     await send("b.example", CLERK, MONDAY)
@@ -119,22 +187,24 @@ async def test_nothing_is_open_for_longer_than_the_policys_longest(db: Database)
     with pytest.raises(InvalidRequestError, match="longer than the town allows"):
         await submitted(db, duration=Duration.YEAR)
     a_year = replace(TOWN, asking=Asking(longest=Duration.YEAR))
-    long = await access_requests.submit(db, a_year, ask(duration=Duration.YEAR), MONDAY)
-    approved = await access_requests.approve(db, a_year, long.id, actor=HEAD, at=LATER)
+    long = await access_requests.submit(db, a_year, listed, ask(duration=Duration.YEAR), MONDAY)
+    approved = await access_requests.approve(db, a_year, listed, long.id, actor=HEAD, at=LATER)
     assert approved.expires_at == LATER + timedelta(days=365)
     # The policy was changed while it waited.
     short = await submitted(db, PARKS_CLERK)
     a_day = replace(TOWN, asking=Asking(longest=Duration.TODAY))
-    approved = await access_requests.approve(db, a_day, short.id, actor=PARKS_HEAD, at=LATER)
+    approved = await access_requests.approve(db, a_day, listed, short.id, actor=PARKS_HEAD, at=LATER)
     assert approved.expires_at == LATER.replace(hour=5, minute=0) + timedelta(days=1)
 
 
 async def test_where_a_role_has_nobody_else_those_answer_whom_the_policy_names(db: Database) -> None:
     to_it = replace(TOWN, asking=Asking(pass_on_to=(Approver.IT_SECURITY,)))
-    request = await access_requests.submit(db, to_it, ask(HEAD), MONDAY)
+    request = await access_requests.submit(db, to_it, listed, ask(HEAD), MONDAY)
     with pytest.raises(NotAllowedError):
-        await access_requests.approve(db, to_it, request.id, actor=ADMINISTRATOR, at=LATER)
-    assert (await access_requests.approve(db, to_it, request.id, actor=IT, at=LATER)).state is State.APPROVED
+        await access_requests.approve(db, to_it, listed, request.id, actor=ADMINISTRATOR, at=LATER)
+    assert (
+        await access_requests.approve(db, to_it, listed, request.id, actor=IT, at=LATER)
+    ).state is State.APPROVED
 
 
 async def test_asking_twice_leads_to_the_request_that_is_open(db: Database) -> None:
@@ -156,7 +226,7 @@ async def test_sending_side_by_side_makes_one_request(db: Database) -> None:
 
 async def test_the_last_approval_opens_access_for_the_person(db: Database) -> None:
     request = await submitted(db)
-    approved = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    approved = await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert (approved.state, approved.decided_by, approved.decided_at) == (State.APPROVED, HEAD, LATER)
     assert approved.expires_at == WEEK_LATER
     assert approved.waits_for is None
@@ -173,7 +243,7 @@ async def test_the_last_approval_opens_access_for_the_person(db: Database) -> No
 
 async def test_access_for_the_department_names_no_person(db: Database) -> None:
     request = await submitted(db, for_whom=ForWhom.DEPARTMENT)
-    await access_requests.approve(db, TOWN, request.id, actor=DELEGATE, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=DELEGATE, at=LATER)
     (exemption,) = await exemptions.live(db, LATER)
     assert (exemption.person, exemption.department) == (None, "finance")
 
@@ -181,8 +251,8 @@ async def test_access_for_the_department_names_no_person(db: Database) -> None:
 async def test_a_chain_is_answered_in_turn(db: Database) -> None:
     request = await submitted(db, chain=TWO_STEPS)
     with pytest.raises(NotAllowedError, match="does not wait for it"):
-        await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
-    endorsed = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+        await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=LATER)
+    endorsed = await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert (endorsed.state, endorsed.step, endorsed.waits_for) == (
         State.SUBMITTED,
         1,
@@ -191,7 +261,7 @@ async def test_a_chain_is_answered_in_turn(db: Database) -> None:
     assert endorsed.due_at == LATER + timedelta(hours=23, minutes=30)
     assert await exemptions.live(db, LATER) == ()
     assert await access_request_lists.to_decide(db, TOWN, HEAD) == []
-    approved = await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
+    approved = await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=LATER)
     assert approved.state is State.APPROVED
     moves = await access_request_lists.time_line(db, approved)
     assert [(move.actor, move.after, move.role) for move in moves] == [
@@ -216,7 +286,7 @@ async def test_only_it_security_accepts_a_security_risk(
     request = await submitted(db, chain=chain, category=category)
     people = {Approver.DEPARTMENT_HEAD: HEAD, Approver.IT_SECURITY: IT}
     for actor in (people[role] for role in chain):
-        await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
+        await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=LATER)
     (exemption,) = await exemptions.live(db, LATER)
     assert exemption.accepted_risks == accepts, case
 
@@ -224,7 +294,7 @@ async def test_only_it_security_accepts_a_security_risk(
 async def test_it_security_accepts_every_risk_that_the_site_is_listed_as(db: Database) -> None:
     both = ("malware", "phishing")
     request = await submitted(db, chain=(Approver.IT_SECURITY,), category="phishing", risks=both)
-    await access_requests.approve(db, TOWN, request.id, actor=IT, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=LATER)
     (exemption,) = await exemptions.live(db, LATER)
     assert exemption.accepted_risks == {"malware", "phishing"}
 
@@ -232,7 +302,7 @@ async def test_it_security_accepts_every_risk_that_the_site_is_listed_as(db: Dat
 async def test_who_stands_in_for_it_security_accepts_no_risk(db: Database) -> None:
     without_it = replace(TOWN, roles={"town_administrator": (ADMINISTRATOR,)})
     request = await submitted(db, chain=(Approver.IT_SECURITY,), category="malware")
-    await access_requests.approve(db, without_it, request.id, actor=ADMINISTRATOR, at=LATER)
+    await access_requests.approve(db, without_it, listed, request.id, actor=ADMINISTRATOR, at=LATER)
     (exemption,) = await exemptions.live(db, LATER)
     assert exemption.accepted_risks == set()
 
@@ -241,9 +311,13 @@ async def test_an_approver_may_shorten_the_time_but_not_go_beyond_thirty_days(db
     request = await submitted(db)
     for wrong in (LATER, LATER - timedelta(days=1), LATER + timedelta(days=31)):
         with pytest.raises(ValueError, match="access may end between"):
-            await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, expires_at=wrong)
+            await access_requests.approve(
+                db, TOWN, listed, request.id, actor=HEAD, at=LATER, expires_at=wrong
+            )
     ends_at = LATER + timedelta(seconds=3)
-    approved = await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, expires_at=ends_at)
+    approved = await access_requests.approve(
+        db, TOWN, listed, request.id, actor=HEAD, at=LATER, expires_at=ends_at
+    )
     assert approved.expires_at == ends_at
     assert approved.state_at(ends_at - timedelta(milliseconds=1)) is State.APPROVED
     assert approved.state_at(ends_at) is State.ENDED
@@ -252,11 +326,11 @@ async def test_an_approver_may_shorten_the_time_but_not_go_beyond_thirty_days(db
 async def test_an_answer_sent_twice_never_answers_two_steps(db: Database) -> None:
     both = replace(TOWN, roles={**TOWN.roles, "it_security": (HEAD, IT)})
     request = await submitted(db, chain=TWO_STEPS)
-    await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=0)
+    await access_requests.approve(db, both, listed, request.id, actor=HEAD, at=LATER, seen_step=0)
     with pytest.raises(TransitionError, match="went on to its next approver"):
-        await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=0)
+        await access_requests.approve(db, both, listed, request.id, actor=HEAD, at=LATER, seen_step=0)
     assert await exemptions.live(db, LATER) == ()
-    await access_requests.approve(db, both, request.id, actor=HEAD, at=LATER, seen_step=1)
+    await access_requests.approve(db, both, listed, request.id, actor=HEAD, at=LATER, seen_step=1)
     assert len(await exemptions.live(db, LATER)) == 1
 
 
@@ -269,7 +343,7 @@ async def test_who_has_no_say_changes_nothing_and_is_recorded(db: Database, acto
     request = await submitted(db)
     with pytest.raises(NotAllowedError):
         if decide == "approve":
-            await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
+            await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=LATER)
         else:
             await access_requests.deny(db, TOWN, request.id, actor=actor, at=LATER, reason="No")
     assert await access_request_lists.get(db, request.id) == request
@@ -283,14 +357,14 @@ async def test_a_heads_own_request_is_decided_by_the_town_administrator_alone(db
     request = await submitted(db, HEAD)
     for actor, why in ((HEAD, "your own request"), (DELEGATE, "does not wait for")):
         with pytest.raises(NotAllowedError, match=why):
-            await access_requests.approve(db, TOWN, request.id, actor=actor, at=LATER)
-    approved = await access_requests.approve(db, TOWN, request.id, actor=ADMINISTRATOR, at=LATER)
+            await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=LATER)
+    approved = await access_requests.approve(db, TOWN, listed, request.id, actor=ADMINISTRATOR, at=LATER)
     assert approved.state is State.APPROVED
 
 
 async def test_a_request_nobody_sent_is_unknown(db: Database) -> None:
     with pytest.raises(UnknownRequestError, match="REQ-7"):
-        await access_requests.approve(db, TOWN, 7, actor=HEAD, at=LATER)
+        await access_requests.approve(db, TOWN, listed, 7, actor=HEAD, at=LATER)
 
 
 # --- too late ---
@@ -304,7 +378,7 @@ async def test_what_is_decided_stays_decided(db: Database, first: str, second: s
     async def make(move: str) -> None:
         match move:
             case "approve":
-                await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+                await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
             case "deny":
                 await access_requests.deny(db, TOWN, request.id, actor=DELEGATE, at=LATER, reason="No")
             case "withdraw":
@@ -323,7 +397,7 @@ async def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(db: Data
     for n in range(10):
         request = await submitted(db, host=f"site{n}.example")
         answers = await asyncio.gather(
-            access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER),
+            access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER),
             access_requests.deny(db, TOWN, request.id, actor=DELEGATE, at=LATER, reason="No"),
             return_exceptions=True,
         )
@@ -341,8 +415,8 @@ async def test_of_two_processes_that_decide_at_once_one_wins(db: Database) -> No
     request = await submitted(db)
     async with Database.open(db.path) as other:
         answers = await asyncio.gather(
-            access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER),
-            access_requests.approve(other, TOWN, request.id, actor=DELEGATE, at=LATER),
+            access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER),
+            access_requests.approve(other, TOWN, listed, request.id, actor=DELEGATE, at=LATER),
             return_exceptions=True,
         )
     assert sorted(type(answer).__name__ for answer in answers) == ["AccessRequest", "TransitionError"]
@@ -366,7 +440,7 @@ async def test_a_denial_carries_its_reason_to_the_asker(db: Database) -> None:
 @pytest.mark.parametrize("actor", [HEAD, DELEGATE, IT])
 async def test_an_approver_of_the_chain_or_it_may_stop_access(db: Database, actor: str) -> None:
     request = await submitted(db)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     stopped = await access_requests.stop(
         db, TOWN, request.id, actor=actor, at=LATER, reason="Not safe any more"
     )
@@ -378,7 +452,7 @@ async def test_an_approver_of_the_chain_or_it_may_stop_access(db: Database, acto
 @pytest.mark.parametrize("actor", [CLERK, PARKS_HEAD, ADMINISTRATOR, AUDITOR])
 async def test_others_do_not_stop_access(db: Database, actor: str) -> None:
     request = await submitted(db)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     with pytest.raises(NotAllowedError, match="no say"):
         await access_requests.stop(db, TOWN, request.id, actor=actor, at=LATER, reason="No")
     assert len(await exemptions.live(db, LATER)) == 1
@@ -386,7 +460,7 @@ async def test_others_do_not_stop_access(db: Database, actor: str) -> None:
 
 async def test_access_that_ended_by_time_is_not_stopped_again(db: Database) -> None:
     request = await submitted(db)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     with pytest.raises(TransitionError):
         await access_requests.stop(db, TOWN, request.id, actor=IT, at=WEEK_LATER, reason="Late")
 
@@ -433,7 +507,7 @@ async def test_earlier_decisions_are_the_departments_newest_first(db: Database) 
     first = await submitted(db)
     await access_requests.deny(db, TOWN, first.id, actor=HEAD, at=LATER, reason="Not needed for work")
     second = await submitted(db)
-    await access_requests.approve(db, TOWN, second.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, second.id, actor=HEAD, at=LATER)
     await submitted(db, PARKS_CLERK)
     waiting = await submitted(db)
     found = await access_request_lists.earlier_decisions(db, waiting)
@@ -443,9 +517,9 @@ async def test_earlier_decisions_are_the_departments_newest_first(db: Database) 
 async def test_open_access_is_listed_by_its_end_until_that_instant(db: Database) -> None:
     week = await submitted(db, host="a.example")
     hour = await submitted(db, host="b.example")
-    await access_requests.approve(db, TOWN, week.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, week.id, actor=HEAD, at=LATER)
     ends_at = LATER + timedelta(hours=1)
-    await access_requests.approve(db, TOWN, hour.id, actor=HEAD, at=LATER, expires_at=ends_at)
+    await access_requests.approve(db, TOWN, listed, hour.id, actor=HEAD, at=LATER, expires_at=ends_at)
     assert [r.id for r in await access_request_lists.granted(db, LATER)] == [hour.id, week.id]
     assert [r.id for r in await access_request_lists.granted(db, ends_at)] == [week.id]
 
@@ -464,7 +538,7 @@ async def approved_in_a_waiting_town(db: Database, **changed: Any) -> AccessRequ
     for step, role in enumerate(request.chain):
         actor = IT if role is Approver.IT_SECURITY else HEAD
         request = await access_requests.approve(
-            db, WAITING_TOWN, request.id, actor=actor, at=LATER, seen_step=step
+            db, WAITING_TOWN, listed, request.id, actor=actor, at=LATER, seen_step=step
         )
     return request
 
@@ -483,7 +557,7 @@ async def test_where_the_policy_waits_the_last_approval_opens_nothing(db: Databa
 async def test_access_is_open_from_when_it_opens_it_until_when_the_approver_said(db: Database) -> None:
     request = await approved_in_a_waiting_town(db)
     at = LATER + timedelta(days=2)
-    opened = await access_requests.open_access(db, WAITING_TOWN, request.id, actor="helpdesk", at=at)
+    opened = await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor="helpdesk", at=at)
     assert (opened.state, opened.expires_at) == (State.APPROVED, WEEK_LATER)
     (exemption,) = await exemptions.live(db, at)
     assert (exemption.granted_at, exemption.expires_at) == (at, WEEK_LATER)
@@ -496,7 +570,7 @@ async def test_access_is_open_from_when_it_opens_it_until_when_the_approver_said
 async def test_access_opened_after_its_time_is_open_for_an_hour(db: Database) -> None:
     request = await approved_in_a_waiting_town(db)
     at = WEEK_LATER + timedelta(days=1)
-    opened = await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=at)
+    opened = await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=at)
     assert opened.expires_at == at + timedelta(hours=1)
 
 
@@ -505,9 +579,9 @@ async def test_the_help_desk_opens_no_security_risk_and_it_security_does(db: Dat
         db, category="malware", chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
     )
     with pytest.raises(NotAllowedError, match="for IT to open"):
-        await access_requests.open_access(db, WAITING_TOWN, request.id, actor="helpdesk", at=LATER)
+        await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor="helpdesk", at=LATER)
     assert (await events(db, "REQ-1"))[-1] == (EventKind.REQUEST_MOVE_REFUSED, "helpdesk")
-    await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
     (exemption,) = await exemptions.live(db, LATER)
     assert exemption.accepted_risks == {"malware"}
 
@@ -516,7 +590,7 @@ async def test_the_help_desk_opens_no_security_risk_and_it_security_does(db: Dat
 async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -> None:
     request = await approved_in_a_waiting_town(db)
     with pytest.raises(NotAllowedError):
-        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=actor, at=LATER)
+        await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=actor, at=LATER)
     assert (await access_request_lists.get(db, request.id)).state is State.AWAITS_OPENING
     assert await access_request_lists.to_open(db, WAITING_TOWN, actor) == []
 
@@ -524,10 +598,10 @@ async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -
 async def test_nobody_opens_their_own_while_somebody_else_can(db: Database) -> None:
     request = await approved_in_a_waiting_town(db, person=IT, department="finance")
     with pytest.raises(NotAllowedError, match="for IT to open"):
-        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+        await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
     assert await access_request_lists.to_open(db, WAITING_TOWN, IT) == []
     alone = replace(WAITING_TOWN, roles={**WAITING_TOWN.roles, "it_security": (IT,), "help_desk": ()})
-    opened = await access_requests.open_access(db, alone, request.id, actor=IT, at=LATER)
+    opened = await access_requests.open_access(db, alone, listed, request.id, actor=IT, at=LATER)
     assert opened.state is State.APPROVED, "others approved it"
 
 
@@ -536,7 +610,7 @@ async def test_what_was_approved_is_opened_once(db: Database) -> None:
 
     async def open_it(actor: str) -> str:
         try:
-            await access_requests.open_access(db, WAITING_TOWN, request.id, actor=actor, at=LATER)
+            await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=actor, at=LATER)
         except TransitionError:
             return "too late"
         return "opened"
@@ -552,7 +626,7 @@ async def test_what_waits_for_it_can_be_stopped_and_is_never_opened_then(db: Dat
     )
     assert stopped.state is State.STOPPED
     with pytest.raises(TransitionError, match="it is stopped"):
-        await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+        await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
     assert await exemptions.live(db, LATER) == ()
 
 
@@ -576,13 +650,13 @@ async def letters(db: Database) -> list[tuple[str, str]]:
 async def test_each_who_may_answer_gets_a_letter_for_each_step(db: Database) -> None:
     request = await submitted(db, chain=TWO_STEPS)
     assert await letters(db) == [("request_to_decide", DELEGATE), ("request_to_decide", HEAD)]
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert (await letters(db))[2:] == [("request_to_decide", IT), ("request_to_decide", SECOND_IT)]
 
 
 async def test_the_last_approval_tells_the_asker_and_logs_a_ticket(db: Database) -> None:
     request = await submitted(db)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert (await letters(db))[2:] == [("request_allowed", CLERK), ("ticket", HELP_DESK)]
     (hook,) = await outbox.due(db, Channel.WEBHOOK, LATER)
     assert hook.letter.about == "REQ-1"
@@ -596,7 +670,7 @@ async def test_a_denial_tells_the_asker_alone(db: Database) -> None:
 
 async def test_a_stop_tells_asker_approvers_and_help_desk_but_not_who_did_it(db: Database) -> None:
     request = await submitted(db)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     await access_requests.stop(db, TOWN, request.id, actor=IT, at=LATER, reason="Known for malware.")
     assert (await letters(db))[4:] == [
         ("request_stopped", CLERK),
@@ -609,7 +683,7 @@ async def test_a_stop_tells_asker_approvers_and_help_desk_but_not_who_did_it(db:
 async def test_where_the_policy_waits_the_asker_hears_of_approval_and_of_opening(db: Database) -> None:
     request = await approved_in_a_waiting_town(db)
     assert (await letters(db))[2:] == [("request_approved", CLERK), ("ticket", HELP_DESK)]
-    await access_requests.open_access(db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
     assert (await letters(db))[4:] == [("request_allowed", CLERK), ("ticket_opened", HELP_DESK)]
 
 
@@ -617,7 +691,7 @@ async def test_a_refused_move_puts_no_letter(db: Database) -> None:
     request = await submitted(db)
     before = await letters(db)
     with pytest.raises(NotAllowedError):
-        await access_requests.approve(db, TOWN, request.id, actor=PARKS_HEAD, at=LATER)
+        await access_requests.approve(db, TOWN, listed, request.id, actor=PARKS_HEAD, at=LATER)
     assert await letters(db) == before
 
 
@@ -638,4 +712,4 @@ async def test_what_nobody_may_allow_of_personal_use_is_told_in_words(
     window = Window(("sports",), MONDAY, MONDAY + timedelta(hours=1))
     new = ask(host="", kind=Kind.PERSONAL_USE, asked=window, chain=chain)
     with pytest.raises(InvalidRequestError, match=said):
-        await access_requests.submit(db, policy, new, MONDAY)
+        await access_requests.submit(db, policy, listed, new, MONDAY)

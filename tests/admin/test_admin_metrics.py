@@ -28,7 +28,7 @@ from admin.state_folder import StateFolder
 from categories.source_checks import SourceCheck
 from categories.sources import KeptSources, Source
 from categories.updating import update
-from tests.admin.small_town import MONDAY, TOWN, submitted
+from tests.admin.small_town import MONDAY, TOWN, listed, submitted
 from tests.people import HEAD, IT
 
 type Figures = dict[tuple[str, str], float]
@@ -111,8 +111,8 @@ async def test_requests_are_told_by_where_they_stand(town: _Town) -> None:
     for host in ("one.example", "two.example", "three.example", "four.example"):
         await submitted(town.db, host=host)
     await deny(town.db, TOWN, 1, actor=HEAD, at=MONDAY, reason="Not needed for work")
-    await approve(town.db, TOWN, 2, actor=HEAD, at=MONDAY)
-    await approve(town.db, TOWN, 3, actor=HEAD, at=MONDAY, expires_at=MONDAY + timedelta(hours=1))
+    await approve(town.db, TOWN, listed, 2, actor=HEAD, at=MONDAY)
+    await approve(town.db, TOWN, listed, 3, actor=HEAD, at=MONDAY, expires_at=MONDAY + timedelta(hours=1))
     town.at = MONDAY + timedelta(hours=2)
     shown = figures(await town.scraped())
     assert {

@@ -30,7 +30,7 @@ from categories.publishing import CurrentSnapshot
 from categories.sources import KeptSources, Source
 from categories.updating import update
 from proxy_addons import certificate_authority
-from tests.admin.small_town import MONDAY, TOWN, submitted, visit_record
+from tests.admin.small_town import MONDAY, TOWN, listed, submitted, visit_record
 from tests.admin.visit_log.old_database import old_database
 from tests.missing_parts import require_root
 from tests.people import HEAD
@@ -65,7 +65,7 @@ async def _live(state: StateFolder) -> None:
     await first_start(state, demo_policy(), {"it": "correct horse battery"})
     async with Database.open(state.database) as db:
         request = await submitted(db)
-        await approve(db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        await approve(db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
         await never_inspected.add(
             db, "api.vendor.example", why="It pins", actor="it", at=MONDAY, policy=TOWN, matches=()
         )

@@ -21,7 +21,7 @@ from admin.delegations import Delegations
 from admin.sessions import Level, Session
 from policy.leaving import without
 from policy.town_policy import Approver, Policy
-from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, submitted
+from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, listed, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 LATER = MONDAY + timedelta(minutes=5)
@@ -53,9 +53,9 @@ async def test_sessions_and_passwords_of_who_left_end(db: Database) -> None:
 
 async def test_open_requests_are_withdrawn_and_their_own_access_is_stopped(db: Database) -> None:
     granted = await submitted(db)
-    await access_requests.approve(db, TOWN, granted.id, actor=HEAD, at=MONDAY)
+    await access_requests.approve(db, TOWN, listed, granted.id, actor=HEAD, at=MONDAY)
     for_all = await submitted(db, host="chips.example", for_whom=ForWhom.DEPARTMENT)
-    await access_requests.approve(db, TOWN, for_all.id, actor=HEAD, at=MONDAY)
+    await access_requests.approve(db, TOWN, listed, for_all.id, actor=HEAD, at=MONDAY)
     waiting = await submitted(db, host="dice.example")
     denied = await submitted(db, host="races.example")
     await access_requests.deny(db, TOWN, denied.id, actor=HEAD, at=MONDAY, reason="No.")
@@ -86,8 +86,8 @@ async def test_what_waits_for_a_head_who_left_goes_to_the_delegate(db: Database)
     policy = without(TOWN, set(await closed_people.closed(db)))
     assert await to_decide(db, policy, DELEGATE) == [request.number]
     with pytest.raises(NotAllowedError):
-        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER)
-    approved = await access_requests.approve(db, policy, request.id, actor=DELEGATE, at=LATER)
+        await access_requests.approve(db, policy, listed, request.id, actor=HEAD, at=LATER)
+    approved = await access_requests.approve(db, policy, listed, request.id, actor=DELEGATE, at=LATER)
     assert approved.state is State.APPROVED
 
 

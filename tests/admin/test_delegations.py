@@ -13,7 +13,7 @@ from admin.delegations import Delegations
 from admin.sessions import Level, Session
 from policy.leaving import without
 from policy.town_policy import Policy
-from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
+from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, PARKS_HEAD
 
 TUESDAY = date(2026, 3, 3)
@@ -62,16 +62,16 @@ async def test_who_is_named_decides_from_the_first_day_until_the_last_is_over(
         assert await access_request_lists.to_decide(db, town.policy, DELEGATE)
         assert await access_request_lists.to_decide(db, town.policy, HEAD)
     town.at = TUESDAY_BEGINS
-    done = await access_requests.approve(db, town.policy, request.id, actor=PARKS_CLERK, at=town.at)
+    done = await access_requests.approve(db, town.policy, listed, request.id, actor=PARKS_CLERK, at=town.at)
     assert done.state is State.APPROVED
 
 
 async def test_who_stands_in_decides_nothing_of_their_own_nor_of_the_heads(db: Database, town: Town) -> None:
     await town.delegations.name(session(HEAD), "finance", CLERK, date(2026, 3, 2), THURSDAY)
     for asker in (CLERK, HEAD):
-        request = await access_requests.submit(db, town.policy, ask(asker), MONDAY)
+        request = await access_requests.submit(db, town.policy, listed, ask(asker), MONDAY)
         with pytest.raises(NotAllowedError):
-            await access_requests.approve(db, town.policy, request.id, actor=CLERK, at=MONDAY)
+            await access_requests.approve(db, town.policy, listed, request.id, actor=CLERK, at=MONDAY)
 
 
 @pytest.mark.parametrize("person", [PARKS_CLERK, DELEGATE, PARKS_HEAD, CLERK])

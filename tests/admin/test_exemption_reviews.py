@@ -17,7 +17,7 @@ from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Asking
 from policy.visit_record import new_code
-from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, visit_record
+from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, visit_record
 from tests.people import CLERK, HEAD, IT, PARKS_HEAD
 
 A_YEAR = replace(TOWN, asking=Asking(longest=Duration.YEAR))
@@ -34,8 +34,8 @@ class Reviewing:
 
     async def granted(self, duration: Duration, **changed: object) -> AccessRequest:
         new = ask(duration=duration, **changed)
-        request = await access_requests.submit(self.db, A_YEAR, new, self.at)
-        return await access_requests.approve(self.db, A_YEAR, request.id, actor=HEAD, at=self.at)
+        request = await access_requests.submit(self.db, A_YEAR, listed, new, self.at)
+        return await access_requests.approve(self.db, A_YEAR, listed, request.id, actor=HEAD, at=self.at)
 
     async def is_asked_at(self, id_: int, at: datetime) -> bool:
         self.at = at
@@ -153,11 +153,11 @@ async def test_a_renewal_that_is_approved_ends_the_access_before_it(
     first = await reviewing.granted(Duration.YEAR)
     at = MONDAY + 350 * DAY
     renewal = await access_requests.submit(
-        db, A_YEAR, ask(duration=Duration.YEAR, renews=first.id, sent_by=HEAD), at
+        db, A_YEAR, listed, ask(duration=Duration.YEAR, renews=first.id, sent_by=HEAD), at
     )
     assert [e.actor for e in await audit.events_of(db, renewal.number)] == [HEAD]
     assert [e.id for e in await exemptions.live(db, at)] == ["EX-1"]
-    approved = await access_requests.approve(db, A_YEAR, renewal.id, actor=HEAD, at=at)
+    approved = await access_requests.approve(db, A_YEAR, listed, renewal.id, actor=HEAD, at=at)
     assert [e.id for e in await exemptions.live(db, at)] == ["EX-2"]
     assert (await access_request_lists.get(db, first.id)).state_at(at) is State.ENDED
     assert approved.expires_at == at + 365 * DAY
@@ -169,12 +169,12 @@ async def test_a_renewal_opens_the_further_hosts_that_its_decider_saw(
     first = await reviewing.granted(Duration.YEAR)
     await with_host(db, first, "cdn.example")
     at = MONDAY + 350 * DAY
-    renewal = await access_requests.submit(db, A_YEAR, ask(renews=first.id), at)
+    renewal = await access_requests.submit(db, A_YEAR, listed, ask(renews=first.id), at)
     assert renewal.hosts == ("cdn.example",)
     # One that was added meanwhile nobody of the renewal saw: it ends when it would have.
     await with_host(db, first, "fonts.example")
     await access_requests.approve(
-        db, A_YEAR, renewal.id, actor=HEAD, at=at, seen_hosts=["cdn.example"], seen_joined=[]
+        db, A_YEAR, listed, renewal.id, actor=HEAD, at=at, seen_hosts=["cdn.example"], seen_joined=[]
     )
     renewed = await access_request_lists.get(db, renewal.id)
     assert {e.host: e.expires_at for e in await exemptions.live(db, at)} == {

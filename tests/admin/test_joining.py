@@ -22,7 +22,7 @@ from admin.joining import join
 from admin.outbox import Channel
 from policy.leaving import without
 from policy.town_policy import AfterApproval, Approver, Policy
-from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, submitted
+from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import CLERK, HEAD, IT
 
 LATER = MONDAY + timedelta(minutes=14)
@@ -41,7 +41,7 @@ async def test_who_joined_gets_access_of_their_own_that_ends_with_the_askers(db:
     request = await joined(db, (await submitted(db)).id)
     assert request.askers == (CLERK, COLLEAGUE)
     await access_requests.approve(
-        db, TOWN, request.id, actor=HEAD, at=LATER, seen_joined=[COLLEAGUE], seen_hosts=[]
+        db, TOWN, listed, request.id, actor=HEAD, at=LATER, seen_joined=[COLLEAGUE], seen_hosts=[]
     )
     granted = await exemptions.live(db, LATER)
     assert [(e.person, e.host, e.department) for e in granted] == [
@@ -60,7 +60,7 @@ async def test_who_joined_gets_access_of_their_own_that_ends_with_the_askers(db:
 
 async def test_what_the_pages_need_is_open_for_each(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     async with db.transaction() as t:
         await exemptions.widen(t, request.id, "cdn.example", approved_by=HEAD, at=LATER)
         await exemptions.widen(t, request.id, "cdn.example", approved_by=HEAD, at=LATER)
@@ -73,7 +73,7 @@ async def test_what_the_pages_need_is_open_for_each(db: Database) -> None:
 
 async def test_a_request_for_the_department_is_for_who_joined_anyway(db: Database) -> None:
     request = await joined(db, (await submitted(db, for_whom=ForWhom.DEPARTMENT)).id)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert [(e.person, e.department) for e in await exemptions.live(db, LATER)] == [(None, "finance")]
     assert await letters(db, COLLEAGUE) == ["request_allowed"]
 
@@ -81,7 +81,7 @@ async def test_a_request_for_the_department_is_for_who_joined_anyway(db: Databas
 async def test_who_joined_after_the_page_was_shown_gets_nothing_by_it(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
     with pytest.raises(InvalidRequestError, match="Others joined meanwhile"):
-        await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER, seen_joined=[])
+        await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER, seen_joined=[])
     assert await exemptions.live(db, LATER) == ()
 
 
@@ -109,17 +109,17 @@ async def test_who_joined_never_decides_whatever_they_become(db: Database) -> No
     finance = replace(TOWN.departments["finance"], delegates=(DELEGATE, COLLEAGUE))
     promoted = replace(TOWN, departments={**TOWN.departments, "finance": finance})
     with pytest.raises(NotAllowedError, match="your own request"):
-        await access_requests.approve(db, promoted, request.id, actor=COLLEAGUE, at=LATER)
+        await access_requests.approve(db, promoted, listed, request.id, actor=COLLEAGUE, at=LATER)
     head_now = replace(TOWN.departments["finance"], head=COLLEAGUE)
     promoted = replace(TOWN, departments={**TOWN.departments, "finance": head_now})
     with pytest.raises(NotAllowedError, match="does not wait for"):
-        await access_requests.approve(db, promoted, request.id, actor=DELEGATE, at=LATER)
+        await access_requests.approve(db, promoted, listed, request.id, actor=DELEGATE, at=LATER)
 
 
 async def test_what_somebody_agreed_to_is_joined_no_more(db: Database) -> None:
     both = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
     request = await submitted(db, chain=both)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     with pytest.raises(TransitionError):
         await joined(db, request.id)
 
@@ -136,13 +136,13 @@ async def test_joining_twice_at_once_joins_once(db: Database) -> None:
 
 async def test_who_joined_and_leaves_has_access_no_more_and_the_asker_keeps_it(db: Database) -> None:
     open_ = await joined(db, (await submitted(db)).id)
-    await access_requests.approve(db, TOWN, open_.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, open_.id, actor=HEAD, at=LATER)
     waiting = await joined(db, (await submitted(db, host="poker.example")).id)
     after = replace(TOWN, people={id_: p for id_, p in TOWN.people.items() if id_ != COLLEAGUE})
     async with db.transaction() as t:
         await leavers_requests.leave(t, TOWN, after, COLLEAGUE, actor=IT, at=LATER)
     assert [e.person for e in await exemptions.live(db, LATER)] == [CLERK]
-    approved = await access_requests.approve(db, after, waiting.id, actor=HEAD, at=LATER)
+    approved = await access_requests.approve(db, after, listed, waiting.id, actor=HEAD, at=LATER)
     assert approved.askers == (CLERK,)
 
 
@@ -169,7 +169,7 @@ async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Databas
     assert await before(host="poker.example") is None
     assert await before(days=0) is None
     second = await submitted(db, for_whom=ForWhom.DEPARTMENT)
-    await access_requests.approve(db, TOWN, second.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, second.id, actor=HEAD, at=LATER)
     assert await before() is None
     await access_requests.stop(db, TOWN, second.id, actor=IT, at=LATER, reason="Unsafe.")
     assert await before() == second.id
@@ -178,10 +178,10 @@ async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Databas
 
 async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stopped(db: Database) -> None:
     first = await joined(db, (await submitted(db)).id)
-    first = await access_requests.approve(db, TOWN, first.id, actor=HEAD, at=LATER)
+    first = await access_requests.approve(db, TOWN, listed, first.id, actor=HEAD, at=LATER)
     at = LATER + timedelta(days=1)
-    renewal = await access_requests.submit(db, TOWN, ask(renews=first.id), at)
-    renewal = await access_requests.approve(db, TOWN, renewal.id, actor=HEAD, at=at)
+    renewal = await access_requests.submit(db, TOWN, listed, ask(renews=first.id), at)
+    renewal = await access_requests.approve(db, TOWN, listed, renewal.id, actor=HEAD, at=at)
     assert [e.person for e in await exemptions.live(db, at)] == [COLLEAGUE, CLERK]
     assert [r.id for r in await access_request_lists.granted(db, at)] == [first.id, renewal.id]
     present = await access_request_lists.get(db, first.id)
@@ -197,7 +197,7 @@ async def leave(db: Database, person: str) -> tuple[tuple[str, ...], tuple[str, 
 
 async def test_who_joined_keeps_access_when_the_asker_leaves(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
-    await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=LATER)
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert await leave(db, CLERK) == ((), (request.number,), ())
     assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]
     assert (await access_request_lists.get(db, request.id)).state_at(LATER) is State.APPROVED
@@ -211,7 +211,7 @@ async def test_what_is_not_open_when_the_asker_leaves_is_the_one_s_who_joined_fi
 ) -> None:
     request = await joined(db, (await submitted(db)).id)
     if policy is not TOWN:
-        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER)
+        await access_requests.approve(db, policy, listed, request.id, actor=HEAD, at=LATER)
     assert await leave(db, CLERK) == ((), (), ())
     present = await access_request_lists.get(db, request.id)
     assert (present.askers, present.browser) == ((COLLEAGUE,), "another browser")
@@ -219,7 +219,7 @@ async def test_what_is_not_open_when_the_asker_leaves_is_the_one_s_who_joined_fi
     assert (event.kind, event.actor) == (EventKind.REQUEST_HANDED_ON, IT)
     assert event.details == {"before": CLERK, "person": COLLEAGUE}
     if policy is TOWN:
-        await access_requests.approve(db, policy, request.id, actor=HEAD, at=LATER, seen_joined=[])
+        await access_requests.approve(db, policy, listed, request.id, actor=HEAD, at=LATER, seen_joined=[])
     else:
-        await access_requests.open_access(db, policy, request.id, actor=IT, at=LATER)
+        await access_requests.open_access(db, policy, listed, request.id, actor=IT, at=LATER)
     assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]

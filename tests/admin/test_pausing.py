@@ -19,7 +19,7 @@ from admin.site_lists import SiteLists
 from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy
 from policy.town_policy import Approver, Asking
-from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, submitted
+from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, listed, submitted
 from tests.people import CLERK, HEAD, IT
 from tests.published_town import CATEGORIES, PublishedTown
 
@@ -52,7 +52,7 @@ def pausing(town: PublishedTown, town_db: Database) -> Pausing:
 
 async def opened(db: Database) -> AccessRequest:
     request = await submitted(db, host=HOST)
-    return await access_requests.approve(db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    return await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
 
 
 async def correct(db: Database, *categories: str) -> None:
@@ -113,7 +113,7 @@ async def test_accepted_risk_pauses_nothing(town_db: Database, pausing: Pausing)
     await correct(town_db, "phishing")
     new = {"chain": (Approver.IT_SECURITY,), "category": "phishing", "risks": ("phishing",)}
     request = await submitted(town_db, host=HOST, **new)
-    await access_requests.approve(town_db, TOWN, request.id, actor=IT, at=MONDAY)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=IT, at=MONDAY)
     await pausing.look()
     assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
     assert await told(town_db) == []

@@ -17,7 +17,7 @@ from admin.publisher import NoPolicyError, Publisher
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy.snapshot import PolicySnapshot
-from tests.admin.small_town import MONDAY, TOWN, submitted
+from tests.admin.small_town import MONDAY, TOWN, listed, submitted
 from tests.people import CLERK, HEAD
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
@@ -66,7 +66,7 @@ async def test_a_first_start_publishes_document_exemptions_and_passwords(
     state: StateFolder, town_db: Database, publisher: Publisher
 ) -> None:
     request = await submitted(town_db)
-    approved = await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    approved = await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     await accounts.set_password(town_db, CLERK, "a proxy password", "proxy", actor="it", now=MONDAY)
     await accounts.set_password(town_db, HEAD, "an admin password", "admin", actor="it", now=MONDAY)
     await publisher.start()
@@ -103,7 +103,7 @@ async def test_publishing_side_by_side_ends_with_the_newest_state(
 
     async def grant(n: int) -> None:
         request = await submitted(town_db, host=f"site{n}.example")
-        await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
         assert await publisher.publish_state()
         assert f"site{n}.example" in {e.host for e in published(state).exemptions}
 
@@ -127,7 +127,7 @@ async def test_a_slow_write_never_replaces_a_newer_snapshot(
     older = asyncio.create_task(publisher.publish_state())
     await asyncio.sleep(0.1)
     request = await submitted(town_db)
-    await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     newer = asyncio.create_task(publisher.publish_state())
     await asyncio.sleep(0.1)
     may_write.set()
@@ -143,7 +143,7 @@ async def test_stopped_and_expired_exemptions_are_no_longer_published(
     for id_ in ids:
         ends_at = MONDAY - timedelta(seconds=1) if id_ == ids[2] else None
         await access_requests.approve(
-            town_db, TOWN, id_, actor=HEAD, at=MONDAY - timedelta(hours=1), expires_at=ends_at
+            town_db, TOWN, listed, id_, actor=HEAD, at=MONDAY - timedelta(hours=1), expires_at=ends_at
         )
     await access_requests.stop(town_db, TOWN, ids[1], actor=HEAD, at=MONDAY, reason="Enough")
     await publisher.start()
@@ -155,7 +155,7 @@ async def test_a_crash_between_commit_and_publishing_heals_at_the_next_start(
 ) -> None:
     await publisher.start()
     request = await submitted(town_db)
-    await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     assert published(state).exemptions == ()
     await new_publisher(state, town_db).start()
     assert len(published(state).exemptions) == 1
@@ -307,7 +307,7 @@ async def test_a_disk_that_takes_no_more_keeps_the_old_snapshot_and_is_tried_aga
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         request = await submitted(town_db)
-        await access_requests.approve(town_db, TOWN, request.id, actor=HEAD, at=MONDAY)
+        await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
         assert not await publisher.publish_state()
         assert "No space left" in (publisher.failure or "")
         assert state.policy_snapshot.read_bytes() == before

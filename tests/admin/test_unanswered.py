@@ -14,7 +14,7 @@ from admin.outbox import Channel, LetterKind
 from admin.unanswered import Unanswered, pass_on, remind
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.town_policy import Approver, Asking, Policy
-from tests.admin.small_town import DELEGATE, MONDAY, SECOND_IT, TOWN, ask, submitted
+from tests.admin.small_town import DELEGATE, MONDAY, SECOND_IT, TOWN, ask, listed, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
 
 REMINDED_AT = MONDAY + timedelta(hours=4)
@@ -68,7 +68,7 @@ async def test_what_is_still_unanswered_goes_up_and_those_below_may_still_answer
     last = await access_request_lists.get(db, request.id)
     await look(db, last.due_at + timedelta(days=30))
     assert (await access_request_lists.get(db, request.id)).passed_on == (2,)
-    approved = await access_requests.approve(db, TOWN, request.id, actor=IT, at=last.due_at)
+    approved = await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=last.due_at)
     assert approved.state is State.APPROVED
     assert may_stop(TOWN, approved, ADMINISTRATOR)
 
@@ -77,7 +77,7 @@ async def test_whoever_answers_first_of_below_and_above_has_decided(db: Database
     request = await submitted(db)
     await look(db, PASSED_ON_AT)
     answers = await asyncio.gather(
-        access_requests.approve(db, TOWN, request.id, actor=ADMINISTRATOR, at=PASSED_ON_AT),
+        access_requests.approve(db, TOWN, listed, request.id, actor=ADMINISTRATOR, at=PASSED_ON_AT),
         access_requests.deny(db, TOWN, request.id, actor=HEAD, at=PASSED_ON_AT, reason="No."),
         return_exceptions=True,
     )
@@ -88,11 +88,13 @@ async def test_a_request_that_moves_on_is_asked_anew(db: Database) -> None:
     both = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
     request = await submitted(db, chain=both)
     await look(db, PASSED_ON_AT)
-    endorsed = await access_requests.approve(db, TOWN, request.id, actor=ADMINISTRATOR, at=PASSED_ON_AT)
+    endorsed = await access_requests.approve(
+        db, TOWN, listed, request.id, actor=ADMINISTRATOR, at=PASSED_ON_AT
+    )
     assert (endorsed.step, endorsed.passed_on) == (1, (1,))
     assert endorsed.remind_at == PASSED_ON_AT + timedelta(hours=4)
     with pytest.raises(NotAllowedError):
-        await access_requests.approve(db, TOWN, request.id, actor=IT, at=PASSED_ON_AT)
+        await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=PASSED_ON_AT)
 
 
 async def test_a_security_risk_waits_for_it_security_alone(db: Database) -> None:
@@ -118,7 +120,7 @@ async def test_answers_are_expected_in_the_towns_business_hours(
     db: Database, case: str, sent_at: datetime, due_at: datetime
 ) -> None:
     holiday = replace(TOWN, asking=Asking(time=BusinessTime(OFFICE_HOURS, frozenset({date(2026, 3, 9)}))))
-    request = await access_requests.submit(db, holiday, ask(), sent_at)
+    request = await access_requests.submit(db, holiday, listed, ask(), sent_at)
     assert request.due_at == due_at, case
 
 

@@ -61,7 +61,7 @@ async def _admin(folder: Path) -> AsyncIterator[AdminProcess]:
 
 async def _send(admin: AdminProcess, count: int, at: datetime) -> None:
     for number in range(count):
-        await access_requests.submit(admin.db, admin.policy, asked(number), at)
+        await access_requests.submit(admin.db, admin.policy, admin.site_lists.categories, asked(number), at)
 
 
 async def at_once(folder: Path, requests: int) -> str:
@@ -149,7 +149,9 @@ async def _fill(admin: AdminProcess, requests: int, open_ones: int) -> None:
     await access_requests.deny(
         admin.db, admin.policy, 1, actor=_INBOX_HEAD, at=old, reason="Not needed for work"
     )
-    await access_requests.approve(admin.db, admin.policy, 2, actor="head-1", at=old)
+    await access_requests.approve(
+        admin.db, admin.policy, admin.site_lists.categories, 2, actor="head-1", at=old
+    )
     async with admin.db.transaction() as t:
         names = [
             row["name"] for row in await t.fetch_all("SELECT name FROM pragma_table_info('access_request')")
@@ -164,7 +166,9 @@ async def _fill(admin: AdminProcess, requests: int, open_ones: int) -> None:
         )
     for number in range(open_ones):
         # Every tenth is of the first department.
-        await access_requests.submit(admin.db, admin.policy, asked(10 * (number + 1)), utc_now())
+        await access_requests.submit(
+            admin.db, admin.policy, admin.site_lists.categories, asked(10 * (number + 1)), utc_now()
+        )
         _say(f"request {number + 1} of {open_ones}")
 
 
@@ -202,7 +206,9 @@ async def _until_open(
 ) -> float:
     """Have a head allow the site of a request; return after how many seconds both workers let it through."""
     new = replace(asked(number), person="clerk-0-0")
-    request = await access_requests.submit(admin.db, admin.policy, new, utc_now())
+    request = await access_requests.submit(
+        admin.db, admin.policy, admin.site_lists.categories, new, utc_now()
+    )
     url = f"http://{new.host}/"
     assert [proxy.get(url).status for proxy in proxies] == [403, 403]
     shown = await client.get(f"/decide/{request.id}")

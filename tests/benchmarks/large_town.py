@@ -13,6 +13,7 @@ from admin.database import Database
 from admin.outbox import HELP_DESK, LetterKind
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
+from tests.admin.small_town import listed
 
 DEPARTMENTS = 10
 HEADS = [name for number in range(DEPARTMENTS) for name in (f"head-{number}", f"delegate-{number}")]
@@ -96,7 +97,7 @@ async def decide_all(
             await asyncio.sleep(dice.uniform(0.0, 2 * pause_seconds))
             try:
                 if dice.random() < 0.5:
-                    await access_requests.approve(db, policy, request.id, actor=head, at=clock())
+                    await access_requests.approve(db, policy, listed, request.id, actor=head, at=clock())
                 else:
                     await access_requests.deny(
                         db, policy, request.id, actor=head, at=clock(), reason="Not needed for work"

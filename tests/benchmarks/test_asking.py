@@ -9,6 +9,7 @@ from admin import access_requests
 from admin.database import Database
 from categories.taxonomy import taxonomy
 from policy.document import load_document
+from tests.admin.small_town import listed
 from tests.benchmarks.asking import main
 from tests.benchmarks.large_town import asked, document, wrong_in
 
@@ -30,8 +31,8 @@ async def test_a_ticket_that_is_missing_or_an_answer_too_many_is_seen(tmp_path: 
     policy = load_document(document(), taxonomy()).policy
     async with Database.open(tmp_path / "towngate.db") as db:
         for number in (0, 10):
-            await access_requests.submit(db, policy, asked(number), NOW)
-            await access_requests.approve(db, policy, number // 10 + 1, actor="head-0", at=NOW)
+            await access_requests.submit(db, policy, listed, asked(number), NOW)
+            await access_requests.approve(db, policy, listed, number // 10 + 1, actor="head-0", at=NOW)
         assert await wrong_in(db, 2) == []
         async with db.transaction() as t:
             await t.execute("DELETE FROM letter WHERE kind = 'ticket' AND about = 'REQ-1'")

@@ -17,7 +17,7 @@ from admin.letters.webhook import WebhookCarrier
 from admin.outbox import Channel
 from admin.settings import Network, WebhookSettings
 from policy.town_policy import AfterApproval
-from tests.admin.small_town import HEAD, IT, TOWN, submitted
+from tests.admin.small_town import HEAD, IT, TOWN, listed, submitted
 from tests.webhook_receiver import SECRET, Receiver, receiving
 
 
@@ -53,7 +53,7 @@ class Posting:
     async def approved(self, after: AfterApproval = AfterApproval.OPEN) -> AccessRequest:
         town = replace(TOWN, after_approval=after)
         request = await submitted(self.db, at=self.clock.at)
-        return await access_requests.approve(self.db, town, request.id, actor=HEAD, at=self.clock.at)
+        return await access_requests.approve(self.db, town, listed, request.id, actor=HEAD, at=self.clock.at)
 
     async def waiting(self) -> int:
         return (await outbox.depth(self.db, Channel.WEBHOOK, self.clock.at)).waiting
@@ -103,7 +103,7 @@ async def test_a_stop_follows_on_the_same_request(posting: Posting) -> None:
 async def test_where_the_policy_waits_the_ticket_says_that_it_is_to_be_opened(posting: Posting) -> None:
     request = await posting.approved(AfterApproval.WAIT_FOR_IT)
     await posting.delivery.send_due()
-    await access_requests.open_access(posting.db, TOWN, request.id, actor=IT, at=posting.clock.at)
+    await access_requests.open_access(posting.db, TOWN, listed, request.id, actor=IT, at=posting.clock.at)
     await posting.delivery.send_due()
     assert posting.receiver.types() == ["access.to_open", "access.allowed"]
 

@@ -19,7 +19,7 @@ from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver, Asking
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
-from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, submitted
+from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, listed, submitted
 from tests.post_office import post_office
 
 ADMIN_URL = "https://gate.town.example"
@@ -46,7 +46,7 @@ async def arrived(sending: Sending) -> dict[str, list[EmailMessage]]:
 
 
 async def approved(sending: Sending, request: AccessRequest) -> AccessRequest:
-    return await access_requests.approve(sending.db, sending.policy, request.id, actor=HEAD, at=LATER)
+    return await access_requests.approve(sending.db, sending.policy, listed, request.id, actor=HEAD, at=LATER)
 
 
 def text_of(message: EmailMessage) -> str:
@@ -147,7 +147,7 @@ async def test_where_the_policy_waits_the_ticket_leads_to_where_it_is_opened(sen
     sending.policy = WAITING_TOWN
     request = await approved(sending, await submitted(sending.db))
     await sending.delivery.send_due()
-    await access_requests.open_access(sending.db, WAITING_TOWN, request.id, actor=IT, at=LATER)
+    await access_requests.open_access(sending.db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
     found = await arrived(sending)
     assert [m["Subject"] for m in found[CLERK]] == [
         "[REQ-1] Approved, waiting for IT to open it",
@@ -254,7 +254,7 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     sending.policy = WAITING_TOWN
     first = await approved(sending, await submitted(sending.db))
     await sending.delivery.send_due()
-    await access_requests.open_access(sending.db, WAITING_TOWN, first.id, actor=IT, at=LATER)
+    await access_requests.open_access(sending.db, WAITING_TOWN, listed, first.id, actor=IT, at=LATER)
     await sending.delivery.send_due()
     await access_requests.stop(sending.db, WAITING_TOWN, first.id, actor=IT, at=LATER, reason="Unsafe.")
     sending.policy = MAIL_TOWN
@@ -270,9 +270,9 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
         await unanswered.pass_on(t, MAIL_TOWN, third, LATER)
     use = SocialMediaUse(Level.VIEW, (), LATER + timedelta(days=7), HEAD)
     sixth = await submitted(sending.db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use)
-    await access_requests.approve(sending.db, MAIL_TOWN, sixth.id, actor=DELEGATE, at=LATER)
+    await access_requests.approve(sending.db, MAIL_TOWN, listed, sixth.id, actor=DELEGATE, at=LATER)
     fifth = await submitted(sending.db, host="lotto.example")
-    await access_requests.approve(sending.db, MAIL_TOWN, fifth.id, actor=HEAD, at=LATER)
+    await access_requests.approve(sending.db, MAIL_TOWN, listed, fifth.id, actor=HEAD, at=LATER)
     async with sending.db.transaction() as t:
         await t.execute("UPDATE exemption SET review_since = 1 WHERE access_request = ?", fifth.id)
     await sending.put(*others(), Letter(LetterKind.EXEMPTION_REVIEW, HEAD, fifth.number))

@@ -17,7 +17,7 @@ from admin.records import KINDS, ROLES, who_is
 from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
 from policy.town_policy import Policy
 from tests import people
-from tests.admin.small_town import AUDITOR, DELEGATE, TOWN
+from tests.admin.small_town import AUDITOR, DELEGATE, TOWN, listed
 from tests.admin.web.conftest import Site, post
 
 
@@ -191,7 +191,7 @@ async def test_details_of_what_people_did_tell_who_it_was_by_role_and_no_raw_val
     assert sent.status_code == 303
     for person in (people.CLERK, people.PARKS_HEAD):
         with pytest.raises(NotAllowedError):
-            await access_requests.approve(db, policy, id_, actor=person, at=site.clock.at)
+            await access_requests.approve(db, policy, listed, id_, actor=person, at=site.clock.at)
     with pytest.raises(NotAllowedError):
         await access_requests.stop(
             db, policy, id_, actor=people.PARKS_HEAD, at=site.clock.at, reason="Why not"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from admin.audit import EventKind, events_of
 from admin.corrections import correct
 from categories.match import CategoryMatch
 from policy.deciding import decide
@@ -356,3 +357,20 @@ async def test_where_the_policy_has_none_there_is_nothing_to_propose(site: Site)
     head = await site.signed_in(people.HEAD)
     assert "authorises nobody" in (await head.get(FORM)).text
     assert 'href="/social-media"' not in (await head.get("/requests")).text
+
+
+async def test_nothing_is_signed_that_the_policy_never_allows_by_now(site: Site) -> None:
+    await authorising(site)
+    clerk = await approved(site)
+    await correct(
+        site.admin.db, "social.example", ["adult"], why="So", actor=people.IT, at=site.clock.at, seen=None
+    )
+    document = site.state.policy_document.read_text().replace("asking:\n", "asking:\n  never: [adult]\n")
+    site.state.policy_document.write_text(document)
+    await site.admin._publisher.reload_document()
+    assert site.admin.policy.asking.never == {"adult"}, site.admin.policy_problems
+    refused = await post(clerk, "/requests/1/terms", version=await version_of(clerk, 1), **AGREE)
+    assert refused.status_code == 422 and "never opens social.example" in refused.text
+    assert decided(site) == (Verdict.BLOCK, Cause.RULE), "not even its other site is open"
+    events = await events_of(site.admin.db, "REQ-1")
+    assert [(e.kind, e.actor) for e in events][-1] == (EventKind.REQUEST_MOVE_REFUSED, people.CLERK)
