@@ -62,6 +62,7 @@ class NewAccessRequest:
 
     `host` is empty where `asked` names no sites; `hosts` are further ones. `renews` is the number of the
     request whose access this one is to go on with; `sent_by` is who sent it for the person, None: they did.
+    Whoever uses `browser` sees it and may withdraw it: None for what only a sign-in lets one ask for.
     """
 
     host: str

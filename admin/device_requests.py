@@ -62,7 +62,6 @@ class DeviceRequests:
             chain=terms.approval,
             code=new_code(),
             policy_version=policy.version,
-            browser=session.browser,
             kind=Kind.DEVICE,
             asked=device,
         )

@@ -72,7 +72,6 @@ async def ask(
         chain=terms.approval,
         code=new_code(),
         policy_version=policy.version,
-        browser=session.browser,
         kind=Kind.PERSONAL_USE,
         asked=Window(tuple(sorted(categories)), begins_at, ends_at),
     )

@@ -105,7 +105,6 @@ class StandingPermissions:
             category=match.category if match else None,
             entry=match.entry if match else None,
             source=match.source if match else None,
-            browser=session.browser,
             risks=risks,
             kind=Kind.STANDING,
             asked=StandingUse(case_number, tuple(sorted(categories)), until),

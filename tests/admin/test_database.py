@@ -202,6 +202,21 @@ async def test_requests_and_exemptions_of_an_older_version_are_kept_as_they_are(
         }
 
 
+async def test_what_was_asked_for_after_a_sign_in_is_no_longer_the_browsers(tmp_path: Path) -> None:
+    path = tmp_path / "town.db"
+    old = made_by_version(path, 23)
+    for kind in ("site", "personal_use", "device", "standing", "download"):
+        old.execute(OLD_REQUEST, ("submitted",))
+        old.execute(
+            "UPDATE access_request SET kind = ?, browser = 'b' WHERE kind = 'site' AND browser IS NULL",
+            (kind,),
+        )
+    old.close()
+    async with Database.open(path) as db:
+        rows = await db.fetch_all("SELECT kind FROM access_request WHERE browser IS NOT NULL ORDER BY id")
+        assert [row["kind"] for row in rows] == ["site", "download"]
+
+
 async def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "town.db"
     old = made_by_version(path, 2)

@@ -17,7 +17,7 @@ from admin.asking import (
     TransitionError,
 )
 from admin.audit import EventKind
-from admin.database import Database
+from admin.database import Database, Row, Value
 from admin.joining import join
 from admin.outbox import Channel
 from policy.leaving import without
@@ -35,6 +35,30 @@ async def joined(db: Database, id_: int, person: str = COLLEAGUE) -> AccessReque
 async def letters(db: Database, to: str) -> list[str]:
     found = await outbox.due(db, Channel.MAIL, LATER + timedelta(days=1))
     return [put.letter.kind for put in found if put.letter.to == to]
+
+
+class Explaining:
+    """Reads how a query would be run, in place of running it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.steps: list[str] = []
+
+    async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
+        rows = await self._db.fetch_all(f"EXPLAIN QUERY PLAN {sql}", *params)
+        self.steps += [row["detail"] for row in rows]
+        return []
+
+    async def fetch_one(self, sql: str, *params: Value) -> Row | None:
+        raise NotImplementedError(sql)
+
+
+async def test_who_joined_is_found_by_index_whether_by_person_or_by_browser(db: Database) -> None:
+    explaining = Explaining(db)
+    await access_request_lists.mine(explaining, CLERK, "a browser")
+    tables = [step for step in explaining.steps if step.startswith("SCAN") and "subquery" not in step]
+    assert tables == [], "every table is searched by an index"
+    assert any("access_request_joiner_by_browser" in step for step in explaining.steps)
 
 
 async def test_who_joined_gets_access_of_their_own_that_ends_with_the_askers(db: Database) -> None:

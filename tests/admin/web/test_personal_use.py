@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from admin import access_request_lists
+from admin.asking import State
 from categories.match import CategoryMatch
 from policy.deciding import decide
 from policy.snapshot import PolicySnapshot
 from policy.visit import Visit
 from tests import people, towns
-from tests.admin.web.conftest import Site, post
+from tests.admin.web.conftest import PASSWORD, Site, post
 from tests.people import CLERK_AT_WORK, SOMEONE_IN_PARKS
 
 FORM = "/requests/personal-use"
@@ -38,6 +40,21 @@ def opens(site: Site, at: datetime, *categories: str, client: object = CLERK_AT_
     matches = tuple(CategoryMatch(one, "match.example", "test") for one in categories)
     visit = Visit(client, "https", "match.example", 443, None, at, matches)  # type: ignore[arg-type]
     return decide(visit, snapshot.policy, snapshot.state()).is_allowed
+
+
+async def test_who_uses_the_browser_next_neither_sees_nor_withdraws_it(site: Site) -> None:
+    await offering(site)
+    clerk = await site.signed_in(people.CLERK)
+    await post(clerk, FORM, **ASKED)
+    assert "Withdraw" in (await clerk.get("/requests/1")).text
+    await post(clerk, "/sign-out", "/requests")
+    await site.give_password(people.PARKS_HEAD)
+    next_one = clerk
+    assert (await post(next_one, "/sign-in", name=people.PARKS_HEAD, password=PASSWORD)).status_code == 303
+    assert "personal use: Sports" not in (await next_one.get("/requests")).text
+    assert (await next_one.get("/requests/1")).status_code == 404
+    assert (await post(next_one, "/requests/1/withdraw", "/requests")).status_code == 404
+    assert (await access_request_lists.get(site.admin.db, 1)).state is State.SUBMITTED
 
 
 async def test_personal_use_is_open_to_the_person_for_its_window_alone(site: Site) -> None:

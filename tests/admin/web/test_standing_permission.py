@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from admin import access_request_lists
 from admin.corrections import correct
 from categories.match import CategoryMatch
 from policy.deciding import Step, decide
@@ -51,6 +52,7 @@ async def test_department_holds_categories_for_a_case_until_the_last_day_is_over
     assert f'href="{FORM}"' in (await head.get("/requests")).text
     sent = await post(head, FORM, **ASKED)
     assert sent.headers.get("location") == "/requests/1/sent", sent.text
+    assert (await access_request_lists.get(site.admin.db, 1)).browser is None, "it is the person's alone"
     assert decided(site)[0] is Verdict.BLOCK
     to_decide = (await administrator.get("/decide/1")).text
     assert (
