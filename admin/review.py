@@ -20,12 +20,13 @@ from admin.asking import (
     TransitionError,
     site_of,
 )
-from admin.audit import Detail, Event, EventKind
+from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.corrections import CorrectedMeanwhileError, MadeCorrection
 from admin.database import Database, Transaction
 from admin.never_inspected import Answered
 from admin.publisher import Publisher
+from admin.request_moves import record_refusal
 from admin.sessions import Session
 from admin.site_lists import SiteLists, blocking_categories
 from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKind, SiteReport
@@ -148,20 +149,26 @@ class Review:
     async def leave_open(self, session: Session, id_: int) -> AccessRequest:
         """Note that access was looked at and stays open.
 
-        Raises UnknownRequestError, NotAllowedError, TransitionError when it is over or was looked at.
+        Raises UnknownRequestError; NotAllowedError, also for one's own, TransitionError when it is over or
+        was looked at, both recorded.
         """
         at = self._clock()
         request = await access_request_lists.get(self._db, id_)
         actor = await self._actor(session, request.number, EventKind.REQUEST_MOVE_REFUSED)
+        refused: NotAllowedError | TransitionError
         async with self._db.transaction() as t:
-            is_first = await exemptions.leave_open(t, id_, actor, at)
-            kind = EventKind.EXEMPTION_LEFT_OPEN if is_first else EventKind.REQUEST_MOVE_REFUSED
-            details: dict[str, Detail] = {} if is_first else {"move": "leave open", "why": "no longer so"}
-            await audit.record(t, Event(kind, actor, request.number, at, details))
             request = await access_request_lists.get(t, id_)
-        if not is_first:
-            raise TransitionError(request, f"{request.number} is over, or somebody looked at it first")
-        return request
+            if actor in request.own:
+                refused = NotAllowedError(f"{request.number} is {actor}'s own: another of IT looks at it")
+            elif await exemptions.leave_open(t, id_, actor, at):
+                await audit.record(t, Event(EventKind.EXEMPTION_LEFT_OPEN, actor, request.number, at))
+                return await access_request_lists.get(t, id_)
+            else:
+                refused = TransitionError(
+                    request, f"{request.number} is over, or somebody looked at it first"
+                )
+            await record_refusal(t, request, refused, actor=actor, at=at, what="leave open")
+        raise refused
 
     # --- what people said ---
 

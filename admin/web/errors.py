@@ -44,7 +44,7 @@ async def not_allowed(http_request: Request, _error: Exception) -> Response:
     session = session_of(http_request)
     person = session.person if session else None
     awaited = People(admin_of(http_request).policy).awaited(request, person) if request else ""
-    is_own = request is not None and request.person == person
+    is_own = request is not None and person in request.own
     return await page(http_request, "not_allowed.html", 403, is_own=is_own, awaited=awaited)
 
 
@@ -149,7 +149,9 @@ async def _request_in(http_request: Request) -> AccessRequest | None:
     """Return the request that the address is about, if it is about one."""
     request_id = http_request.path_params.get("id")
     path = http_request.url.path
-    if not isinstance(request_id, int) or not path.startswith(("/decide/", "/requests/")):
+    if not isinstance(request_id, int) or not path.startswith(
+        ("/decide/", "/requests/", "/review/requests/")
+    ):
         return None
     try:
         return await get(admin_of(http_request).db, request_id)

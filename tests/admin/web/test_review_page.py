@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from admin import corrections, exemptions
+from admin import audit, corrections, exemptions
+from admin.audit import EventKind
 from policy.snapshot import PolicySnapshot
-from tests import people
+from tests import people, towns
 from tests.admin.web.conftest import Site, post
 from tests.people import HEAD, IT
 
@@ -70,6 +71,30 @@ async def test_who_leaves_open_second_is_told(site: Site) -> None:
     await post(it, f"/review/requests/{number}/leave-open", "/review")
     late = await post(it, f"/review/requests/{number}/leave-open", "/requests")
     assert late.status_code == 409 and "IT looked at this and left it open" in late.text
+
+
+async def test_nobody_of_it_leaves_their_own_access_open(site: Site) -> None:
+    terms = "asking: {emergency_access: {people: [it], reviewed_by: town_administrator}}\n"
+    more_it = towns.DOCUMENT.replace("it_security: [it]", "it_security: [it, administrator]")
+    site.state.policy_document.write_text(more_it + terms)
+    await site.admin._publisher.reload_document()
+    it, other = await site.signed_in(IT), await site.signed_in(people.ADMINISTRATOR)
+    asked = {"site": "cardroom.example", "reason": "A caller reports a threat."}
+    assert (await post(it, "/requests/emergency", **asked)).headers.get("location") == "/requests/1"
+    leave_open = "/review/requests/1/leave-open"
+    assert (
+        "Another of IT looks at it" in (board := (await it.get("/review")).text) and leave_open not in board
+    )
+    refused = await post(it, leave_open, "/review")
+    assert refused.status_code == 403 and "This is your own request" in refused.text
+    event = (await audit.events_of(site.admin.db, "REQ-1"))[-1]
+    assert (event.kind, event.actor, event.details["move"]) == (
+        EventKind.REQUEST_MOVE_REFUSED,
+        IT,
+        "leave open",
+    )
+    assert leave_open in (await other.get("/review")).text
+    assert (await post(other, leave_open, "/review")).status_code == 303
 
 
 @pytest.mark.parametrize("person", [people.HEAD, people.HELP_DESK, people.CLERK])
