@@ -148,14 +148,14 @@ async def to_open(db: Reader, policy: Policy, person: str) -> list[AccessRequest
     return [request for request in map(_access_request, rows) if may_open(policy, request, person)]
 
 
-async def open_request_for(db: Reader, host: str, department: str | None) -> AccessRequest | None:
-    """Return a department's undecided request for the site that colleagues join, the oldest, or None."""
+async def open_request_for(db: Reader, host: str, kind: Kind, department: str | None) -> AccessRequest | None:
+    """Return a department's undecided request of a kind for the site, the oldest, or None."""
     row = await db.fetch_one(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state = 'submitted' AND kind NOT IN ('standing', 'social_media')"
-        " ORDER BY access_request.id LIMIT 1",
+        " AND state = 'submitted' AND kind = ? ORDER BY access_request.id LIMIT 1",
         site_of(host),
         department,
+        kind.value,
     )
     return _access_request(row) if row else None
 

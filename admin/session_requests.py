@@ -100,8 +100,7 @@ class SessionRequests:
         Raises as submit and joining.join do.
         """
         ask, person = await self._followed(session, code)
-        department = self._policy().people[person].department
-        request = await access_request_lists.open_request_for(self._db, ask.host, department)
+        request = await self.to_join(person, ask)
         if request is None:
             raise UnknownRequestError("nobody's request for this site is open any more")
         return await joining.join(
@@ -111,6 +110,15 @@ class SessionRequests:
             person=person,
             browser=session.browser,
             at=self._clock(),
+        )
+
+    async def to_join(self, person: str, ask: AskToken) -> AccessRequest | None:
+        """Return the open request of the person's department for what a link asks for, or None."""
+        record = self._policy().people.get(person)
+        if record is None or record.department is None:
+            return None
+        return await access_request_lists.open_request_for(
+            self._db, ask.host, self._kind(ask), record.department
         )
 
     async def renew(self, session: Session, id_: int) -> AccessRequest:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import exemption_use
-from admin.access_request_lists import open_request_for
 from admin.admin_process import AdminProcess
 from admin.asking import (
     MAX_REASON_LENGTH,
@@ -224,7 +223,7 @@ async def _form(
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
-    others = await open_request_for(admin.db, ask.host, department) if department else None
+    others = await admin.requests.to_join(person, ask)
     earlier = await admin.request_views.answered_before(known(http_request), ask)
     return await page(
         http_request,

@@ -497,10 +497,11 @@ async def test_my_requests_are_mine_and_those_of_this_browser_newest_first(db: D
 async def test_an_open_request_is_found_by_its_department_only(db: Database) -> None:
     request = await submitted(db)
     found = access_request_lists.open_request_for
-    assert await found(db, "www.cardroom.example", "finance") == request
-    assert await found(db, "cardroom.example", "parks") is None
+    assert await found(db, "www.cardroom.example", Kind.SITE, "finance") == request
+    assert await found(db, "cardroom.example", Kind.SITE, "parks") is None
+    assert await found(db, "cardroom.example", Kind.DOWNLOAD, "finance") is None
     await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
-    assert await found(db, "cardroom.example", "finance") is None
+    assert await found(db, "cardroom.example", Kind.SITE, "finance") is None
 
 
 async def test_earlier_decisions_are_the_departments_newest_first(db: Database) -> None:

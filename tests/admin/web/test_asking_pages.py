@@ -260,6 +260,19 @@ async def test_asker_sees_by_when_somebody_answers_and_who_gets_it_then(site: Si
     assert "cardroom.example" in (await administrator.get("/decide")).text
 
 
+async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site: Site) -> None:
+    person = "people:\n  colleague: {name: Colleague, department: finance}\n"
+    limit = "limits:\n  - {id: huge, larger_than: 1GB, action: ask, approval: [department_head]}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1) + limit)
+    await site.admin._publisher.reload_document()
+    await site.sent_request(rule="huge")
+    colleague = await site.asking("colleague", code="C7M-4QP", device=None)
+    assert "Join this request" not in (await colleague.get("/ask/C7M-4QP")).text
+    assert (await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")).status_code == 404
+    download = await site.asking("colleague", code="D7M-4QP", device=None, rule="huge")
+    assert "Join this request" in (await download.get("/ask/D7M-4QP")).text
+
+
 async def test_colleague_joins_the_open_request_and_one_answer_opens_it_for_both(site: Site) -> None:
     person = "people:\n  colleague: {name: Colleague, department: finance}\n"
     site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1))
