@@ -5,6 +5,7 @@ What a request is and who may decide: `asking`.
 
 import json
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from datetime import datetime, time
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -68,6 +69,7 @@ async def submit(
     """
     site = site_of(new.host) if new.host else ""
     terms = policy.asking
+    await _refuse_never_granted(policy, listed, replace(new, host=site))
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
     if new.asked is None and new.duration not in terms.longest.up_to():
         raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
@@ -128,9 +130,8 @@ async def submit(
         for host in new.hosts:
             await _ask_for_host(t, id_, host, added_by=sent_by, at=at)
         request = await get(t, id_)
-        if (never := await never_granted.never_granted(policy, listed, request)) is not None:
-            what = never if site else "What you chose"
-            raise NeverGrantedError("host", f"{what} is never allowed; {_help_desk(policy)} can say more")
+        if new.renews is not None:
+            await _refuse_never_granted(policy, listed, request)
         details: dict[str, Detail] = {
             "after": request.state.value,
             "host": site,
@@ -375,6 +376,16 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
             f" not at {ends_at.isoformat()}"
         )
     return ends_at
+
+
+async def _refuse_never_granted(
+    policy: Policy, listed: Listed, request: NewAccessRequest | AccessRequest
+) -> None:
+    what = await never_granted.never_granted(policy, listed, request)
+    if what is not None:
+        raise NeverGrantedError(
+            "host", f"{what or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
+        )
 
 
 def day_begins(at: datetime, zone: ZoneInfo) -> datetime:

@@ -131,7 +131,8 @@ class HeavyViews:
     async def end(self, session: Session, code: str) -> None:
         """End an open visit that is heavy now, which is recorded; published when it returns.
 
-        Raises NotAllowedError, recorded, but for IT security, LookupError for what is not heavy now.
+        Raises NotAllowedError but for IT security, LookupError for what another has ended, both recorded;
+        LookupError for what is not heavy now.
         """
         try:
             self._check(session, roles.runs_towngate)
@@ -144,8 +145,14 @@ class HeavyViews:
         visit = next((visit for visit in visits if visit.code == code), None)
         if visit is None:
             raise LookupError(f"{code} is not heavy now")
+        at = self._clock()
         async with self._db.transaction() as t:
-            await ended_visits.end(t, code, visit.host, actor=actor, at=self._clock())
+            is_first = await ended_visits.end(t, code, visit.host, actor=actor, at=at)
+            why = f"{code} is ended already"
+            if not is_first:
+                await proposing.record_refusal(t, session, "heavy visits", at, why, "end a visit")
+        if not is_first:
+            raise LookupError(why)
         await self._publisher.publish_state()
 
     async def _facts(self) -> list[WorkerFacts]:

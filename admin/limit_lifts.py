@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from admin import audit
-from admin.asking import NotAllowedError, UnknownRequestError
+from admin import audit, proposing
+from admin.asking import UnknownRequestError
 from admin.audit import Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from admin.publisher import Publisher
 
 LIFTED_FOR = timedelta(hours=8)
+_ABOUT, _MOVE = "limits", "go on past a limit"
 
 
 class LimitLifts:
@@ -50,23 +51,30 @@ class LimitLifts:
     async def go_on(self, session: Session, visit_id: int) -> None:
         """Lift the limits at the site of a visit that one of them has ended, for eight hours.
 
-        Published when it returns. Raises UnknownRequestError when it was not stopped here lately by a limit
-        that warns, NotAllowedError where nobody knows who it is.
+        Published when it returns; said twice, it is done once. Raises UnknownRequestError when it was not
+        stopped here lately by a limit that warns, NotAllowedError where nobody knows who it is; both are
+        recorded.
         """
+        at = self._clock()
         row = next((row for row in await self._views.stopped_here(session) if row.id == visit_id), None)
         if row is None or not may_go_on(row, self._policy()):
-            raise UnknownRequestError("no limit that warns has stopped this visit in the last 15 minutes")
+            why = "no limit that warns has stopped this visit in the last 15 minutes"
+            async with self._db.transaction() as t:
+                await proposing.record_refusal(t, session, _ABOUT, at, why, _MOVE)
+            raise UnknownRequestError(why)
         if session.person is None:
-            raise NotAllowedError("Sign in to go on: this computer is used by several people.")
-        at = self._clock()
+            why = "Sign in to go on: this computer is used by several people."
+            await proposing.refuse(self._db, session, _ABOUT, at, why, _MOVE)
         async with self._db.transaction() as t:
-            await t.execute(
+            is_first = await t.execute(
                 "INSERT INTO limit_lift (person, host, policy_limit, lifted_at, ends_at)"
-                " VALUES (?, ?, ?, ?, ?)",
+                " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM limit_lift"
+                " WHERE person = ?1 AND host = ?2 AND policy_limit = ?3 AND ends_at > ?4)",
                 *(session.person, row.host, row.rule, to_ms(at), to_ms(at + LIFTED_FOR)),
             )
-            details: dict[str, audit.Detail] = {"rule": row.rule, "host": row.host, "code": row.code}
-            await audit.record(t, Event(EventKind.LIMIT_PASSED, session.person, row.host, at, details))
+            if is_first:
+                details: dict[str, audit.Detail] = {"rule": row.rule, "host": row.host, "code": row.code}
+                await audit.record(t, Event(EventKind.LIMIT_PASSED, session.person, row.host, at, details))
         await self._publisher.publish_state()
 
 

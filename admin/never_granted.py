@@ -7,7 +7,13 @@ to be when it was asked for; subdomains, and whatever a list says later, `policy
 from collections.abc import Awaitable, Callable
 
 from admin.asked import categories_of
-from admin.asking import AccessRequest, InvalidRequestError, NeverGrantedError, never_allowed
+from admin.asking import (
+    AccessRequest,
+    InvalidRequestError,
+    NeverGrantedError,
+    NewAccessRequest,
+    never_allowed,
+)
 from categories.snapshot import CategorySnapshotError
 from policy.town_policy import Policy
 
@@ -15,15 +21,17 @@ type Listed = Callable[[str], Awaitable[frozenset[str]]]
 """Says which categories a canonical host is listed as now, as SiteLists.categories does."""
 
 
-async def never_granted(policy: Policy, listed: Listed, request: AccessRequest) -> str | None:
-    """Return what of a request nobody can be granted: one of its sites, or "what was chosen"; None: nothing.
+async def never_granted(
+    policy: Policy, listed: Listed, request: NewAccessRequest | AccessRequest
+) -> str | None:
+    """Return what of a request nobody can be granted: one of its sites, "" for what has none; None: nothing.
 
     Raises InvalidRequestError while no lists can be read, where the policy has anything of that kind.
     """
     if not policy.asking.never:
         return None
     if never_allowed(policy, (*request.risks, request.category or "", *categories_of(request.asked))):
-        return request.host or "what was chosen"
+        return request.host
     try:
         for host in filter(None, (request.host, *request.hosts)):
             if never_allowed(policy, await listed(host)):
@@ -40,4 +48,5 @@ async def refusal(policy: Policy, listed: Listed, request: AccessRequest) -> Nev
     what = await never_granted(policy, listed, request)
     if what is None:
         return None
-    return NeverGrantedError("host", f"The town never opens {what}. Nobody can allow {request.number}")
+    opens = what or "sites of that kind"
+    return NeverGrantedError("host", f"The town never opens {opens}. Nobody can allow {request.number}")

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from admin import audit
 from admin.asking import InvalidRequestError, NotAllowedError
 from admin.audit import Event, EventKind
-from admin.database import Database
+from admin.database import Database, Transaction
 from admin.sessions import Session
 from policy.town_policy import Policy
 
@@ -59,7 +59,14 @@ async def refuse(
 ) -> NoReturn:
     """Record that somebody proposed, or did another move, who may not; raise NotAllowedError."""
     async with db.transaction() as t:
-        actor = session.person or "someone at a shared device"
-        event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, about, at, {"move": move, "why": why})
-        await audit.record(t, event)
+        await record_refusal(t, session, about, at, why, move)
     raise NotAllowedError(why)
+
+
+async def record_refusal(
+    t: Transaction, session: Session, about: str, at: datetime, why: str, move: str
+) -> None:
+    """Record that a move was refused that is about no request that there is."""
+    actor = session.person or "someone at a shared device"
+    event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, about, at, {"move": move, "why": why})
+    await audit.record(t, event)

@@ -5,6 +5,7 @@ The moves themselves: `access_requests`. What opens or ends access is published 
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import NoReturn
 
 from admin import access_request_lists, access_requests, joining
 from admin.ask_links import AskLinks
@@ -14,6 +15,7 @@ from admin.asking import (
     ForWhom,
     NewAccessRequest,
     NotAllowedError,
+    TransitionError,
     UnknownRequestError,
     may_stop,
 )
@@ -22,6 +24,7 @@ from admin.database import Database
 from admin.exemption_reviews import ExemptionReviews
 from admin.never_granted import Listed
 from admin.publisher import Publisher
+from admin.request_moves import Refusal, record_refusal
 from admin.request_views import RequestViews
 from admin.sessions import Session
 from admin.visit_views import VisitViews
@@ -124,21 +127,23 @@ class SessionRequests:
     async def renew(self, session: Session, id_: int) -> AccessRequest:
         """Ask for the same again, through its chain as it is now; whoever asked, or may stop it, does.
 
-        Raises UnknownRequestError, NotAllowedError, InvalidRequestError, AlreadyOpenError.
+        Raises UnknownRequestError, NotAllowedError, TransitionError where it gave no access, all recorded;
+        InvalidRequestError, AlreadyOpenError.
         """
-        request = await self._views.get(session, id_)
+        request = await self._seen(session, id_, "renew")
         actor = await self._actor(session, id_)
         if actor not in request.askers and not may_stop(self._policy(), request, actor):
-            why = f"{request.number} is not for {actor} to renew"
-            await access_requests.refuse(self._db, id_, actor=actor, at=self._clock(), why=why)
+            not_theirs = NotAllowedError(f"{request.number} is not for {actor} to renew")
+            await self._refuse(request, not_theirs, actor, "renew")
         remaining = (asker for asker in request.askers if asker in self._policy().people)
         person = actor if actor in request.askers else next(remaining, request.person)
         record = self._policy().people.get(person)
         if request.asked is not None:
-            raise NotAllowedError("This is asked for anew.")
+            await self._refuse(request, NotAllowedError("This is asked for anew."), actor, "renew")
         ask = await self._asks.followed(session, await self._asks.remember_request(session, request))
         if record is None or ask is None or request.exemption is None:
-            raise UnknownRequestError(f"{request.number} cannot be renewed")
+            nothing = TransitionError(request, f"{request.number} has given no access that can be renewed")
+            await self._refuse(request, nothing, actor, "renew")
         new = NewAccessRequest(
             host=request.host,
             person=person,
@@ -199,7 +204,7 @@ class SessionRequests:
 
     async def withdraw(self, session: Session, id_: int) -> AccessRequest:
         """As access_requests.withdraw; from the browser that sent it, too."""
-        request = await self._views.get(session, id_)
+        request = await self._seen(session, id_, "withdraw")
         if session.is_signed_in or request.browser != session.browser:
             actor = await self._actor(session, id_)
         else:
@@ -226,8 +231,25 @@ class SessionRequests:
 
     async def keep(self, session: Session, id_: int) -> None:
         """As ExemptionReviews.keep."""
-        await self._views.get(session, id_)
+        await self._seen(session, id_, "keep")
         await self._reviews.keep(id_, await self._actor(session, id_))
+
+    async def _seen(self, session: Session, id_: int, move: str) -> AccessRequest:
+        """Return a request that the session may see. Raises UnknownRequestError for others; recorded."""
+        try:
+            return await self._views.get(session, id_)
+        except UnknownRequestError as error:
+            request = await access_request_lists.get(self._db, id_)
+            actor = session.person or "someone at a shared device"
+            async with self._db.transaction() as t:
+                await record_refusal(t, request, error, actor=actor, at=self._clock(), what=move)
+            raise
+
+    async def _refuse(self, request: AccessRequest, refused: Refusal, actor: str, move: str) -> NoReturn:
+        """Record that a move was refused, and raise why."""
+        async with self._db.transaction() as t:
+            await record_refusal(t, request, refused, actor=actor, at=self._clock(), what=move)
+        raise refused
 
     def _kind(self, ask: AskToken) -> Kind:
         """Return what a link asks for: a limit stops no site."""

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from admin import audit
+from admin.audit import EventKind
 from policy.decision import Cause, Lane, Verdict
 from policy.snapshot import PolicySnapshot
 from tests import people, towns
@@ -75,11 +77,26 @@ async def test_head_keeps_what_is_still_needed_and_others_may_not(site: Site) ->
         assert answer.status_code in (403, 404), person
         if person == people.PARKS_HEAD:
             assert (await post(other, f"/requests/{id_}/renew", page="/requests")).status_code == 404
+    events = await audit.events_of(site.admin.db, f"REQ-{id_}")
+    assert [(e.actor, e.details["move"]) for e in events if e.kind is EventKind.REQUEST_MOVE_REFUSED] == [
+        (people.CLERK, "keep"),
+        (people.PARKS_HEAD, "keep"),
+        (people.PARKS_HEAD, "renew"),
+    ]
     head = await site.signed_in(people.HEAD)
     kept = await post(head, f"/requests/{id_}/keep", page=f"/requests/{id_}")
     assert kept.status_code == 303
     shown = (await head.get(f"/requests/{id_}")).text
     assert "Is it still needed?" not in shown and "kept it" in shown
+
+
+async def test_what_cannot_be_renewed_is_said_and_recorded(site: Site) -> None:
+    id_ = await site.sent_request(host="one.example", code="AAA-111")
+    clerk = await site.signed_in(people.CLERK)
+    answer = await post(clerk, f"/requests/{id_}/renew", page=f"/requests/{id_}")
+    assert answer.status_code == 409 and "Nothing changed" in answer.text
+    event = (await audit.events_of(site.admin.db, f"REQ-{id_}"))[-1]
+    assert (event.kind, event.actor) == (EventKind.REQUEST_MOVE_REFUSED, people.CLERK)
 
 
 async def test_what_the_policy_never_allows_by_now_is_not_renewed(site: Site) -> None:

@@ -1,10 +1,13 @@
 """Heavy now: what workers say of open visits, software updates in one row, Stop, and a draft of a limit."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from admin import audit
+from admin.audit import EventKind
 from categories.taxonomy import taxonomy
 from policy.decision import Lane, Verdict
 from policy.document import load_document
@@ -95,6 +98,22 @@ async def test_it_stops_a_heavy_visit_which_is_recorded_and_the_proxy_told(site:
     assert published(site).ended_visits == ("K7M-4QP",), "nothing new"
     it = await site.signed_in(people.IT)
     assert "only people with that duty see this" in (await it.get("/records")).text, "a try is recorded"
+
+
+async def test_of_two_of_it_who_stop_a_visit_one_does_and_the_others_try_is_recorded(site: Site) -> None:
+    tell(site, 1, DOWNLOAD)
+    first, second = await site.signed_in(people.IT), await site.signed_in(people.IT)
+    answers = await asyncio.gather(
+        *(post(it, "/heavy/end", "/heavy", code="K7M-4QP") for it in (first, second, first))
+    )
+    assert {answer.headers["location"] for answer in answers} == {"/heavy"}
+    ended = await audit.events_of(site.admin.db, DOWNLOAD.host)
+    assert [event.kind for event in ended] == [EventKind.VISIT_ENDED]
+    refused = await audit.events_of(site.admin.db, "heavy visits")
+    assert [(event.kind, event.actor) for event in refused] == [
+        (EventKind.REQUEST_MOVE_REFUSED, people.IT)
+    ] * 2
+    assert published(site).ended_visits == ("K7M-4QP",)
 
 
 async def test_draft_is_a_limit_that_the_policy_takes(site: Site) -> None:

@@ -1,8 +1,11 @@
 """Limits on the admin site: said in the policy, asked about, and gone past where one only warns."""
 
+import asyncio
 import json
 from datetime import timedelta
 
+from admin import audit
+from admin.audit import EventKind
 from admin.limit_letters import LimitLetters
 from policy.decision import Cause, Lane
 from policy.snapshot import PolicySnapshot
@@ -73,6 +76,23 @@ async def test_nobody_goes_past_a_limit_that_does_not_warn_nor_for_someone_else(
     for client, number in ((clerk, 1), (head, 2)):
         assert (await post(client, await site.of_visit(number, "stopped", "download"))).status_code == 404
     assert published(site).exemptions == ()
+    refused = await audit.events_of(site.admin.db, "limits")
+    assert [(event.kind, event.actor) for event in refused] == [
+        (EventKind.REQUEST_MOVE_REFUSED, people.CLERK),
+        (EventKind.REQUEST_MOVE_REFUSED, people.HEAD),
+    ]
+
+
+async def test_who_goes_on_twice_at_once_goes_on_once(site: Site) -> None:
+    await with_limits(site)
+    await site.log(stopped("big", "files.example", "over 500 MB came on one connection"))
+    client = await site.signed_in(people.CLERK)
+    action = await site.of_visit(1, "stopped", "download")
+    answers = await asyncio.gather(*(post(client, action, "/stopped") for _ in range(3)))
+    assert {answer.headers["location"] for answer in answers} == {"/stopped"}
+    assert len(published(site).exemptions) == 1
+    passed = await audit.events_of(site.admin.db, "files.example")
+    assert [event.kind for event in passed] == [EventKind.LIMIT_PASSED]
 
 
 async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
