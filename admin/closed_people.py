@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import accounts, audit, leavers_requests
+from admin import accounts, audit, leavers_requests, limit_lifts
 from admin.audit import Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -118,12 +118,13 @@ async def reopen(db: Database, person: str, *, actor: str, at: datetime) -> None
 
 
 async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str, at: datetime) -> Ended:
-    """End all that a person has here: sessions, passwords, open requests and access of their own.
+    """End all that a person has here: sessions, passwords, lifted limits, their open requests and access.
 
     Access of their department stays. `policy` is the one that still has them; who stands in for a head is
     read here, so that they hear of what waits for them.
     """
     await accounts.end(t, person)
+    await limit_lifts.end_of(t, person, at)
     before = await with_stand_ins(t, policy, at)
     after = await with_stand_ins(t, without(policy, {person}), at)
     withdrawn, stopped, passed_on = await leavers_requests.leave(t, before, after, person, actor=actor, at=at)

@@ -12,7 +12,7 @@ from admin import audit, proposing
 from admin.asking import UnknownRequestError
 from admin.audit import Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
-from admin.database import Database, Reader
+from admin.database import Database, Reader, Transaction
 from admin.sessions import Session
 from admin.visit_views import VisitViews
 from admin.visits import VisitRow
@@ -82,6 +82,15 @@ def may_go_on(row: VisitRow, policy: Policy) -> bool:
     """Whether a limit that warns ended this visit: then it is the person's own to decide."""
     return row.cause is Cause.LIMIT and any(
         limit.id == row.rule and limit.action is LimitAction.WARN for limit in policy.limits
+    )
+
+
+async def end_of(t: Transaction, person: str, at: datetime) -> None:
+    """Let the limits hold again that are lifted for a person."""
+    await t.execute(
+        "UPDATE limit_lift SET ends_at = max(?1, lifted_at + 1) WHERE person = ?2 AND ends_at > ?1",
+        to_ms(at),
+        person,
     )
 
 

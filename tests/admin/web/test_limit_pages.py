@@ -4,7 +4,7 @@ import asyncio
 import json
 from datetime import timedelta
 
-from admin import audit
+from admin import audit, closed_people
 from admin.audit import EventKind
 from admin.limit_letters import LimitLetters
 from policy.decision import Cause, Lane
@@ -93,6 +93,18 @@ async def test_who_goes_on_twice_at_once_goes_on_once(site: Site) -> None:
     assert len(published(site).exemptions) == 1
     passed = await audit.events_of(site.admin.db, "files.example")
     assert [event.kind for event in passed] == [EventKind.LIMIT_PASSED]
+
+
+async def test_limits_hold_again_for_who_is_closed(site: Site) -> None:
+    await with_limits(site)
+    await site.log(stopped("big", "files.example", "over 500 MB came on one connection"))
+    await post(await site.signed_in(people.CLERK), await site.of_visit(1, "stopped", "download"), "/stopped")
+    assert [lift.person for lift in published(site).exemptions] == [people.CLERK]
+    site.clock.at += timedelta(minutes=1)
+    db, policy = site.admin.db, site.admin.policy
+    await closed_people.close(db, policy, people.CLERK, why="Left.", actor=people.IT, at=site.clock.at)
+    await site.admin._publisher.publish_state()
+    assert published(site).exemptions == ()
 
 
 async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
