@@ -37,6 +37,7 @@ from admin.delegations import Delegations
 from admin.device_requests import DeviceRequests
 from admin.emergency import Emergency
 from admin.emergency_access import EmergencyAccesses
+from admin.emergency_reviews import EmergencyReviews
 from admin.exemption_reviews import ExemptionReviews
 from admin.first_visits import FirstVisitsJob
 from admin.heavy import HeavyViews
@@ -298,6 +299,8 @@ async def admin_process(
             background.keep_running("audit heads", admin.audit_heads.run)
             waiting = Unanswered(db, lambda: admin.policy, clock)
             background.keep_looking("unanswered", waiting.look, seconds=20)
+            unreviewed = EmergencyReviews(db, lambda: admin.policy, clock)
+            background.keep_looking("emergency reviews", unreviewed.look, seconds=20)
             limit_letters = LimitLetters(db, lambda: admin.policy, clock)
             background.keep_looking("limit letters", limit_letters.look, seconds=20)
             attempts = AttemptsJob(db, lambda: admin.policy, clock)

@@ -6,10 +6,9 @@ never allowed, and nothing while IT has limited the web.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
-from admin import access_request_lists, access_requests, audit, outbox, proposing
+from admin import access_request_lists, access_requests, audit, emergency_reviews, outbox, proposing
 from admin.access_requests import day_begins
 from admin.asked import EmergencyUse, Kind
 from admin.asking import (
@@ -21,13 +20,13 @@ from admin.asking import (
     State,
     TransitionError,
     UnknownRequestError,
-    deciders_of,
     never_allowed,
 )
 from admin.asking_ahead import is_for_reading, typed_host, why_not
 from admin.audit import Detail, Event, EventKind
-from admin.clock import Clock, from_ms, to_ms
-from admin.database import Database, Reader, Transaction
+from admin.clock import Clock, to_ms
+from admin.database import Database, Transaction
+from admin.emergency_reviews import EmergencyReview, reviewers
 from admin.granting import grant
 from admin.outbox import Letter, LetterKind
 from admin.publisher import Publisher
@@ -46,19 +45,6 @@ from policy.visit import Visit
 from policy.visit_record import new_code
 
 logger = logging.getLogger(__name__)
-
-_A_MOMENT = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class EmergencyReview:
-    """That another looks at emergency access from `due_at` on, and what they said; None while nothing."""
-
-    due_at: datetime
-    reviewed_at: datetime | None = None
-    reviewed_by: str | None = None
-    was_right: bool | None = None
-    note: str | None = None
 
 
 class EmergencyAccesses:
@@ -137,7 +123,7 @@ class EmergencyAccesses:
 
     async def review_of(self, id_: int) -> EmergencyReview | None:
         """Return how the review of a request stands, None for one that has none."""
-        return await _review_of(self._db, id_)
+        return await emergency_reviews.review_of(self._db, id_)
 
     async def review(self, session: Session, id_: int, was_right: bool | None, note: str) -> AccessRequest:
         """Say whether emergency access was right; the person hears of it.
@@ -155,7 +141,7 @@ class EmergencyAccesses:
                 refused = NotAllowedError(f"{request.number} is not for {actor} to review")
             elif was_right is None:
                 raise InvalidRequestError("was_right", "Choose whether it was right")
-            elif await _set_reviewed(t, id_, actor, was_right, tidied := _tidy(note), at):
+            elif await emergency_reviews.set_reviewed(t, id_, actor, was_right, tidied := _tidy(note), at):
                 answer = "right" if was_right else "not_right"
                 details: dict[str, Detail] = {"answer": answer, "note": tidied}
                 await audit.record(t, Event(EventKind.REQUEST_REVIEWED, actor, request.number, at, details))
@@ -197,20 +183,6 @@ class EmergencyAccesses:
         return visit, decision
 
 
-def reviewers(policy: Policy, request: AccessRequest) -> frozenset[str]:
-    """Return who looks at emergency access; never the person themselves. Empty for other kinds."""
-    if request.kind is not Kind.EMERGENCY:
-        return frozenset()
-    return deciders_of(policy, request.chain[0], request.person, request.department)
-
-
-def next_business_day(policy: Policy, at: datetime) -> datetime:
-    """Return when business hours begin on the first day after today that has any (UTC)."""
-    zone = zone_of(policy)
-    tomorrow = datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time(), tzinfo=zone)
-    return policy.asking.time.after(tomorrow, _A_MOMENT, zone) - _A_MOMENT
-
-
 async def _open(
     t: Transaction,
     policy: Policy,
@@ -234,11 +206,7 @@ async def _open(
     details: dict[str, Detail] = {"expires_at": ends_at.isoformat()}
     await move(t, policy, request, State.APPROVED, actor=opener, at=at, details=details)
     await grant(t, request, frozenset(), at=at, ends_at=ends_at, approved_by=opener)
-    await t.execute(
-        "INSERT INTO emergency_review (access_request, due_at) VALUES (?, ?)",
-        request.id,
-        to_ms(next_business_day(policy, at)),
-    )
+    await emergency_reviews.begin(t, policy, request, at)
     values = {
         "host": request.host,
         "person": opener,
@@ -258,36 +226,6 @@ def told(policy: Policy, request: AccessRequest) -> frozenset[str]:
     head = {department.head} if department is not None else set[str]()
     it_security = policy.roles.get("it_security", ())
     return frozenset({*head, *it_security, *reviewers(policy, request)}) - {request.person, ""}
-
-
-async def _set_reviewed(
-    t: Transaction, id_: int, actor: str, was_right: bool, note: str, at: datetime
-) -> bool:
-    """Note what was said, if nobody has said it before and it is due."""
-    return bool(
-        await t.execute(
-            "UPDATE emergency_review SET reviewed_at = ?1, reviewed_by = ?2, was_right = ?3, note = ?4"
-            " WHERE access_request = ?5 AND reviewed_at IS NULL AND due_at <= ?1",
-            to_ms(at),
-            actor,
-            was_right,
-            note,
-            id_,
-        )
-    )
-
-
-async def _review_of(db: Reader, id_: int) -> EmergencyReview | None:
-    row = await db.fetch_one("SELECT * FROM emergency_review WHERE access_request = ?", id_)
-    if row is None:
-        return None
-    return EmergencyReview(
-        due_at=from_ms(row["due_at"]),
-        reviewed_at=from_ms(row["reviewed_at"]) if row["reviewed_at"] is not None else None,
-        reviewed_by=row["reviewed_by"],
-        was_right=bool(row["was_right"]) if row["was_right"] is not None else None,
-        note=row["note"],
-    )
 
 
 def _tidy(note: str) -> str:

@@ -47,6 +47,8 @@ class LetterKind(StrEnum):
     """To those who joined: the asker needs it no more, so that nobody decides."""
     EMERGENCY_OPENED = "emergency_opened"
     """To the head, IT security and who reviews it: someone opened a site for themselves."""
+    EMERGENCY_UNREVIEWED = "emergency_unreviewed"
+    """To who reviews it and has not in time, then to those above: it waits for them."""
     EMERGENCY_REVIEWED = "emergency_reviewed"
     """To the one who opened it: whether it was right. `answer` is "right" or "not_right"."""
     REQUEST_DENIED = "request_denied"

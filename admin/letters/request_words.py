@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from admin import access_request_lists, exemption_use
+from admin import access_request_lists, emergency_reviews, exemption_use
 from admin.asked import Kind, Level
 from admin.asking import AccessRequest, ForWhom, State, deciders, never_allowed, risks_of
 from admin.database import Database
@@ -289,6 +289,32 @@ async def _paused(told: _Told) -> Words:
     )
 
 
+async def _unreviewed(told: _Told) -> Words:
+    request, town = told.request, told.town
+    review = await emergency_reviews.review_of(told.db, request.id)
+    is_theirs = told.reader in emergency_reviews.reviewers(town.policy, request)
+    if review is None or review.reviewed_at is not None or not is_theirs:
+        raise OutdatedLetterError(f"{request.number} does not wait for {told.reader}'s review")
+    asker = _asker(told)
+    return Words(
+        subject=told.subject("Emergency access waits for your review"),
+        heading="Emergency access waits for your review",
+        paragraphs=(
+            f"{asker} opened {told.host} for themselves on {town.moment(request.submitted_at)}."
+            " Nobody has looked at it yet.",
+        ),
+        quote=request.reason,
+        quoted=asker,
+        facts=(
+            ("Site", told.host),
+            ("Department", town.people.department(request.department)),
+            ("Due since", town.moment(review.due_at)),
+        ),
+        link=Link("Look at it", f"/decide/{request.id}/review"),
+        below=("Nothing is decided by this mail. You sign in to answer.",),
+    )
+
+
 async def _review(told: _Told) -> Words:
     request, town = told.request, told.town
     if request.account is not None:
@@ -415,5 +441,6 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.TICKET_STOPPED: _ticket_stopped,
     LetterKind.EXEMPTION_PAUSED: _paused,
     LetterKind.EXEMPTION_REVIEW: _review,
+    LetterKind.EMERGENCY_UNREVIEWED: _unreviewed,
 }
 REQUEST_KINDS = frozenset(_WORDS)

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from admin import access_request_lists, access_requests, joining, outbox, unanswered
-from admin.asked import Kind, Level, SocialMediaUse
+from admin import access_request_lists, access_requests, emergency_reviews, joining, outbox, unanswered
+from admin.asked import EmergencyUse, Kind, Level, SocialMediaUse
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
@@ -271,6 +271,12 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     use = SocialMediaUse(Level.VIEW, (), LATER + timedelta(days=7), HEAD)
     sixth = await submitted(sending.db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use)
     await access_requests.approve(sending.db, MAIL_TOWN, listed, sixth.id, actor=DELEGATE, at=LATER)
+    seventh = await submitted(
+        sending.db, host="threat.example", kind=Kind.EMERGENCY, asked=EmergencyUse(LATER)
+    )
+    async with sending.db.transaction() as t:
+        await emergency_reviews.begin(t, MAIL_TOWN, seventh, LATER)
+    await sending.put(Letter(LetterKind.EMERGENCY_UNREVIEWED, HEAD, seventh.number))
     fifth = await submitted(sending.db, host="lotto.example")
     await access_requests.approve(sending.db, MAIL_TOWN, listed, fifth.id, actor=HEAD, at=LATER)
     async with sending.db.transaction() as t:

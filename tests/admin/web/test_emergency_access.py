@@ -6,6 +6,7 @@ import httpx
 
 from admin.audit import EventKind, events_of
 from admin.corrections import correct
+from admin.emergency_reviews import EmergencyReviews
 from categories.match import CategoryMatch
 from policy.deciding import decide
 from policy.decision import Cause, Verdict
@@ -254,3 +255,53 @@ async def test_block_page_and_my_requests_lead_a_named_person_there(site: Site) 
     clerk = await site.signed_in(people.CLERK)
     assert f'href="{FORM}"' in (await clerk.get("/requests")).text
     assert 'value="cardroom.example"' in (await clerk.get(f"{FORM}?site=cardroom.example")).text
+
+
+async def unreviewed(site: Site) -> list[str]:
+    """Look for what is due; return who has been written to by now."""
+    await EmergencyReviews(site.admin.db, lambda: site.admin.policy, site.clock).look()
+    rows = await site.admin.db.fetch_all(
+        "SELECT recipient FROM letter WHERE kind = 'emergency_unreviewed' ORDER BY id"
+    )
+    return [row["recipient"] for row in rows]
+
+
+async def test_reviewer_who_does_not_look_is_reminded_and_then_those_above_may_look_as_well(
+    site: Site,
+) -> None:
+    await allowing(site)
+    await opened(site)
+    it = await site.signed_in(people.IT)
+    site.clock.at = MONDAY + 4 * ONE_HOUR - timedelta(seconds=1)
+    assert await unreviewed(site) == []
+    site.clock.at = MONDAY + 4 * ONE_HOUR
+    for _ in range(2):
+        assert await unreviewed(site) == [people.ADMINISTRATOR]
+    site.clock.at = MONDAY + 8 * ONE_HOUR
+    it = await site.signed_in(people.IT)
+    assert 'name="was_right"' not in (await it.get("/decide/1/review")).text, "not yet IT's to say"
+    for _ in range(2):
+        assert await unreviewed(site) == [people.ADMINISTRATOR, people.IT]
+    assert "Emergency access to review" in (await it.get("/decide")).text
+    answered = await post(it, "/decide/1/review", was_right="right", note="It was needed.")
+    assert answered.headers.get("location") == "/decide/1/review"
+    events = [(event.kind, event.actor) for event in await events_of(site.admin.db, "REQ-1")]
+    assert events[-3:] == [
+        (EventKind.REQUEST_REMINDED, "the clock"),
+        (EventKind.REQUEST_PASSED_ON, "the clock"),
+        (EventKind.REQUEST_REVIEWED, people.IT),
+    ]
+    site.clock.at += 7 * 24 * ONE_HOUR
+    assert len(await unreviewed(site)) == 2, "what was looked at waits for nobody"
+
+
+async def test_what_goes_up_never_comes_to_the_one_who_opened_it(site: Site) -> None:
+    await allowing(site)
+    it = await site.signed_in(people.IT)
+    assert (await post(it, FORM, **ASKED)).headers.get("location") == "/requests/1"
+    site.clock.at = MONDAY + 8 * ONE_HOUR
+    assert await unreviewed(site) == [people.ADMINISTRATOR], "nobody is above: reminded alone"
+    it = await site.signed_in(people.IT)
+    assert (
+        await post(it, "/decide/1/review", "/requests", was_right="right", note="Mine.")
+    ).status_code == 403
