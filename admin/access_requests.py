@@ -1,47 +1,30 @@
-"""What people do with access requests: send, decide, open, withdraw, stop; each a move of `request_moves`.
+"""What people do with access requests: decide, open, withdraw, stop; each a move of `request_moves`.
 
-What a request is and who may decide: `asking`.
+What a request is and who may decide: `asking`. Sending one: `submitting`.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import replace
-from datetime import datetime, time
+from collections.abc import Collection
+from datetime import datetime
 from typing import NoReturn
-from zoneinfo import ZoneInfo
 
 from admin import (
-    access_request_lists,
-    audit,
     exemptions,
     internet_accounts,
-    never_granted,
     own_devices,
-    request_letters,
 )
 from admin.access_request_lists import get
-from admin.asked import Kind, as_json
-from admin.asked import details as asked_details
+from admin.asked import Kind
 from admin.asking import (
     AccessRequest,
-    AlreadyOpenError,
-    ForWhom,
     InvalidRequestError,
-    NeverGrantedError,
-    NewAccessRequest,
     NotAllowedError,
     State,
-    agrees_by_proposing,
-    answer_times,
     asked_end,
     deciders,
-    deciders_of,
     may_stop,
-    site_of,
     took_part,
 )
-from admin.audit import Detail, Event, EventKind
-from admin.clock import to_ms
+from admin.audit import Detail
 from admin.database import Database, Transaction
 from admin.granting import accepted_risks_of, answers_so_far, grant
 from admin.never_granted import Listed
@@ -50,115 +33,6 @@ from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
 from admin.written_text import tidy_text
 from policy.town_policy import AfterApproval, Policy
 from policy.town_time import zone_of
-
-
-async def submit(
-    db: Database,
-    policy: Policy,
-    listed: Listed,
-    new: NewAccessRequest,
-    at: datetime,
-    then: Callable[[Transaction, AccessRequest], Awaitable[None]] | None = None,
-) -> AccessRequest:
-    """Send a request to its first approver; one that renews another asks for its further hosts, too.
-
-    `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
-    Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
-    for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
-    site is not decided yet.
-    """
-    site = site_of(new.host) if new.host else ""
-    terms = policy.asking
-    await _refuse_never_granted(policy, listed, replace(new, host=site))
-    reason = tidy_text("reason", new.reason, "Enter what you need it for")
-    if new.asked is None and new.duration not in terms.longest.up_to():
-        raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
-    if not new.chain:
-        raise InvalidRequestError(
-            "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
-        )
-    if not all(
-        deciders_of(policy, role, new.person, new.department, proposed_by=new.proposed_by)
-        for role in new.chain
-    ):
-        raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
-    if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
-        raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
-    sent_by = new.sent_by or new.person
-    async with db.transaction() as t:
-        sent = await access_request_lists.count_sent(t, new.person, day_begins(at, zone_of(policy)))
-        if sent >= terms.per_day:
-            raise InvalidRequestError(
-                "reason",
-                f"You have sent {sent} requests today, as many as a day has."
-                f" Ask again tomorrow, or call {_help_desk(policy)}",
-            )
-        open_already = await access_request_lists.open_request_of(
-            t, site, new.person, new.kind, new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None
-        )
-        if open_already is not None:
-            raise AlreadyOpenError(open_already)
-        id_ = await t.insert(
-            "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
-            " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
-            " due_at, renews, kind, asked)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            State.SUBMITTED.value,
-            site,
-            new.person,
-            new.department,
-            new.for_whom.value,
-            reason,
-            new.duration.value,
-            new.rule,
-            new.category,
-            new.entry,
-            new.source,
-            new.code,
-            new.policy_version,
-            new.browser,
-            json.dumps(new.risks),
-            json.dumps([role.value for role in new.chain]),
-            to_ms(at),
-            *map(to_ms, answer_times(policy, at)),
-            new.renews,
-            new.kind.value,
-            json.dumps(as_json(new.asked)),
-        )
-        if new.renews is not None:
-            await _copy_hosts(t, new.renews, id_, added_by=sent_by, at=at)
-        for host in new.hosts:
-            await _ask_for_host(t, id_, host, added_by=sent_by, at=at)
-        request = await get(t, id_)
-        if new.renews is not None:
-            await _refuse_never_granted(policy, listed, request)
-        details: dict[str, Detail] = {
-            "after": request.state.value,
-            "host": site,
-            "for_whom": new.for_whom.value,
-            "duration": new.duration.value,
-            "chain": [role.value for role in new.chain],
-            "rule": new.rule,
-            "category": new.category,
-            "risks": list(new.risks),
-            "code": new.code,
-            "policy_version": new.policy_version,
-            "person": new.person,
-            "renews": new.renews,
-            "hosts": list(request.hosts),
-            "kind": new.kind.value,
-            "asked": json.dumps(as_json(request.window)),
-            **asked_details(new.asked),
-        }
-        await audit.record(t, Event(EventKind.REQUEST_SUBMITTED, sent_by, request.number, at, details))
-        if then is not None:
-            await then(t, request)
-            request = await get(t, id_)
-        elif agrees_by_proposing(policy, request):
-            await move(t, policy, request, State.SUBMITTED, actor=sent_by, at=at)
-            request = await get(t, id_)
-        await request_letters.put(t, policy, request, at)
-    return request
 
 
 async def approve(
@@ -325,28 +199,6 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     raise NotAllowedError(why)
 
 
-async def _ask_for_host(t: Transaction, id_: int, host: str, *, added_by: str, at: datetime) -> None:
-    await t.execute(
-        "INSERT INTO access_request_host (access_request, host, added_by, added_at) VALUES (?, ?, ?, ?)",
-        id_,
-        host,
-        added_by,
-        to_ms(at),
-    )
-
-
-async def _copy_hosts(t: Transaction, renewed: int, id_: int, *, added_by: str, at: datetime) -> None:
-    """Let a request ask for what the one that it renews covers: whoever decides sees all that opens."""
-    await t.execute(
-        "INSERT INTO access_request_host (access_request, host, added_by, added_at)"
-        " SELECT ?, host, ?, ? FROM access_request_host WHERE access_request = ?",
-        id_,
-        added_by,
-        to_ms(at),
-        renewed,
-    )
-
-
 def _may_not_decide(
     policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
 ) -> Refusal | None:
@@ -376,23 +228,3 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
             f" not at {ends_at.isoformat()}"
         )
     return ends_at
-
-
-async def _refuse_never_granted(
-    policy: Policy, listed: Listed, request: NewAccessRequest | AccessRequest
-) -> None:
-    what = await never_granted.never_granted(policy, listed, request)
-    if what is not None:
-        raise NeverGrantedError(
-            "host", f"{what or 'What you chose'} is never allowed; {_help_desk(policy)} can say more"
-        )
-
-
-def day_begins(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the town's day began that an instant is of."""
-    return datetime.combine(at.astimezone(zone).date(), time(), tzinfo=zone)
-
-
-def _help_desk(policy: Policy) -> str:
-    phone = policy.town.help_desk_phone
-    return f"the help desk, {phone}," if phone else "the help desk"

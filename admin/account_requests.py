@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 
-from admin import access_requests, internet_accounts, proposing
+from admin import internet_accounts, proposing, submitting
 from admin.asked import AccountUse, Kind
 from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest
 from admin.clock import Clock
@@ -94,7 +94,7 @@ class InternetAccounts:
             kind=Kind.INTERNET_ACCOUNT,
             asked=AccountUse(record.kind, employer, sponsor if is_contractor else "", until, proposer),
         )
-        return await access_requests.submit(self._db, policy, self._listed, new, now)
+        return await submitting.submit(self._db, policy, self._listed, new, now)
 
     async def register(self) -> Mapping[str, Registered]:
         """As internet_accounts.register, now."""

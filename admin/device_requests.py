@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
-from admin import access_requests, own_devices, proposing
+from admin import own_devices, proposing, submitting
 from admin.asked import DeviceUse, Kind
 from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest, NotAllowedError
 from admin.clock import Clock
@@ -65,7 +65,7 @@ class DeviceRequests:
             kind=Kind.DEVICE,
             asked=device,
         )
-        return await access_requests.submit(self._db, policy, self._listed, new, now)
+        return await submitting.submit(self._db, policy, self._listed, new, now)
 
 
 def _address(text: str) -> str:

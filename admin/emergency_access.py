@@ -8,8 +8,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from admin import access_request_lists, access_requests, audit, emergency_reviews, outbox, proposing
-from admin.access_requests import day_begins
+from admin import (
+    access_request_lists,
+    audit,
+    emergency_reviews,
+    outbox,
+    proposing,
+    submitting,
+)
 from admin.asked import EmergencyUse, Kind
 from admin.asking import (
     AccessRequest,
@@ -33,6 +39,7 @@ from admin.publisher import Publisher
 from admin.request_moves import move, record_refusal
 from admin.sessions import Session
 from admin.site_lists import SiteLists
+from admin.submitting import day_begins
 from admin.written_text import tidy_text
 from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
@@ -103,9 +110,7 @@ class EmergencyAccesses:
         async def open_at_once(t: Transaction, request: AccessRequest) -> None:
             await _open(t, policy, terms, request, now, ends_at)
 
-        sent = await access_requests.submit(
-            self._db, policy, self._lists.categories, new, now, then=open_at_once
-        )
+        sent = await submitting.submit(self._db, policy, self._lists.categories, new, now, then=open_at_once)
         await self._publisher.publish_state()
         logger.warning("emergency access opened: request=%s categories=%d", sent.number, len(visit.matches))
         return sent

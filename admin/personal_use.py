@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 
-from admin import access_requests
+from admin import submitting
 from admin.asked import Kind, Window
 from admin.asking import (
     AccessRequest,
@@ -75,4 +75,4 @@ async def ask(
         kind=Kind.PERSONAL_USE,
         asked=Window(tuple(sorted(categories)), begins_at, ends_at),
     )
-    return await access_requests.submit(db, policy, listed, new, now)
+    return await submitting.submit(db, policy, listed, new, now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NoReturn
 
-from admin import access_request_lists, access_requests, joining
+from admin import access_request_lists, access_requests, joining, submitting
 from admin.ask_links import AskLinks
 from admin.asked import Kind
 from admin.asking import (
@@ -95,7 +95,7 @@ class SessionRequests:
             risks=ask.risks,
             kind=self._kind(ask),
         )
-        return await access_requests.submit(self._db, self._policy(), self._listed, new, self._clock())
+        return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
     async def join(self, session: Session, code: str) -> AccessRequest:
         """Join the open request of the department for the site of a followed Ask link.
@@ -164,7 +164,7 @@ class SessionRequests:
             sent_by=actor,
             kind=request.kind,
         )
-        return await access_requests.submit(self._db, self._policy(), self._listed, new, self._clock())
+        return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
     async def approve(
         self,

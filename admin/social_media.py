@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from admin import access_request_lists, access_requests, proposing, roles
+from admin import access_request_lists, access_requests, proposing, roles, submitting
 from admin.asked import Authorisation, Kind, Level, SocialMediaUse
 from admin.asking import (
     AccessRequest,
@@ -135,7 +135,7 @@ class SocialMediaUses:
             kind=Kind.SOCIAL_MEDIA,
             asked=SocialMediaUse(level, tuple(sorted(authorisations)), until, proposer),
         )
-        return await access_requests.submit(self._db, policy, self._lists.categories, new, now)
+        return await submitting.submit(self._db, policy, self._lists.categories, new, now)
 
     async def sign(self, session: Session, id_: int, version: str) -> AccessRequest:
         """As `sign`; published when it returns. Raises NotAllowedError unless signed in, too."""

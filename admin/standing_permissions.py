@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from datetime import date
 
-from admin import access_requests, proposing
+from admin import proposing, submitting
 from admin.asked import Kind, StandingUse
 from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest, never_allowed
 from admin.asking_ahead import typed_host
@@ -109,7 +109,7 @@ class StandingPermissions:
             kind=Kind.STANDING,
             asked=StandingUse(case_number, tuple(sorted(categories)), until),
         )
-        return await access_requests.submit(self._db, policy, self._lists.categories, new, now)
+        return await submitting.submit(self._db, policy, self._lists.categories, new, now)
 
     async def _listed(self, host: str) -> tuple[CategoryMatch, ...]:
         try:

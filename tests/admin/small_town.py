@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from admin import access_requests
+from admin import submitting
 from admin.asking import AccessRequest, ForWhom, NewAccessRequest
 from admin.database import Database
 from policy.access_duration import Duration
@@ -85,7 +85,7 @@ async def submitted(
     db: Database, person: str = CLERK, at: datetime = MONDAY, **changed: Any
 ) -> AccessRequest:
     """Return a request that was just sent."""
-    return await access_requests.submit(db, TOWN, listed, ask(person, **changed), at)
+    return await submitting.submit(db, TOWN, listed, ask(person, **changed), at)
 
 
 def visit_record(**changed: Any) -> VisitRecord:

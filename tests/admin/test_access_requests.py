@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions, outbox
+from admin import access_request_lists, access_requests, audit, exemptions, outbox, submitting
 from admin.asked import Kind, Window
 from admin.asking import (
     AccessRequest,
@@ -93,7 +93,7 @@ async def test_a_town_without_anybody_else_says_so_before_it_is_sent(db: Databas
     alone = replace(TOWN, roles={"it_security": (IT,)}, departments={})
     new = ask(IT, department=None, chain=(Approver.IT_SECURITY,))
     with pytest.raises(InvalidRequestError, match="nobody who could decide"):
-        await access_requests.submit(db, alone, listed, new, MONDAY)
+        await submitting.submit(db, alone, listed, new, MONDAY)
 
 
 async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Database) -> None:
@@ -101,7 +101,7 @@ async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Data
     never = replace(TOWN, town=town, asking=Asking(never=frozenset({"gambling", "malware"})))
     for changed in ({}, {"category": "press", "risks": ("malware",)}):
         with pytest.raises(InvalidRequestError, match="is never allowed; the help desk, 555-0100,"):
-            await access_requests.submit(db, never, listed, ask(**changed), MONDAY)
+            await submitting.submit(db, never, listed, ask(**changed), MONDAY)
     sent = await submitted(db)
     with pytest.raises(NeverGrantedError, match="never opens"):
         await access_requests.approve(db, never, listed, sent.id, actor=HEAD, at=LATER)
@@ -130,9 +130,9 @@ async def test_no_site_of_a_request_may_be_what_the_policy_never_allows(
     db: Database, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidRequestError, match=r"cdn\.example is never allowed"):
-        await access_requests.submit(db, NEVER, listed_by_now, ask(**changed), MONDAY)
+        await submitting.submit(db, NEVER, listed_by_now, ask(**changed), MONDAY)
     assert await access_request_lists.mine(db, CLERK, None) == []
-    await access_requests.submit(db, NEVER, listed, ask(**changed), MONDAY)
+    await submitting.submit(db, NEVER, listed, ask(**changed), MONDAY)
 
 
 async def test_nobody_agrees_to_a_further_site_that_is_never_allowed_by_now(db: Database) -> None:
@@ -173,7 +173,7 @@ async def test_a_person_sends_as_many_requests_a_day_of_the_towns_as_the_policy_
     midnight = MONDAY.replace(hour=5) + timedelta(days=1)
 
     async def send(host: str, person: str, at: datetime) -> None:
-        await access_requests.submit(db, two_a_day, listed, ask(person, host=host), at)
+        await submitting.submit(db, two_a_day, listed, ask(person, host=host), at)
 
     await send("a.example", CLERK, MONDAY)
     await send("b.example", CLERK, MONDAY)
@@ -187,7 +187,7 @@ async def test_nothing_is_open_for_longer_than_the_policys_longest(db: Database)
     with pytest.raises(InvalidRequestError, match="longer than the town allows"):
         await submitted(db, duration=Duration.YEAR)
     a_year = replace(TOWN, asking=Asking(longest=Duration.YEAR))
-    long = await access_requests.submit(db, a_year, listed, ask(duration=Duration.YEAR), MONDAY)
+    long = await submitting.submit(db, a_year, listed, ask(duration=Duration.YEAR), MONDAY)
     approved = await access_requests.approve(db, a_year, listed, long.id, actor=HEAD, at=LATER)
     assert approved.expires_at == LATER + timedelta(days=365)
     # The policy was changed while it waited.
@@ -199,7 +199,7 @@ async def test_nothing_is_open_for_longer_than_the_policys_longest(db: Database)
 
 async def test_where_a_role_has_nobody_else_those_answer_whom_the_policy_names(db: Database) -> None:
     to_it = replace(TOWN, asking=Asking(pass_on_to=(Approver.IT_SECURITY,)))
-    request = await access_requests.submit(db, to_it, listed, ask(HEAD), MONDAY)
+    request = await submitting.submit(db, to_it, listed, ask(HEAD), MONDAY)
     with pytest.raises(NotAllowedError):
         await access_requests.approve(db, to_it, listed, request.id, actor=ADMINISTRATOR, at=LATER)
     assert (
@@ -713,4 +713,4 @@ async def test_what_nobody_may_allow_of_personal_use_is_told_in_words(
     window = Window(("sports",), MONDAY, MONDAY + timedelta(hours=1))
     new = ask(host="", kind=Kind.PERSONAL_USE, asked=window, chain=chain)
     with pytest.raises(InvalidRequestError, match=said):
-        await access_requests.submit(db, policy, listed, new, MONDAY)
+        await submitting.submit(db, policy, listed, new, MONDAY)

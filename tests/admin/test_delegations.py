@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit
+from admin import access_request_lists, access_requests, audit, submitting
 from admin.asking import InvalidRequestError, NotAllowedError, State
 from admin.audit import EventKind
 from admin.database import Database
@@ -69,7 +69,7 @@ async def test_who_is_named_decides_from_the_first_day_until_the_last_is_over(
 async def test_who_stands_in_decides_nothing_of_their_own_nor_of_the_heads(db: Database, town: Town) -> None:
     await town.delegations.name(session(HEAD), "finance", CLERK, date(2026, 3, 2), THURSDAY)
     for asker in (CLERK, HEAD):
-        request = await access_requests.submit(db, town.policy, listed, ask(asker), MONDAY)
+        request = await submitting.submit(db, town.policy, listed, ask(asker), MONDAY)
         with pytest.raises(NotAllowedError):
             await access_requests.approve(db, town.policy, listed, request.id, actor=CLERK, at=MONDAY)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemption_use, exemptions, outbox
+from admin import access_request_lists, access_requests, audit, exemption_use, exemptions, outbox, submitting
 from admin.asking import AccessRequest, NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
@@ -34,7 +34,7 @@ class Reviewing:
 
     async def granted(self, duration: Duration, **changed: object) -> AccessRequest:
         new = ask(duration=duration, **changed)
-        request = await access_requests.submit(self.db, A_YEAR, listed, new, self.at)
+        request = await submitting.submit(self.db, A_YEAR, listed, new, self.at)
         return await access_requests.approve(self.db, A_YEAR, listed, request.id, actor=HEAD, at=self.at)
 
     async def is_asked_at(self, id_: int, at: datetime) -> bool:
@@ -152,7 +152,7 @@ async def test_a_renewal_that_is_approved_ends_the_access_before_it(
 ) -> None:
     first = await reviewing.granted(Duration.YEAR)
     at = MONDAY + 350 * DAY
-    renewal = await access_requests.submit(
+    renewal = await submitting.submit(
         db, A_YEAR, listed, ask(duration=Duration.YEAR, renews=first.id, sent_by=HEAD), at
     )
     assert [e.actor for e in await audit.events_of(db, renewal.number)] == [HEAD]
@@ -169,7 +169,7 @@ async def test_a_renewal_opens_the_further_hosts_that_its_decider_saw(
     first = await reviewing.granted(Duration.YEAR)
     await with_host(db, first, "cdn.example")
     at = MONDAY + 350 * DAY
-    renewal = await access_requests.submit(db, A_YEAR, listed, ask(renews=first.id), at)
+    renewal = await submitting.submit(db, A_YEAR, listed, ask(renews=first.id), at)
     assert renewal.hosts == ("cdn.example",)
     # One that was added meanwhile nobody of the renewal saw: it ends when it would have.
     await with_host(db, first, "fonts.example")

@@ -6,7 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions, leavers_requests, outbox
+from admin import (
+    access_request_lists,
+    access_requests,
+    audit,
+    exemptions,
+    leavers_requests,
+    outbox,
+    submitting,
+)
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -204,7 +212,7 @@ async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stop
     first = await joined(db, (await submitted(db)).id)
     first = await access_requests.approve(db, TOWN, listed, first.id, actor=HEAD, at=LATER)
     at = LATER + timedelta(days=1)
-    renewal = await access_requests.submit(db, TOWN, listed, ask(renews=first.id), at)
+    renewal = await submitting.submit(db, TOWN, listed, ask(renews=first.id), at)
     renewal = await access_requests.approve(db, TOWN, listed, renewal.id, actor=HEAD, at=at)
     assert [e.person for e in await exemptions.live(db, at)] == [COLLEAGUE, CLERK]
     assert [r.id for r in await access_request_lists.granted(db, at)] == [first.id, renewal.id]

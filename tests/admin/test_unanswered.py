@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, outbox
+from admin import access_request_lists, access_requests, audit, outbox, submitting
 from admin.asking import NotAllowedError, State, TransitionError, may_stop
 from admin.audit import EventKind
 from admin.database import Database
@@ -120,7 +120,7 @@ async def test_answers_are_expected_in_the_towns_business_hours(
     db: Database, case: str, sent_at: datetime, due_at: datetime
 ) -> None:
     holiday = replace(TOWN, asking=Asking(time=BusinessTime(OFFICE_HOURS, frozenset({date(2026, 3, 9)}))))
-    request = await access_requests.submit(db, holiday, listed, ask(), sent_at)
+    request = await submitting.submit(db, holiday, listed, ask(), sent_at)
     assert request.due_at == due_at, case
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-from admin import access_requests
+from admin import access_requests, submitting
 from admin.accounts import set_password
 from admin.admin_process import AdminProcess, admin_process
 from admin.clock import utc_now
@@ -61,7 +61,7 @@ async def _admin(folder: Path) -> AsyncIterator[AdminProcess]:
 
 async def _send(admin: AdminProcess, count: int, at: datetime) -> None:
     for number in range(count):
-        await access_requests.submit(admin.db, admin.policy, admin.site_lists.categories, asked(number), at)
+        await submitting.submit(admin.db, admin.policy, admin.site_lists.categories, asked(number), at)
 
 
 async def at_once(folder: Path, requests: int) -> str:
@@ -166,7 +166,7 @@ async def _fill(admin: AdminProcess, requests: int, open_ones: int) -> None:
         )
     for number in range(open_ones):
         # Every tenth is of the first department.
-        await access_requests.submit(
+        await submitting.submit(
             admin.db, admin.policy, admin.site_lists.categories, asked(10 * (number + 1)), utc_now()
         )
         _say(f"request {number + 1} of {open_ones}")
@@ -206,9 +206,7 @@ async def _until_open(
 ) -> float:
     """Have a head allow the site of a request; return after how many seconds both workers let it through."""
     new = replace(asked(number), person="clerk-0-0")
-    request = await access_requests.submit(
-        admin.db, admin.policy, admin.site_lists.categories, new, utc_now()
-    )
+    request = await submitting.submit(admin.db, admin.policy, admin.site_lists.categories, new, utc_now())
     url = f"http://{new.host}/"
     assert [proxy.get(url).status for proxy in proxies] == [403, 403]
     shown = await client.get(f"/decide/{request.id}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin import access_requests
+from admin import access_requests, submitting
 from admin.database import Database
 from categories.taxonomy import taxonomy
 from policy.document import load_document
@@ -31,7 +31,7 @@ async def test_a_ticket_that_is_missing_or_an_answer_too_many_is_seen(tmp_path: 
     policy = load_document(document(), taxonomy()).policy
     async with Database.open(tmp_path / "towngate.db") as db:
         for number in (0, 10):
-            await access_requests.submit(db, policy, listed, asked(number), NOW)
+            await submitting.submit(db, policy, listed, asked(number), NOW)
             await access_requests.approve(db, policy, listed, number // 10 + 1, actor="head-0", at=NOW)
         assert await wrong_in(db, 2) == []
         async with db.transaction() as t:
