@@ -10,6 +10,7 @@ from typing import NoReturn
 from admin import (
     exemptions,
     internet_accounts,
+    joining,
     own_devices,
 )
 from admin.access_request_lists import get
@@ -153,9 +154,15 @@ async def deny(
 
 
 async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
-    """Take back what one asked for or proposed, before it is decided or signed. Raises as approve does."""
+    """Take back what one asked for or proposed, before it is decided or signed. Raises as approve does.
+
+    What others joined stays open for them: it is then the one's who joined first.
+    """
 
     async def take_back(t: Transaction, request: AccessRequest) -> None:
+        if request.joined:
+            await joining.hand_on(t, request, actor=actor, at=at)
+            return
         await move(t, policy, request, State.WITHDRAWN, actor=actor, at=at)
 
     def refusal(request: AccessRequest) -> Refusal | None:

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from admin import access_request_lists, audit, request_moves
+from admin import access_request_lists, audit, outbox, request_moves
 from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State, involved
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.outbox import Letter, LetterKind
 from admin.request_moves import Refusal
 from policy.town_policy import Policy
 
@@ -30,6 +31,23 @@ async def join(
             return await access_request_lists.get(t, id_)
         await request_moves.record_refusal(t, request, refused, actor=person, at=at, what="join")
     raise refused
+
+
+async def hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:
+    """Make a request the one's who joined it first: the asker needs it no more."""
+    first = request.joined[0]
+    await t.execute(
+        "UPDATE access_request SET person = ?, browser = ? WHERE id = ?",
+        first.person,
+        first.browser,
+        request.id,
+    )
+    await t.execute(
+        "DELETE FROM access_request_joiner WHERE access_request = ? AND person = ?", request.id, first.person
+    )
+    await outbox.put(t, Letter(LetterKind.REQUEST_HANDED_ON, first.person, request.number), at)
+    details: dict[str, Detail] = {"before": request.person, "person": first.person}
+    await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))
 
 
 def _refusal(policy: Policy, request: AccessRequest, person: str) -> Refusal | None:

@@ -4,15 +4,14 @@ from datetime import datetime
 
 from admin import (
     access_request_lists,
-    audit,
     exemptions,
     internet_accounts,
+    joining,
     own_devices,
     request_letters,
 )
 from admin.access_request_lists import get
-from admin.asking import AccessRequest, State
-from admin.audit import Detail, Event, EventKind
+from admin.asking import State
 from admin.database import Transaction
 from admin.request_moves import move
 from policy.town_policy import Policy
@@ -48,7 +47,7 @@ async def leave(
         if request.state_at(at) is State.ENDED:
             continue
         if request.state is not State.APPROVED and request.joined:
-            await _hand_on(t, request, actor=actor, at=at)
+            await joining.hand_on(t, request, actor=actor, at=at)
             await request_letters.put(t, after, await get(t, request.id), at)
             continue
         if await exemptions.are_live(t, request.id, at) or request.id in had_account:
@@ -63,19 +62,3 @@ async def leave(
         await request_letters.put(t, after, request, at)
     passed_on = tuple(request.number for request in waiting)
     return tuple(ended[State.WITHDRAWN]), tuple(ended[State.STOPPED]), passed_on
-
-
-async def _hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:
-    """Make a request the one's who joined it first."""
-    first = request.joined[0]
-    await t.execute(
-        "UPDATE access_request SET person = ?, browser = ? WHERE id = ?",
-        first.person,
-        first.browser,
-        request.id,
-    )
-    await t.execute(
-        "DELETE FROM access_request_joiner WHERE access_request = ? AND person = ?", request.id, first.person
-    )
-    details: dict[str, Detail] = {"before": request.person, "person": first.person}
-    await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))

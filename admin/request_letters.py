@@ -77,11 +77,8 @@ def _letters(policy: Policy, request: AccessRequest) -> Iterable[Letter]:
             for person in sorted(concerned):
                 yield Letter(LetterKind.REQUEST_STOPPED, person, request.number)
             yield Letter(LetterKind.TICKET_STOPPED, HELP_DESK, request.number)
-        case State.WITHDRAWN:
+        case State.WITHDRAWN | State.ENDED:
             # Who was asked sees it where it was; it needs nothing of them.
-            for joined in request.joined:
-                yield Letter(LetterKind.REQUEST_WITHDRAWN, joined.person, request.number)
-        case State.ENDED:
             return
         case _:
             assert_never(request.state)

@@ -229,12 +229,17 @@ def _opens(told: _Told, everyone: str) -> str:
     return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
 
 
-async def _withdrawn(told: _Told) -> Words:
+async def _handed_on(told: _Told) -> Words:
+    request = told.request
+    if request.person != told.reader or request.state in (State.WITHDRAWN, State.DENIED, State.STOPPED):
+        raise OutdatedLetterError(f"{request.number} is not {told.reader}'s, or not open any more")
+    is_undecided = request.state is State.SUBMITTED
     return Words(
-        subject=told.subject("Withdrawn"),
-        heading="Withdrawn",
+        subject=told.subject("It is your request now"),
+        heading="It is your request now",
         paragraphs=(
-            f"{_asker(told)} does not need {told.host} any more, so nobody decides. If you do, ask for it.",
+            f"A colleague had asked for {told.host} and does not need it any more. You had joined,"
+            f" so it goes on for you.{' If you do not need it, withdraw it.' if is_undecided else ''}",
         ),
         facts=(("Site", told.host),),
         link=told.see,
@@ -433,7 +438,7 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_TO_SIGN: _to_sign,
     LetterKind.REQUEST_APPROVED: _approved,
     LetterKind.REQUEST_ALLOWED: _allowed,
-    LetterKind.REQUEST_WITHDRAWN: _withdrawn,
+    LetterKind.REQUEST_HANDED_ON: _handed_on,
     LetterKind.REQUEST_DENIED: _denied,
     LetterKind.REQUEST_STOPPED: _stopped,
     LetterKind.TICKET: _ticket,

@@ -7,3 +7,6 @@ BEGIN UPDATE publication SET change = change + 1; END;
 ALTER TABLE emergency_review ADD COLUMN remind_at INTEGER;
 ALTER TABLE emergency_review ADD COLUMN pass_on_at INTEGER;
 UPDATE emergency_review SET remind_at = due_at + 14400000, pass_on_at = due_at + 28800000 WHERE reviewed_at IS NULL;
+
+-- What others joined is not withdrawn from them any more; the letters of before told of that.
+UPDATE letter SET kind = 'request_handed_on' WHERE kind = 'request_withdrawn';

@@ -185,10 +185,10 @@ async def _shown(
 
 
 async def withdraw(http_request: Request, _form: FormData) -> Response:
-    """Take a request back."""
+    """Take a request back; what goes on for who joined is the asker's to see no more."""
     request_id = http_request.path_params["id"]
-    await admin_of(http_request).requests.withdraw(known(http_request), request_id)
-    return go_to(f"/requests/{request_id}")
+    request = await admin_of(http_request).requests.withdraw(known(http_request), request_id)
+    return go_to(f"/requests/{request_id}" if request.state is State.WITHDRAWN else "/requests")
 
 
 def offered(admin: AdminProcess) -> dict[Duration, datetime]:

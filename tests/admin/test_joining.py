@@ -178,13 +178,34 @@ async def test_who_joined_and_leaves_has_access_no_more_and_the_asker_keeps_it(d
     assert approved.askers == (CLERK,)
 
 
-async def test_withdrawing_is_the_askers_and_tells_who_joined(db: Database) -> None:
+async def test_what_the_asker_withdraws_stays_open_for_who_joined_first(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
     with pytest.raises(NotAllowedError):
         await access_requests.withdraw(db, TOWN, request.id, actor=COLLEAGUE, at=LATER)
-    done = await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
-    assert done.state is State.WITHDRAWN
-    assert await letters(db, COLLEAGUE) == ["request_withdrawn"]
+    theirs = await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
+    assert (theirs.state, theirs.askers) == (State.SUBMITTED, (COLLEAGUE,))
+    assert await letters(db, COLLEAGUE) == ["request_handed_on"]
+    event = (await audit.events_of(db, request.number))[-1]
+    assert (event.kind, event.actor, event.details["person"]) == (
+        EventKind.REQUEST_HANDED_ON,
+        CLERK,
+        COLLEAGUE,
+    )
+    with pytest.raises(NotAllowedError):
+        await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
+    with pytest.raises(InvalidRequestError, match="Others joined"):
+        await access_requests.approve(
+            db, TOWN, listed, request.id, actor=HEAD, at=LATER, seen_joined=[COLLEAGUE]
+        )
+    await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER, seen_joined=[])
+    assert [exemption.person for exemption in await exemptions.live(db, LATER)] == [COLLEAGUE]
+
+
+async def test_what_nobody_joined_any_more_is_withdrawn(db: Database) -> None:
+    request = await joined(db, (await submitted(db)).id)
+    await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
+    done = await access_requests.withdraw(db, TOWN, request.id, actor=COLLEAGUE, at=LATER)
+    assert (done.state, done.askers) == (State.WITHDRAWN, (COLLEAGUE,))
 
 
 async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Database) -> None:

@@ -260,6 +260,22 @@ async def test_asker_sees_by_when_somebody_answers_and_who_gets_it_then(site: Si
     assert "cardroom.example" in (await administrator.get("/decide")).text
 
 
+async def test_what_the_asker_withdraws_goes_on_for_the_colleague_who_joined(site: Site) -> None:
+    person = "people:\n  colleague: {name: Colleague, department: finance}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1))
+    await site.admin._publisher.reload_document()
+    id_ = await site.sent_request()
+    colleague = await site.asking("colleague", code="C7M-4QP", device=None)
+    await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")
+    clerk = await site.signed_in(people.CLERK)
+    withdrawn = await post(clerk, f"/requests/{id_}/withdraw", f"/requests/{id_}")
+    assert withdrawn.headers["location"] == "/requests"
+    assert "cardroom.example" not in (await clerk.get("/requests")).text
+    shown = (await colleague.get(f"/requests/{id_}")).text
+    assert "Waiting for your department head" in shown and "handed it on to who had joined" in shown
+    assert "for Colleague" in (await (await site.signed_in(people.HEAD)).get(f"/decide/{id_}")).text
+
+
 async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site: Site) -> None:
     person = "people:\n  colleague: {name: Colleague, department: finance}\n"
     limit = "limits:\n  - {id: huge, larger_than: 1GB, action: ask, approval: [department_head]}\n"
