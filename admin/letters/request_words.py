@@ -101,7 +101,7 @@ async def _to_decide(told: _Told) -> Words:
         facts=(
             ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
             *told.also,
-            *(await _about_site(told, risks) if request.device is None else ()),
+            *(await _about_site(told, risks)),
             ("Earlier", await _earlier(told)),
             ("Answer by", due),
         ),
@@ -111,11 +111,15 @@ async def _to_decide(told: _Told) -> Words:
 
 
 async def _about_site(told: _Told, risks: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return what a decider hears of a site; of categories, which risks they are; of a device, nothing."""
     request = told.request
+    security = ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk")
+    if not request.host:
+        return (security,) if risks else ()
     source = f" ({request.source})" if request.source else ""
     return (
         ("Listed as", f"{told.town.category(request.category)}{source}"),
-        ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk"),
+        security,
         ("Reach", await _reach(told)),
     )
 
@@ -330,7 +334,12 @@ async def _review(told: _Told) -> Words:
     until = town.until(request.expires_at or town.now)
     unused = " Nobody has used it for 60 days: it should be closed." if use.is_unused_at(town.now) else ""
     again = "Renew it" if request.asked is None else "Ask for it anew"
-    answer = again if told.is_asker else f"{again}, keep it or stop it"
+    if told.is_asker:
+        answer = again
+    elif told.reader in request.own:
+        answer = f"{again}, or stop it"
+    else:
+        answer = f"{again}, keep it or stop it" if request.asked is None else "Keep it or stop it"
     return Words(
         subject=told.subject(f"Still needed? Allowed until {until}"),
         heading=f"Is {told.host} still needed?",

@@ -9,15 +9,23 @@ from html.parser import HTMLParser
 
 import pytest
 
-from admin import access_request_lists, access_requests, emergency_reviews, joining, outbox, unanswered
-from admin.asked import EmergencyUse, Kind, Level, SocialMediaUse
+from admin import (
+    access_request_lists,
+    access_requests,
+    emergency_reviews,
+    granting,
+    joining,
+    outbox,
+    unanswered,
+)
+from admin.asked import AccountUse, EmergencyUse, Kind, Level, SocialMediaUse, Window
 from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
 from admin.letters.parts import Words
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
-from policy.town_policy import AfterApproval, Approver, Asking
+from policy.town_policy import AfterApproval, Approver, Asking, PersonKind
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, listed, submitted
 from tests.post_office import post_office
@@ -167,6 +175,34 @@ async def test_a_security_risk_is_said_to_be_one(sending: Sending) -> None:
     await submitted(sending.db, category="malware", chain=(Approver.IT_SECURITY,))
     (mail,) = (await arrived(sending))[IT]
     assert "Security:     A known security risk: Malware" in text_of(mail)
+
+
+async def test_mail_to_decide_tells_nothing_of_a_site_where_there_is_none(sending: Sending) -> None:
+    account = AccountUse(PersonKind.EMPLOYEE, "", "", LATER + timedelta(days=90), DELEGATE)
+    window = Window(("sports",), LATER, LATER + timedelta(hours=1))
+    for kind, asked in ((Kind.INTERNET_ACCOUNT, account), (Kind.PERSONAL_USE, window)):
+        await submitted(
+            sending.db, host="", kind=kind, asked=asked, category=None, entry=None, source=None, rule=None
+        )
+        mail = (await arrived(sending))[HEAD][-1]
+        assert "Answer by:" in text_of(mail)
+        for line in ("Listed as:", "Security:", "Reach:"):
+            assert line not in text_of(mail), kind
+
+
+async def test_who_proposed_is_not_told_to_keep_what_others_decide_about(sending: Sending) -> None:
+    use = SocialMediaUse(Level.VIEW, (), LATER + timedelta(days=90), DELEGATE)
+    request = await submitted(sending.db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use)
+    async with sending.db.transaction() as t:
+        await granting.grant(t, request, frozenset(), at=LATER, ends_at=use.until, approved_by=HEAD)
+        await t.execute("UPDATE access_request SET state = 'approved'")
+        await t.execute("UPDATE exemption SET review_since = 1")
+    await sending.put(*(Letter(LetterKind.EXEMPTION_REVIEW, to, "REQ-1") for to in (CLERK, DELEGATE, HEAD)))
+    found = await arrived(sending)
+    said = {to: text_of(found[to][-1]) for to in (CLERK, DELEGATE, HEAD)}
+    assert "Ask for it anew on its page." in said[CLERK]
+    assert "Ask for it anew, or stop it on its page." in said[DELEGATE]
+    assert "Keep it or stop it on its page." in said[HEAD]
 
 
 async def test_access_that_nobody_can_allow_any_more_is_said_to_be_that(sending: Sending) -> None:
