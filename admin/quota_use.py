@@ -1,9 +1,11 @@
 """What people have left of their quotas today, by what proxy workers counted: untrusted, as all there is."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from admin.clock import Clock
@@ -14,7 +16,7 @@ from policy.rule_matching import is_for_client
 from policy.state_names import USAGE_SUFFIX
 from policy.town_policy import Limit, Policy
 from policy.town_time import zone_of
-from policy.usage import MAX_BYTES, Usage, UsageError, Used, together, usage_key
+from policy.usage import MAX_BYTES, Usage, UsageError, usage_key, used_in_all
 from policy.visit import Client
 
 _MOST_FILES = 256
@@ -44,22 +46,24 @@ class QuotaUse:
             return []
         client = Client("", person=session.person, department=person.department)
         day = self._clock().astimezone(zone_of(policy)).date()
-        parts = await asyncio.to_thread(lambda: list(_read_all(self._spool, f"{day}-*{USAGE_SUFFIX}")))
-        used = together(day, parts)
+        counted = await asyncio.to_thread(read_usage, self._spool, day)
         return [
-            Left(limit, left_of(limit.quota, used.get(usage_key(limit, client), Used()).use))
+            Left(limit, left_of(limit.quota, used_in_all(counted, usage_key(limit, client))))
             for limit in policy.limits
             if limit.quota is not None and is_for_client(limit, client)
         ]
 
 
-def _read_all(spool: Path, pattern: str) -> Iterator[Usage]:
-    for path in sorted(spool.glob(pattern))[:_MOST_FILES]:
-        try:
+def read_usage(spool: Path, day: date) -> list[Usage]:
+    """Return what each worker counted on a day of the town's; files that are no usage are passed over."""
+    found = []
+    for path in sorted(spool.glob(f"{day}-*{USAGE_SUFFIX}"))[:_MOST_FILES]:
+        usage = Usage(day)
+        with contextlib.suppress(OSError, UsageError):
             descriptor = open_plain_file(path)
             try:
-                yield Usage.from_bytes(os.pread(descriptor, MAX_BYTES + 1, 0))
+                usage.take_in(os.pread(descriptor, MAX_BYTES + 1, 0))
             finally:
                 os.close(descriptor)
-        except (OSError, UsageError):
-            continue
+        found.append(usage)
+    return found

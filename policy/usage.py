@@ -1,86 +1,171 @@
 """What was used of quotas in one day of the town's, as the bytes of a file: each worker writes its own.
 
+A head, then a place of 224 bytes for each key (`usage_key`). A place is never moved or taken back, and what
+it says only grows: so a file is written in place, and may be read meanwhile.
+
 What all of them say together was used: bytes are added up; a minute counts once, whoever counted it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import contextlib
+import struct
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
-from typing import Annotated
+from hashlib import blake2b
+from operator import itemgetter
 from zoneinfo import ZoneInfo
-
-from pydantic import Field, TypeAdapter, ValidationError
 
 from policy.limiting import Use, counted_for
 from policy.town_policy import Limit
 from policy.visit import Client
 
-MAX_BYTES = 4 << 20
+MOST_KEYS = 100_000
+"""So many have a place of their own in a file: twenty quotas of five thousand people."""
+_SHARED_PLACES = 256
+
+_MAGIC = b"TGUSE 1\n"
+_HEAD = struct.Struct("<8s16sQ")
+_PLACE = struct.Struct("<16sQ200s")
+_KEYS = struct.Struct("<16s208x")
+_SIZE = struct.Struct("<Q")
+_SIZE_AT, _MINUTES_AT = 16, 24
+_PLACES_IN_BLOCK = 64
+_INDEXED_AT_ONCE = 4096
+
+HEAD_BYTES = _HEAD.size
+MAX_BYTES = HEAD_BYTES + (MOST_KEYS + _SHARED_PLACES) * _PLACE.size
 
 _MINUTE = timedelta(minutes=1)
-# The longest day of any zone, and some.
-_MOST_MINUTES = 26 * 60
+# The longest day of any zone has less.
+_MOST_MINUTES = 200 * 8
+_MOST_USED = 2**63 - 1
 
 
 class UsageError(Exception):
-    """The bytes are no usage; they are passed over, and what they may have counted is not known."""
+    """The bytes are no usage of the day; they are passed over; what they may count is not known."""
 
 
-@dataclass(slots=True)
-class Used:
-    """Bytes both ways, and minutes of the day as bits of a number."""
+class Usage:
+    """What one worker counted on a day, by key.
 
-    size_bytes: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    minutes: Annotated[int, Field(ge=0, lt=2**_MOST_MINUTES)] = 0
+    Keys that come after MOST_KEYS share a few places: to each of them it looks as if more had been used,
+    never less. One thread may write it, or take it in, while another counts and asks.
+    """
 
-    def add(self, other: "Used") -> None:
-        """Take in what another worker counted."""
-        self.size_bytes += other.size_bytes
-        self.minutes |= other.minutes
+    __slots__ = ("_changed", "_count", "_data", "_is_told", "_places", "_version", "day")
+
+    def __init__(self, day: date) -> None:
+        self.day = day
+        self._version = 0
+        self._is_told = True
+        self._count = 0
+        self._data = bytearray(HEAD_BYTES)
+        self._places: dict[bytes, int] = {}
+        self._changed: set[int] = set()
+
+    def place(self, key: bytes) -> int:
+        """Return the place where the use of a key is counted; it gets one."""
+        found = self._find(key)
+        if found is None:
+            name = key if self._count < MOST_KEYS else _shared_name(key)
+            found = self._count
+            self._data += _PLACE.pack(name, 0, b"")
+            self._count += 1
+            self._places[name] = found
+        return found
+
+    def add(self, place: int, size_bytes: int) -> None:
+        """Count bytes."""
+        at = HEAD_BYTES + place * _PLACE.size + _SIZE_AT
+        (before,) = _SIZE.unpack_from(self._data, at)
+        _SIZE.pack_into(self._data, at, min(before + size_bytes, _MOST_USED))
+        self._changed.add(place // _PLACES_IN_BLOCK)
+
+    def add_minute(self, place: int, minute: int) -> None:
+        """Count a minute of the day as used."""
+        minute = min(max(0, minute), _MOST_MINUTES - 1)
+        self._data[HEAD_BYTES + place * _PLACE.size + _MINUTES_AT + minute // 8] |= 1 << minute % 8
+        self._changed.add(place // _PLACES_IN_BLOCK)
+
+    def used(self, key: bytes) -> tuple[int, int]:
+        """Return the bytes that were used by a key, and the minutes as bits of a number."""
+        found = self._find(key)
+        if found is None:
+            return 0, 0
+        _, size_bytes, minutes = _PLACE.unpack_from(self._data, HEAD_BYTES + found * _PLACE.size)
+        return size_bytes, int.from_bytes(minutes, "little")
 
     @property
-    def use(self) -> Use:
-        """What that comes to."""
-        return Use(self.size_bytes, self.minutes.bit_count() * _MINUTE)
+    def has_changed(self) -> bool:
+        """Whether `write_changed` has something to write."""
+        return bool(self._changed) or not self._is_told
+
+    def write_changed(self, write: Callable[[int, bytes], None], *, is_new: bool = False) -> None:
+        """Have bytes written at their place in the file: what has changed, or all of it in a new one.
+
+        What `write` raises is raised here; what was not written is tried again the next time.
+        """
+        if is_new:
+            write(0, self._head())
+            self._changed.update(range(-(-self._count // _PLACES_IN_BLOCK)))
+        self._is_told = False
+        for block in tuple(self._changed):
+            # First: what is counted from here on is another change.
+            self._changed.discard(block)
+            at = HEAD_BYTES + block * _PLACES_IN_BLOCK * _PLACE.size
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(self._changed.add, block)
+                write(at, bytes(self._data[at : at + _PLACES_IN_BLOCK * _PLACE.size]))
+                on_failure.pop_all()
+        self._version += 1
+        write(0, self._head())
+        self._is_told = True
+
+    def take_in(self, data: bytes) -> None:
+        """Know what a worker has written to its file until now. Raises UsageError, and knows what it knew."""
+        if not HEAD_BYTES <= len(data) <= MAX_BYTES:
+            raise UsageError(f"no usage: {len(data)} bytes long")
+        magic, day, _ = _HEAD.unpack_from(data)
+        if magic != _MAGIC or day.rstrip(b"\0") != self._day:
+            raise UsageError(f"no usage of {self.day}: {data[:HEAD_BYTES]!r}")
+        count = (len(data) - HEAD_BYTES) // _PLACE.size
+        if count < self._count:
+            raise UsageError(f"no usage: {count} places, {self._count} before")
+        self._data = bytearray(data)
+        # In pieces: while one is looked through, no other thread runs.
+        for start in range(self._count, count, _INDEXED_AT_ONCE):
+            end = min(count, start + _INDEXED_AT_ONCE)
+            piece = data[HEAD_BYTES + start * _PLACE.size : HEAD_BYTES + end * _PLACE.size]
+            keys = map(itemgetter(0), _KEYS.iter_unpack(piece))
+            self._places.update(zip(keys, range(start, end), strict=True))
+        self._count = count
+
+    @property
+    def _day(self) -> bytes:
+        return self.day.isoformat().encode()
+
+    def _head(self) -> bytes:
+        return _HEAD.pack(_MAGIC, self._day, self._version)
+
+    def _find(self, key: bytes) -> int | None:
+        found = self._places.get(key)
+        if found is None and self._count >= MOST_KEYS:
+            found = self._places.get(_shared_name(key))
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What one worker, or all, counted on a day; by limit and whose use it is (`usage_key`)."""
-
-    day: date
-    used: Mapping[str, Used] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """Return it as JSON; minutes are a number in hexadecimal."""
-        used = {key: (one.size_bytes, f"{one.minutes:x}") for key, one in self.used.items()}
-        return _ADAPTER.dump_json((self.day, used)) + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Usage":
-        """Read it back. Raises UsageError."""
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"no usage: longer than {MAX_BYTES} bytes")
-        try:
-            day, used = _ADAPTER.validate_json(data)
-            return cls(day, {key: Used(size, int(minutes, 16)) for key, (size, minutes) in used.items()})
-        except (ValidationError, ValueError) as error:
-            raise UsageError(f"no usage: {data[:80]!r}") from error
-
-
-def together(day: date, parts: Iterable[Usage]) -> dict[str, Used]:
-    """Return what was counted on a day in all; parts of other days are left out."""
-    found: dict[str, Used] = {}
+def used_in_all(parts: Iterable[Usage], key: bytes) -> Use:
+    """Return what was used by a key, by what several workers counted on the same day."""
+    in_all, minutes = 0, 0
     for part in parts:
-        if part.day == day:
-            for key, used in part.used.items():
-                found.setdefault(key, Used()).add(used)
-    return found
+        size_bytes, of_part = part.used(key)
+        in_all += size_bytes
+        minutes |= of_part
+    return Use(in_all, minutes.bit_count() * _MINUTE)
 
 
-def usage_key(limit: Limit, client: Client) -> str:
-    """Return by what the use of a quota by this client is counted."""
-    return f"{limit.id} {counted_for(limit, client)}"
+def usage_key(limit: Limit, client: Client) -> bytes:
+    """Return by what the use of a quota by this client is counted: 16 bytes that name nobody."""
+    return blake2b(f"{limit.id} {counted_for(limit, client)}".encode(), digest_size=16).digest()
 
 
 def minute_of_day(at: datetime, day: date, zone: ZoneInfo) -> int:
@@ -93,9 +178,6 @@ def next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
     return datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time(), tzinfo=zone)
 
 
-type _Amount = tuple[
-    Annotated[int, Field(ge=0, lt=2**63)],
-    Annotated[str, Field(pattern="^[0-9a-f]{1,390}$")],
-]
-type _Written = tuple[date, dict[Annotated[str, Field(max_length=300)], _Amount]]
-_ADAPTER: TypeAdapter[_Written] = TypeAdapter(_Written)
+def _shared_name(key: bytes) -> bytes:
+    # No digest is likely to be so.
+    return b"shared place %3d" % (key[0] % _SHARED_PLACES)

@@ -1,31 +1,43 @@
 """What was used of quotas today, by all workers: each writes a file beside the spool, and reads the others'.
 
-A worker knows its own use at once, that of others within about three seconds: they write every two seconds,
-and it looks every second. A file outlives its worker, so a restart forgets nothing; and its day by one more,
-so a clock that was wrong over midnight, or a zone, forgets nothing when it is put right.
+A worker knows its own use at once, that of others within about two seconds: each looks every second.
+A file outlives its worker, so a restart forgets nothing; and its day by one more, so a clock that was wrong
+over midnight, or a zone, forgets nothing when it is put right.
 """
 
 import contextlib
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from policy.limiting import Use
 from policy.state_names import USAGE_SUFFIX
-from policy.usage import MAX_BYTES, Usage, UsageError, Used, minute_of_day, together
+from policy.usage import HEAD_BYTES, MAX_BYTES, Usage, UsageError, minute_of_day, used_in_all
 
 logger = logging.getLogger(__name__)
 
-_WRITTEN_EVERY_SECONDS = 2.0
 _MINUTE_COUNTS_FROM_BYTES = 10_000
 """A page that is only left open says less in a minute."""
 
-type _Stamp = tuple[int, int, int]
-_NEVER: _Stamp = (0, 0, 0)
+
+@dataclass(slots=True)
+class _Day:
+    """What is known of a day. `in_minute` is what was carried in the last minute that counted, by place;
+    `seen` are the heads of the others' files as they were last read."""
+
+    day: date
+    path: Path
+    own: Usage
+    others: dict[str, Usage] = field(default_factory=dict)
+    in_minute: dict[int, tuple[int, int]] = field(default_factory=dict)
+    seen: dict[str, bytes] = field(default_factory=dict)
+    has_tidied: bool = False
 
 
 class UsageFiles:
@@ -33,60 +45,63 @@ class UsageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._day = date.min
-        self._path = folder / USAGE_SUFFIX
-        self._own: dict[str, Used] = {}
-        self._others: dict[str, Used] = {}
-        self._read: dict[str, tuple[_Stamp, Usage]] = {}
-        self._in_minute: dict[str, tuple[int, int]] = {}
-        self._is_written = True
-        self._written_at = float("-inf")
+        self._today = self._begun(date.min)
+        self._exchanging = threading.Lock()
         self._failure: OSError | None = None
         self._has_failed = False
 
-    def add(self, key: str, size_bytes: int, at: datetime, zone: ZoneInfo) -> None:
+    def add(self, key: bytes, size_bytes: int, at: datetime, zone: ZoneInfo) -> None:
         """Count use at an instant (aware)."""
-        if at.astimezone(zone).date() != self._day:
-            self._begin_day(at.astimezone(zone).date())
-        used = self._own.setdefault(key, Used())
-        used.size_bytes += size_bytes
-        minute = minute_of_day(at, self._day, zone)
-        in_minute, carried = self._in_minute.get(key, (minute, 0))
+        if at.astimezone(zone).date() != self._today.day:
+            self.begin_day(at, zone)
+        today = self._today
+        place = today.own.place(key)
+        today.own.add(place, size_bytes)
+        minute = minute_of_day(at, today.day, zone)
+        in_minute, carried = today.in_minute.get(place, (minute, 0))
         carried = carried + size_bytes if in_minute == minute else size_bytes
-        self._in_minute[key] = minute, carried
-        if carried >= _MINUTE_COUNTS_FROM_BYTES and minute >= 0:
-            used.minutes |= 1 << minute
-        self._is_written = False
+        today.in_minute[place] = minute, carried
+        if carried >= _MINUTE_COUNTS_FROM_BYTES:
+            today.own.add_minute(place, minute)
 
-    def used(self, key: str) -> Use:
+    def used(self, key: bytes) -> Use:
         """Return what was used today, as far as it is known here."""
-        own, others = self._own.get(key), self._others.get(key)
-        if own is None or others is None:
-            one = own or others
-            return one.use if one is not None else Use()
-        both = Used(own.size_bytes, own.minutes)
-        both.add(others)
-        return both.use
+        today = self._today
+        return used_in_all((today.own, *today.others.values()), key)
 
     def look(self, at: datetime, zone: ZoneInfo) -> None:
-        """Write what was counted here, and read what others wrote; with a new day all begins anew.
+        """Go on to the day of an instant (aware), and exchange use with the other workers."""
+        if at.astimezone(zone).date() != self._today.day:
+            self.begin_day(at, zone)
+        self.exchange()
+
+    def begin_day(self, at: datetime, zone: ZoneInfo) -> None:
+        """Begin to count anew, for the day of an instant."""
+        self._today = self._begun(at.astimezone(zone).date())
+
+    def exchange(self) -> None:
+        """Write what was counted here, and read what others wrote; a thread may do so.
 
         What the disk fails to do is tried again the next time; the rest is done all the same.
         """
-        today = at.astimezone(zone).date()
-        if today != self._day:
-            self._begin_day(today)
-        seconds = at.timestamp()
-        if not self._is_written and not 0 <= seconds - self._written_at < _WRITTEN_EVERY_SECONDS:
+        with self._exchanging:
+            # If another day begins meanwhile, this one is still written whole.
+            today = self._today
             with self._noting_failure():
-                self._replace(Usage(self._day, self._own).to_bytes())
-                self._is_written, self._written_at = True, seconds
-        with self._noting_failure():
-            self._read_others()
-        failure, self._failure = self._failure, None
-        if failure is not None and not self._has_failed:
-            logger.error("use of quotas not shared: path=%s error=%s", self._path, failure)
-        self._has_failed = failure is not None
+                self._write(today)
+            with self._noting_failure():
+                self._read_others(today)
+            if not today.has_tidied:
+                today.has_tidied = True
+                self._delete_before(today.day - timedelta(days=1))
+            failure, self._failure = self._failure, None
+            if failure is not None and not self._has_failed:
+                logger.error("use of quotas not shared: path=%s error=%s", today.path, failure)
+            self._has_failed = failure is not None
+
+    def _begun(self, day: date) -> _Day:
+        path = self._folder / f"{day}-{secrets.token_hex(4)}{USAGE_SUFFIX}"
+        return _Day(day, path, Usage(day), has_tidied=day == date.min)
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -95,48 +110,54 @@ class UsageFiles:
         except OSError as error:
             self._failure = error
 
-    def _begin_day(self, today: date) -> None:
-        self._day = today
-        self._path = self._folder / f"{today}-{secrets.token_hex(4)}{USAGE_SUFFIX}"
-        self._own, self._others, self._read, self._in_minute = {}, {}, {}, {}
-        kept = f"{today - timedelta(days=1)}"
+    def _delete_before(self, day: date) -> None:
         for path in self._folder.glob(f"*{USAGE_SUFFIX}"):
-            if path.name < kept:
+            if path.name < f"{day}":
                 with self._noting_failure():
                     path.unlink(missing_ok=True)
 
-    def _read_others(self) -> None:
-        found: dict[str, tuple[_Stamp, Usage]] = {}
+    def _write(self, today: _Day) -> None:
+        if not today.own.has_changed:
+            return
+        # Not synced: while its worker lives, only a power cut takes it.
+        descriptor = os.open(today.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o660)
+        try:
+            is_new = os.fstat(descriptor).st_size < HEAD_BYTES
+            today.own.write_changed(lambda at, data: _write_all(descriptor, data, at), is_new=is_new)
+        finally:
+            os.close(descriptor)
+
+    def _read_others(self, today: _Day) -> None:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                is_of_today = entry.name.startswith(f"{self._day}-") and entry.name.endswith(USAGE_SUFFIX)
-                # A pipe would make all visits wait.
-                if is_of_today and entry.name != self._path.name and entry.is_file(follow_symlinks=False):
-                    found[entry.name] = self._read_one(entry)
-        if found != self._read:
-            self._read = found
-            self._others = together(self._day, (usage for _, usage in found.values()))
+                is_of_today = entry.name.startswith(f"{today.day}-") and entry.name.endswith(USAGE_SUFFIX)
+                # A pipe would never end.
+                if is_of_today and entry.name != today.path.name and entry.is_file(follow_symlinks=False):
+                    with self._noting_failure():
+                        self._read_one(today, entry)
 
-    def _read_one(self, entry: "os.DirEntry[str]") -> tuple[_Stamp, Usage]:
-        """Read a file that is another one than before; while it cannot be read, what it said still counts."""
-        known = self._read.get(entry.name, (_NEVER, Usage(self._day)))
-        with self._noting_failure():
-            stat = entry.stat(follow_symlinks=False)
-            stamp = stat.st_mtime_ns, stat.st_ino, stat.st_size
-            if stamp != known[0]:
-                with Path(entry.path).open("rb") as file:
-                    data = file.read(MAX_BYTES + 1)
-                try:
-                    return stamp, Usage.from_bytes(data)
-                except UsageError as error:
-                    # Once: it is not looked into again before somebody has written it anew.
-                    logger.error("use of quotas passed over: path=%s error=%s", entry.path, error)
-                    return stamp, known[1]
-        return known
+    def _read_one(self, today: _Day, entry: "os.DirEntry[str]") -> None:
+        """Read a file that was written to since; while it cannot be read, what it said still counts."""
+        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            head = os.pread(descriptor, HEAD_BYTES, 0)
+            if not head or head == today.seen.get(entry.name):
+                return
+            data = os.pread(descriptor, MAX_BYTES + 1, 0)
+        finally:
+            os.close(descriptor)
+        known = today.others.get(entry.name) or Usage(today.day)
+        try:
+            known.take_in(data)
+        except UsageError as error:
+            # Once: it is not looked into again before somebody has written it anew.
+            logger.error("use of quotas passed over: path=%s error=%s", entry.path, error)
+        else:
+            today.others[entry.name] = known
+        today.seen[entry.name] = head
 
-    def _replace(self, data: bytes) -> None:
-        # Not synced: it is written anew within seconds while its worker lives.
-        hidden = self._path.with_name(f".{self._path.name}")
-        with os.fdopen(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o660), "wb") as file:
-            file.write(data)
-        hidden.replace(self._path)
+
+def _write_all(descriptor: int, data: bytes, at: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, at)
+        data, at = data[written:], at + written

@@ -3,27 +3,24 @@
 import contextlib
 import html
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from policy.decision import Cause, Lane, Verdict
-from policy.limiting import Use
 from policy.state import Exemption
-from policy.usage import Usage, UsageError, Used, together
+from policy.usage import usage_key
+from policy.visit import Client
 from policy.visit_record import VisitRecord
 from policy.worker_facts import WorkerFacts
-from proxy_addons.usage_files import UsageFiles
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually
 from tests.proxy_client import Answer, ProxyClient, exchange, read_to_end
-from tests.published_town import CATEGORIES, PublishedTown
+from tests.published_town import CATEGORIES, PublishedTown, policy_of
 from tests.recording_origin import RecordingOrigin
 from tests.running_proxy import running_worker
 
@@ -274,9 +271,7 @@ def test_used_up_quota_closes_tunnels_pages_say_so_and_every_worker_knows_also_a
     other = town.client.at(f"127.0.8.{next(_desks)}")
     assert other.get("https://daily.example/small").status == 200
     state = town.published.state.root
-    # Written every two seconds.
-    eventually(lambda: list(town.published.state.spool.glob("*.usage")), 30)
-    eventually(lambda: "a-day address" in all_usage(town), 30)
+    eventually(lambda: is_told(town, desk.address), 30)
     with running_worker(state, hosts, program=("-m", "tests.quick_worker")) as proxy:
         elsewhere = ProxyClient(proxy.port, desk.trusts, address=desk.address)
         assert "Your 500\u00a0kB are used." in elsewhere.get("https://daily.example/small", NAVIGATES).text
@@ -288,8 +283,11 @@ def test_used_up_quota_closes_tunnels_pages_say_so_and_every_worker_knows_also_a
         )
 
 
-def all_usage(town: ProxiedTown) -> str:
-    return "".join(path.read_text() for path in town.published.state.spool.glob("*.usage"))
+def is_told(town: ProxiedTown, address: str) -> bool:
+    """Whether what an address used of the quota a-day is in a file."""
+    limit = next(limit for limit in policy_of(DOCUMENT).limits if limit.id == "a-day")
+    key = usage_key(limit, Client(address, department="parks"))
+    return any(key in path.read_bytes() for path in town.published.state.spool.glob("*.usage"))
 
 
 def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> None:
@@ -298,88 +296,6 @@ def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> N
     assert page.status == 403 and "Your 100\u00a0kB are used." in page.text
     assert desk.request("POST", "http://told.example" + form_of(page)).status == 303
     assert desk.get("http://told.example/200kB", NAVIGATES).status == 200
-
-
-NEW_YORK = ZoneInfo("America/New_York")
-TEN = datetime(2026, 3, 2, 15, tzinfo=UTC)
-
-
-def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_path: Path) -> None:
-    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
-    for at, worker, size in (
-        (TEN, one, 9_999),
-        (TEN + timedelta(seconds=5), one, 1),
-        (TEN + timedelta(seconds=30), other, 20_000),
-        (TEN + timedelta(minutes=3), other, 20_000),
-        (TEN + timedelta(minutes=4), other, 9_999),
-    ):
-        worker.add("a person clerk", size, at, NEW_YORK)
-    assert one.used("a person clerk") == Use(10_000, timedelta(minutes=1))
-    later = TEN + timedelta(minutes=5)
-    for worker in (one, other, one):
-        worker.look(later, NEW_YORK)
-    # One minute is one, whoever counted it; one in which next to nothing came is none.
-    assert one.used("a person clerk") == other.used("a person clerk") == Use(59_999, timedelta(minutes=2))
-    new = UsageFiles(tmp_path)
-    new.look(later, NEW_YORK)
-    assert new.used("a person clerk") == Use(59_999, timedelta(minutes=2))
-    before_midnight = datetime(2026, 3, 3, 4, 59, tzinfo=UTC)
-    new.look(before_midnight, NEW_YORK)
-    assert new.used("a person clerk").size_bytes == 59_999
-    new.look(before_midnight + timedelta(minutes=1), NEW_YORK)
-    assert new.used("a person clerk") == Use()
-    # A clock that is put back, or a zone that is, finds the day as it was.
-    new.look(before_midnight, NEW_YORK)
-    assert new.used("a person clerk").size_bytes == 59_999
-    new.look(before_midnight + timedelta(days=1, minutes=1), NEW_YORK)
-    assert list(tmp_path.glob("*.usage")) == []
-
-
-def test_file_that_is_no_usage_is_passed_over_and_said_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "2026-03-02-x.usage").write_bytes(b"[1, 2")
-    files = UsageFiles(tmp_path)
-    for second in range(3):
-        files.look(TEN + timedelta(seconds=second), NEW_YORK)
-    assert files.used("a person clerk") == Use()
-    assert caplog.text.count("use of quotas passed over") == 1
-    with pytest.raises(UsageError):
-        Usage.from_bytes(b'["2026-03-02", {"a": [-1, "0"]}]')
-
-
-def test_use_by_other_workers_is_known_while_the_disk_fails(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "2026-03-02-a-pipe.usage")
-    (tmp_path / "2026-03-02-a-link.usage").symlink_to(tmp_path / "2026-03-02-a-link.usage")
-    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
-    one.look(TEN, NEW_YORK)
-    other.add("a person clerk", 10, TEN, NEW_YORK)
-    other.look(TEN, NEW_YORK)
-    # Where a file is to be written to before it gets its name is a folder: nothing can be written.
-    one.add("a person clerk", 5, TEN, NEW_YORK)
-    hidden = tmp_path / f".{one._path.name}"
-    hidden.mkdir()
-    one.look(TEN, NEW_YORK)
-    assert one.used("a person clerk").size_bytes == 15
-    hidden.rmdir()
-    one.look(TEN + timedelta(seconds=1), NEW_YORK)
-    other.look(TEN + timedelta(seconds=1), NEW_YORK)
-    assert other.used("a person clerk").size_bytes == 15
-
-
-def test_use_is_counted_though_that_of_days_before_cannot_be_deleted(tmp_path: Path) -> None:
-    (tmp_path / "2026-02-20-x.usage").mkdir()
-    files = UsageFiles(tmp_path)
-    files.add("a person clerk", 5, TEN, NEW_YORK)
-    assert files.used("a person clerk").size_bytes == 5
-
-
-def test_usage_is_read_back_as_it_was_written() -> None:
-    usage = Usage(TEN.date(), {"a person clerk": Used(5, 1 << 1400 | 1)})
-    assert Usage.from_bytes(usage.to_bytes()) == usage
-    assert together(TEN.date(), [usage, Usage(TEN.date() - timedelta(days=1), usage.used)]) == dict(
-        usage.used
-    )
 
 
 def facts(town: ProxiedTown) -> WorkerFacts:

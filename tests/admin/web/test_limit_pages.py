@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import date, timedelta
 
 from admin import audit, closed_people
 from admin.audit import EventKind
 from admin.limit_letters import LimitLetters
 from policy.decision import Cause, Lane
 from policy.snapshot import PolicySnapshot
-from policy.usage import Usage, Used
+from policy.usage import Usage, usage_key
+from policy.visit import Client
 from policy.visit_record import VisitRecord
 from tests import people, towns
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
@@ -134,24 +136,25 @@ async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) 
 async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(site: Site) -> None:
     await with_limits(site)
     day = FRIDAY_MORNING.date()
-    minutes = (1 << 10) - 1
-    for number, used in enumerate(
-        (
-            {
-                "a-day department finance": Used(400_000_000, 0),
-                "shopping-time person clerk": Used(0, minutes),
-            },
-            {
-                "a-day department finance": Used(200_000_000, 0),
-                "shopping-time person clerk": Used(0, 1 << 9 | 1 << 99),
-            },
+    finance = Client("", person=people.CLERK, department="finance")
+
+    def used(on: date, name: str, size_bytes: int, minutes: Iterable[int]) -> None:
+        usage = Usage(on)
+        of_day, of_shopping = (
+            usage.place(usage_key(limit, finance))
+            for limit in site.admin.policy.limits
+            if limit.id in ("a-day", "shopping-time")
         )
-    ):
-        (site.state.spool / f"{day}-{number}.usage").write_bytes(Usage(day, used).to_bytes())
+        usage.add(of_day, size_bytes)
+        for minute in minutes:
+            usage.add_minute(of_shopping, minute)
+        with (site.state.spool / f"{on}-{name}.usage").open("wb") as file:
+            usage.write_changed(lambda at, data: (file.seek(at), file.write(data)), is_new=True)
+
+    used(day, "0", 400_000_000, range(10))
+    used(day, "1", 200_000_000, (9, 99))
+    used(day - timedelta(days=1), "2", 10**9, ())
     (site.state.spool / f"{day}-bad.usage").write_bytes(b"[")
-    yesterday = day - timedelta(days=1)
-    before = Usage(yesterday, {"a-day department finance": Used(10**9, 0)})
-    (site.state.spool / f"{yesterday}-1.usage").write_bytes(before.to_bytes())
     page = (await (await site.signed_in(people.CLERK)).get("/requests")).text.replace("\u00a0", " ")
     # A minute that two workers counted is one.
     assert "Left today: 1.4 GB for your department; 19 minutes of Shopping." in page

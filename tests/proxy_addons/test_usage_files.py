@@ -1,0 +1,157 @@
+"""Use of quotas in files: added up over workers, by the town's day, however many use something."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from policy.limiting import Use
+from policy.usage import HEAD_BYTES, MAX_BYTES, MOST_KEYS, Usage, UsageError, used_in_all
+from proxy_addons.usage_files import UsageFiles
+
+NEW_YORK = ZoneInfo("America/New_York")
+TEN = datetime(2026, 3, 2, 15, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def key_of(who: str) -> bytes:
+    return blake2b(who.encode(), digest_size=16).digest()
+
+
+CLERK = key_of("clerk")
+
+
+def written(usage: Usage) -> bytes:
+    data = bytearray()
+
+    def write(at: int, piece: bytes) -> None:
+        data[at : at + len(piece)] = piece
+
+    usage.write_changed(write, is_new=True)
+    return bytes(data)
+
+
+def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_path: Path) -> None:
+    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    for at, worker, size in (
+        (TEN, one, 9_999),
+        (TEN + timedelta(seconds=5), one, 1),
+        (TEN + timedelta(seconds=30), other, 20_000),
+        (TEN + timedelta(minutes=3), other, 20_000),
+        (TEN + timedelta(minutes=4), other, 9_999),
+    ):
+        worker.add(CLERK, size, at, NEW_YORK)
+    assert one.used(CLERK) == Use(10_000, timedelta(minutes=1))
+    later = TEN + timedelta(minutes=5)
+    for worker in (one, other, one):
+        worker.look(later, NEW_YORK)
+    # One minute is one, whoever counted it; one in which next to nothing came is none.
+    assert one.used(CLERK) == other.used(CLERK) == Use(59_999, timedelta(minutes=2))
+    new = UsageFiles(tmp_path)
+    new.look(later, NEW_YORK)
+    assert new.used(CLERK) == Use(59_999, timedelta(minutes=2))
+    before_midnight = datetime(2026, 3, 3, 4, 59, tzinfo=UTC)
+    new.look(before_midnight, NEW_YORK)
+    assert new.used(CLERK).size_bytes == 59_999
+    new.look(before_midnight + timedelta(minutes=1), NEW_YORK)
+    assert new.used(CLERK) == Use()
+    # A clock that is put back, or a zone that is, finds the day as it was.
+    new.look(before_midnight, NEW_YORK)
+    assert new.used(CLERK).size_bytes == 59_999
+    new.look(before_midnight + timedelta(days=1, minutes=1), NEW_YORK)
+    assert list(tmp_path.glob("*.usage")) == []
+
+
+def test_other_workers_know_the_use_of_each_however_many_there_are(tmp_path: Path) -> None:
+    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    keys = [key_of(f"limit {number % 4} person {number // 4}") for number in range(40_000)]
+    for key in keys:
+        one.add(key, 20_000, TEN, NEW_YORK)
+    one.look(TEN, NEW_YORK)
+    other.look(TEN, NEW_YORK)
+    assert all(other.used(key) == Use(20_000, timedelta(minutes=1)) for key in keys)
+    # What is used later, and by one more, is known as well.
+    for key in (keys[0], keys[-1], CLERK):
+        one.add(key, 1, TEN + SECOND, NEW_YORK)
+    one.look(TEN + SECOND, NEW_YORK)
+    other.look(TEN + SECOND, NEW_YORK)
+    assert [other.used(key).size_bytes for key in (keys[0], keys[1], keys[-1], CLERK)] == [
+        *(20_001, 20_000, 20_001, 1)
+    ]
+
+
+def test_who_has_no_place_any_more_shares_one_and_is_never_taken_for_unused() -> None:
+    usage, known = Usage(TEN.date()), Usage(TEN.date())
+    keys = [key_of(f"{number}") for number in range(MOST_KEYS + 1000)]
+    for key in keys:
+        usage.add(usage.place(key), 5)
+    data = written(usage)
+    assert len(data) <= MAX_BYTES
+    known.take_in(data)
+    for one in (usage, known):
+        assert all(one.used(key) == (5, 0) for key in keys[:MOST_KEYS])
+        assert all(one.used(key)[0] >= 5 for key in keys[MOST_KEYS:])
+    assert used_in_all([usage, known], keys[0]) == Use(10)
+
+
+def test_file_that_is_no_usage_is_passed_over_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "2026-03-02-x.usage").write_bytes(b"[1, 2" * 20)
+    files = UsageFiles(tmp_path)
+    for second in range(3):
+        files.look(TEN + second * SECOND, NEW_YORK)
+    assert files.used(CLERK) == Use()
+    assert caplog.text.count("use of quotas passed over") == 1
+
+
+def test_what_a_file_said_counts_though_it_is_damaged_later() -> None:
+    usage, known = Usage(TEN.date()), Usage(TEN.date())
+    usage.add(usage.place(CLERK), 5)
+    data = written(usage)
+    # The last place was not written whole: it is not known yet.
+    known.take_in(data[:-1])
+    assert known.used(CLERK) == (0, 0)
+    known.take_in(data)
+    of_another_day = written(Usage(TEN.date() + timedelta(days=1)))
+    for damaged in (b"", data[:HEAD_BYTES], b"\0" * len(data), of_another_day, data + bytes(MAX_BYTES)):
+        with pytest.raises(UsageError, match="no usage"):
+            known.take_in(damaged)
+    assert known.used(CLERK) == (5, 0)
+
+
+def test_use_by_other_workers_is_known_while_the_disk_fails(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "2026-03-02-a-pipe.usage")
+    (tmp_path / "2026-03-02-a-link.usage").symlink_to(tmp_path / "2026-03-02-a-link.usage")
+    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    one.look(TEN, NEW_YORK)
+    other.add(CLERK, 10, TEN, NEW_YORK)
+    other.look(TEN, NEW_YORK)
+    # Where a file is to be is a folder: nothing can be written.
+    one.add(CLERK, 5, TEN, NEW_YORK)
+    path = one._today.path
+    path.mkdir()
+    one.look(TEN, NEW_YORK)
+    assert one.used(CLERK).size_bytes == 15
+    path.rmdir()
+    one.look(TEN + SECOND, NEW_YORK)
+    other.look(TEN + SECOND, NEW_YORK)
+    assert other.used(CLERK).size_bytes == 15
+    # A file that somebody deleted is written whole again.
+    path.unlink()
+    one.add(key_of("other"), 1, TEN, NEW_YORK)
+    one.look(TEN + 2 * SECOND, NEW_YORK)
+    new = UsageFiles(tmp_path)
+    new.look(TEN + 2 * SECOND, NEW_YORK)
+    assert new.used(CLERK).size_bytes == 15
+
+
+def test_use_is_counted_though_that_of_days_before_cannot_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "2026-02-20-x.usage").mkdir()
+    files = UsageFiles(tmp_path)
+    files.add(CLERK, 5, TEN, NEW_YORK)
+    files.look(TEN, NEW_YORK)
+    assert files.used(CLERK).size_bytes == 5
