@@ -127,6 +127,7 @@ class Towngate:
             asyncio.create_task(_flush(self.gate.log), name="flush visits"),
             asyncio.create_task(self.facts_file.follow(), name="tell facts"),
             asyncio.create_task(self.gate.limits.follow(), name="hold to limits"),
+            asyncio.create_task(self.gate.limits.follow_others(), name="share use of quotas"),
         ]
         for task in self._tasks:
             task.add_done_callback(stop_when_failed)

@@ -78,16 +78,30 @@ class LimitWatch:
 
     async def look(self, now: datetime) -> None:
         """Do so once."""
-        policy = self._in_force().policy
-        if not self._metered and not any(limit.quota for limit in policy.limits):
+        if not self._counts:
             return
-        self._usage.look(now, zone_of(policy))
+        self._usage.go_on_to(now, zone_of(self._in_force().policy))
         async for visit in in_turns(tuple(self._metered)):
             metered = self._metered.get(visit)
             if metered is not None:
                 with closed_on_failure("limit", visit.close):
                     self._count(visit, metered, now)
                     self._end_if_used_up(visit)
+
+    async def follow_others(self) -> None:
+        """Exchange what was used with the other workers, every second, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            await self.look_at_others()
+
+    async def look_at_others(self) -> None:
+        """Do so once, in a thread: neither much use nor a slow disk holds up the event loop."""
+        if self._counts:
+            await asyncio.to_thread(self._usage.exchange)
+
+    @property
+    def _counts(self) -> bool:
+        return bool(self._metered) or any(limit.quota for limit in self._in_force().policy.limits)
 
     def _hold_tunnel(self, visit: OpenVisit, first: Limit | None) -> None:
         """Have a tunnel carry no more than a limit says; elsewhere each download is seen by itself."""

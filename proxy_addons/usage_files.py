@@ -41,7 +41,7 @@ class _Day:
 
 
 class UsageFiles:
-    """The use of a day, told by `add` and asked by `used`. `look` goes on to the next day."""
+    """The use of a day, told by `add` and asked by `used`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,8 +52,7 @@ class UsageFiles:
 
     def add(self, key: bytes, size_bytes: int, at: datetime, zone: ZoneInfo) -> None:
         """Count use at an instant (aware)."""
-        if at.astimezone(zone).date() != self._today.day:
-            self.begin_day(at, zone)
+        self.go_on_to(at, zone)
         today = self._today
         place = today.own.place(key)
         today.own.add(place, size_bytes)
@@ -71,13 +70,14 @@ class UsageFiles:
 
     def look(self, at: datetime, zone: ZoneInfo) -> None:
         """Go on to the day of an instant (aware), and exchange use with the other workers."""
-        if at.astimezone(zone).date() != self._today.day:
-            self.begin_day(at, zone)
+        self.go_on_to(at, zone)
         self.exchange()
 
-    def begin_day(self, at: datetime, zone: ZoneInfo) -> None:
-        """Begin to count anew, for the day of an instant."""
-        self._today = self._begun(at.astimezone(zone).date())
+    def go_on_to(self, at: datetime, zone: ZoneInfo) -> None:
+        """Begin to count anew if an instant (aware) is of another day."""
+        day = at.astimezone(zone).date()
+        if day != self._today.day:
+            self._today = self._begun(day)
 
     def exchange(self) -> None:
         """Write what was counted here, and read what others wrote; a thread may do so.

@@ -1,0 +1,55 @@
+"""Open visits and quotas, within a worker: whose use is counted, for which day, and what it costs."""
+
+import time
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from categories.taxonomy import taxonomy
+from policy.town_time import zone_of
+from proxy_addons.limit_watch import LimitWatch
+from proxy_addons.snapshot_watch import SnapshotWatch
+from proxy_addons.spool import Spool
+from proxy_addons.usage_files import UsageFiles
+from proxy_addons.visit_log import VisitLog
+from tests.proxied_town import TOWN
+from tests.published_town import PublishedTown
+
+DOCUMENT = TOWN.replace(
+    "default: {action", "limits:\n  - {id: a-day, quota: 1GB/day, action: block}\ndefault: {action"
+)
+
+
+class Counting(NamedTuple):
+    """What counts in a worker."""
+
+    published: PublishedTown
+    snapshots: SnapshotWatch
+    log: VisitLog
+    limits: LimitWatch
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Counting:
+    published = PublishedTown(tmp_path / "state", document=DOCUMENT)
+    snapshots = SnapshotWatch(published.state.root)
+    log = VisitLog(Spool(published.state.spool), taxonomy())
+    log.limits = limits = LimitWatch(log, lambda: snapshots.judge, snapshots.usage)
+    return Counting(published, snapshots, log, limits)
+
+
+async def test_event_loop_is_not_held_up_by_what_many_people_used(counting: Counting) -> None:
+    other, now = UsageFiles(counting.published.state.spool), datetime.now(UTC)
+    zone = zone_of(counting.snapshots.judge.policy)
+    keys = [blake2b(b"%d" % number, digest_size=16).digest() for number in range(40_000)]
+    for key in keys:
+        other.add(key, 20_000, now, zone)
+    other.look(now, zone)
+    # Of this thread alone, whatever else the machine does.
+    began = time.thread_time()
+    await counting.limits.look_at_others()
+    assert time.thread_time() - began < 0.005
+    assert counting.snapshots.usage.used(keys[-1]).size_bytes == 20_000
