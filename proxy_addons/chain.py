@@ -138,6 +138,7 @@ class Towngate:
             task.cancel()
         if self.gate.is_open:
             self.gate.log.close()
+            self.gate.limits.close()
             self.facts_file.write(datetime.now(UTC))
 
     def _facts(self, at: datetime) -> WorkerFacts:

@@ -99,6 +99,10 @@ class LimitWatch:
         if self._counts:
             await asyncio.to_thread(self._usage.exchange)
 
+    def close(self) -> None:
+        """Leave to the other workers, and those that come, what was used here until now."""
+        self._usage.exchange()
+
     @property
     def _counts(self) -> bool:
         return bool(self._metered) or any(limit.quota for limit in self._in_force().policy.limits)

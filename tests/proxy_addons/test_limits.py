@@ -3,10 +3,13 @@
 import contextlib
 import html
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +17,8 @@ import pytest
 
 from policy.decision import Cause, Lane, Verdict
 from policy.state import Exemption
-from policy.usage import usage_key
+from policy.town_time import zone_of
+from policy.usage import Usage, usage_key
 from policy.visit import Client
 from policy.visit_record import VisitRecord
 from policy.worker_facts import WorkerFacts
@@ -63,6 +67,7 @@ ANSWERS = {
     "/counted": chunked(20, 50_000),
     "/counted-small": chunked(4, 50_000),
     "/200kB": sized(200_000),
+    "/1kB": sized(1000),
 }
 
 
@@ -271,7 +276,7 @@ def test_used_up_quota_closes_tunnels_pages_say_so_and_every_worker_knows_also_a
     other = town.client.at(f"127.0.8.{next(_desks)}")
     assert other.get("https://daily.example/small").status == 200
     state = town.published.state.root
-    eventually(lambda: is_told(town, desk.address), 30)
+    eventually(lambda: is_told(town, key_of("a-day", desk.address)), 30)
     with running_worker(state, hosts, program=("-m", "tests.quick_worker")) as proxy:
         elsewhere = ProxyClient(proxy.port, desk.trusts, address=desk.address)
         assert "Your 500\u00a0kB are used." in elsewhere.get("https://daily.example/small", NAVIGATES).text
@@ -283,11 +288,39 @@ def test_used_up_quota_closes_tunnels_pages_say_so_and_every_worker_knows_also_a
         )
 
 
-def is_told(town: ProxiedTown, address: str) -> bool:
-    """Whether what an address used of the quota a-day is in a file."""
-    limit = next(limit for limit in policy_of(DOCUMENT).limits if limit.id == "a-day")
-    key = usage_key(limit, Client(address, department="parks"))
+def key_of(limit_id: str, address: str) -> bytes:
+    """Return by what an address's use of a quota is counted."""
+    limit = next(limit for limit in policy_of(DOCUMENT).limits if limit.id == limit_id)
+    return usage_key(limit, Client(address, department="parks"))
+
+
+def is_told(town: ProxiedTown, key: bytes) -> bool:
+    """Whether what was used is in a file."""
     return any(key in path.read_bytes() for path in town.published.state.spool.glob("*.usage"))
+
+
+def test_worker_that_ends_leaves_all_that_was_used_to_the_others(
+    town: ProxiedTown, desk: ProxyClient, hosts: Path
+) -> None:
+    state = town.published.state
+    with running_worker(state.root, hosts, program=("-m", "tests.quick_worker")) as proxy:
+        client = ProxyClient(proxy.port, desk.trusts, address=desk.address)
+        with client.tunnel("daily.example") as secured:
+            exchange(secured, "GET", "/1kB", "daily.example", keep_body=False)
+            os.kill(proxy.process.pid, signal.SIGTERM)
+            # Until it has ended, so that something was used that was not written yet.
+            with contextlib.suppress(OSError, HTTPException):
+                while True:
+                    exchange(secured, "GET", "/1kB", "daily.example", keep_body=False)
+                    time.sleep(0.02)
+            proxy.process.wait(30)
+    (visit,) = town.visits()
+    key, day = key_of("a-day", desk.address), datetime.now(zone_of(policy_of(DOCUMENT))).date()
+    counted = Usage(day)
+    for path in state.spool.glob(f"{day}-*.usage"):
+        if key in (data := path.read_bytes()):
+            counted.take_in(data)
+    assert counted.used(key)[0] == visit.bytes_up + visit.bytes_down > 1000
 
 
 def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> None:
