@@ -73,14 +73,20 @@ class LimitWatch:
     async def follow(self) -> None:
         """Count what quotas are about, and end what uses one up, every second, until it is cancelled."""
         while True:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            ends_at = self._usage.ends_at(zone_of(self._in_force().policy))
+            until_midnight = (ends_at - datetime.now(UTC)).total_seconds()
+            await asyncio.sleep(min(_PAUSE_SECONDS, max(0, until_midnight)))
             await self.look(datetime.now(UTC))
 
     async def look(self, now: datetime) -> None:
-        """Do so once."""
-        if not self._counts:
-            return
-        self._usage.go_on_to(now, zone_of(self._in_force().policy))
+        """Do so once; what has been carried until a midnight of the town's is of the day before."""
+        zone = zone_of(self._in_force().policy)
+        if not self._usage.is_today(now, zone):
+            async for visit in in_turns(tuple(self._metered)):
+                metered = self._metered.get(visit)
+                if metered is not None:
+                    self._count(visit, metered, now)
+            self._usage.go_on_to(now, zone)
         async for visit in in_turns(tuple(self._metered)):
             metered = self._metered.get(visit)
             if metered is not None:

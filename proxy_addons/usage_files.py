@@ -12,7 +12,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 _MINUTE_COUNTS_FROM_BYTES = 10_000
 """A page that is only left open says less in a minute."""
+
+
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -45,18 +48,17 @@ class UsageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._today = self._begun(date.min)
+        self._today = self._ended = self._begun(date.min)
         self._exchanging = threading.Lock()
         self._failure: OSError | None = None
         self._has_failed = False
 
     def add(self, key: bytes, size_bytes: int, at: datetime, zone: ZoneInfo) -> None:
-        """Count use at an instant (aware)."""
-        self.go_on_to(at, zone)
+        """Count use at an instant (aware) of today; what comes later counts for its end."""
         today = self._today
         place = today.own.place(key)
         today.own.add(place, size_bytes)
-        minute = minute_of_day(at, today.day, zone)
+        minute = minute_of_day(min(at, self.ends_at(zone) - _INSTANT), today.day, zone)
         in_minute, carried = today.in_minute.get(place, (minute, 0))
         carried = carried + size_bytes if in_minute == minute else size_bytes
         today.in_minute[place] = minute, carried
@@ -73,11 +75,18 @@ class UsageFiles:
         self.go_on_to(at, zone)
         self.exchange()
 
+    def ends_at(self, zone: ZoneInfo) -> datetime:
+        """Return when today ends, by the last `look` or `go_on_to`."""
+        return datetime.combine(self._today.day + timedelta(days=1), time(), tzinfo=zone)
+
+    def is_today(self, at: datetime, zone: ZoneInfo) -> bool:
+        """Whether an instant (aware) is of today."""
+        return at.astimezone(zone).date() == self._today.day
+
     def go_on_to(self, at: datetime, zone: ZoneInfo) -> None:
         """Begin to count anew if an instant (aware) is of another day."""
-        day = at.astimezone(zone).date()
-        if day != self._today.day:
-            self._today = self._begun(day)
+        if not self.is_today(at, zone):
+            self._ended, self._today = self._today, self._begun(at.astimezone(zone).date())
 
     def exchange(self) -> None:
         """Write what was counted here, and read what others wrote; a thread may do so.
@@ -85,10 +94,10 @@ class UsageFiles:
         What the disk fails to do is tried again the next time; the rest is done all the same.
         """
         with self._exchanging:
-            # If another day begins meanwhile, this one is still written whole.
             today = self._today
-            with self._noting_failure():
-                self._write(today)
+            for day in (self._ended, today):
+                with self._noting_failure():
+                    self._write(day)
             with self._noting_failure():
                 self._read_others(today)
             if not today.has_tidied:

@@ -1,7 +1,7 @@
 """Open visits and quotas, within a worker: whose use is counted, for which day, and what it costs."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -9,15 +9,21 @@ from typing import NamedTuple
 import pytest
 
 from categories.taxonomy import taxonomy
+from policy.decision import Lane
+from policy.limiting import Use
 from policy.town_time import zone_of
+from policy.usage import next_midnight
+from policy.visit import Client
 from proxy_addons.limit_watch import LimitWatch
 from proxy_addons.snapshot_watch import SnapshotWatch
 from proxy_addons.spool import Spool
 from proxy_addons.usage_files import UsageFiles
 from proxy_addons.visit_log import VisitLog
-from tests.proxied_town import TOWN
+from tests import people
+from tests.proxied_town import CLERKS_DESK, TOWN
 from tests.published_town import PublishedTown
 
+SECOND = timedelta(seconds=1)
 DOCUMENT = TOWN.replace(
     "default: {action", "limits:\n  - {id: a-day, quota: 1GB/day, action: block}\ndefault: {action"
 )
@@ -45,6 +51,7 @@ async def test_event_loop_is_not_held_up_by_what_many_people_used(counting: Coun
     other, now = UsageFiles(counting.published.state.spool), datetime.now(UTC)
     zone = zone_of(counting.snapshots.judge.policy)
     keys = [blake2b(b"%d" % number, digest_size=16).digest() for number in range(40_000)]
+    other.look(now, zone)
     for key in keys:
         other.add(key, 20_000, now, zone)
     other.look(now, zone)
@@ -53,3 +60,22 @@ async def test_event_loop_is_not_held_up_by_what_many_people_used(counting: Coun
     await counting.limits.look_at_others()
     assert time.thread_time() - began < 0.005
     assert counting.snapshots.usage.used(keys[-1]).size_bytes == 20_000
+
+
+async def test_open_tunnel_counts_for_the_day_before_until_the_towns_midnight(counting: Counting) -> None:
+    judge, usage = counting.snapshots.judge, counting.snapshots.usage
+    zone = zone_of(judge.policy)
+    (a_day,) = judge.policy.limits
+    client = Client(CLERKS_DESK, person=people.CLERK)
+    visit = counting.log.begin(judge.judge_host(client, "https", "library.example", 443), Lane.TUNNEL, print)
+    midnight = next_midnight(datetime.now(UTC), zone)
+    visit.bytes_down = 300_000
+    await counting.limits.look(midnight + SECOND / 10)
+    assert judge.used(a_day, client) == Use()
+    visit.bytes_down += 50_000
+    await counting.limits.look(midnight + SECOND)
+    assert judge.used(a_day, client) == Use(50_000, timedelta(minutes=1))
+    await counting.limits.look_at_others()
+    # As a clock that is put back would find it.
+    usage.look(midnight - SECOND, zone)
+    assert judge.used(a_day, client) == Use(300_000, timedelta(minutes=1))

@@ -24,6 +24,13 @@ def key_of(who: str) -> bytes:
 CLERK = key_of("clerk")
 
 
+def files_of(folder: Path) -> UsageFiles:
+    """Return those of a worker that has begun the day."""
+    files = UsageFiles(folder)
+    files.look(TEN, NEW_YORK)
+    return files
+
+
 def written(usage: Usage) -> bytes:
     data = bytearray()
 
@@ -35,7 +42,7 @@ def written(usage: Usage) -> bytes:
 
 
 def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_path: Path) -> None:
-    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    one, other = files_of(tmp_path), files_of(tmp_path)
     for at, worker, size in (
         (TEN, one, 9_999),
         (TEN + timedelta(seconds=5), one, 1),
@@ -66,7 +73,7 @@ def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_
 
 
 def test_other_workers_know_the_use_of_each_however_many_there_are(tmp_path: Path) -> None:
-    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    one, other = files_of(tmp_path), files_of(tmp_path)
     keys = [key_of(f"limit {number % 4} person {number // 4}") for number in range(40_000)]
     for key in keys:
         one.add(key, 20_000, TEN, NEW_YORK)
@@ -126,7 +133,7 @@ def test_what_a_file_said_counts_though_it_is_damaged_later() -> None:
 def test_use_by_other_workers_is_known_while_the_disk_fails(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "2026-03-02-a-pipe.usage")
     (tmp_path / "2026-03-02-a-link.usage").symlink_to(tmp_path / "2026-03-02-a-link.usage")
-    one, other = UsageFiles(tmp_path), UsageFiles(tmp_path)
+    one, other = files_of(tmp_path), files_of(tmp_path)
     one.look(TEN, NEW_YORK)
     other.add(CLERK, 10, TEN, NEW_YORK)
     other.look(TEN, NEW_YORK)
@@ -151,7 +158,7 @@ def test_use_by_other_workers_is_known_while_the_disk_fails(tmp_path: Path) -> N
 
 def test_use_is_counted_though_that_of_days_before_cannot_be_deleted(tmp_path: Path) -> None:
     (tmp_path / "2026-02-20-x.usage").mkdir()
-    files = UsageFiles(tmp_path)
+    files = files_of(tmp_path)
     files.add(CLERK, 5, TEN, NEW_YORK)
     files.look(TEN, NEW_YORK)
     assert files.used(CLERK).size_bytes == 5
