@@ -12,6 +12,7 @@ from policy.limiting import judge_download, judge_use, most_bytes, quotas_of
 from policy.town_policy import Limit
 from policy.town_time import zone_of
 from policy.usage import usage_key
+from policy.visit import Client
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.in_turns import in_turns
 from proxy_addons.judge import Judge
@@ -23,9 +24,10 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Metered:
-    """A visit whose bytes count for quotas; so many of them are counted."""
+    """A visit whose bytes count for a client's quotas; so many of them are counted."""
 
     quotas: tuple[Limit, ...]
+    client: Client
     counted_bytes: int = 0
 
 
@@ -44,11 +46,14 @@ class LimitWatch:
         """Have a visit held to the limits that its judgement names: it has begun, or they are others now."""
         judge, judgement = self._in_force(), visit.judgement
         quotas = quotas_of(judgement.decision, judge.policy)
+        client = self._log.open.seen(visit).client
         before = self._metered.get(visit)
         if before is not None:
-            before.quotas = quotas
+            # What was carried until now is of who sat there until now.
+            self._count(visit, before, datetime.now(UTC))
+            before.quotas, before.client = quotas, client
         elif quotas:
-            self._metered[visit] = _Metered(quotas)
+            self._metered[visit] = _Metered(quotas, client, visit.bytes_up + visit.bytes_down)
         # Who was warned is looked up when there is something to warn of.
         self._hold_tunnel(visit, most_bytes(judgement.decision, judge.policy))
 
@@ -60,13 +65,14 @@ class LimitWatch:
 
     def stop(self, visit: OpenVisit, stopped: Decision) -> None:
         """End a visit that is over a limit, where no page can say so: a visit record of its own does."""
-        if visit.refusal is not None:
+        if visit.refusal is not None or visit not in self._log:
             # What was on its way when it was ended.
             return
         # A warning that cannot be shown blocks.
         decision = replace(stopped, verdict=Verdict.BLOCK)
         refusal = refusal_of(decision, self._in_force().policy)
-        self._log.record(replace(visit.judgement.made_at(datetime.now(UTC)), decision=decision), refusal)
+        now_seen = replace(visit.judgement, visit=self._log.open.seen(visit), decision=decision)
+        self._log.record(now_seen.made_at(datetime.now(UTC)), refusal)
         visit.refusal = f"closed: over the limit {decision.limit}"
         visit.close()
 
@@ -120,12 +126,10 @@ class LimitWatch:
         visit.is_over = functools.partial(self._is_over, visit)
 
     def _end_if_used_up(self, visit: OpenVisit) -> None:
-        judge, judgement = self._in_force(), visit.judgement
-        if not judgement.decision.is_allowed:
+        judge, decision, seen = self._in_force(), visit.judgement.decision, self._log.open.seen(visit)
+        if not decision.is_allowed:
             return
-        stopped = judge_use(
-            judgement.visit, judgement.decision, judge.policy, judge.used, judge.passed(judgement.visit)
-        )
+        stopped = judge_use(seen, decision, judge.policy, judge.used, judge.passed(seen))
         if stopped is not None:
             self.stop(visit, stopped)
 
@@ -134,20 +138,18 @@ class LimitWatch:
         if carried > metered.counted_bytes:
             zone = zone_of(self._in_force().policy)
             for limit in metered.quotas:
-                key = usage_key(limit, visit.judgement.visit.client)
+                key = usage_key(limit, metered.client)
                 self._usage.add(key, carried - metered.counted_bytes, now, zone)
             metered.counted_bytes = carried
 
     def _is_over(self, visit: OpenVisit) -> bool:
         """Whether a tunnel has carried more than it may; then it is closed."""
         with closed_on_failure("limit", visit.close):
-            judge, judgement = self._in_force(), visit.judgement
-            passed = judge.passed(judgement.visit)
-            stopped = judge_download(
-                *(judgement.visit, judgement.decision, judge.policy, visit.most_down + 1), passed=passed
-            )
+            judge, decision, seen = self._in_force(), visit.judgement.decision, self._log.open.seen(visit)
+            passed = judge.passed(seen)
+            stopped = judge_download(seen, decision, judge.policy, visit.most_down + 1, passed=passed)
             if stopped is None:
-                self._hold_tunnel(visit, most_bytes(judgement.decision, judge.policy, passed))
+                self._hold_tunnel(visit, most_bytes(decision, judge.policy, passed))
                 return False
             self.stop(visit, replace(stopped, size_bytes=None))
         return True

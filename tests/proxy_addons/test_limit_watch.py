@@ -1,6 +1,7 @@
 """Open visits and quotas, within a worker: whose use is counted, for which day, and what it costs."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from categories.taxonomy import taxonomy
-from policy.decision import Lane
+from policy.decision import Cause, Lane
 from policy.limiting import Use
 from policy.town_time import zone_of
-from policy.usage import next_midnight
+from policy.usage import next_midnight, usage_key
 from policy.visit import Client
 from proxy_addons.limit_watch import LimitWatch
 from proxy_addons.snapshot_watch import SnapshotWatch
@@ -23,6 +24,7 @@ from tests import people
 from tests.proxied_town import CLERKS_DESK, TOWN
 from tests.published_town import PublishedTown
 
+NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
 DOCUMENT = TOWN.replace(
     "default: {action", "limits:\n  - {id: a-day, quota: 1GB/day, action: block}\ndefault: {action"
@@ -79,3 +81,29 @@ async def test_open_tunnel_counts_for_the_day_before_until_the_towns_midnight(co
     # As a clock that is put back would find it.
     usage.look(midnight - SECOND, zone)
     assert judge.used(a_day, client) == Use(300_000, timedelta(minutes=1))
+
+
+async def test_open_tunnel_counts_for_who_sits_at_the_device_from_when_it_changed_hands(
+    counting: Counting,
+) -> None:
+    snapshots, log = counting.snapshots, counting.log
+    (a_day,) = snapshots.judge.policy.limits
+    clerk, head = (snapshots.judge.identities.client_of(who, NOW) for who in (people.CLERK, people.HEAD))
+    clerk = replace(clerk, address=CLERKS_DESK)
+    visit = log.begin(snapshots.judge.judge_host(clerk, "https", "library.example", 443), Lane.TUNNEL, print)
+    visit.bytes_down = 300_000
+    # Nobody has looked since when the device is another one's.
+    counting.published.publish_policy(DOCUMENT.replace("person: clerk", f"person: {people.HEAD}"))
+    assert await snapshots._reload_policy()
+    log.judge_again(visit, snapshots.judge)
+    visit.bytes_down += 50_000
+    await counting.limits.look(datetime.now(UTC))
+    used = [snapshots.usage.used(usage_key(a_day, client)).size_bytes for client in (clerk, head)]
+    assert used == [300_000, 50_000]
+    assert visit.judgement.visit.client == clerk, "who began it made the visit"
+    # A quota that is used up is the one of who sits there now.
+    visit.bytes_down += 10**9
+    await counting.limits.look(datetime.now(UTC))
+    log.close()
+    stopped, whole = sorted(counting.published.spooled({}), key=lambda one: one.cause is not Cause.LIMIT)
+    assert (stopped.person, stopped.rule, whole.person) == (people.HEAD, "a-day", people.CLERK)
