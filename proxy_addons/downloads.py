@@ -11,7 +11,7 @@ from policy.decision import Decision, Verdict
 from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download
 from policy.inspecting import decide_download, rules_for_downloads
 from policy.limit_words import refusal_of
-from policy.limiting import Passed, held_by, judge_download, never_passed
+from policy.limiting import Passed, held_by, judge_download, most_bytes, never_passed
 from policy.town_policy import Limit, Policy, Rule
 from proxy_addons.gate import visible_path
 from proxy_addons.judge import Judgement
@@ -20,7 +20,7 @@ SAYS = "this kind of file is not allowed from this site"
 SAYS_OVER_LIMIT = "this download is over a limit"
 """Why a script was not answered."""
 _DECODERS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-_WHOLE = re.compile(r"/([0-9]{1,18})\s*\Z")
+_PART = re.compile(r"-(?P<last>[0-9]{1,18})\s*/\s*(?P<whole>[0-9]{1,18}|\*)\s*\Z")
 _FROM_THE_FIRST_BYTE = re.compile(r"\s*bytes\s+0-")
 
 
@@ -29,7 +29,7 @@ class Head:
     """What an answer's head says of the file in it.
 
     `coding` is its Content-Encoding, empty for none. `begins_at_first_byte`: it is no later part of one.
-    `size_bytes` is of the whole file, None where the head does not say.
+    `size_bytes` is of the whole file, or of so much of it as its head tells; None where it tells nothing.
     """
 
     download: Download
@@ -43,6 +43,7 @@ class Carried:
     """What has come of a download of unknown length, and the limit of sizes that it comes to first."""
 
     limit: Limit
+    judgement: Judgement
     size_bytes: int = 0
 
     def goes_over(self, data: bytes) -> bool:
@@ -62,11 +63,15 @@ def names_types(judgement: Judgement, policy: Policy) -> bool:
     return is_limited or any(rule.action is Verdict.BLOCK for rule in _rules(judgement, policy))
 
 
-def ask_for_what_can_be_told(request: http.Request) -> None:
-    """Have an origin server compress in a way that can be looked into, if at all."""
+def ask_for_what_can_be_told(request: http.Request, judgement: Judgement, policy: Policy) -> None:
+    """Have an origin server compress in a way that can be looked into, if at all; and where sizes are
+    limited, not answer with several parts of a file at once, whose places in it its head does not say."""
     accepted = request.headers.get("Accept-Encoding", "")
-    if accepted:
+    if accepted and names_types(judgement, policy):
         request.headers["Accept-Encoding"] = "gzip" if "gzip" in accepted.lower() else "identity"
+    if "," in request.headers.get("Range", "") and most_bytes(judgement.decision, policy) is not None:
+        # RFC 9110 section 14.2: whoever asks for parts copes with the whole.
+        del request.headers["Range"]
 
 
 def head_of(request: http.Request, response: http.Response) -> Head:
@@ -89,10 +94,11 @@ def _size_of(request: http.Request, response: http.Response) -> int | None:
         length = expected_http_body_size(request, response)
     except ValueError:
         return None
-    whole = _WHOLE.search(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
-    if whole is not None:
-        # A part of a file is as large as the file: who loads it in parts loads it all.
-        return int(whole[1])
+    part = _PART.search(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
+    if part is not None:
+        # A part of a file is as large as the file: who loads it in parts loads it all. Where that is not
+        # said, it is at least as large as up to where the part ends.
+        return int(part["whole"]) if part["whole"] != "*" else int(part["last"]) + 1
     return length if length is not None and length >= 0 else None
 
 

@@ -47,10 +47,13 @@ _VISIT = "towngate-visit"
 """Metadata of a flow: the visit that its bytes count for."""
 _DOWNLOADS = "towngate-downloads"
 """Metadata of a flow: the judgement of a request whose answer may be a download that a rule stops."""
+_CARRIED = "towngate-carried"
+"""Metadata of a flow that is a WebSocket for which a limit holds: what has come of it."""
 _HELD = "towngate-held"
 """Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
 _IS_WHOLE_VISIT = "towngate-is-whole-visit"
 """Metadata of a flow: its visit ends with it, and not with the connection."""
+_SWITCHING_PROTOCOLS = 101
 _HTTP_PORT = 80
 _HTTPS_PORT = 443
 
@@ -116,14 +119,16 @@ class RequestGate:
             self._end(flow)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """Count a message, and do not keep it."""
+        """Count a message, and do not keep it; the one with which a limit is overstepped is not sent."""
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         messages = flow.websocket.messages if flow.websocket else []
         for message in messages:
             if visit is not None and message.from_client:
-                visit.bytes_up += len(message.content)
+                visit.count_up(message.content)
+            elif visit is not None and self._is_over(visit, flow.metadata.get(_CARRIED), message.content):
+                message.drop()
             elif visit is not None:
-                visit.bytes_down += len(message.content)
+                visit.count_down(message.content)
         messages.clear()
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
@@ -246,8 +251,7 @@ class RequestGate:
         policy = self.gate.judge.policy
         if downloads.may_be_stopped(judgement, policy):
             flow.metadata[_DOWNLOADS] = judgement
-            if downloads.names_types(judgement, policy):
-                downloads.ask_for_what_can_be_told(flow.request)
+            downloads.ask_for_what_can_be_told(flow.request, judgement, policy)
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
         visit.bytes_up += request_head_bytes(flow.request)
         if act is None:
@@ -305,11 +309,13 @@ class RequestGate:
         head = downloads.head_of(flow.request, response)
         can_ask, policy = await can_ask_for(self.gate), self.gate.judge.policy
         passed = self.gate.judge.passed(judgement.visit)
-        limit = None if head.size_bytes is not None else most_bytes(judgement.decision, policy, passed)
-        if limit is not None:
-            response.stream = functools.partial(
-                self._cut, flow.metadata[_VISIT], downloads.Carried(limit), judgement
-            )
+        is_counted = head.size_bytes is None or response.status_code == _SWITCHING_PROTOCOLS
+        limit = most_bytes(judgement.decision, policy, passed) if is_counted else None
+        if limit is not None and response.status_code == _SWITCHING_PROTOCOLS:
+            flow.metadata[_CARRIED] = downloads.Carried(limit, judgement)
+        elif limit is not None:
+            carried = downloads.Carried(limit, judgement)
+            response.stream = functools.partial(self._cut, flow.metadata[_VISIT], carried)
 
         def look_at(beginning: bytes) -> http.Response | None:
             instead: http.Response | None = bare_response(
@@ -323,15 +329,18 @@ class RequestGate:
 
         flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy, passed), look_at)
 
-    def _cut(
-        self, visit: OpenVisit, carried: downloads.Carried, judgement: Judgement, data: bytes
-    ) -> bytes | list[bytes]:
+    def _cut(self, visit: OpenVisit, carried: downloads.Carried, data: bytes) -> bytes | list[bytes]:
         """Carry a part of a download of unknown length; end it where it goes over its limit."""
-        if not carried.goes_over(data):
-            return visit.count_down(data)
+        return [] if self._is_over(visit, carried, data) else visit.count_down(data)
+
+    def _is_over(self, visit: OpenVisit, carried: downloads.Carried | None, data: bytes) -> bool:
+        """Whether a limit of sizes is overstepped with these bytes; then the visit is ended."""
+        if carried is None or not carried.goes_over(data):
+            return False
         with closed_on_failure("limit", visit.close):
-            self.gate.limits.stop(visit, stopping(carried.limit, judgement.visit, self.gate.judge.policy))
-        return []
+            judged, policy = carried.judgement.visit, self.gate.judge.policy
+            self.gate.limits.stop(visit, stopping(carried.limit, judged, policy))
+        return True
 
     def _stop(
         self, flow: http.HTTPFlow, stopped: Judgement, refusal: str, says: str, *, can_ask: bool

@@ -22,7 +22,9 @@ from policy.usage import Usage, usage_key
 from policy.visit import Client
 from policy.visit_record import VisitRecord
 from policy.worker_facts import WorkerFacts
+from tests.odd_origin import OddOrigin
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually
+from tests.proxy_addons.test_websockets import open_websocket, receive_text, send_text
 from tests.proxy_client import Answer, ProxyClient, exchange, read_to_end
 from tests.published_town import CATEGORIES, PublishedTown, policy_of
 from tests.recording_origin import RecordingOrigin
@@ -33,7 +35,7 @@ LIMITS = """\
 limits:
   - {id: huge, larger_than: 900kB, hosts: [files.example, tunnel.example], action: block}
   - {id: big, larger_than: 300kB, hosts: [files.example], action: warn, because: Use 7}
-  - {id: cut, larger_than: 300kB, hosts: [tunnel.example], action: block}
+  - {id: cut, larger_than: 300kB, hosts: [tunnel.example, odd.example], action: block}
   - {id: asked, larger_than: 300kB, hosts: [ask.example], action: ask, approval: [department_head]}
   - {id: films, file_types: [video], hosts: [files.example], action: block}
   - {id: a-day, quota: 500kB/day, hosts: [daily.example], action: block}
@@ -63,6 +65,8 @@ ANSWERS = {
     "/large": sized(LARGEST + 1),
     "/huge": sized(900_001),
     "/a-part": sized(10, "Content-Range: bytes 0-9/4200000000", status="206 Partial Content"),
+    "/early-part": sized(10, "Content-Range: bytes 899990-899999/*", status="206 Partial Content"),
+    "/late-part": sized(10, "Content-Range: bytes 899991-900000/*", status="206 Partial Content"),
     "/film": b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 4\r\n\r\nfilm",
     "/counted": chunked(20, 50_000),
     "/counted-small": chunked(4, 50_000),
@@ -79,9 +83,9 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordingOrigin
 
 
 @pytest.fixture(scope="module")
-def hosts(origin: RecordingOrigin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hosts(origin: RecordingOrigin, odd_origin: OddOrigin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("limits-hosts") / "hosts"
-    path.write_text(origin.hosts_lines())
+    path.write_text(origin.hosts_lines() + odd_origin.hosts_lines())
     return path
 
 
@@ -154,7 +158,10 @@ def test_what_is_not_over_a_limit_goes_on_whole(path: str, town: ProxiedTown, de
     assert town.visit().verdict is Verdict.ALLOW
 
 
-@pytest.mark.parametrize(("path", "limit"), [("/huge", "huge"), ("/a-part", "huge"), ("/film", "films")])
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/huge", "huge"), ("/a-part", "huge"), ("/late-part", "huge"), ("/film", "films")],
+)
 def test_size_of_the_whole_file_and_its_kind_are_seen_at_the_head(
     path: str, limit: str, town: ProxiedTown, desk: ProxyClient
 ) -> None:
@@ -176,6 +183,42 @@ def test_download_of_unknown_length_is_cut_at_the_limit(town: ProxiedTown, desk:
     whole = next(visit for visit in town.visits(2) if visit.cause is not Cause.LIMIT)
     assert whole.refusal == "closed: over the limit asked"
     assert 0 < whole.bytes_down <= LARGEST + 1000
+
+
+def test_parts_of_a_file_of_unknown_size_are_counted_by_where_they_end(
+    town: ProxiedTown, desk: ProxyClient, origin: RecordingOrigin
+) -> None:
+    town.publish_policy(DOCUMENT.replace("hosts: [tunnel.example, odd", "hosts: [free.example, odd"))
+    assert desk.get("http://free.example/late-part").status == 403
+    town.publish_policy(
+        DOCUMENT.replace(
+            "cut, larger_than: 300kB, hosts: [t", "cut, larger_than: 900kB, hosts: [free.example, t"
+        )
+    )
+    assert desk.get("http://free.example/early-part").status == 206
+    assert desk.get("http://free.example/late-part").status == 403
+    # Where each of several parts ends, the head does not say: the whole is asked for.
+    desk.get("http://free.example/small", {"Range": "bytes=0-9,20-29"})
+    assert b"bytes=0-9" not in origin.told
+    desk.get("http://free.example/small", {"Range": "bytes=0-9"})
+    assert b"bytes=0-9" in origin.told
+
+
+def test_websocket_is_closed_at_the_limit(town: ProxiedTown, desk: ProxyClient) -> None:
+    connection, answer = open_websocket(desk, "odd.example")
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    text, got = b"x" * 60_000, 0
+    with connection:
+        for _ in range(5):
+            send_text(connection, text)
+            got += len(receive_text(connection))
+        assert got == LARGEST
+        send_text(connection, b"x")
+        assert b"x" not in read_to_end(connection)
+    stopped = stops(town)
+    assert (stopped.verdict, stopped.rule) == (Verdict.BLOCK, "cut")
+    whole = next(visit for visit in town.visits(2) if visit.cause is not Cause.LIMIT)
+    assert whole.refusal == "closed: over the limit cut"
 
 
 def test_script_and_page_are_told_who_may_lift_a_limit(desk: ProxyClient) -> None:

@@ -4,6 +4,7 @@ import socket
 
 from policy.decision import Lane, Verdict
 from tests.proxied_town import TOWN, ProxiedTown, eventually
+from tests.proxy_client import ProxyClient
 
 UPGRADE = (
     "GET /websocket HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -13,8 +14,8 @@ UPGRADE = (
 MASK = bytes(4)
 
 
-def open_websocket(town: ProxiedTown, host: str) -> tuple[socket.socket, bytes]:
-    connection = town.client.connect(host, 80)
+def open_websocket(client: ProxyClient, host: str) -> tuple[socket.socket, bytes]:
+    connection = client.connect(host, 80)
     connection.sendall(UPGRADE.format(host=host).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -35,7 +36,7 @@ def receive_text(connection: socket.socket) -> bytes:
 
 
 def test_plain_websocket_goes_through_and_is_counted(town: ProxiedTown) -> None:
-    connection, answer = open_websocket(town, "odd.example")
+    connection, answer = open_websocket(town.client, "odd.example")
     with connection:
         assert answer.startswith(b"HTTP/1.1 101 ")
         for text in (b"hello", b"x" * 1000):
@@ -55,7 +56,7 @@ def test_plain_websocket_goes_through_and_is_counted(town: ProxiedTown) -> None:
 
 def test_plain_websocket_to_a_blocked_site_gets_the_page(town: ProxiedTown) -> None:
     connections = town.web.connections
-    connection, answer = open_websocket(town, "cardroom.example")
+    connection, answer = open_websocket(town.client, "cardroom.example")
     connection.close()
 
     assert answer.startswith(b"HTTP/1.1 403 ")
@@ -64,7 +65,7 @@ def test_plain_websocket_to_a_blocked_site_gets_the_page(town: ProxiedTown) -> N
 
 
 def test_messages_of_a_websocket_are_not_kept(town: ProxiedTown) -> None:
-    connection, _ = open_websocket(town, "odd.example")
+    connection, _ = open_websocket(town.client, "odd.example")
     message = b"x" * 60_000
     with connection:
         for _ in range(20):
@@ -80,7 +81,7 @@ def test_messages_of_a_websocket_are_not_kept(town: ProxiedTown) -> None:
 
 
 def test_open_websocket_is_closed_when_policy_blocks_its_site(town: ProxiedTown) -> None:
-    connection, _ = open_websocket(town, "odd.example")
+    connection, _ = open_websocket(town.client, "odd.example")
     with connection:
         send_text(connection, b"hello")
         assert receive_text(connection) == b"hello"
