@@ -24,6 +24,8 @@ type Row = sqlite3.Row
 _BUSY_SECONDS = 5
 _BUSY_PAUSE_SECONDS = 0.01
 _READERS = 3
+# So many steps of SQLite's take milliseconds.
+_STEPS_BETWEEN_LOOKS = 100_000
 
 
 class DatabaseError(Exception):
@@ -62,14 +64,42 @@ class Transaction:
             return cursor.lastrowid
 
 
+class _Reader:
+    """A connection that reads. A question that is given up ends within milliseconds, also one that SQLite has
+    not begun with: interrupting alone ends what runs, and nothing that waits for the thread."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._is_given_up = False
+
+    @classmethod
+    async def of(cls, connection: aiosqlite.Connection) -> Self:
+        """Return a reader on a connection, which can no longer write."""
+        reader = cls(connection)
+        await connection.execute_fetchall("PRAGMA query_only = ON")
+        await connection.set_progress_handler(lambda: reader._is_given_up, _STEPS_BETWEEN_LOOKS)
+        return reader
+
+    async def fetch_all(self, sql: str, params: Sequence[Value]) -> list[Row]:
+        self._is_given_up = False
+        try:
+            return list(await self._connection.execute_fetchall(sql, params))
+        except asyncio.CancelledError:
+            self._is_given_up = True
+            await self._connection.interrupt()
+            # Once this is answered, nothing is left of the question.
+            await self._connection.execute_fetchall("SELECT 1")
+            raise
+
+
 class SqliteFile:
     """An open file. Made by `SqliteFile.open`."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[_Reader]) -> None:
         self.path = path
         self._writer = writer
         self._writing = asyncio.Lock()
-        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self._readers: asyncio.Queue[_Reader] = asyncio.Queue()
         for reader in readers:
             self._readers.put_nowait(reader)
 
@@ -89,22 +119,16 @@ class SqliteFile:
                 # What was committed outlives a power cut.
                 await writer.execute_fetchall("PRAGMA synchronous = FULL")
                 await _migrate(writer, path, migrations)
-                reading = [await _connect(path, stack) for _ in range(readers)]
-                for reader in reading:
-                    await reader.execute_fetchall("PRAGMA query_only = ON")
+                reading = [await _Reader.of(await _connect(path, stack)) for _ in range(readers)]
             except (sqlite3.Error, OSError) as error:
                 raise DatabaseError(f"{path}: the database cannot be opened: {error}") from error
             yield cls(path, writer, reading)
 
     async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
-        """Return every row of a query, as of the last commit."""
+        """Return every row of a query, as of the last commit; cancelled, it is given up."""
         reader = await self._readers.get()
         try:
-            return list(await reader.execute_fetchall(sql, params))
-        except asyncio.CancelledError:
-            # Nobody waits for the answer: the thread is freed for the next question.
-            await reader.interrupt()
-            raise
+            return await reader.fetch_all(sql, params)
         finally:
             self._readers.put_nowait(reader)
 

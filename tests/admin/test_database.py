@@ -95,6 +95,19 @@ async def test_a_read_that_nobody_waits_for_is_interrupted(db: Database) -> None
         assert await count(db) == 0
 
 
+async def test_a_read_is_given_up_also_before_sqlite_has_begun_with_it(db: Database) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    for _ in range(50):
+        asked = asyncio.create_task(db.fetch_one(endless))
+        # It is handed to the reader's thread, which may or may not have begun.
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked], timeout=2)
+        assert asked.done()
+        async with asyncio.timeout(2):
+            assert await count(db) == 0
+
+
 async def test_a_reader_cannot_write(db: Database) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         await db.fetch_all(ADD, "clerk")
