@@ -7,18 +7,11 @@ from datetime import datetime
 
 from admin import audit, exemptions
 from admin.asked import Asked, Kind, as_json, from_json
-from admin.asking import (
-    AccessRequest,
-    ForWhom,
-    Joined,
-    State,
-    UnknownRequestError,
-    deciders,
-    site_of,
-)
+from admin.asking import AccessRequest, ForWhom, Joined, State, UnknownRequestError, site_of
 from admin.audit import EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
+from admin.deciders import deciders
 from admin.opening import may_open
 from admin.request_time_line import Move, Turn
 from policy.access_duration import Duration

@@ -1,6 +1,6 @@
 """What people do with access requests: decide, open, withdraw, stop; each a move of `request_moves`.
 
-What a request is and who may decide: `asking`. Sending one: `submitting`.
+What a request is: `asking`. Who may decide: `deciders`. Sending one: `submitting`.
 """
 
 from collections.abc import Collection
@@ -15,18 +15,10 @@ from admin import (
 )
 from admin.access_request_lists import get
 from admin.asked import Kind
-from admin.asking import (
-    AccessRequest,
-    InvalidRequestError,
-    NotAllowedError,
-    State,
-    asked_end,
-    deciders,
-    may_stop,
-    took_part,
-)
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end
 from admin.audit import Detail
 from admin.database import Database, Transaction
+from admin.deciders import deciders, may_stop, took_part
 from admin.granting import accepted_risks_of, answers_so_far, grant
 from admin.never_granted import Listed
 from admin.opening import may_open, opens_until
@@ -101,7 +93,7 @@ async def approve(
 async def open_access(
     db: Database, policy: Policy, listed: Listed, id_: int, *, actor: str, at: datetime
 ) -> AccessRequest:
-    """Open what was approved, as asking.opens_until says how long.
+    """Open what was approved, as opening.opens_until says how long.
 
     Raises as approve does, and InvalidRequestError for a window that is over.
     """

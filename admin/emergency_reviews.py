@@ -10,10 +10,11 @@ from datetime import datetime, time, timedelta
 
 from admin import access_request_lists, audit, outbox
 from admin.asked import Kind
-from admin.asking import AccessRequest, answer_times, deciders_of
+from admin.asking import AccessRequest, answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Transaction
+from admin.deciders import deciders_of
 from admin.outbox import Letter, LetterKind
 from policy.town_policy import Policy
 from policy.town_time import zone_of

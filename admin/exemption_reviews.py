@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from admin import access_request_lists, audit, exemption_use, outbox
-from admin.asking import AccessRequest, NotAllowedError, TransitionError, may_stop, took_part
+from admin.asking import AccessRequest, NotAllowedError, TransitionError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
+from admin.deciders import may_stop, took_part
 from admin.exemptions import next_review
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import record_refusal, too_late

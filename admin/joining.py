@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from admin import access_request_lists, audit, outbox, request_moves
-from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State, involved
+from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.deciders import involved
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import Refusal
 from policy.town_policy import Policy

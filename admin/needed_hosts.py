@@ -10,20 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, audit, exemptions
-from admin.asking import (
-    AccessRequest,
-    InvalidRequestError,
-    NotAllowedError,
-    State,
-    TransitionError,
-    deciders,
-    deciders_of,
-    may_stop,
-    site_of,
-)
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, TransitionError, site_of
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
+from admin.deciders import deciders, deciders_of, may_stop
 from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.site_lists import SiteLists

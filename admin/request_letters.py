@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import assert_never
 
 from admin import outbox
-from admin.asking import AccessRequest, State, deciders, passed_on_to, took_part
+from admin.asking import AccessRequest, State
 from admin.database import Transaction
+from admin.deciders import deciders, passed_on_to, took_part
 from admin.outbox import HELP_DESK, Letter, LetterKind
 from policy.town_policy import Policy
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from admin import access_request_lists, roles
-from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError, involved
+from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
 from admin.database import Database
+from admin.deciders import involved
 from admin.emergency_access import told
 from admin.request_time_line import Move
 from admin.sessions import Session

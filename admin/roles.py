@@ -1,4 +1,4 @@
-"""Who may see what, by the policy's roles. Who decides requests: `asking.deciders`."""
+"""Who may see what, by the policy's roles. Who decides requests: `deciders`."""
 
 from collections.abc import Callable
 

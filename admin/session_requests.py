@@ -17,10 +17,10 @@ from admin.asking import (
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
-    may_stop,
 )
 from admin.clock import Clock
 from admin.database import Database
+from admin.deciders import may_stop
 from admin.exemption_reviews import ExemptionReviews
 from admin.never_granted import Listed
 from admin.publisher import Publisher

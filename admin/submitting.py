@@ -23,14 +23,13 @@ from admin.asking import (
     NeverGrantedError,
     NewAccessRequest,
     State,
-    agrees_by_proposing,
     answer_times,
-    deciders_of,
     site_of,
 )
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
+from admin.deciders import agrees_by_proposing, deciders_of
 from admin.never_granted import Listed
 from admin.request_moves import move
 from admin.written_text import tidy_text

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from admin import access_request_lists, audit, request_letters
-from admin.asking import AccessRequest, State, answer_times, deciders, next_above
+from admin.asking import AccessRequest, State, answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
+from admin.deciders import deciders, next_above
 from policy.town_policy import Policy
 
 _ACTOR = "the clock"

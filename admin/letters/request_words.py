@@ -1,14 +1,17 @@
 """The words of letters about a request, told from the request as it stands when they are sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from admin import access_request_lists, emergency_reviews, exemption_use
+from admin import access_request_lists
 from admin.asked import Kind, Level
-from admin.asking import AccessRequest, ForWhom, State, deciders, never_allowed, risks_of
+from admin.asking import ForWhom, State, risks_of
 from admin.database import Database
-from admin.letters.parts import Link, OutdatedLetterError, Town, Words, said_use, sentence
+from admin.deciders import deciders
+from admin.letters.access_words import ACCESS_WORDS
+from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
+from admin.letters.told import Told
 from admin.opening import opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
@@ -22,64 +25,13 @@ async def words_about_request(put: PutLetter, db: Database, town: Town) -> Words
     Raises OutdatedLetterError, and LookupError or ValueError when there is no such request.
     """
     id_ = int(put.letter.about.removeprefix("REQ-"))
-    return await _WORDS[put.letter.kind](_Told(put, await access_request_lists.get(db, id_), db, town))
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A letter about a request, and who reads it."""
-
-    put: PutLetter
-    request: AccessRequest
-    db: Database
-    town: Town
-
-    @property
-    def reader(self) -> str:
-        return self.put.letter.to
-
-    @property
-    def is_asker(self) -> bool:
-        return self.reader in self.request.askers
-
-    def subject(self, text: str) -> str:
-        return f"[{self.request.number}] {text}"
-
-    @property
-    def host(self) -> str:
-        return words.subject(self.request)
-
-    @property
-    def decided_by(self) -> str:
-        return sentence(self.town.people.part_of(self.request.decided_by, self.request, self.reader))
-
-    @property
-    def for_whom(self) -> str:
-        request, people = self.request, self.town.people
-        if request.for_whom is ForWhom.DEPARTMENT:
-            return f"everyone in {people.department(request.department)}"
-        return " and ".join((", ".join(names[:-1]), names[-1])) if (names := self._names)[1:] else names[0]
-
-    @property
-    def _names(self) -> list[str]:
-        return [self.town.people.name(asker) for asker in self.request.askers]
-
-    @property
-    def also(self) -> tuple[tuple[str, str], ...]:
-        """The case that it is for; what the site's pages need, and access opens with it. Facts, or none."""
-        hosts = ", ".join(map(words.host, self.request.hosts))
-        case = (("Case", standing.case_number),) if (standing := self.request.standing) else ()
-        return (*case, *((("Also opens", hosts),) if hosts else ()))
-
-    @property
-    def see(self) -> Link:
-        return Link("See the request", f"/requests/{self.request.id}")
+    return await _WORDS[put.letter.kind](Told(put, await access_request_lists.get(db, id_), db, town))
 
 
 # --- requests ---
 
 
-async def _to_decide(told: _Told) -> Words:
+async def _to_decide(told: Told) -> Words:
     request, town = told.request, told.town
     is_awaited = request.state is State.SUBMITTED and str(request.step) == told.put.letter.values["step"]
     if not is_awaited or told.reader not in deciders(town.policy, request):
@@ -89,7 +41,7 @@ async def _to_decide(told: _Told) -> Words:
     is_hour = request.duration is Duration.HOUR
     end = town.last_day(request.asked_until or request.duration.end(town.now, town.zone))
     if request.for_whom is ForWhom.DEPARTMENT:
-        whom = f"{told.for_whom}, asked by {_asker(told)}"
+        whom = f"{told.for_whom}, asked by {told.asker}"
     else:
         whom = "these people" if request.joined else "this person"
     risks = [town.category(risk) for risk in sorted(risks_of(town.policy, request))]
@@ -97,7 +49,7 @@ async def _to_decide(told: _Told) -> Words:
         subject=told.subject(f"{who} web request, by {due}"),
         heading=f"Allow {told.host} for {told.for_whom}?",
         quote=request.reason,
-        quoted=_asker(told),
+        quoted=told.asker,
         facts=(
             ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
             *told.also,
@@ -110,7 +62,7 @@ async def _to_decide(told: _Told) -> Words:
     )
 
 
-async def _about_site(told: _Told, risks: list[str]) -> tuple[tuple[str, str], ...]:
+async def _about_site(told: Told, risks: list[str]) -> tuple[tuple[str, str], ...]:
     """Return what a decider hears of a site; of categories, which risks they are; of a device, nothing."""
     request = told.request
     security = ("Security", f"A known security risk: {', '.join(risks)}" if risks else "No known risk")
@@ -124,7 +76,7 @@ async def _about_site(told: _Told, risks: list[str]) -> tuple[tuple[str, str], .
     )
 
 
-async def _reminder(told: _Told) -> Words:
+async def _reminder(told: Told) -> Words:
     words_to_decide = await _to_decide(told)
     request, town = told.request, told.town
     above = town.people.above(request)
@@ -136,7 +88,7 @@ async def _reminder(told: _Told) -> Words:
     )
 
 
-async def _passed_on(told: _Told) -> Words:
+async def _passed_on(told: Told) -> Words:
     request, town = told.request, told.town
     if request.state is not State.SUBMITTED:
         raise OutdatedLetterError(f"{request.number} is answered by now")
@@ -150,7 +102,7 @@ async def _passed_on(told: _Told) -> Words:
     )
 
 
-async def _reach(told: _Told) -> str:
+async def _reach(told: Told) -> str:
     since = told.town.now - counting.REACH_WITHIN
     if not told.request.host:
         return "no one site"
@@ -161,7 +113,7 @@ async def _reach(told: _Told) -> str:
     return f"{words.number(found.tries, 'try', 'tries')}, {people}, 30 days"
 
 
-async def _earlier(told: _Told) -> str:
+async def _earlier(told: Told) -> str:
     request, town = told.request, told.town
     last = next(iter(await access_request_lists.earlier_decisions(told.db, request)), None)
     if last is None or last.decided_at is None:
@@ -171,7 +123,7 @@ async def _earlier(told: _Told) -> str:
     return f"allowed {town.day(last.decided_at)} to {town.last_day(last.expires_at)}"
 
 
-async def _to_sign(told: _Told) -> Words:
+async def _to_sign(told: Told) -> Words:
     request, town = told.request, told.town
     if request.state is not State.AWAITS_SIGNATURE:
         raise OutdatedLetterError(f"{request.number} does not wait for a signature any more")
@@ -185,7 +137,7 @@ async def _to_sign(told: _Told) -> Words:
     )
 
 
-async def _approved(told: _Told) -> Words:
+async def _approved(told: Told) -> Words:
     return Words(
         subject=told.subject("Approved, waiting for IT to open it"),
         heading="Approved, waiting for IT to open it",
@@ -195,7 +147,7 @@ async def _approved(told: _Told) -> Words:
     )
 
 
-async def _approver(told: _Told) -> str | None:
+async def _approver(told: Told) -> str | None:
     """Return who gave the last approval; IT may have opened it since."""
     moves = await access_request_lists.time_line(told.db, told.request)
     if told.request.kind is Kind.EMERGENCY:
@@ -203,7 +155,7 @@ async def _approver(told: _Told) -> str | None:
     return next((move.actor for move in reversed(moves) if move.role is not None), None)
 
 
-async def _allowed(told: _Told) -> Words:
+async def _allowed(told: Told) -> Words:
     request, town = told.request, told.town
     approver = town.people.part_of(await _approver(told), request, told.reader)
     until = town.until(request.expires_at or town.now)
@@ -218,7 +170,7 @@ async def _allowed(told: _Told) -> Words:
     )
 
 
-def _opens(told: _Told, everyone: str) -> str:
+def _opens(told: Told, everyone: str) -> str:
     if told.request.account is not None:
         return "The web is open for " + told.for_whom + " now."
     window, social_media = told.request.window, told.request.social_media
@@ -233,7 +185,7 @@ def _opens(told: _Told, everyone: str) -> str:
     return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
 
 
-async def _handed_on(told: _Told) -> Words:
+async def _handed_on(told: Told) -> Words:
     request = told.request
     if request.person != told.reader or request.state in (State.WITHDRAWN, State.DENIED, State.STOPPED):
         raise OutdatedLetterError(f"{request.number} is not {told.reader}'s, or not open any more")
@@ -250,7 +202,7 @@ async def _handed_on(told: _Told) -> Words:
     )
 
 
-async def _denied(told: _Told) -> Words:
+async def _denied(told: Told) -> Words:
     request = told.request
     part = told.town.people.part_of(request.decided_by, request, told.reader)
     return Words(
@@ -264,7 +216,7 @@ async def _denied(told: _Told) -> Words:
     )
 
 
-async def _stopped(told: _Told) -> Words:
+async def _stopped(told: Told) -> Words:
     request, town = told.request, told.town
     part = town.people.part_of(request.decided_by, request, told.reader)
     talk = f" To talk about it, ask {part} or {town.help_desk()}." if told.is_asker else ""
@@ -279,96 +231,10 @@ async def _stopped(told: _Told) -> Words:
     )
 
 
-async def _paused(told: _Told) -> Words:
-    town, values = told.town, told.put.letter.values
-    host, category = words.host(values["host"]), town.category(values["category"])
-    ask = f" If it is needed for work, ask {town.help_desk()}." if told.is_asker else ""
-    paused = words.paused_for((values["category"],))
-    is_never = never_allowed(town.policy, (values["category"],))
-    who = "Nobody can allow that" if is_never else "Only IT security can open it"
-    return Words(
-        subject=told.subject(paused),
-        heading=paused,
-        paragraphs=(
-            f"{host} is now listed as {category}. Access for {told.for_whom} does not count any more."
-            f" {who}.{ask}",
-        ),
-        facts=(("Site", host), ("Listed as", category)),
-        link=told.see,
-    )
-
-
-async def _unreviewed(told: _Told) -> Words:
-    request, town = told.request, told.town
-    review = await emergency_reviews.review_of(told.db, request.id)
-    is_theirs = told.reader in emergency_reviews.reviewers(town.policy, request)
-    if review is None or review.reviewed_at is not None or not is_theirs:
-        raise OutdatedLetterError(f"{request.number} does not wait for {told.reader}'s review")
-    asker = _asker(told)
-    return Words(
-        subject=told.subject("Emergency access waits for your review"),
-        heading="Emergency access waits for your review",
-        paragraphs=(
-            f"{asker} opened {told.host} for themselves on {town.moment(request.submitted_at)}."
-            " Nobody has looked at it yet.",
-        ),
-        quote=request.reason,
-        quoted=asker,
-        facts=(
-            ("Site", told.host),
-            ("Department", town.people.department(request.department)),
-            ("Due since", town.moment(review.due_at)),
-        ),
-        link=Link("Look at it", f"/decide/{request.id}/review"),
-        below=("Nothing is decided by this mail. You sign in to answer.",),
-    )
-
-
-async def _review(told: _Told) -> Words:
-    request, town = told.request, told.town
-    if request.account is not None:
-        return _account_ends(told)
-    use = await exemption_use.of(told.db, told.db.visits, request.id, town.now)
-    if request.review_since is None or use is None:
-        raise OutdatedLetterError(f"{request.number} does not come up for review any more")
-    until = town.until(request.expires_at or town.now)
-    unused = " Nobody has used it for 60 days: it should be closed." if use.is_unused_at(town.now) else ""
-    again = "Renew it" if request.asked is None else "Ask for it anew"
-    if told.is_asker:
-        answer = again
-    elif told.reader in request.own:
-        answer = f"{again}, or stop it"
-    else:
-        answer = f"{again}, keep it or stop it" if request.asked is None else "Keep it or stop it"
-    return Words(
-        subject=told.subject(f"Still needed? Allowed until {until}"),
-        heading=f"Is {told.host} still needed?",
-        paragraphs=(f"It is open until {until}, and then ends by itself.{unused} {answer} on its page.",),
-        facts=(("Site", told.host), ("For", told.for_whom), ("Use", said_use(use, town))),
-        link=told.see,
-        below=("Nothing is decided by this mail. You sign in to answer.",),
-    )
-
-
-def _account_ends(told: _Told) -> Words:
-    request, town = told.request, told.town
-    if request.review_since is None or request.state_at(town.now) is not State.APPROVED:
-        raise OutdatedLetterError(f"{request.number} does not end soon any more")
-    until = town.last_day(request.expires_at or town.now)
-    return Words(
-        subject=told.subject(f"Still needed? Ends {until}"),
-        heading=f"Is the internet account of {told.for_whom} still needed?",
-        paragraphs=(f"It ends by itself after {until}. To go on it is asked for anew.",),
-        facts=(("For", told.for_whom), ("Until", until)),
-        link=told.see,
-        below=("Nothing is decided by this mail. You sign in to ask.",),
-    )
-
-
 # --- the help desk's: tickets ---
 
 
-async def _ticket(told: _Told) -> Words:
+async def _ticket(told: Told) -> Words:
     request, town = told.request, told.town
     if request.approved_until is None:
         return await _ticket_opened(told)
@@ -381,28 +247,28 @@ async def _ticket(told: _Told) -> Words:
         heading=f"To open: {told.host} until {town.until(until)}",
         paragraphs=("A known security risk: only IT security opens it.",) if is_risk else (),
         quote=request.reason,
-        quoted=_asker(told),
+        quoted=told.asker,
         facts=await _ticket_facts(told),
         link=Link("Open it on the admin site", f"/decide/{request.id}/done"),
         below=("Nothing is opened by this mail. You sign in to open it.",),
     )
 
 
-async def _ticket_opened(told: _Told) -> Words:
+async def _ticket_opened(told: Told) -> Words:
     request, town = told.request, told.town
     until = request.expires_at or town.now
     return Words(
         subject=told.subject(f"Access allowed: {told.host} until {_iso(until, town)}"),
         heading=f"Access allowed: {told.host} until {town.until(until)}",
         quote=request.reason,
-        quoted=_asker(told),
+        quoted=told.asker,
         facts=await _ticket_facts(told),
         link=told.see,
         below=("IT can stop it for security.",),
     )
 
 
-async def _ticket_stopped(told: _Told) -> Words:
+async def _ticket_stopped(told: Told) -> Words:
     request, town = told.request, told.town
     return Words(
         subject=told.subject(f"Access stopped: {told.host}"),
@@ -418,13 +284,13 @@ async def _ticket_stopped(told: _Told) -> Words:
     )
 
 
-async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
+async def _ticket_facts(told: Told) -> tuple[tuple[str, str], ...]:
     request, town = told.request, told.town
     return (
         ("Site", told.host),
         *told.also,
         ("For", told.for_whom),
-        ("Asked by", _asker(told)),
+        ("Asked by", told.asker),
         ("Department", town.people.department(request.department)),
         ("Listed as", town.category(request.category)),
         ("Approved by", town.people.name(await _approver(told))),
@@ -432,15 +298,11 @@ async def _ticket_facts(told: _Told) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _asker(told: _Told) -> str:
-    return told.town.people.name(told.request.person)
-
-
 def _iso(at: datetime, town: Town) -> str:
     return f"{at.astimezone(town.zone):%Y-%m-%d %H:%M}"
 
 
-_WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
+_WORDS: Mapping[LetterKind, Callable[[Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_TO_DECIDE: _to_decide,
     LetterKind.REQUEST_REMINDER: _reminder,
     LetterKind.REQUEST_PASSED_ON: _passed_on,
@@ -453,8 +315,6 @@ _WORDS: Mapping[LetterKind, Callable[[_Told], Awaitable[Words]]] = {
     LetterKind.TICKET: _ticket,
     LetterKind.TICKET_OPENED: _ticket_opened,
     LetterKind.TICKET_STOPPED: _ticket_stopped,
-    LetterKind.EXEMPTION_PAUSED: _paused,
-    LetterKind.EXEMPTION_REVIEW: _review,
-    LetterKind.EMERGENCY_UNREVIEWED: _unreviewed,
+    **ACCESS_WORDS,
 }
 REQUEST_KINDS = frozenset(_WORDS)

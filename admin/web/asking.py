@@ -17,11 +17,9 @@ from admin.asking import (
     InvalidRequestError,
     State,
     UnknownRequestError,
-    deciders,
-    involved,
-    may_stop,
     never_allowed,
 )
+from admin.deciders import deciders, involved, may_stop
 from admin.opening import may_open, opens_until
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in

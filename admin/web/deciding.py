@@ -10,17 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import exemption_use, roles
-from admin.asking import (
-    AccessRequest,
-    InvalidRequestError,
-    NotAllowedError,
-    State,
-    asked_end,
-    deciders,
-    may_stop,
-    risks_of,
-    took_part,
-)
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end, risks_of
+from admin.deciders import deciders, may_stop, took_part
 from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of

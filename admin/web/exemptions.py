@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from admin import exemption_use, own_devices
 from admin.access_request_lists import get
-from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError, may_stop
+from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError
+from admin.deciders import may_stop
 from admin.exemption_use import Use
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import person_of, signed_in

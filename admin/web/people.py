@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from admin.asking import AccessRequest, deciders, deciders_of, next_above, passed_on_to
+from admin.asking import AccessRequest
+from admin.deciders import deciders, deciders_of, next_above, passed_on_to
 from policy.town_policy import Approver, Policy
 
 # What someone with a role is to a request; the first that fits.

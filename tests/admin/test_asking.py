@@ -4,7 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from admin.asking import InvalidRequestError, deciders_of, site_of
+from admin.asking import InvalidRequestError, site_of
+from admin.deciders import deciders_of
 from policy.access_duration import Duration
 from policy.town_policy import Approver
 from tests.admin.small_town import DELEGATE, PARKS_CLERK, SECOND_IT, TOWN

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from admin import access_request_lists, access_requests, audit, outbox, submitting
-from admin.asking import NotAllowedError, State, TransitionError, may_stop
+from admin.asking import NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
+from admin.deciders import may_stop
 from admin.outbox import Channel, LetterKind
 from admin.unanswered import Unanswered, pass_on, remind
 from policy.business_time import OFFICE_HOURS, BusinessTime

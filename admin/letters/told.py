@@ -1,0 +1,65 @@
+"""A letter about a request as it is told: from the request as it stands, to who reads it."""
+
+from dataclasses import dataclass
+
+from admin.asking import AccessRequest, ForWhom
+from admin.database import Database
+from admin.letters.parts import Link, Town, sentence
+from admin.outbox import PutLetter
+from admin.web import words
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A letter about a request, and who reads it."""
+
+    put: PutLetter
+    request: AccessRequest
+    db: Database
+    town: Town
+
+    @property
+    def reader(self) -> str:
+        return self.put.letter.to
+
+    @property
+    def is_asker(self) -> bool:
+        return self.reader in self.request.askers
+
+    def subject(self, text: str) -> str:
+        return f"[{self.request.number}] {text}"
+
+    @property
+    def host(self) -> str:
+        return words.subject(self.request)
+
+    @property
+    def decided_by(self) -> str:
+        return sentence(self.town.people.part_of(self.request.decided_by, self.request, self.reader))
+
+    @property
+    def for_whom(self) -> str:
+        request, people = self.request, self.town.people
+        if request.for_whom is ForWhom.DEPARTMENT:
+            return f"everyone in {people.department(request.department)}"
+        return " and ".join((", ".join(names[:-1]), names[-1])) if (names := self._names)[1:] else names[0]
+
+    @property
+    def _names(self) -> list[str]:
+        return [self.town.people.name(asker) for asker in self.request.askers]
+
+    @property
+    def also(self) -> tuple[tuple[str, str], ...]:
+        """The case that it is for; what the site's pages need, and access opens with it. Facts, or none."""
+        hosts = ", ".join(map(words.host, self.request.hosts))
+        case = (("Case", standing.case_number),) if (standing := self.request.standing) else ()
+        return (*case, *((("Also opens", hosts),) if hosts else ()))
+
+    @property
+    def see(self) -> Link:
+        return Link("See the request", f"/requests/{self.request.id}")
+
+    @property
+    def asker(self) -> str:
+        """The name of the person."""
+        return self.town.people.name(self.request.person)
