@@ -1,10 +1,10 @@
 """What an access request can ask for beside one site, as values and as the JSON that the database keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from admin.audit import Detail
 from admin.clock import from_ms, to_ms
@@ -31,15 +31,6 @@ class Kind(StrEnum):
     """The web at all, for one person, proposed by the department."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What personal use is asked for: these categories while begins_at <= at < ends_at (aware)."""
-
-    categories: tuple[str, ...]
-    begins_at: datetime
-    ends_at: datetime
-
-
 class Level(StrEnum):
     """What an authorisation for social media opens."""
 
@@ -57,6 +48,37 @@ class Authorisation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What personal use is asked for: these categories while begins_at <= at < ends_at (aware)."""
+
+    categories: tuple[str, ...]
+    begins_at: datetime
+    ends_at: datetime
+
+    @property
+    def until(self) -> datetime:
+        """When access ends."""
+        return self.ends_at
+
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {
+            "categories": list(self.categories),
+            "begins_at": to_ms(self.begins_at),
+            "ends_at": to_ms(self.ends_at),
+        }
+
+    def details(self) -> dict[str, Detail]:
+        """Return nothing: the event of sending has the window whole."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
 class SocialMediaUse:
     """What a department proposes a person for, until an instant (aware); `proposed_by` is a person."""
 
@@ -65,12 +87,52 @@ class SocialMediaUse:
     until: datetime
     proposed_by: str
 
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(
+            Level(asked["level"]),
+            tuple(Authorisation(each) for each in asked["authorisations"]),
+            from_ms(asked["until"]),
+            asked["proposed_by"],
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {
+            "level": self.level.value,
+            "authorisations": [each.value for each in self.authorisations],
+            "until": to_ms(self.until),
+            "proposed_by": self.proposed_by,
+        }
+
+    def details(self) -> dict[str, Detail]:
+        """Return what the event of sending tells of it."""
+        return {
+            "level": self.level.value,
+            "authorisations": [each.value for each in self.authorisations],
+            "ends_at": self.until.isoformat(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class EmergencyUse:
     """A site that the person opened for themselves, until an instant (aware)."""
 
     until: datetime
+
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(from_ms(asked["until"]))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {"until": to_ms(self.until)}
+
+    def details(self) -> dict[str, Detail]:
+        """Return what the event of sending tells of it."""
+        return {"ends_at": self.until.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +143,27 @@ class StandingUse:
     categories: tuple[str, ...]
     until: datetime
 
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(asked["case_number"], tuple(asked["categories"]), from_ms(asked["until"]))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {
+            "case_number": self.case_number,
+            "categories": list(self.categories),
+            "until": to_ms(self.until),
+        }
+
+    def details(self) -> dict[str, Detail]:
+        """Return what the event of sending tells of it."""
+        return {
+            "case_number": self.case_number,
+            "categories": list(self.categories),
+            "ends_at": self.until.isoformat(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceUse:
@@ -89,6 +172,19 @@ class DeviceUse:
     name: str
     address: str
     until: datetime
+
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(asked["name"], asked["address"], from_ms(asked["until"]))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {"name": self.name, "address": self.address, "until": to_ms(self.until)}
+
+    def details(self) -> dict[str, Detail]:
+        """Return what the event of sending tells of it."""
+        return {"device": self.name, "address": self.address, "ends_at": self.until.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +200,54 @@ class AccountUse:
     until: datetime
     proposed_by: str
 
+    @classmethod
+    def from_json(cls, asked: Mapping[str, Any]) -> Self:
+        """Read what `as_json` returns."""
+        return cls(
+            PersonKind(asked["person_kind"]),
+            asked["employer"],
+            asked["sponsor"],
+            from_ms(asked["until"]),
+            asked["proposed_by"],
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the database keeps of it."""
+        return {
+            "person_kind": self.person_kind.value,
+            "employer": self.employer,
+            "sponsor": self.sponsor,
+            "until": to_ms(self.until),
+            "proposed_by": self.proposed_by,
+        }
+
+    def details(self) -> dict[str, Detail]:
+        """Return what the event of sending tells of it."""
+        return {
+            "person_kind": self.person_kind.value,
+            "employer": self.employer,
+            "sponsor": self.sponsor,
+            "ends_at": self.until.isoformat(),
+        }
+
 
 type Asked = Window | SocialMediaUse | EmergencyUse | StandingUse | DeviceUse | AccountUse
+
+_ASKED: Mapping[Kind, Callable[[Mapping[str, Any]], Asked] | None] = {
+    Kind.SITE: None,
+    Kind.PERSONAL_USE: Window.from_json,
+    Kind.SOCIAL_MEDIA: SocialMediaUse.from_json,
+    Kind.DOWNLOAD: None,
+    Kind.EMERGENCY: EmergencyUse.from_json,
+    Kind.STANDING: StandingUse.from_json,
+    Kind.DEVICE: DeviceUse.from_json,
+    Kind.INTERNET_ACCOUNT: AccountUse.from_json,
+}
 
 
 def until_of(asked: Asked | None) -> datetime | None:
     """Return when access ends that was asked for until a time, None where it was asked for how long."""
-    match asked:
-        case None:
-            return None
-        case Window():
-            return asked.ends_at
-        case SocialMediaUse() | EmergencyUse() | StandingUse() | DeviceUse() | AccountUse():
-            return asked.until
+    return asked.until if asked is not None else None
 
 
 def categories_of(asked: Asked | None) -> tuple[str, ...]:
@@ -129,103 +260,17 @@ def proposer_of(asked: Asked | None) -> str | None:
     return asked.proposed_by if isinstance(asked, SocialMediaUse | AccountUse) else None
 
 
-def as_json(asked: Asked | None) -> dict[str, object]:  # noqa: PLR0911 - one a kind
+def as_json(asked: Asked | None) -> dict[str, object]:
     """Return what `from_json` reads back; nothing for a site."""
-    match asked:
-        case None:
-            return {}
-        case Window():
-            return {
-                "categories": list(asked.categories),
-                "begins_at": to_ms(asked.begins_at),
-                "ends_at": to_ms(asked.ends_at),
-            }
-        case SocialMediaUse():
-            return {
-                "level": asked.level.value,
-                "authorisations": [each.value for each in asked.authorisations],
-                "until": to_ms(asked.until),
-                "proposed_by": asked.proposed_by,
-            }
-        case EmergencyUse():
-            return {"until": to_ms(asked.until)}
-        case StandingUse():
-            return {
-                "case_number": asked.case_number,
-                "categories": list(asked.categories),
-                "until": to_ms(asked.until),
-            }
-        case DeviceUse():
-            return {"name": asked.name, "address": asked.address, "until": to_ms(asked.until)}
-        case AccountUse():
-            return {
-                "person_kind": asked.person_kind.value,
-                "employer": asked.employer,
-                "sponsor": asked.sponsor,
-                "until": to_ms(asked.until),
-                "proposed_by": asked.proposed_by,
-            }
+    return asked.as_json() if asked is not None else {}
 
 
-def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:  # noqa: PLR0911 - one a kind
+def from_json(kind: Kind, asked: Mapping[str, Any]) -> Asked | None:
     """Read what a request of a kind asks for."""
-    match kind:
-        case Kind.SITE | Kind.DOWNLOAD:
-            return None
-        case Kind.PERSONAL_USE:
-            return Window(tuple(asked["categories"]), from_ms(asked["begins_at"]), from_ms(asked["ends_at"]))
-        case Kind.SOCIAL_MEDIA:
-            return SocialMediaUse(
-                Level(asked["level"]),
-                tuple(Authorisation(each) for each in asked["authorisations"]),
-                from_ms(asked["until"]),
-                asked["proposed_by"],
-            )
-        case Kind.EMERGENCY:
-            return EmergencyUse(from_ms(asked["until"]))
-        case Kind.STANDING:
-            return StandingUse(asked["case_number"], tuple(asked["categories"]), from_ms(asked["until"]))
-        case Kind.DEVICE:
-            return DeviceUse(asked["name"], asked["address"], from_ms(asked["until"]))
-        case Kind.INTERNET_ACCOUNT:
-            return AccountUse(
-                PersonKind(asked["person_kind"]),
-                asked["employer"],
-                asked["sponsor"],
-                from_ms(asked["until"]),
-                asked["proposed_by"],
-            )
+    read = _ASKED[kind]
+    return read(asked) if read is not None else None
 
 
 def details(asked: Asked | None) -> dict[str, Detail]:
     """Return what the event of sending tells of it."""
-    match asked:
-        case None | Window():
-            return {}
-        case SocialMediaUse():
-            return {
-                "level": asked.level.value,
-                "authorisations": [each.value for each in asked.authorisations],
-                "ends_at": asked.until.isoformat(),
-            }
-        case EmergencyUse():
-            return {"ends_at": asked.until.isoformat()}
-        case StandingUse():
-            return {
-                "case_number": asked.case_number,
-                "categories": list(asked.categories),
-                "ends_at": asked.until.isoformat(),
-            }
-        case DeviceUse():
-            return {
-                "device": asked.name,
-                "address": asked.address,
-                "ends_at": asked.until.isoformat(),
-            }
-        case AccountUse():
-            return {
-                "person_kind": asked.person_kind.value,
-                "employer": asked.employer,
-                "sponsor": asked.sponsor,
-                "ends_at": asked.until.isoformat(),
-            }
+    return asked.details() if asked is not None else {}
