@@ -5,7 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import exemption_use
-from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError, NotAllowedError
+from admin.asking import MAX_REASON_LENGTH, InvalidRequestError, NotAllowedError
+from admin.web import asking_form
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import field, signed_in
 
@@ -20,15 +21,10 @@ async def form_page(http_request: Request) -> Response:
 async def open_site(http_request: Request, form: FormData) -> Response:
     """Open it. A field that cannot be accepted brings the form back, filled in as it was."""
     filled_in = {name: field(form, name) for name in ("site", "reason")}
-    try:
-        opened = await admin_of(http_request).emergency_access.open(
-            signed_in(http_request), filled_in["site"], filled_in["reason"]
-        )
-    except InvalidRequestError as error:
-        return await _form(http_request, filled_in, error)
-    except AlreadyOpenError as error:
-        return go_to(f"/requests/{error.request.id}")
-    return go_to(f"/requests/{opened.id}")
+    sending = admin_of(http_request).emergency_access.open(
+        signed_in(http_request), filled_in["site"], filled_in["reason"]
+    )
+    return await asking_form.lead_on(sending, lambda error: _form(http_request, filled_in, error), to="")
 
 
 async def review_page(http_request: Request) -> Response:
@@ -54,15 +50,13 @@ async def _form(
 ) -> Response:
     emergency_access = admin_of(http_request).emergency_access
     session = signed_in(http_request)
-    return await page(
+    return await asking_form.form_page(
         http_request,
         "emergency_access.html",
-        422 if error else 200,
+        filled_in,
+        error,
         terms=emergency_access.terms,
         is_named=emergency_access.is_named(session.person),
-        filled_in=filled_in,
-        max_reason_length=MAX_REASON_LENGTH,
-        error=error,
     )
 
 

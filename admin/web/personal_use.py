@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import personal_use
-from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError
-from admin.web.page import admin_of, go_to, page
+from admin.asking import InvalidRequestError
+from admin.web import asking_form
+from admin.web.page import admin_of
 from admin.web.session_cookie import field, signed_in
 
 _FIELDS = ("day", "begins", "ends", "reason")
@@ -28,24 +29,19 @@ async def ask(http_request: Request, form: FormData) -> Response:
     admin = admin_of(http_request)
     filled_in = {name: field(form, name) for name in _FIELDS}
     chosen = [value for value in form.getlist("categories") if isinstance(value, str)]
-    try:
-        sent = await personal_use.ask(
-            admin.db,
-            admin.policy,
-            admin.site_lists.categories,
-            signed_in(http_request),
-            admin.now,
-            categories=chosen,
-            day=_read(date.fromisoformat, filled_in["day"]),
-            begins=_read(time.fromisoformat, filled_in["begins"]),
-            ends=_read(time.fromisoformat, filled_in["ends"]),
-            reason=filled_in["reason"],
-        )
-    except InvalidRequestError as error:
-        return await _form(http_request, filled_in, chosen, error)
-    except AlreadyOpenError as error:
-        return go_to(f"/requests/{error.request.id}")
-    return go_to(f"/requests/{sent.id}/sent")
+    sending = personal_use.ask(
+        admin.db,
+        admin.policy,
+        admin.site_lists.categories,
+        signed_in(http_request),
+        admin.now,
+        categories=chosen,
+        day=_read(date.fromisoformat, filled_in["day"]),
+        begins=_read(time.fromisoformat, filled_in["begins"]),
+        ends=_read(time.fromisoformat, filled_in["ends"]),
+        reason=filled_in["reason"],
+    )
+    return await asking_form.lead_on(sending, lambda error: _form(http_request, filled_in, chosen, error))
 
 
 async def _form(
@@ -54,15 +50,13 @@ async def _form(
     chosen: list[str],
     error: InvalidRequestError | None = None,
 ) -> Response:
-    return await page(
+    return await asking_form.form_page(
         http_request,
         "personal_use.html",
-        422 if error else 200,
+        filled_in,
+        error,
         terms=admin_of(http_request).policy.asking.personal_use,
-        filled_in=filled_in,
         chosen=chosen,
-        max_reason_length=MAX_REASON_LENGTH,
-        error=error,
     )
 
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from admin import notices, social_media
 from admin.asked import Authorisation, Level
-from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError, State
+from admin.asking import InvalidRequestError, State
 from admin.social_media import Registered
+from admin.web import asking_form
 from admin.web.delegation import read_day
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.people import People
@@ -67,21 +68,16 @@ async def propose(http_request: Request, form: FormData) -> Response:
     """Send it. A field that cannot be accepted brings it back, filled in as it was."""
     filled_in = {name: field(form, name) for name in _FIELDS}
     chosen = [value for value in form.getlist("authorisations") if value in set(Authorisation)]
-    try:
-        sent = await admin_of(http_request).social_media.propose(
-            signed_in(http_request),
-            person=filled_in["person"],
-            sites=filled_in["sites"].split(),
-            level=Level(filled_in["level"]) if filled_in["level"] in set(Level) else None,
-            authorisations=[Authorisation(str(value)) for value in chosen],
-            last=read_day(filled_in["last"]),
-            reason=filled_in["reason"],
-        )
-    except InvalidRequestError as error:
-        return await _form(http_request, filled_in, chosen, error)
-    except AlreadyOpenError as error:
-        return go_to(f"/requests/{error.request.id}")
-    return go_to(f"/requests/{sent.id}/sent")
+    sending = admin_of(http_request).social_media.propose(
+        signed_in(http_request),
+        person=filled_in["person"],
+        sites=filled_in["sites"].split(),
+        level=Level(filled_in["level"]) if filled_in["level"] in set(Level) else None,
+        authorisations=[Authorisation(str(value)) for value in chosen],
+        last=read_day(filled_in["last"]),
+        reason=filled_in["reason"],
+    )
+    return await asking_form.lead_on(sending, lambda error: _form(http_request, filled_in, chosen, error))
 
 
 async def terms_page(http_request: Request) -> Response:
@@ -130,18 +126,16 @@ async def _form(
     admin, session = admin_of(http_request), signed_in(http_request)
     own = admin.social_media.proposes_for(session)
     people = {id_: person for id_, person in admin.policy.people.items() if person.department in own}
-    return await page(
+    return await asking_form.form_page(
         http_request,
         "social_media_propose.html",
-        422 if error else 200,
+        filled_in,
+        error,
         terms=admin.social_media.terms,
         own=own,
         whom=sorted(people.items(), key=lambda one: one[1].name.casefold()),
         authorisations=tuple(Authorisation),
-        filled_in=filled_in,
         chosen=chosen,
-        max_reason_length=MAX_REASON_LENGTH,
-        error=error,
     )
 
 

@@ -4,10 +4,11 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.asking import MAX_REASON_LENGTH, AlreadyOpenError, InvalidRequestError
+from admin.asking import InvalidRequestError
 from admin.standing_permissions import MAX_CASE_NUMBER_LENGTH
+from admin.web import asking_form
 from admin.web.delegation import read_day
-from admin.web.page import admin_of, go_to, page
+from admin.web.page import admin_of
 from admin.web.session_cookie import field, signed_in
 
 _FIELDS = ("department", "site", "case_number", "last", "reason")
@@ -22,21 +23,16 @@ async def ask(http_request: Request, form: FormData) -> Response:
     """Send it. A field that cannot be accepted brings it back, filled in as it was."""
     filled_in = {name: field(form, name) for name in _FIELDS}
     chosen = [value for value in form.getlist("categories") if isinstance(value, str)]
-    try:
-        sent = await admin_of(http_request).standing_permissions.ask(
-            signed_in(http_request),
-            department=filled_in["department"],
-            site=filled_in["site"],
-            categories=chosen,
-            case_number=filled_in["case_number"],
-            last=read_day(filled_in["last"]),
-            reason=filled_in["reason"],
-        )
-    except InvalidRequestError as error:
-        return await _form(http_request, filled_in, chosen, error)
-    except AlreadyOpenError as error:
-        return go_to(f"/requests/{error.request.id}")
-    return go_to(f"/requests/{sent.id}/sent")
+    sending = admin_of(http_request).standing_permissions.ask(
+        signed_in(http_request),
+        department=filled_in["department"],
+        site=filled_in["site"],
+        categories=chosen,
+        case_number=filled_in["case_number"],
+        last=read_day(filled_in["last"]),
+        reason=filled_in["reason"],
+    )
+    return await asking_form.lead_on(sending, lambda error: _form(http_request, filled_in, chosen, error))
 
 
 async def _form(
@@ -46,16 +42,14 @@ async def _form(
     error: InvalidRequestError | None = None,
 ) -> Response:
     standing_permissions = admin_of(http_request).standing_permissions
-    return await page(
+    return await asking_form.form_page(
         http_request,
         "standing_permission.html",
-        422 if error else 200,
+        filled_in,
+        error,
         terms=standing_permissions.terms,
         own=standing_permissions.departments_of(signed_in(http_request)),
-        filled_in=filled_in,
         chosen=chosen,
         shut=standing_permissions.shut,
-        max_reason_length=MAX_REASON_LENGTH,
         max_case_number_length=MAX_CASE_NUMBER_LENGTH,
-        error=error,
     )
