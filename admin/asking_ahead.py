@@ -6,23 +6,20 @@ from datetime import datetime, timedelta
 
 from admin import sessions
 from admin.asking import InvalidRequestError, NotAllowedError, never_allowed
+from admin.asking_for_sites import imagine, typed_host
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session
 from admin.site_lists import SiteLists
-from categories.host_name import is_address
-from categories.snapshot import CategorySnapshotError
 from policy.ask_token import AskToken
 from policy.deciding import decide
 from policy.decision import Cause, Decision, Verdict
-from policy.identity import Identities
 from policy.snapshot import PolicySnapshot
 from policy.state import State
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 from policy.visit import Visit
 from policy.visit_record import new_code
-from policy.web_address import parse_web_address
 
 _LOOKS_AHEAD = timedelta(days=7)
 # Access that somebody allowed, and a filter that is off, end by no schedule.
@@ -70,19 +67,9 @@ class AskingAhead:
         if person is None or not session.is_signed_in:
             raise NotAllowedError("Sign in to ask for a site.")
         host, at = typed_host(text), self._clock()
-        snapshot = self._published()
-        if snapshot is None or person not in snapshot.policy.people:
-            raise InvalidRequestError("site", "Sites cannot be looked up right now; try again in a minute")
-        try:
-            matches = await self._lists.listed(host)
-        except CategorySnapshotError as error:
-            raise InvalidRequestError(
-                "site", "Sites cannot be looked up right now; try again in a minute"
-            ) from error
-        client = Identities(snapshot.policy).client_of(person, at)
-        visit = Visit(client, "https", host, 443, None, at, matches)
-        policy, state = snapshot.policy, snapshot.state()
-        decision, until = decide(visit, policy, state), None
+        imagined = await imagine(self._published(), self._lists, person, host, at)
+        visit, policy, state = imagined.visit, imagined.policy, imagined.state
+        decision, until = imagined.decision, None
         is_open = decision.is_allowed and not is_for_reading(decision)
         if is_open:
             found = _shut_by_schedule(visit, policy, state) if decision.cause in _SCHEDULED else None
@@ -103,9 +90,9 @@ class AskingAhead:
             rule=decision.rule,
             approval=decision.approval,
             person=person,
-            device=client.device,
-            department=client.department,
-            policy_version=snapshot.policy.version,
+            device=visit.client.device,
+            department=visit.client.department,
+            policy_version=policy.version,
             code=new_code(),
             issued_at=at,
             risks=tuple(sorted(risks)),
@@ -145,14 +132,3 @@ def why_not(decision: Decision, visit: Visit, policy: Policy) -> str | None:
     if never_allowed(policy, visit.categories):
         return f"{visit.host} is of a kind that the town never opens"
     return f"Nobody can be asked to open {visit.host}. The help desk can say more"
-
-
-def typed_host(text: str) -> str:
-    """Return the host of an address or a bare host name as people type them; else InvalidRequestError."""
-    try:
-        host = parse_web_address(text).host
-    except ValueError as error:
-        raise InvalidRequestError("site", "Enter a site, like library.example") from error
-    if "." not in host and not is_address(host):
-        raise InvalidRequestError("site", "Enter a site, like library.example")
-    return host

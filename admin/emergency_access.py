@@ -5,7 +5,6 @@ never allowed, and nothing while IT has limited the web.
 """
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
 
 from admin import (
@@ -28,24 +27,20 @@ from admin.asking import (
     UnknownRequestError,
     never_allowed,
 )
-from admin.asking_ahead import is_for_reading, typed_host, why_not
+from admin.asking_ahead import is_for_reading, why_not
+from admin.asking_for_sites import AsksForSites, imagine, typed_host
 from admin.audit import Detail, Event, EventKind
-from admin.clock import Clock, to_ms
-from admin.database import Database, Transaction
+from admin.clock import to_ms
+from admin.database import Transaction
 from admin.emergency_reviews import EmergencyReview, reviewers
 from admin.granting import grant
 from admin.outbox import Letter, LetterKind
-from admin.publisher import Publisher
 from admin.request_moves import move, record_refusal
 from admin.sessions import Session
-from admin.site_lists import SiteLists
 from admin.submitting import day_begins
 from admin.written_text import tidy_text
-from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
-from policy.deciding import decide
 from policy.decision import Decision
-from policy.identity import Identities
 from policy.town_policy import EmergencyAccess, Policy
 from policy.town_time import zone_of
 from policy.visit import Visit
@@ -54,17 +49,8 @@ from policy.visit_record import new_code
 logger = logging.getLogger(__name__)
 
 
-class EmergencyAccesses:
-    """What a session does about emergency access. `policy` returns the running one."""
-
-    def __init__(
-        self, db: Database, publisher: Publisher, policy: Callable[[], Policy], lists: SiteLists, clock: Clock
-    ) -> None:
-        self._db = db
-        self._publisher = publisher
-        self._policy = policy
-        self._lists = lists
-        self._clock = clock
+class EmergencyAccesses(AsksForSites):
+    """What a session does about emergency access."""
 
     @property
     def terms(self) -> EmergencyAccess | None:
@@ -164,19 +150,8 @@ class EmergencyAccesses:
 
         Raises InvalidRequestError for any other.
         """
-        snapshot = self._publisher.published
-        if snapshot is None or person not in snapshot.policy.people:
-            raise InvalidRequestError("site", "Sites cannot be looked up right now; try again in a minute")
-        try:
-            matches = await self._lists.listed(host)
-        except CategorySnapshotError as error:
-            raise InvalidRequestError(
-                "site", "Sites cannot be looked up right now; try again in a minute"
-            ) from error
-        policy, state = snapshot.policy, snapshot.state()
-        client = Identities(policy).client_of(person, at)
-        visit = Visit(client, "https", host, 443, None, at, matches)
-        decision = decide(visit, policy, state)
+        imagined = await imagine(self._publisher.published, self._lists, person, host, at)
+        visit, decision, policy = imagined.visit, imagined.decision, imagined.policy
         if decision.is_allowed and not is_for_reading(decision):
             raise InvalidRequestError("site", f"{host} is open for you. Load it again")
         if (why := why_not(decision, visit, policy)) is not None:

@@ -6,23 +6,22 @@ risk, or never allowed, is not; and nobody opens this way what the policy leaves
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from admin import access_request_lists, audit, exemptions
 from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, TransitionError, site_of
+from admin.asking_for_sites import AsksForSites
 from admin.audit import Detail, Event, EventKind
-from admin.clock import Clock, to_ms
+from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.deciders import deciders, deciders_of, may_stop
-from admin.publisher import Publisher
 from admin.sessions import Session
-from admin.site_lists import SiteLists
 from admin.visit_log.clients import blocked_between, newest_visits_to
 from categories.snapshot import CategorySnapshotError
 from policy.decision import Cause
 from policy.rule_matching import asking_roles
-from policy.town_policy import Approver, Policy
+from policy.town_policy import Approver
 
 WITHIN_FOR_ASKER = timedelta(minutes=2)
 # What a page loads follows at once. Whoever decides sees no more than that of a person's visits.
@@ -36,22 +35,8 @@ type Block = tuple[Cause, str | None]
 """Why a visit was blocked: its cause, and the rule's id if one did it."""
 
 
-class NeededHosts:
-    """Finds them, and adds them to requests and to access. `policy` returns the running one."""
-
-    def __init__(
-        self,
-        db: Database,
-        publisher: Publisher,
-        policy: Callable[[], Policy],
-        lists: SiteLists,
-        clock: Clock,
-    ) -> None:
-        self._db = db
-        self._policy = policy
-        self._publisher = publisher
-        self._lists = lists
-        self._clock = clock
+class NeededHosts(AsksForSites):
+    """Finds them, and adds them to requests and to access."""
 
     def may_add(self, session: Session, request: AccessRequest) -> bool:
         """Whether the session's person may add hosts to the request as it stands.

@@ -3,7 +3,7 @@
 Only then the sites open, for reading or whole. What else is authorised stands in the register alone.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,17 +18,15 @@ from admin.asking import (
     State,
     site_of,
 )
-from admin.clock import Clock, from_ms, to_ms
+from admin.asking_for_sites import AsksForSites, looked_up
+from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Transaction
 from admin.granting import grant
 from admin.never_granted import Listed
-from admin.publisher import Publisher
 from admin.request_moves import Refusal, attempt, move, too_late
 from admin.sessions import Session
-from admin.site_lists import SiteLists
 from categories.host_name import is_address
 from categories.match import CategoryMatch
-from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Policy, SocialMedia
 from policy.town_time import zone_of
@@ -60,17 +58,8 @@ class Registered:
         return (self.request.host, *self.request.hosts)
 
 
-class SocialMediaUses:
-    """What a session does about social media. `policy` returns the running one."""
-
-    def __init__(
-        self, db: Database, publisher: Publisher, policy: Callable[[], Policy], lists: SiteLists, clock: Clock
-    ) -> None:
-        self._db = db
-        self._publisher = publisher
-        self._policy = policy
-        self._lists = lists
-        self._clock = clock
+class SocialMediaUses(AsksForSites):
+    """What a session does about social media."""
 
     @property
     def terms(self) -> SocialMedia | None:
@@ -191,13 +180,9 @@ class SocialMediaUses:
             raise InvalidRequestError("sites", f"{host[:60]} is not a site, like facebook.com")
         try:
             site = site_of(host)
-            matches = await self._lists.listed(site)
         except InvalidRequestError as error:
             raise InvalidRequestError("sites", str(error)) from error
-        except CategorySnapshotError as error:
-            raise InvalidRequestError(
-                "sites", "Sites cannot be looked up right now; try again in a minute"
-            ) from error
+        matches = await looked_up(self._lists, site, "sites")
         shut = policy.security_categories | policy.asking.never
         if any(match.category in shut for match in matches):
             raise InvalidRequestError("sites", f"{site} is of a kind that nobody is authorised for")

@@ -6,13 +6,11 @@ from datetime import date
 from admin import proposing, submitting
 from admin.asked import Kind, StandingUse
 from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest, never_allowed
-from admin.asking_ahead import typed_host
+from admin.asking_for_sites import looked_up, typed_host
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session
 from admin.site_lists import SiteLists
-from categories.match import CategoryMatch
-from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy, StandingPermission
@@ -82,7 +80,7 @@ class StandingPermissions:
         if not taxonomy().listable.keys() >= set(categories):
             raise InvalidRequestError("categories", "Choose categories of the list")
         host = typed_host(site) if site.strip() else ""
-        matches = await self._listed(host) if host else ()
+        matches = await looked_up(self._lists, host) if host else ()
         listed_as = frozenset(categories) | {match.category for match in matches}
         risks = tuple(sorted(listed_as & policy.security_categories))
         if never_allowed(policy, listed_as):
@@ -110,11 +108,3 @@ class StandingPermissions:
             asked=StandingUse(case_number, tuple(sorted(categories)), until),
         )
         return await submitting.submit(self._db, policy, self._lists.categories, new, now)
-
-    async def _listed(self, host: str) -> tuple[CategoryMatch, ...]:
-        try:
-            return await self._lists.listed(host)
-        except CategorySnapshotError as error:
-            raise InvalidRequestError(
-                "site", "Sites cannot be looked up right now; try again in a minute"
-            ) from error
