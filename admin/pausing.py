@@ -59,7 +59,9 @@ class Pausing:
                 continue  # no risk is ever open by these, and nothing that nobody can allow
             listed_as = await self._lists.categories(granted.exemption.host)
             risks = listed_as & policy.security_categories
-            shut = (risks - granted.exemption.accepted_risks) | never_allowed(policy, listed_as)
+            shut = risks - granted.exemption.accepted_risks
+            if not granted.exemption.lifts_limits:
+                shut |= never_allowed(policy, listed_as)
             if shut != granted.paused_for:
                 await self._set(granted, shut)
         self._looked_at = present

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from admin import access_request_lists, access_requests, audit, corrections, exemptions
+from admin.asked import Kind
 from admin.asking import AccessRequest
 from admin.audit import EventKind
 from admin.database import Database
@@ -130,6 +131,17 @@ async def test_what_the_policy_never_allows_by_now_is_paused_while_it_says_so(
     assert (await access_request_lists.get(town_db, request.id)).paused_for == ("gambling",)
     assert await told(town_db) == sorted([CLERK, HEAD, IT, SECOND_IT])
     pausing._publisher.policy = TOWN
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+
+
+async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open_by_a_rule(
+    town_db: Database, pausing: Pausing
+) -> None:
+    request = await submitted(town_db, host=HOST, kind=Kind.DOWNLOAD)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    await correct(town_db, "gambling")
+    pausing._publisher.policy = replace(TOWN, asking=Asking(never=frozenset({"gambling"})))
     await pausing.look()
     assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
 
