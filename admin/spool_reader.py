@@ -14,7 +14,8 @@ from pathlib import Path
 
 from admin.clock import to_ms
 from admin.sqlite_file import Value
-from admin.visit_log.taking_in import Arrived, BadLine, Batch, Place, site_key
+from admin.visit_log.arrived import Arrived
+from admin.visit_log.taking_in import BadLine, Batch, Place, site_key
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import VisitRecord, VisitRecordError
 
@@ -126,7 +127,8 @@ def _row(record: VisitRecord) -> Arrived:
     for at in (record.started_at, record.ended_at):
         if not _EARLIEST <= at < _LATEST:
             raise ValueError(f"a time that cannot be: {at.isoformat()}")
-    if max(record.bytes_up, record.bytes_down) >= _MOST_BYTES:
+    counted = record.connections, record.requests, record.pages
+    if max(record.bytes_up, record.bytes_down, *counted) >= _MOST_BYTES:
         raise ValueError("a number that cannot be")
     return Arrived(
         to_ms(record.started_at),
@@ -152,6 +154,8 @@ def _row(record: VisitRecord) -> Arrived:
         record.bytes_up,
         record.bytes_down,
         record.is_running,
+        *counted,
+        record.is_shown,
     )
 
 

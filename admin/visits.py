@@ -52,6 +52,7 @@ class Who:
 class VisitRow:
     """One visit of the log. `id` grows in the order visits arrived, not in which they started.
 
+    `connections`, `requests` and `pages` are as in VisitRecord, of all that was one visit.
     `is_reported`: whoever made it said that they came there by accident.
     """
 
@@ -72,12 +73,20 @@ class VisitRow:
     entry: str | None
     source: str | None
     refusal: str | None
+    connections: int
+    requests: int
+    pages: int
     bytes_up: int
     bytes_down: int
     policy_sequence: int
     policy_version: str
     category_version: str
     is_reported: bool
+
+    @property
+    def is_pulled_in(self) -> bool:
+        """Whether its requests could be seen, and none was for a page that was gone to."""
+        return self.requests > 0 and self.pages == 0
 
     @property
     def lasted(self) -> timedelta:
@@ -227,6 +236,9 @@ def _visit_row(found: Found, codes: WhoCodes, reported: Collection[str], *, name
         entry=row["entry"],
         source=row["source"],
         refusal=row["refusal"],
+        connections=row["connections"],
+        requests=row["requests"],
+        pages=row["pages"],
         bytes_up=row["bytes_up"],
         bytes_down=row["bytes_down"],
         policy_sequence=row["policy_sequence"],

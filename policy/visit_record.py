@@ -57,6 +57,8 @@ class VisitRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     `host` is a canonical name; `code` is what the block page showed, or made for the log;
     `refusal` says in words why a connection was refused or an origin server not reached.
     `policy_sequence`, `policy_version` and `category_version` name the snapshots that decided.
+    `connections` are those that began with it, `requests` those that could be seen, `pages` those of them
+    that the client went to, and no page pulled in by itself. `is_shown`: a person was shown the code.
     `is_running`: the visit goes on, and this is what is known at `ended_at`; its own record follows.
     """
 
@@ -85,6 +87,10 @@ class VisitRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     policy_version: _Text
     category_version: _Text
     is_running: bool = False
+    connections: _Count = 1
+    requests: _Count = 0
+    pages: _Count = 0
+    is_shown: bool = False
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included; long reasons are cut."""

@@ -62,6 +62,7 @@ def stopped_response(
     )
     if not is_scripts:
         return _page_or_short(gate, visit, http_request, can_ask=can_ask)
+    visit.is_shown = True
     message = f"Stopped by {gate.judge.policy.town.name}: {says}. Code {visit.code}."
     if is_graphql(http_request):
         answer: object = {"data": None, "errors": [{"message": message, "extensions": {"code": "FORBIDDEN"}}]}
@@ -85,6 +86,7 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
     A warning, and what says that a site is for reading only, is one to click through, to `path`.
     """
     judge, judgement = gate.judge, visit.judgement
+    visit.is_shown = True
     is_said_first = judgement.decision.verdict in SAID_FIRST
     status, body = page_for(
         judgement.decision,

@@ -25,6 +25,7 @@ from proxy_addons.gate import (
     dial_name,
     visible_path,
 )
+from proxy_addons.gone_to import is_gone_to
 from proxy_addons.head_bytes import request_head_bytes, response_head_bytes
 from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement, limit_passed_at
@@ -207,7 +208,9 @@ class RequestGate:
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         if told_first is not None or not judgement.decision.is_allowed:
             close = functools.partial(close_connection, flow.client_conn.id)
-            await self._answer_with_page(flow, gate.log.begin(judgement, Lane.BLOCK, close), told_first)
+            stopped = gate.log.begin(judgement, Lane.BLOCK, close)
+            stopped.connections = 0
+            await self._answer_with_page(flow, stopped, told_first)
             return
         await self._let_go_on(flow, whole, judgement)
 
@@ -228,7 +231,9 @@ class RequestGate:
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         goes_on = told_first is None and judgement.decision.is_allowed
         close = functools.partial(close_connection, flow.client_conn.id)
-        visit = known.visit = gate.log.begin(judgement, Lane.PLAIN if goes_on else Lane.BLOCK, close)
+        visit = gate.log.begin(judgement, Lane.PLAIN if goes_on else Lane.BLOCK, close)
+        visit.connections = 1 if known.visit is None else 0
+        known.visit = visit
         if not goes_on:
             await self._answer_with_page(flow, visit, told_first)
             return
@@ -242,6 +247,7 @@ class RequestGate:
         Where only its body tells, that is kept from the origin server until it has been read.
         """
         flow.metadata[_VISIT] = visit
+        visit.count_request(is_page=is_gone_to(flow.request))
         act = reading_only.act_of(flow.request, judgement)
         if isinstance(act, Act):
             await self._stop_acting(flow, judgement, act)
@@ -292,6 +298,7 @@ class RequestGate:
     async def _answer_with_page(
         self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None
     ) -> None:
+        visit.count_request(is_page=is_gone_to(flow.request))
         try:
             flow.response = await page_response(self.gate, visit, flow.request)
         finally:
@@ -353,6 +360,8 @@ class RequestGate:
             log.divert(visit, Lane.BLOCK)
         else:
             visit = log.begin(stopped, Lane.BLOCK, functools.partial(close_connection, flow.client_conn.id))
+            visit.connections = 0
+            visit.count_request(is_page=is_gone_to(flow.request))
         try:
             return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)
         finally:

@@ -33,6 +33,7 @@ _OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
 class OpenVisit:
     """A visit that goes on. `close` ends its connection; bytes are counted as they flow.
 
+    `connections`, `requests`, `pages` and `is_shown` are as in VisitRecord.
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
     `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
     written that the visit goes on. A tunnel that is to carry more than `most_down` asks `is_over`, which
@@ -46,6 +47,10 @@ class OpenVisit:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     bytes_up: int = 0
     bytes_down: int = 0
+    connections: int = 1
+    requests: int = 0
+    pages: int = 0
+    is_shown: bool = False
     refusal: str | None = None
     origin_refusal: OriginRefusal | None = None
     told_up: int = 0
@@ -53,6 +58,11 @@ class OpenVisit:
     recorded_at: datetime | None = None
     most_down: int = NO_LIMIT
     is_over: Callable[[], bool] = lambda: False
+
+    def count_request(self, *, is_page: bool) -> None:
+        """Count a request that could be seen."""
+        self.requests += 1
+        self.pages += is_page
 
     def count_up(self, data: bytes) -> bytes:
         """Count bytes on their way to the origin server; return them."""
@@ -277,6 +287,10 @@ class VisitLog:
                 policy_version=visit.judgement.policy_version,
                 category_version=visit.judgement.category_version,
                 is_running=is_running,
+                connections=visit.connections,
+                requests=visit.requests,
+                pages=visit.pages,
+                is_shown=visit.is_shown,
             ).to_line()
         )
 

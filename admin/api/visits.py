@@ -50,6 +50,11 @@ class Visit(BaseModel):
     entry: str | None
     source: str | None
     refusal: str | None
+    connections: int
+    requests: int = Field(description="Those that could be seen: none in a tunnel.")
+    pages: int = Field(
+        description="Those of the requests that were gone to, and no page pulled in by itself."
+    )
     bytes_up: int
     bytes_down: int
     policy_version: str

@@ -89,6 +89,9 @@ def _values(row: VisitRow) -> dict[str, object]:
         "source": row.source,
         "refusal": row.refusal,
         "file_types": None if types is None else sorted(types),
+        "connections": row.connections,
+        "requests": row.requests,
+        "pages": row.pages,
         "bytes_up": row.bytes_up,
         "bytes_down": row.bytes_down,
         "code": row.code,
@@ -113,7 +116,8 @@ _COLUMNS = (
         "entry",
         "source",
     ),
-    *("refusal", "bytes_up", "bytes_down", "code", "policy_version", "category_version"),
+    *("refusal", "connections", "requests", "pages", "bytes_up", "bytes_down"),
+    *("code", "policy_version", "category_version"),
 )
 
 

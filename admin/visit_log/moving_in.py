@@ -7,7 +7,7 @@ import logging
 
 from admin.clock import from_ms
 from admin.sqlite_file import Row, SqliteFile, Transaction
-from admin.visit_log.taking_in import Arrived
+from admin.visit_log.arrived import Arrived
 from admin.visit_log.visit_log import Month, VisitLog
 
 logger = logging.getLogger(__name__)
@@ -93,4 +93,6 @@ def _arrived(row: Row) -> Arrived:
         row["refusal"],
         row["bytes_up"],
         row["bytes_down"],
+        # Each was a visit of its own, and stays one.
+        is_shown=True,
     )

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from admin.clock import to_ms
 from admin.sqlite_file import SqliteFile, Transaction, Value
+from admin.visit_log.arrived import Arrived
+from admin.visit_log.windows import KeptVisit, Windows
 from categories.first_visits import site_of
 from policy.decision import Verdict
 
@@ -36,34 +38,6 @@ class BadLine:
     position: int
     reason: str
     begins: bytes
-
-
-class Arrived(NamedTuple):
-    """A visit as it is written; times in ms. `site` is the host's key (`site_key`)."""
-
-    started_at: int
-    ended_at: int
-    code: str
-    client: tuple[str, str | None, str | None, str | None]
-    """address, person, device, department"""
-    site: str
-    decision: tuple[Value, ...]
-    """scheme, port, verdict, lane, cause, rule, exemption, category, entry, source"""
-    versions: tuple[int, str, str]
-    """policy_sequence, policy_version, category_version"""
-    refusal: str | None
-    bytes_up: int
-    bytes_down: int
-    is_running: bool = False
-
-    @classmethod
-    def from_json(cls, text: str) -> "Arrived":
-        """Read back what `json.dumps` made of one."""
-        started_at, ended_at, code, client, site, decision, versions, refusal, up, down, _ = json.loads(text)
-        return cls(
-            *(started_at, ended_at, code, tuple(client), site),
-            *(tuple(decision), tuple(versions), refusal, up, down),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +67,9 @@ def site_range(host: str) -> tuple[str, str]:
 
 
 class MonthWriter:
-    """Writes to one file, of which it is the only writer."""
+    """Writes to one file, of which it is the only writer. `begins_at` (ms) is when its month begins."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, begins_at: int) -> None:
         self._file = file
         self._clients = _Known("client", ("address", "person", "device", "department"), tuple)
         self._decisions = _Known("decision", _OF_A_DECISION, tuple)
@@ -103,7 +77,11 @@ class MonthWriter:
         self._refusals = _Known[str]("refusal", (), lambda _: ())
         self._sites = _KnownSites()
         self._running: set[tuple[int, str]] | None = None
-        self._known = (self._clients, self._decisions, self._versions, self._refusals, self._sites)
+        self._windows = Windows(begins_at)
+        self._known = (
+            *(self._clients, self._decisions, self._versions, self._refusals, self._sites),
+            self._windows,
+        )
 
     async def take_in(self, segment: str, before: Place, batch: Batch, at: datetime) -> None:
         """Write a batch and its place in one transaction. Raises sqlite3.Error when nothing was written."""
@@ -130,36 +108,31 @@ class MonthWriter:
         """Write visits, within a transaction of this file.
 
         1. what they name gets its number, where it has none yet
-        2. the visits themselves
+        2. the visits that begin with them, and those that go on
         3. the counts of their quarters of an hour and of their days
         """
+        if not rows:
+            return
         clients = await self._clients.numbers(t, {row.client for row in rows})
         decisions = await self._decisions.numbers(t, {row.decision for row in rows})
         versions = await self._versions.numbers(t, {row.versions for row in rows})
         refusals = await self._refusals.numbers(t, {row.refusal for row in rows if row.refusal is not None})
         sites = await self._sites.numbers(t, rows)
-        await t.execute_many(
-            "INSERT INTO visit_row (started_at, lasted, code, client, site, decision, versions, refusal,"
-            " bytes_up, bytes_down, is_blocked, is_exempted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row.started_at,
-                    row.ended_at - row.started_at,
-                    row.code,
-                    clients[row.client],
-                    sites[row.site],
-                    decisions[row.decision],
-                    versions[row.versions],
-                    None if row.refusal is None else refusals[row.refusal],
-                    row.bytes_up,
-                    row.bytes_down,
-                    row.decision[_VERDICT] == Verdict.BLOCK,
-                    row.decision[_EXEMPTION] is not None,
-                )
-                for row in rows
-            ],
-        )
-        await self._count(t, rows, sites)
+        keys = [
+            (
+                clients[row.client],
+                sites[row.site],
+                decisions[row.decision],
+                versions[row.versions],
+                None if row.refusal is None else refusals[row.refusal],
+            )
+            for row in rows
+        ]
+        placed = await self._windows.place(t, rows, keys)
+        begun = [visit.first is row for visit, row in zip(placed, rows, strict=True)]
+        await _write_gone_on(t, {visit.id: visit for visit in placed if visit.first is None})
+        await _write_begun(t, [visit for visit, is_new in zip(placed, begun, strict=True) if is_new])
+        await self._count(t, rows, sites, begun)
 
     async def settle(self, quiet_since: datetime, later: Sequence[SqliteFile]) -> int:
         """Write the visits that went on, and of which nothing was heard since; return how many.
@@ -212,19 +185,22 @@ class MonthWriter:
             self._running = None
             raise
 
-    async def _count(self, t: Transaction, rows: Sequence[Arrived], sites: Mapping[str, int]) -> None:
+    async def _count(
+        self, t: Transaction, rows: Sequence[Arrived], sites: Mapping[str, int], begun: Sequence[bool]
+    ) -> None:
+        """Count a visit when it began, and its bytes when each of its connections did."""
         quarters: dict[tuple[Value, ...], list[int]] = {}
         days: dict[tuple[Value, ...], list[int]] = {}
-        for at, _, _, client, site, decision, _, _, up, down, _ in rows:
+        for (at, _, _, client, site, decision, _, _, up, down, *_), is_new in zip(rows, begun, strict=True):
             department = client[_DEPARTMENT] or ""
             verdict = decision[_VERDICT]
             quarter = (at - at % _QUARTER_MS, department, verdict, decision[_LANE], decision[_CATEGORY] or "")
             day = (at - at % _DAY_MS, department, sites[site], verdict == Verdict.BLOCK)
             for counts, key in ((quarters, quarter), (days, day)):
                 if (count := counts.get(key)) is None:
-                    counts[key] = [1, up, down]
+                    counts[key] = [int(is_new), up, down]
                 else:
-                    count[0] += 1
+                    count[0] += is_new
                     count[1] += up
                     count[2] += down
         await t.execute_many(
@@ -311,6 +287,39 @@ class _KnownSites:
             ):
                 self._known[known["key"]] = known["id"], known["first_at"]
         return {site: self._known[site][0] for site in first}
+
+
+async def _write_begun(t: Transaction, visits: Sequence[KeptVisit]) -> None:
+    rows = []
+    for visit in visits:
+        first, visit.first = visit.first, None
+        if first is not None:
+            is_blocked = first.decision[_VERDICT] == Verdict.BLOCK
+            is_exempted = first.decision[_EXEMPTION] is not None
+            fixed = visit.id, first.code, visit.started_at, *visit.key, is_blocked, is_exempted
+            rows.append((*fixed, *_so_far(visit)))
+    await t.execute_many(
+        "INSERT INTO visit_row (id, code, started_at, client, site, decision, versions, refusal, is_blocked,"
+        " is_exempted, lasted, connections, requests, pages, bytes_up, bytes_down)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+async def _write_gone_on(t: Transaction, visits: Mapping[int, KeptVisit]) -> None:
+    await t.execute_many(
+        "UPDATE visit_row SET lasted = ?, connections = ?, requests = ?, pages = ?, bytes_up = ?,"
+        " bytes_down = ? WHERE id = ?",
+        [(*_so_far(visit), id_) for id_, visit in visits.items()],
+    )
+
+
+def _so_far(visit: KeptVisit) -> tuple[int, ...]:
+    """Return what grows while a visit goes on: lasted, connections, requests, pages, bytes up and down."""
+    return (
+        *(visit.ended_at - visit.started_at, visit.connections, visit.requests, visit.pages),
+        *(visit.bytes_up, visit.bytes_down),
+    )
 
 
 def _key(thing: object) -> str:

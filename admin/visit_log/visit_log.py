@@ -62,6 +62,11 @@ class Month:
         return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC) + _SLACK
 
     @property
+    def begins_at(self) -> int:
+        """When it begins, in ms."""
+        return to_ms(datetime(self.year, self.month, 1, tzinfo=UTC))
+
+    @property
     def first_id(self) -> int:
         """What is added to a row's number in this month's file to be the visit's id."""
         return (self.year * 12 + self.month - 1) << _ID_BITS
@@ -187,7 +192,7 @@ class VisitLog:
         settled = 0
         months = [await self._keep(month) for month in (await self.months())[:2]]
         for place, month in enumerate(months):
-            settled += await MonthWriter(month.file).settle(
+            settled += await MonthWriter(month.file, month.month.begins_at).settle(
                 quiet_since, [later.file for later in months[:place]]
             )
         return settled
@@ -195,7 +200,7 @@ class VisitLog:
     async def forget(self, segments: Sequence[str]) -> None:
         """Forget places in spool files that are gone, except where bad lines were counted."""
         for month in set[Month]().union(*(self._read_in[name] for name in segments)):
-            writer = MonthWriter((await self._keep(month)).file)
+            writer = MonthWriter((await self._keep(month)).file, month.begins_at)
             await writer.forget([name for name in segments if month in self._read_in[name]])
         for name in segments:
             del self._read_in[name]
@@ -206,7 +211,7 @@ class VisitLog:
         """Return what writes to a month's file, made when missing."""
         if self._writer is None or self._writer[0] != month:
             await asyncio.to_thread(_make_folder, self.folder)
-            self._writer = month, MonthWriter((await self._keep(month)).file)
+            self._writer = month, MonthWriter((await self._keep(month)).file, month.begins_at)
             logger.info("visits go to a file: file=%s", self.folder / month.file_name)
         return self._writer[1]
 

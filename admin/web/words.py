@@ -143,6 +143,15 @@ def number(count: int, one: str = "", many: str = "") -> str:
     return f"{count:,}{NO_BREAK}{word}" if word else f"{count:,}"
 
 
+def counted(row: VisitRow) -> str:
+    """Say of how much a visit is made: connections, and what could be seen in them."""
+    parts = [number(row.connections, "connection", "connections")] if row.connections else []
+    if row.requests:
+        went = number(row.pages, "page gone to", "pages gone to") if row.pages else "all pulled in by pages"
+        parts.append(f"{number(row.requests, 'request', 'requests')} ({went})")
+    return ", ".join(parts)
+
+
 def subject(request: AccessRequest) -> str:
     """Return what is asked for, within a sentence.
 

@@ -115,5 +115,6 @@ def visit_record(**changed: Any) -> VisitRecord:
         "policy_sequence": 1,
         "policy_version": "one",
         "category_version": "lists",
+        "is_shown": True,
     }
     return VisitRecord(**{**values, **changed})

@@ -70,6 +70,8 @@ def _writing(spool: Path, judgement: Judgement, per_second: int, codes: list[str
             now = time.monotonic()
             for _ in range(int((now - began) * per_second) - len(codes)):
                 visit = log.begin(judgement, Lane.TUNNEL, lambda: None)
+                # Or it would go on with the one before.
+                visit.is_shown = True
                 codes.append(visit.code)
                 log.end(visit)
             if now - flushed >= _FLUSH_SECONDS:

@@ -61,6 +61,23 @@ def test_host_with_listed_urls_is_opened_and_the_rest_of_it_is_reached(town: Pro
     assert visit.refusal is None
 
 
+def test_requests_inside_are_counted_and_pages_are_told_from_what_they_pull_in(town: ProxiedTown) -> None:
+    page = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
+    with town.client.tunnel("library.example") as kept:
+        exchange(kept, "GET", "/books", "library.example", fields=page)
+        exchange(kept, "GET", "/style.css", "library.example", fields={"Sec-Fetch-Dest": "style"})
+        exchange(kept, "GET", "/forbidden", "library.example", fields={"Sec-Fetch-Dest": "image"})
+    stopped, visit = sorted(town.visits(2), key=lambda one: one.lane is Lane.INSPECT)
+    assert (visit.connections, visit.requests, visit.pages, visit.is_shown) == (1, 2, 1, False)
+    # Of its connection the other visit tells; where nothing can be read, no code was.
+    assert (stopped.connections, stopped.requests, stopped.pages, stopped.is_shown) == (0, 1, 0, False)
+    assert town.client.get("https://library.example/forbidden", page).status == 403
+    shown = max(
+        (one for one in town.visits(4) if one.verdict is Verdict.BLOCK), key=lambda one: one.started_at
+    )
+    assert (shown.requests, shown.pages, shown.is_shown) == (1, 1, True)
+
+
 def test_site_that_it_has_said_never_to_open_is_tunnelled_within_a_second(town: ProxiedTown) -> None:
     def is_tunnelled() -> bool:
         # A visit that it finds under way is closed, in the middle of its handshake too.
