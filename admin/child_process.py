@@ -60,13 +60,7 @@ class Child:
             child = cls._spawned(program)
         except OSError as error:
             raise NotServingError(f"{program.name} cannot be started: {error.strerror}") from error
-        try:
-            await child._wait_until_it_serves()
-        except BaseException:
-            child.send(signal.SIGKILL)
-            await child.ended()
-            raise
-        return child
+        return await child.serving()
 
     @classmethod
     def _spawned(cls, program: Program) -> Self:
@@ -95,6 +89,16 @@ class Child:
             raise
         child._process = process
         return child
+
+    async def serving(self) -> Self:
+        """Wait until it serves, and return it; else it is ended. Raises NotServingError."""
+        try:
+            await self._wait_until_it_serves()
+        except BaseException:
+            self.send(signal.SIGKILL)
+            await self.ended()
+            raise
+        return self
 
     async def _wait_until_it_serves(self) -> None:
         try:

@@ -28,12 +28,12 @@ class KeptProcess:
     async def start(self) -> None:
         """Start it and wait until it serves. Raises NotServingError; then it is not kept."""
         self._child = await Child.started(self._program)
-        self._keep()
+        self.keep()
 
     def adopt(self, pid: int) -> None:
         """Go on with a process that another program has left."""
         self._child = Child(self._program.name, pid, None)
-        self._keep()
+        self.keep()
 
     async def restart(self, within_seconds: float) -> None:
         """End it and start it anew. Raises NotServingError; it is tried again by itself."""
@@ -41,7 +41,11 @@ class KeptProcess:
         try:
             self._child = await Child.started(self._program)
         finally:
-            self._keep()
+            self.keep()
+
+    def keep(self) -> None:
+        """Start it again from now on whenever it ends or has ended."""
+        self._keeping = asyncio.create_task(self._start_whenever_it_ends(), name=f"keep {self._program.name}")
 
     async def stop(self, within_seconds: float) -> None:
         """End it, and keep it no more."""
@@ -51,9 +55,6 @@ class KeptProcess:
         if self._child is not None:
             self._child.send(signal.SIGTERM)
             await self._child.end_within(within_seconds)
-
-    def _keep(self) -> None:
-        self._keeping = asyncio.create_task(self._start_whenever_it_ends(), name=f"keep {self._program.name}")
 
     async def _start_whenever_it_ends(self) -> None:
         pause = _FIRST_PAUSE_SECONDS

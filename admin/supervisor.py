@@ -1,6 +1,7 @@
 """Starts Towngate's processes, keeps them running, replaces them unnoticed, and ends them.
 
     supervisor ── admin       on a socket that the supervisor made
+               ├─ nursery     has imported what a worker needs, and forks
                ├─ worker 1..N on one listening socket that the supervisor made and they share
                └─ the metrics listener, in a thread of its own
 
@@ -22,16 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from admin import restart_socket
-from admin.child_process import NotServingError, Program
+from admin.child_process import Child, NotServingError, Program
 from admin.handover import Handover, NewProgramError, give_way, try_new_program
 from admin.kept_process import KeptProcess
 from admin.listening import Address, why_not_listening
 from admin.metrics_listener import MetricsListener
+from admin.nursery import Orders
 from admin.restart_socket import Asker
 from admin.service_manager import ServiceManager
 from admin.state_folder import StateFolder
 from admin.supervisor_metrics import SupervisorFigures
-from admin.worker_pool import Reason, WorkerPool
+from admin.worker_pool import Reason, WorkerPool, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +81,13 @@ class Supervisor:
         self._control: socket.socket | None = None
         self._proxy_lock: int | None = None
         self._admin: KeptProcess | None = None
+        self._orders = Orders()
+        self._nursery: KeptProcess | None = None
         self._stopping = asyncio.Event()
         self._looked_at = time.monotonic()
         # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
         self._lifeline, self._our_end = handover.lifeline if handover else os.pipe()
-        self._workers = WorkerPool(self._worker_program, parts.worker_memory_bytes, self._forget)
+        self._workers = WorkerPool(self._start_worker, parts.worker_memory_bytes, self._forget)
         self._metrics = MetricsListener(
             parts.state.metrics,
             parts.state.admin_metrics,
@@ -151,6 +155,8 @@ class Supervisor:
             if parts.admin is not None:
                 self._admin = KeptProcess(self._admin_program())
                 await self._admin.start()
+            self._nursery = KeptProcess(self._nursery_program())
+            await self._nursery.start()
             await self._workers.start(parts.workers)
         except NotServingError as error:
             raise StartError(str(error)) from error
@@ -183,6 +189,7 @@ class Supervisor:
             self._admin = KeptProcess(self._admin_program())
             if handover.admin_pid is not None:
                 self._admin.adopt(handover.admin_pid)
+        self._nursery = KeptProcess(self._nursery_program())
         self._workers.adopt(self._parts.workers, handover.workers)
         self._workers.restarts.update(handover.restarts)
 
@@ -196,29 +203,31 @@ class Supervisor:
         )
         return Program("admin", command, (listening, self._lifeline))
 
-    def _worker_program(self, number: int) -> Program:
+    def _nursery_program(self) -> Program:
+        fds = (self._sockets["proxy"].fileno(), self._lifeline)
+        return self._orders.nursery(fds, {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)})
+
+    async def _start_worker(self, number: int) -> Child:
+        return await self._orders.fork(name_of(number), self._worker_options(number))
+
+    def _worker_options(self, number: int) -> list[str]:
         parts, listening = self._parts, self._sockets["proxy"]
-        command = [
-            *(sys.executable, "-m", "proxy_addons", "--state", str(parts.state.root)),
-            *("--number", str(number), "--listen-fd", str(listening.fileno())),
-            *("--lifeline-fd", str(self._lifeline), "--drain-seconds", str(parts.drain_seconds)),
+        options = [
+            *("--state", str(parts.state.root), "--number", str(number)),
+            *("--listen-fd", str(listening.fileno()), "--lifeline-fd", str(self._lifeline)),
+            *("--drain-seconds", str(parts.drain_seconds)),
         ]
         if parts.hosts_file is not None:
-            command += ["--hosts", str(parts.hosts_file)]
+            options += ["--hosts", str(parts.hosts_file)]
         if not parts.has_lane:
-            command.append("--no-lane")
+            options.append("--no-lane")
         if parts.connections is not None:
-            command += ["--connections", str(parts.connections)]
+            options += ["--connections", str(parts.connections)]
         # Nobody is led to these through the proxy.
         others = (address.port for address in (parts.metrics, parts.admin) if address)
         for port in (listening.getsockname()[1], *others):
-            command += ["--own-port", str(port)]
-        return Program(
-            f"proxy worker {number}",
-            tuple(command),
-            (listening.fileno(), self._lifeline),
-            {"PROMETHEUS_MULTIPROC_DIR": str(parts.state.metrics)},
-        )
+            options += ["--own-port", str(port)]
+        return options
 
     def _forget(self, pid: int) -> None:
         self._metrics.forget(pid)
@@ -259,10 +268,15 @@ class Supervisor:
         """Have the program on disk take over; returns never. Raises NewProgramError."""
         async with self._workers.nothing_starting():
             await try_new_program(self._remains(asker))
+            if self._nursery is not None:
+                # The new program has its workers forked by one that has imported what is new.
+                await self._nursery.stop(_STOP_SECONDS)
             handover = self._remains(asker)
             try:
                 give_way(handover)
             except OSError as error:
+                if self._nursery is not None:
+                    self._nursery.keep()
                 raise NewProgramError(error.strerror) from error
 
     def _remains(self, asker: Asker) -> Handover:
@@ -284,18 +298,27 @@ class Supervisor:
             async with _told_of_failure(asker, "it is tried again by itself"):
                 await self._admin.restart(_STOP_SECONDS)
                 await asker.say("admin was restarted")
+        if self._nursery is not None:
+            async with _told_of_failure(asker, "the old workers go on"):
+                await self._nursery.restart(_STOP_SECONDS)
+                await self._replace_workers(asker)
+        self._systemd.ready(self._status)
+        await asker.close()
+
+    async def _replace_workers(self, asker: Asker) -> None:
         for number in self._workers.numbers:
             async with _told_of_failure(asker, "the old one goes on"):
                 await self._workers.replace(number, Reason.RESTART)
                 await asker.say(
                     f"proxy worker {number} was replaced; the one before it ends with its connections"
                 )
-        self._systemd.ready(self._status)
-        await asker.close()
 
     async def _stop(self) -> None:
         # The workers end first, all at once: admin still takes in what their last visits were.
         await self._workers.stop(_STOP_SECONDS)
+        if self._nursery is not None:
+            await self._nursery.stop(_STOP_SECONDS)
+        self._orders.close()
         if self._admin is not None:
             await self._admin.stop(_STOP_SECONDS)
         self._metrics.stop()

@@ -6,13 +6,13 @@ import logging
 import re
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from admin.child_process import Child, NotServingError, Program
+from admin.child_process import Child, NotServingError
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,17 @@ class WorkerRemains:
 class WorkerPool:
     """Starts workers and puts new ones in their place: the new one serves before the old one drains.
 
+    `start_worker` starts the one of a number and waits until it serves, or raises NotServingError.
     `forget` is called with the pid of each that has ended. Of the figures, other threads may read.
     """
 
     def __init__(
-        self, program: Callable[[int], Program], memory_limit_bytes: int, forget: Callable[[int], None]
+        self,
+        start_worker: Callable[[int], Awaitable[Child]],
+        memory_limit_bytes: int,
+        forget: Callable[[int], None],
     ) -> None:
-        self._program = program
+        self._start_worker = start_worker
         self._memory_limit_bytes = memory_limit_bytes
         self._forget = forget
         self._serving: dict[int, Child] = {}
@@ -83,7 +87,7 @@ class WorkerPool:
         """Go on with the workers that another program has left; start those that are missing."""
         self._turns = {number: asyncio.Lock() for number in range(1, count + 1)}
         for worker in remains:
-            child = Child(_name(worker.number), worker.pid, worker.reports)
+            child = Child(name_of(worker.number), worker.pid, worker.reports)
             if worker.is_draining or worker.number not in self._turns:
                 self._draining.append((worker.number, child))
                 self._follow(worker.number, child)
@@ -160,7 +164,7 @@ class WorkerPool:
     async def _started(self, number: int) -> Child:
         self._starting += 1
         try:
-            return await Child.started(self._program(number))
+            return await self._start_worker(number)
         finally:
             self._starting -= 1
 
@@ -218,7 +222,8 @@ class WorkerPool:
             logger.error("worker goes on, none can be put in its place: %s", error)
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """Return what the worker of a number is called; its process has this name too."""
     return f"proxy worker {number}"
 
 

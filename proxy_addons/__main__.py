@@ -1,4 +1,4 @@
-"""`python -m proxy_addons`: one worker, started by the supervisor (`towngate run` or `proxy`)."""
+"""`python -m proxy_addons`: one worker; those of a supervisor are forked by the `nursery`."""
 
 import argparse
 import asyncio
@@ -6,7 +6,9 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from policy.log_lines import configure_logging
 from proxy_addons import bare_mitmproxy, worker  # noqa: F401 - the first has to come first
@@ -16,8 +18,11 @@ from proxy_addons.draining import DRAIN_SECONDS
 from proxy_addons.event_loop import WorkerLoop
 
 
-def main() -> None:
-    """Run a worker. Exit code 2 when it could not start, with one line on why."""
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run a worker, as `words` or else the command line say.
+
+    Exit code 2 when it could not start, with one line on why.
+    """
     parser = argparse.ArgumentParser(prog="python -m proxy_addons", description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--number", type=int, default=1)
@@ -29,7 +34,9 @@ def main() -> None:
     parser.add_argument("--own-port", type=int, action="append", default=[])
     parser.add_argument("--connections", type=int, default=CONNECTIONS_PER_ADDRESS)
     parser.add_argument("--drain-seconds", type=float, default=DRAIN_SECONDS)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
+    # It may be one of many that the nursery forked, whose command line is the nursery's.
+    Path("/proc/self/comm").write_text(f"proxy worker {arguments.number}")
     configure_logging("proxy")
     # Two descriptors a tunnel: a shell's usual 1,024 are for 500 of them.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -95,23 +95,28 @@ def free_ports(count: int) -> list[int]:
     return list(ports)
 
 
-def children(town: RunningTown, module: str) -> list[int]:
-    """Return the pids of the town's processes whose command names a module."""
+WORKER = "proxy worker"
+
+
+def children(town: RunningTown, name: str) -> list[int]:
+    """Return the pids of the town's processes whose name begins so, or whose command has it."""
     assert town.process is not None
-    return children_of(town.process.pid, module)
+    return children_of(town.process.pid, name)
 
 
-def children_of(supervisor: int, module: str) -> list[int]:
-    """Return the pids of a supervisor's processes whose command names a module."""
+def children_of(supervisor: int, name: str) -> list[int]:
+    """Return the pids of a supervisor's processes whose name begins so, or whose command has it."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 parent = re.search(r"^PPid:\t(\d+)$", (folder / "status").read_text(), re.MULTILINE)
                 command = (folder / "cmdline").read_bytes().decode()
+                own_name = (folder / "comm").read_text()
             except OSError:
                 continue
-            if parent and int(parent[1]) == supervisor and module in command:
+            is_named = own_name.startswith(name) or name in command
+            if parent and int(parent[1]) == supervisor and is_named:
                 found.append(int(folder.name))
     return sorted(found)
 

@@ -17,7 +17,15 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from tests.running_town import RunningTown, children, free_ports, run_command, running_part, running_town
+from tests.running_town import (
+    WORKER,
+    RunningTown,
+    children,
+    free_ports,
+    run_command,
+    running_part,
+    running_town,
+)
 
 pytestmark = pytest.mark.long
 
@@ -58,15 +66,15 @@ async def test_the_three_lines_to_try_in_the_readme_work_in_the_demo_town(demo_t
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_worker_that_is_killed_is_replaced_and_the_other_serves_on(demo_town: RunningTown) -> None:
-    workers = children(demo_town, "proxy_addons")
+    workers = children(demo_town, WORKER)
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     for _ in range(20):
         assert await _status(demo_town, "http://library.example/") == 200
     async with asyncio.timeout(20):
-        while len(children(demo_town, "proxy_addons")) < 2:
+        while len(children(demo_town, WORKER)) < 2:
             await asyncio.sleep(0.1)
-    assert workers[0] not in children(demo_town, "proxy_addons")
+    assert workers[0] not in children(demo_town, WORKER)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -104,7 +112,7 @@ async def test_restart_puts_new_processes_in_the_place_of_all_below_the_same_sup
     async with asyncio.timeout(20):
         while before & set(children(demo_town, "")):
             await asyncio.sleep(0.1)
-    assert len(children(demo_town, "")) == 3
+    assert len(children(demo_town, "")) == 4
     assert await _health(demo_town) == 200
     assert await _status(demo_town, "http://library.example/") == 200
 
@@ -160,7 +168,7 @@ async def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path) -> Non
         town.process.send_signal(signal.SIGTERM)
         assert await town.process.wait() == 0
         assert time.monotonic() - began < 10
-        assert len(pids) == 3
+        assert len(pids) == 4
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
@@ -295,7 +303,7 @@ async def test_an_admin_url_that_no_link_can_be_made_of_is_refused(url: str, tmp
 async def test_nothing_outlives_the_supervisor(number: signal.Signals, tmp_path: Path) -> None:
     async with running_town(tmp_path / "state", "--demo") as town:
         pids = children(town, "")
-        assert len(pids) == 3 and town.process is not None
+        assert len(pids) == 4 and town.process is not None
         town.process.send_signal(number)
         await town.process.wait()
         async with asyncio.timeout(10):

@@ -17,8 +17,10 @@ import pytest_asyncio
 
 from admin import handover, restart_socket
 from admin.child_process import Child, NotServingError, Program
+from admin.handover import NewProgramError
+from admin.kept_process import KeptProcess
 from admin.listening import Address
-from admin.restart_socket import RestartUnfinishedError
+from admin.restart_socket import Asker, RestartUnfinishedError
 from admin.state_folder import StateFolder
 from admin.supervisor import Parts, Supervisor
 
@@ -34,7 +36,7 @@ async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     state.create()
     anywhere = Address("127.0.0.1", 0)
     found = Supervisor(Parts(state, anywhere, anywhere, None, 1, 1 << 40, 600))
-    monkeypatch.setattr(found._workers, "_program", lambda _number: WORKER)
+    monkeypatch.setattr(found._workers, "_start_worker", lambda _number: Child.started(WORKER))
     found._control = restart_socket.listen(state.restart_socket)
     await found._workers.start(1)
     yield found
@@ -63,6 +65,24 @@ async def test_a_restart_whose_program_cannot_be_spawned_is_told_and_the_next_is
         ((went_well, text),) = await asking
         assert not went_well and "everything goes on as it was: it cannot be started: No such file" in text
     answering.cancel()
+
+
+async def test_where_the_new_program_cannot_take_over_workers_can_be_forked_again(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nursery = supervisor._nursery = KeptProcess(WORKER)
+    await nursery.start()
+    before = nursery.pid
+    # On trial it starts, but not then.
+    monkeypatch.setattr(handover, "_COMMAND", ["true"])
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(NewProgramError, match="No such file"):
+        await supervisor._become_new_program(Asker(ours))
+    async with asyncio.timeout(20):
+        while nursery.pid in (None, before):
+            await asyncio.sleep(0.02)
+    await nursery.stop(10)
 
 
 async def test_a_process_that_cannot_be_spawned_does_not_serve() -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from admin import worker_pool
-from admin.child_process import NotServingError, Program
+from admin.child_process import Child, NotServingError, Program
 from admin.worker_pool import Reason, WorkerPool, WorkerRemains
 
 # As the real one: it ends at SIGUSR1, since nothing is open in it, and at SIGTERM.
@@ -25,8 +25,9 @@ class Programs:
         self.python = sys.executable
         self.forgotten: list[int] = []
 
-    def __call__(self, number: int) -> Program:
-        return Program(f"worker {number}", (self.python, "-c", _FAKE_WORKER.format(says=self.says)), ())
+    async def start(self, number: int) -> Child:
+        command = (self.python, "-c", _FAKE_WORKER.format(says=self.says))
+        return await Child.started(Program(f"worker {number}", command, ()))
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def programs() -> Programs:
 
 @pytest_asyncio.fixture
 async def pool(programs: Programs) -> AsyncIterator[WorkerPool]:
-    found = WorkerPool(programs, 1 << 40, programs.forgotten.append)
+    found = WorkerPool(programs.start, 1 << 40, programs.forgotten.append)
     await found.start(2)
     yield found
     await found.stop(10)
@@ -114,7 +115,7 @@ async def test_a_worker_beyond_the_number_that_is_wanted_now_drains(programs: Pr
         command = [sys.executable, "-c", _FAKE_WORKER.format(says=programs.says), str(writing)]
         left.append((os.posix_spawn(sys.executable, command, dict(os.environ)), reading))
         os.close(writing)
-    found = WorkerPool(programs, 1 << 40, programs.forgotten.append)
+    found = WorkerPool(programs.start, 1 << 40, programs.forgotten.append)
     found.adopt(1, [WorkerRemains(number, *worker, False) for number, worker in enumerate(left, start=1)])
     try:
         await until_forgotten(programs, left[1][0])

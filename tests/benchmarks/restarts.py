@@ -32,7 +32,7 @@ from policy.visit_record import VisitRecord
 from tests.benchmarks.client import Target, WrongAnswerError, get_plain, tunnel_to
 from tests.benchmarks.report import machine
 from tests.published_town import PublishedTown
-from tests.running_town import children_of, free_ports
+from tests.running_town import WORKER, children_of, free_ports
 
 _SITES = "bench.example"
 _NAMES = 60_000
@@ -166,7 +166,7 @@ class Town:
 
     def pids(self) -> list[int]:
         """Return its workers' pids."""
-        return children_of(self.supervisor.pid, "proxy_addons")
+        return children_of(self.supervisor.pid, WORKER)
 
     def ready(self) -> int:
         """Return how many of its workers take connections."""

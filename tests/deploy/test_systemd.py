@@ -87,7 +87,7 @@ def test_reload_replaces_the_workers_and_keeps_the_service_and_its_connections(m
         return machine.must("systemctl", "show", "towngate-proxy", "--property=MainPID", "--value").strip()
 
     def workers() -> set[str]:
-        return set(machine.must("pgrep", "--parent", main_pid(), "--full", "proxy_addons").split())
+        return set(machine.must("pgrep", "--parent", main_pid(), "^proxy worker").split())
 
     pid, before = main_pid(), workers()
     with ThreadPoolExecutor(1) as pool:

@@ -17,7 +17,7 @@ from admin.demo_web import demo_web
 from tests.client_hellos import client_hello
 from tests.odd_origin import OddOrigin
 from tests.proxy_client import Answer, ProxyClient
-from tests.running_town import RunningTown, children, free_ports, running_part, running_town
+from tests.running_town import WORKER, RunningTown, children, free_ports, running_part, running_town
 
 pytestmark = pytest.mark.long
 
@@ -142,7 +142,7 @@ async def _play_lockdown(clerk: Workstation) -> None:
     assert "The web is limited for Finance" in told and WORM in told
 
     # Every process is killed: it is in the database and in the published snapshot.
-    for pid in (*children(clerk.town, "proxy_addons"), *children(clerk.town, "admin.command")):
+    for pid in (*children(clerk.town, WORKER), *children(clerk.town, "admin.command")):
         os.kill(pid, signal.SIGKILL)
     await until(lambda: _admin_answers(clerk.town))
     await _assert_limited(clerk)
@@ -224,4 +224,4 @@ async def _admin_answers(town: RunningTown) -> bool:
     except OSError:
         return False
     writer.close()
-    return len(children(town, "proxy_addons")) == 2 and len(children(town, "admin.command")) == 1
+    return len(children(town, WORKER)) == 2 and len(children(town, "admin.command")) == 1
