@@ -65,6 +65,8 @@ from admin.state_folder import Side, StateFolder
 from admin.town_account import TownAccount
 from admin.unanswered import Unanswered
 from admin.visit_views import VisitViews
+from admin.weekly_letters import WeeklyLetters
+from admin.weekly_report import WeeklyReports
 from categories.taxonomy import taxonomy
 from policy.town_policy import Policy
 
@@ -125,6 +127,7 @@ class AdminProcess:
             clock,
         )
         self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)
+        self.weekly_reports = WeeklyReports(db, lambda: self.policy, clock)
         self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
         self.api_tokens = ApiTokens(db, lambda: self.policy, self._known, clock)
@@ -305,6 +308,10 @@ async def admin_process(
             background.keep_looking("limit letters", limit_letters.look, seconds=20)
             attempts = AttemptsJob(db, lambda: admin.policy, clock)
             background.keep_looking("attempts", attempts.look, seconds=60)
+            weekly_letters = WeeklyLetters(
+                db, lambda: admin.policy, lambda: ingest.status.caught_up_at, clock
+            )
+            background.keep_looking("weekly report", weekly_letters.look, seconds=20)
             background.keep_looking("exemption reviews", admin.exemption_reviews.look, seconds=60)
             background.keep_running("first visits", FirstVisitsJob(state.first_visits, db, clock).run)
             yield admin

@@ -120,6 +120,8 @@ class EventKind(StrEnum):
     """Others were told of a person who was stopped too often; `people` are those who were."""
     SECURITY_RISK_TOLD = "security_risk.told"
     """They were told of a visit that was stopped as a security risk."""
+    WEEKLY_REPORT_SENT = "weekly_report.sent"
+    """The report on the week that began on this Monday was put into the outbox; `people` are to get it."""
     LOCKDOWN_BEGUN = "lockdown.begun"
     LOCKDOWN_NEWS_GIVEN = "lockdown.news_given"
     LOCKDOWN_ENDED = "lockdown.ended"

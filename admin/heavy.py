@@ -15,6 +15,7 @@ from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.visit_log import counting
 from admin.visit_log.counting import Loaded, LoadedBy
+from admin.visit_log.spans import SOFTWARE_UPDATES
 from admin.visits import Who, WhoCodes
 from admin.worker_facts import facts_since
 from policy.town_policy import Policy
@@ -22,7 +23,6 @@ from policy.worker_facts import HeavyVisit, WorkerFacts
 
 _OLDEST = timedelta(seconds=20)
 _MOST = 10
-_UPDATES = "software_updates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class HeavyViews:
         self._check(session, roles.sees_visits)
         facts = await self._facts()
         visits = [visit for fact in facts for visit in fact.heavy]
-        others = [visit for visit in visits if visit.category != _UPDATES]
-        updates = tuple(visit for visit in visits if visit.category == _UPDATES)
+        others = [visit for visit in visits if visit.category != SOFTWARE_UPDATES]
+        updates = tuple(visit for visit in visits if visit.category == SOFTWARE_UPDATES)
         speed = sum(fact.bytes_per_second for fact in facts)
         return HeavyNow(
             rows=tuple(

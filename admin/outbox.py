@@ -79,6 +79,8 @@ class LetterKind(StrEnum):
     """To whom the policy names: a person was stopped too often. Categories are parted by spaces."""
     RISK_STOPPED = "risk_stopped"
     """To the same: a visit was stopped as a security risk. `device` is "" where its name is not known."""
+    WEEKLY_REPORT = "weekly_report"
+    """To who answers for a department, or IT: its week in numbers. `department` is "" for the town's."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter
@@ -102,6 +104,7 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
         {"person", "department", "visits", "categories", "from", "until"}
     ),
     LetterKind.RISK_STOPPED: frozenset({"host", "category", "person", "department", "device", "at", "code"}),
+    LetterKind.WEEKLY_REPORT: frozenset({"department", "monday"}),
     LetterKind.PASSWORD_RESET: frozenset({"reset"}),
     LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
 }

@@ -26,7 +26,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "sites": ("report", "site", "limit", "visit", "security_risk"),
     "people": ("person", "people", "password", "token", "names", "notice", "attempts"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
-    "running": ("policy", "lists", "backup"),
+    "running": ("policy", "lists", "backup", "weekly_report"),
 }
 """What events can be filtered by, with the beginnings of their kinds; each kind is in one."""
 

@@ -43,6 +43,17 @@ def showing_names(policy: Policy) -> tuple[str, ...]:
     return tuple(role for role in _SHOW_NAMES if policy.roles.get(role))
 
 
+def weekly_reports_of(policy: Policy, person: str) -> tuple[str | None, ...]:
+    """Return what the person has a weekly report of: for IT the town (None), and where they decide."""
+    town = (None,) if _has_any(policy, person, "it_security") else ()
+    return (*town, *decides_for(policy, person))
+
+
+def has_weekly_report(policy: Policy, person: str) -> bool:
+    """Whether the person has a weekly report of anything."""
+    return bool(weekly_reports_of(policy, person))
+
+
 def reviews(policy: Policy, person: str) -> bool:
     """Whether the person answers what is on IT's board: corrects categories, stops access."""
     return _has_any(policy, person, "it_security")

@@ -23,6 +23,7 @@ from policy.document_sections import (
     warn_of_auditors,
 )
 from policy.document_value import Findings, Value
+from policy.document_weekly_report import read_weekly_report
 from policy.identity import Identities
 from policy.people_list import PeopleList
 from policy.problem import PolicyError, Problem
@@ -34,7 +35,7 @@ from policy.yaml_tree import Mapping, compose
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
     *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "limits", "line"),
-    *("attempts", "default"),
+    *("attempts", "weekly_report", "default"),
     *("after_approval", "asking", "holidays", "tests"),
 )
 _DEFAULT_ACTIONS = INSTEAD_OF_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
@@ -152,6 +153,7 @@ def _policy(
         limits=read_limits(sections["limits"], vocabulary, [rule.id for rule in rules]),
         line_bits_per_second=read_line(sections["line"]),
         attempts=read_attempts(sections["attempts"], taxonomy, roles),
+        weekly_report=read_weekly_report(sections["weekly_report"]),
     )
 
 

@@ -52,6 +52,11 @@ def days_of_week(text: str) -> frozenset[int]:
     return frozenset(days)
 
 
+def day_of_week(text: str) -> int:
+    """Read "mon", one day of the week; Monday is 0."""
+    return _day(text.lower())
+
+
 def _day(name: str) -> int:
     if name in _DAYS:
         return _DAYS.index(name)

@@ -6,7 +6,7 @@ Everything is immutable. Ids are the keys of the document.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
@@ -305,6 +305,18 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
+class WeeklyReport:
+    """When the report on the week before is sent: on a day of the week (Monday 0), by the town's clock.
+
+    With `names_shown` a department's report names people of it; the town's never does.
+    """
+
+    day: int = 0
+    at: time = time(7)
+    names_shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A whole, valid policy. `version` is a digest of the document it was read from.
 
@@ -317,7 +329,7 @@ class Policy:
     `newly_seen_days` from its first visit in the town on. `asking` is carried whole, though the proxy
     needs only what is never allowed of it: after a restart the policy that was published last goes on.
     `line_bits_per_second` is what the town's line carries, None where nobody said. Where `attempts` is None
-    nobody is told of visits that were stopped.
+    nobody is told of visits that were stopped, and where `weekly_report` is, none is sent.
     """
 
     version: str
@@ -344,6 +356,7 @@ class Policy:
     limits: tuple[Limit, ...] = ()
     line_bits_per_second: int | None = None
     attempts: Attempts | None = None
+    weekly_report: WeeklyReport | None = None
 
     @property
     def names_newly_seen(self) -> bool:

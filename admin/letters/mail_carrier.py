@@ -1,13 +1,14 @@
 """Letters as mail: words, message and address, handed to the town's mail server."""
 
+import sqlite3
 import ssl
 from collections.abc import Callable
 from email.headerregistry import Address
 
 from admin import outbox
 from admin.clock import Clock
-from admin.database import Database
-from admin.letters.carrier import CarrierError, NobodyError, RefusedError
+from admin.database import Database, DatabaseError
+from admin.letters.carrier import CarrierError, NobodyError, PutOffError, RefusedError
 from admin.letters.composing import compose
 from admin.letters.mail_server import Patience, hand_over
 from admin.letters.parts import OutdatedLetterError, Town
@@ -71,6 +72,9 @@ class MailCarrier:
             )
         except OutdatedLetterError as error:
             raise NobodyError(str(error)) from error
+        except (sqlite3.Error, DatabaseError) as error:
+            # As a month of the visit log that is damaged: other letters do not need it.
+            raise PutOffError(f"{put.letter.about}: what it tells cannot be read: {error}") from error
         except (LookupError, ValueError) as error:
             # One letter that cannot be written must not keep all others waiting.
             raise RefusedError(f"{put.letter.about}: cannot be put into words: {error}") from error

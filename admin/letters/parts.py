@@ -30,7 +30,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A letter's words. `quote` is somebody's own, `quoted` says whose; `below` is the small print."""
+    """A letter's words. `quote` is somebody's own, `quoted` says whose; `below` is the small print.
+
+    `lists` are facts under headings of their own.
+    """
 
     subject: str
     heading: str
@@ -38,6 +41,7 @@ class Words:
     quote: str = ""
     quoted: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    lists: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     link: Link | None = None
     below: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from admin.letters.attempt_words import ATTEMPT_WORDS
 from admin.letters.emergency_words import EMERGENCY_WORDS
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
+from admin.letters.weekly_words import words_of_weekly_report
 from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
@@ -19,10 +20,12 @@ async def words_of(put: PutLetter, db: Database, town: Town) -> Words:
     """Find the words of a letter.
 
     Raises OutdatedLetterError when it tells what is no longer so, LookupError or ValueError when it
-    cannot be told.
+    cannot be told; DatabaseError or sqlite3.Error when what it tells cannot be read.
     """
     if put.letter.kind in REQUEST_KINDS:
         return await words_about_request(put, db, town)
+    if put.letter.kind is LetterKind.WEEKLY_REPORT:
+        return await words_of_weekly_report(put, db, town)
     return _WORDS[put.letter.kind](put, town)
 
 

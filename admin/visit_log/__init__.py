@@ -4,5 +4,6 @@ visit_log   the files, and what is asked of several of them
 taking_in   writing: what repeats is kept once, and counted as it arrives
 searching   visits one by one, newest first or as they arrive
 counting    how many, by hour, site or category, from what was counted as it arrived
+spans       how many between two instants, by category or department, and what was heavy
 moving_in   visits of before there were such files
 """

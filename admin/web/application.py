@@ -46,6 +46,7 @@ from admin.web import (
     town_account,
     town_people,
     visit_log,
+    weekly,
 )
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
 from admin.web.page import STATIC_FOLDER, admin_of
@@ -161,6 +162,7 @@ def _routes() -> list[BaseRoute]:
         _get("/heavy", heavy.heavy_page),
         _get("/heavy/draft", heavy.draft_page),
         _post("/heavy/end", heavy.end),
+        _get("/weekly", weekly.weekly_page),
         _get("/categories", categories.categories_page),
         _get("/emergency", emergency.emergency_page),
         *(

@@ -136,6 +136,8 @@ async def _links(http_request: Request) -> list[Link]:
             links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
         if admin.delegations.departments_of(session):
             links.append(Link("/delegation", "Delegation"))
+        if has_duty(http_request, roles.has_weekly_report):
+            links.append(Link("/weekly", "Weekly report"))
     if session is not None:
         links.append(Link("/requests", "My requests"))
     links += [Link("/stopped", "Did something not open?"), Link("/policy", "Policy")]

@@ -59,6 +59,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.VISIT_ENDED: "Ended a heavy visit",
     EventKind.ATTEMPTS_TOLD: "Told of many stopped visits",
     EventKind.SECURITY_RISK_TOLD: "Told of a visit stopped for security",
+    EventKind.WEEKLY_REPORT_SENT: "Sent the weekly report",
     EventKind.LOCKDOWN_BEGUN: "Limited the web",
     EventKind.LOCKDOWN_NEWS_GIVEN: "Gave news of the limit",
     EventKind.LOCKDOWN_ENDED: "Ended the limit",
@@ -82,7 +83,7 @@ KIND_LABELS = {
     "sites": "Sites and categories",
     "people": "People and passwords",
     "emergencies": "Emergencies",
-    "running": "Policy, lists and backups",
+    "running": "Policy, lists, backups and reports",
 }
 ROLE_LABELS = {
     "it_security": "IT security",

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,11 @@ from admin.ingest import Ingest
 from admin.visit_log import counting
 from admin.visit_log.searching import VisitFilter
 from admin.visits import WhoCodes
+from admin.week import Week
+from admin.weekly_report import weekly_report
 from categories.taxonomy import taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
+from policy.town_policy import Department, Policy, Town, WeeklyReport
 from policy.visit import Client, Visit
 from policy.visit_record import VisitRecord, new_code
 from proxy_addons.judge import Judgement
@@ -44,6 +47,13 @@ _DEPARTMENTS = [f"department-{number}" for number in range(12)]
 _IN_A_SEGMENT = 100_000
 _CODES = WhoCodes(b"secret", ZoneInfo("America/New_York"))
 _ASKED = 5
+_REPORTING = Policy(
+    "one",
+    Town("Town of Exampleton", "America/New_York"),
+    {id_: Department(id_, head="person-3") for id_ in _DEPARTMENTS},
+    weekly_report=WeeklyReport(names_shown=True),
+)
+_WEEK = Week(date(2026, 3, 16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,12 @@ def _questions(
         None,
         lambda: counting.reach(db.visits, busiest, _DEPARTMENTS[3], month),
     )
+    yield (
+        "a department's weekly report",
+        None,
+        lambda: weekly_report(db, _REPORTING, _DEPARTMENTS[3], _WEEK),
+    )
+    yield "the town's weekly report", None, lambda: weekly_report(db, _REPORTING, None, _WEEK)
     yield "first visits of every site", None, lambda: counting.first_visits(db.visits)
 
 

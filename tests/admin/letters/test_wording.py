@@ -255,6 +255,7 @@ def others() -> list[Letter]:
         ),
         Letter(LetterKind.EMERGENCY_REVIEWED, CLERK, "REQ-1", {**site, "answer": "right", "note": "It was."}),
         Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
+        Letter(LetterKind.WEEKLY_REPORT, IT, "WEEK", {"department": "", "monday": "2026-02-23"}),
         Letter(
             LetterKind.LIMIT_CLOSED,
             CLERK,

@@ -786,3 +786,24 @@ async def test_limits_and_what_is_heavy(look: Look, site: Site) -> None:
     await look.at("stopped-limit", "/stopped")
     await look.at("requests-left", "/requests")
     assert look.wrong == []
+
+
+async def test_weekly_report(look: Look, site: Site) -> None:
+    document = site.state.policy_document
+    report = 'weekly_report: {day: mon, at: "07:00", names: shown}\n'
+    document.write_text(document.read_text().replace("head: parks-head,", "head: head,") + report)
+    await site.until(lambda: site.admin.policy.weekly_report is not None)
+    head, it = await site.signed_in(people.HEAD), await site.signed_in(people.IT)
+    await look.use(head)
+    await look.at("weekly-empty", "/weekly")
+    await look.at("recorded-weekly", "/recorded")
+    await _log_a_day(site)
+    loaded = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "bytes_down": 4_200_000_000}
+    await site.log(
+        visit(host=LONG_HOST, category="streaming", **loaded),
+        visit(host="updates.example", category="software_updates", **loaded),
+        visit(department="parks", host="maps.example", category="weather", **loaded),
+    )
+    await look.at("weekly-head", "/weekly?of=finance&week=2026-03-02")
+    await look.use(it)
+    await look.at("weekly-town", "/weekly?of=&week=2026-03-02")
