@@ -45,6 +45,7 @@ from admin.ingest import Ingest, IngestStatus
 from admin.limit_letters import LimitLetters
 from admin.limit_lifts import LimitLifts
 from admin.list_updates import ListUpdates
+from admin.names import Names
 from admin.needed_hosts import NeededHosts
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
@@ -113,7 +114,8 @@ class AdminProcess:
         self._background = background
         self._reset_key = reset_key
         self._clock = clock
-        self.visit_views = VisitViews(db, lambda: self.policy, secret, clock)
+        self.names = Names(db, lambda: self.policy, clock)
+        self.visit_views = VisitViews(db, lambda: self.policy, self.names, secret, clock)
         self.request_views = RequestViews(db, lambda: self.policy, clock)
         self.requests = SessionRequests(
             db,

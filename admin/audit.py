@@ -96,6 +96,12 @@ class EventKind(StrEnum):
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - the word of an event
     """It was used when it was over, or for what it is not for."""
     NAMES_SHOWN = "names.shown"
+    NAMES_ASKED = "names.asked"
+    """A second person is asked to agree that somebody sees names, or searches by one."""
+    NAMES_AGREED = "names.agreed"
+    NAMES_NOT_AGREED = "names.not_agreed"
+    NAMES_REFUSED = "names.refused"
+    """Somebody tried to answer who may not."""
     POLICY_PUBLISHED = "policy.published"
     REPORT_SENT = "report.sent"
     """Someone said that a site's category is wrong, or that they came by accident."""

@@ -81,6 +81,10 @@ class LetterKind(StrEnum):
     """To the same: a visit was stopped as a security risk. `device` is "" where its name is not known."""
     WEEKLY_REPORT = "weekly_report"
     """To who answers for a department, or IT: its week in numbers. `department` is "" for the town's."""
+    NAMES_ASKED = "names_asked"
+    """To who may agree: somebody needs a second person to see names in the visit log ("NAMES-3")."""
+    NAMES_ANSWERED = "names_answered"
+    """To who asked: whether a second person agreed."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter

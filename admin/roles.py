@@ -33,6 +33,16 @@ def may_show_names(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, *_SHOW_NAMES)
 
 
+def agree_to_names(policy: Policy, asker: str, about: str | None) -> frozenset[str]:
+    """Return who may agree that somebody sees names, or searches by one: others who may see names.
+
+    Neither who asks nor whom it is about. Where that leaves nobody, the town administrator.
+    """
+    own = {asker, about}
+    showing = {person for role in _SHOW_NAMES for person in policy.roles.get(role, ())} - own
+    return frozenset(showing or {*policy.roles.get("town_administrator", ())} - own)
+
+
 def seeing_visits(policy: Policy) -> tuple[str, ...]:
     """Return the roles that may look at the visit log and that somebody has."""
     return tuple(role for role in _SEE_VISITS if policy.roles.get(role))

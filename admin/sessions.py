@@ -205,10 +205,9 @@ async def end_all(t: Transaction) -> None:
     await t.execute("DELETE FROM session")
 
 
-async def show_names(t: Transaction, session: Session, until: datetime) -> Session:
-    """Show names in the visit log to this session until then."""
-    await t.execute("UPDATE session SET names_until = ? WHERE id = ?", to_ms(until), session.id)
-    return replace(session, names_until=until)
+async def show_names(t: Transaction, id_: int, until: datetime) -> None:
+    """Show names in the visit log to the session of this number until then."""
+    await t.execute("UPDATE session SET names_until = ? WHERE id = ?", to_ms(until), id_)
 
 
 async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime) -> bool:

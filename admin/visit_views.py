@@ -11,9 +11,10 @@ from admin import roles, visits
 from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.database import Database
+from admin.names import Names
 from admin.sessions import NotAtTheDeviceError, Session
 from admin.visit_log.searching import Cursor, VisitFilter
-from admin.visits import VisitRow, WhoCodes
+from admin.visits import NamesHiddenError, VisitRow, WhoCodes
 from policy.town_policy import Policy
 
 _STOPPED_WITHIN = timedelta(minutes=15)
@@ -22,8 +23,11 @@ _STOPPED_WITHIN = timedelta(minutes=15)
 class VisitViews:
     """The log for one session or another. `secret` is behind the codes of the day."""
 
-    def __init__(self, db: Database, policy: Callable[[], Policy], secret: bytes, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, policy: Callable[[], Policy], names: Names, secret: bytes, clock: Clock
+    ) -> None:
         self._db = db
+        self._names = names
         self._policy = policy
         self._secret = secret
         self._clock = clock
@@ -34,9 +38,11 @@ class VisitViews:
         """Return visits, newest first; names only while shown.
 
         Raises NotAllowedError but for IT, help desk and auditors, NamesHiddenError for a search by
-        person while names are hidden.
+        person while names are hidden, or before a second person agreed to it where one must.
         """
         self._check(session, roles.sees_visits, "Visits")
+        if where.person is not None and not await self._names.may_search(session, where.person):
+            raise NamesHiddenError("nobody agreed to a search for this person")
         return await visits.query(
             self._db,
             where,
@@ -51,14 +57,6 @@ class VisitViews:
         self._check(session, roles.sees_visits, "Visits")
         names_shown = session.shows_names_at(self._clock())
         return await visits.get(self._db, id_, self._codes(), names_shown=names_shown)
-
-    async def show_names(self, session: Session, reason: str, case: str) -> Session:
-        """Show names for 30 minutes in this session; logged with the reason.
-
-        Raises ValueError without a reason, NotAllowedError but for IT and auditors.
-        """
-        self._check(session, roles.may_show_names, "Names")
-        return await visits.show_names(self._db, session, reason, case, self._clock())
 
     async def stopped_here(self, session: Session) -> list[VisitRow]:
         """Return what was stopped for this person or device in the last 15 minutes, newest first.

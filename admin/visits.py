@@ -167,7 +167,7 @@ async def stopped(
     return await _rows(db, found, codes, names_shown=False)
 
 
-async def show_names(db: Database, session: Session, reason: str, case: str, now: datetime) -> Session:
+async def show_names(db: Database, session: Session, reason: str, case: str, now: datetime) -> None:
     """Show names to a signed-in session for 30 minutes; who, why and for which case is logged.
 
     Raises ValueError without a reason, NotAllowedError for a session that only knows the device.
@@ -185,7 +185,7 @@ async def show_names(db: Database, session: Session, reason: str, case: str, now
     }
     async with db.transaction() as t:
         await audit.record(t, Event(EventKind.NAMES_SHOWN, session.person, "visits", now, details))
-        return await sessions.show_names(t, session, until)
+        await sessions.show_names(t, session.id, until)
 
 
 def _check(where: VisitFilter, *, names_shown: bool) -> None:

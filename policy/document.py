@@ -11,6 +11,7 @@ from policy.decision import Verdict
 from policy.document_asking import read_asking
 from policy.document_attempts import read_attempts
 from policy.document_limits import read_limits, read_line
+from policy.document_names import read_second_person
 from policy.document_rules import INSTEAD_OF_ACTIONS, Vocabulary, read_categories, read_rules
 from policy.document_sections import (
     read_departments,
@@ -35,7 +36,7 @@ from policy.yaml_tree import Mapping, compose
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
     *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "limits", "line"),
-    *("attempts", "weekly_report", "default"),
+    *("attempts", "weekly_report", "names", "default"),
     *("after_approval", "asking", "holidays", "tests"),
 )
 _DEFAULT_ACTIONS = INSTEAD_OF_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
@@ -154,6 +155,7 @@ def _policy(
         line_bits_per_second=read_line(sections["line"]),
         attempts=read_attempts(sections["attempts"], taxonomy, roles),
         weekly_report=read_weekly_report(sections["weekly_report"]),
+        second_person=read_second_person(sections["names"], roles),
     )
 
 

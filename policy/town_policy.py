@@ -304,6 +304,15 @@ class Attempts:
     tell: tuple[Approver, ...] = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
 
 
+class SecondPerson(StrEnum):
+    """When another person must agree before somebody sees names in the visit log."""
+
+    NEVER = "never"
+    SEARCHES = "searches"
+    """To a search by a person's name."""
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True)
 class WeeklyReport:
     """When the report on the week before is sent: on a day of the week (Monday 0), by the town's clock.
@@ -329,7 +338,8 @@ class Policy:
     `newly_seen_days` from its first visit in the town on. `asking` is carried whole, though the proxy
     needs only what is never allowed of it: after a restart the policy that was published last goes on.
     `line_bits_per_second` is what the town's line carries, None where nobody said. Where `attempts` is None
-    nobody is told of visits that were stopped, and where `weekly_report` is, none is sent.
+    nobody is told of visits that were stopped, and where `weekly_report` is, none is sent. `second_person`
+    says when somebody else agrees before names are shown.
     """
 
     version: str
@@ -357,6 +367,7 @@ class Policy:
     line_bits_per_second: int | None = None
     attempts: Attempts | None = None
     weekly_report: WeeklyReport | None = None
+    second_person: SecondPerson = SecondPerson.SEARCHES
 
     @property
     def names_newly_seen(self) -> bool:

@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 
 from admin.api.operation import Call, Input, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
+from admin.names import NobodyAgreesError
 from admin.replaying import explain
 from admin.visit_log.searching import Cursor, VisitFilter
-from admin.visits import VisitRow
+from admin.visits import NAMES_SHOWN_FOR, VisitRow
 from admin.web.words import plain, visit_status
 from categories.host_name import HostNameError, canonical_host
 from policy.decision import Cause, Lane, Verdict
@@ -92,12 +93,14 @@ class ShowNames(Input):
 
     reason: str
     case: str = ""
+    person: str | None = Field(None, description="To search for this person's visits.")
 
 
 class NamesShown(BaseModel):
-    """Until when this token is shown names."""
+    """Until when this token is shown names; null while a second person has to agree."""
 
     until: datetime | None
+    waits: str | None = Field(description="The number of what a second person has to agree to.")
 
 
 class Step(BaseModel):
@@ -178,12 +181,17 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
 
 
 async def show_names(call: Call[Nothing, ShowNames]) -> NamesShown:
-    """Show names to this token for 30 minutes; the reason is recorded with your name."""
+    """Show names to this token for 30 minutes, or ask a second person to agree; the reason is recorded."""
+    body = call.body
     try:
-        session = await call.admin.visit_views.show_names(call.session, call.body.reason, call.body.case)
+        waiting = await call.admin.names.ask(call.session, body.reason, body.case, body.person)
+    except NobodyAgreesError as error:
+        raise InvalidRequestError("reason", "There is nobody who may agree to it") from error
     except ValueError as error:
         raise InvalidRequestError("reason", "Enter why you need the names") from error
-    return NamesShown(until=session.names_until)
+    if waiting is not None:
+        return NamesShown(until=None, waits=waiting.number)
+    return NamesShown(until=call.admin.now() + NAMES_SHOWN_FOR, waits=None)
 
 
 def _filter(query: WhichVisits) -> VisitFilter:

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from admin import audit
+from admin import audit, names
 from admin import visits as visit_log
+from admin.asking import UnknownRequestError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import utc_now
 from admin.command import CommandError
@@ -29,6 +30,7 @@ from admin.visits import VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
+from policy.town_policy import Policy, SecondPerson
 
 _FOLLOW_SECONDS = 0.5
 _MOST_ROWS = 100_000
@@ -38,6 +40,10 @@ _AGO = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=
 @click.command(epilog="Example: towngate visits --department finance --verdict block --since 2h")
 @click.option("--person", help="Visits of this person; needs --because.")
 @click.option("--because", help="Why you need names. They are shown then, and this is put on record.")
+@click.option(
+    "--agreed",
+    help="What a second person agreed to, like NAMES-3; where the policy wants that, in place of --because.",
+)
 @click.option("--case", default="", help="The case it is for, put on record with --because.")
 @click.option("--department", help="Visits of this department.")
 @click.option("--host", help="Visits to this host and its subdomains.")
@@ -61,6 +67,7 @@ def visits(
     *,
     person: str | None,
     because: str | None,
+    agreed: str | None,
     case: str,
     department: str | None,
     host: str | None,
@@ -81,10 +88,11 @@ def visits(
 
     Persons are hidden until a reason is given: each shows as a department and a code of the day.
     """
-    if person is not None and not (because or "").strip():
-        raise CommandError("persons are hidden until a reason is given: add --because TEXT, which is logged")
     folder = StateFolder(state)
     published = published_policy(folder)
+    reason = (because or "").strip()
+    if agreed is None:
+        _check(published.policy if published else None, person, reason)
     zone = ZoneInfo(published.policy.town.timezone if published else "UTC")
     where = VisitFilter(
         person=person,
@@ -98,15 +106,26 @@ def visits(
         since=_moment("--since", since, zone),
         until=_moment("--until", until, zone),
     )
-    log = _Log(folder, zone, where, (because or "").strip(), case, Form(form or Form.LINE))
+    log = _Log(folder, zone, where, reason, case, Form(form or Form.LINE), agreed)
     try:
         count = asyncio.run(log.show(None if all_of_them else limit, follow=follow))
-    except (DatabaseError, KeyFileError) as error:
+    except (DatabaseError, KeyFileError, UnknownRequestError) as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}") from error
     if not count and not follow:
         click.echo("No visits match. Leave an option out, or widen the time.", err=True)
+
+
+def _check(policy: Policy | None, person: str | None, because: str) -> None:
+    """Raise CommandError for names without a reason, or without the second person whom the policy wants."""
+    if person is not None and not because:
+        raise CommandError("persons are hidden until a reason is given: add --because TEXT, which is logged")
+    when = policy.second_person if policy is not None else SecondPerson.SEARCHES
+    if because and names.needs_second_person(when, person):
+        raise CommandError(
+            "a second person must agree to this: ask on the page Visits, then add its number: --agreed N"
+        )
 
 
 class _Log:
@@ -120,12 +139,14 @@ class _Log:
         because: str,
         case: str,
         form: Form,
+        agreed: str | None,
     ) -> None:
         self._folder = folder
         self._zone = zone
         self._where = where
         self._because = because
         self._case = case
+        self._agreed = agreed
         self._heading = heading(form)
         self._show = shown_as(form, zone)
 
@@ -133,11 +154,13 @@ class _Log:
         """Print the newest visits, or all of them (None), and go on with `follow`; return how many were."""
         async with Database.open(self._folder.database, must_exist=True) as db:
             codes = WhoCodes(visit_log.who_secret(self._folder.admin), self._zone)
-            if self._because:
+            if self._agreed is not None:
+                await names.agreed(db, self._agreed, self._where.person, utc_now())
+            names_shown = bool(self._because) or self._agreed is not None
+            if names_shown:
                 await self._record(db)
             if self._heading is not None:
                 click.echo(self._heading)
-            names_shown = bool(self._because)
             last, shown = 0, set[int]()
             if limit is not None:
                 last = await searching.last_id(db.visits)
@@ -169,6 +192,8 @@ class _Log:
             "case": self._case[:100],
             "person": self._where.person,
         }
+        if self._agreed is not None:
+            details["request"] = self._agreed.upper()
         async with db.transaction() as t:
             await audit.record(t, Event(EventKind.NAMES_SHOWN, actor(), "visits", utc_now(), details))
 

@@ -7,6 +7,7 @@ from admin import password_resets
 from admin.database import Database
 from admin.letters.attempt_words import ATTEMPT_WORDS
 from admin.letters.emergency_words import EMERGENCY_WORDS
+from admin.letters.names_words import NAMES_KINDS, words_about_names
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
 from admin.letters.weekly_words import words_of_weekly_report
@@ -24,6 +25,8 @@ async def words_of(put: PutLetter, db: Database, town: Town) -> Words:
     """
     if put.letter.kind in REQUEST_KINDS:
         return await words_about_request(put, db, town)
+    if put.letter.kind in NAMES_KINDS:
+        return await words_about_names(put, db, town)
     if put.letter.kind is LetterKind.WEEKLY_REPORT:
         return await words_of_weekly_report(put, db, town)
     return _WORDS[put.letter.kind](put, town)

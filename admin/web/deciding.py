@@ -33,6 +33,7 @@ async def inbox(http_request: Request) -> Response:
         requests=await admin.request_views.to_decide(session),
         to_open=await admin.request_views.to_open(session),
         to_review=await admin.emergency_access.to_review(session),
+        names_asked=await admin.names.to_answer(session),
         asks_for_accounts=bool(admin.accounts.proposes_for(session)),
         has_mail=admin.correspondence.reaches(session.person),
     )

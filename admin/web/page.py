@@ -132,6 +132,7 @@ async def _links(http_request: Request) -> list[Link]:
             await admin.request_views.to_open(session)
         )
         waiting += len(await admin.emergency_access.to_review(session))
+        waiting += len(await admin.names.to_answer(session))
         if waiting or session.person in _deciders(admin):
             links.append(Link("/decide", f"To decide ({waiting})" if waiting else "To decide"))
         if admin.delegations.departments_of(session):

@@ -6,19 +6,17 @@ from datetime import datetime, time, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
-from admin.asking import InvalidRequestError
 from admin.replaying import explain
 from admin.visit_log.searching import Cursor, VisitFilter
-from admin.visits import NAMES_SHOWN_FOR, NamesHiddenError
+from admin.visits import NamesHiddenError
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.people import People
-from admin.web.session_cookie import field, signed_in
+from admin.web.session_cookie import signed_in
 from admin.web.words import DECISIONS, host, visit_status
 from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
@@ -64,22 +62,6 @@ async def visits_page(http_request: Request) -> Response:
     )
 
 
-async def names_page(http_request: Request) -> Response:
-    """Ask why names are to be shown."""
-    signed_in(http_request)
-    return await _names(http_request, http_request.query_params.get("next", ""), "", "")
-
-
-async def show_names(http_request: Request, form: FormData) -> Response:
-    """Show names for a while; the reason is logged."""
-    reason, case, next_path = (field(form, name) for name in ("reason", "case", "next"))
-    if not reason:
-        error = InvalidRequestError("reason", "Enter why you need the names")
-        return await _names(http_request, next_path, reason, case, error)
-    await admin_of(http_request).visit_views.show_names(signed_in(http_request), reason, case)
-    return go_to(next_path if next_path.startswith("/visits?") or next_path == "/heavy" else "/visits")
-
-
 async def why_page(http_request: Request) -> Response:
     """Show each rule in order, and the one that decided."""
     admin = admin_of(http_request)
@@ -90,21 +72,6 @@ async def why_page(http_request: Request) -> Response:
         raise HTTPException(404) from error
     status = visit_status(row, admin.policy)
     return await page(http_request, "why.html", row=row, why=why, status=status)
-
-
-async def _names(
-    http_request: Request, next_path: str, reason: str, case: str, error: InvalidRequestError | None = None
-) -> Response:
-    return await page(
-        http_request,
-        "names.html",
-        422 if error else 200,
-        next_path=next_path,
-        reason=reason,
-        case=case,
-        error=error,
-        shown_for=NAMES_SHOWN_FOR,
-    )
 
 
 def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[VisitFilter, str | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from admin import accounts, audit
+from admin import accounts, audit, sessions
 from admin.accounts import SignInError
 from admin.admin_process import AdminProcess, admin_process
 from admin.asking import ForWhom, NotAllowedError, State, UnknownRequestError
@@ -275,7 +275,7 @@ async def test_who_sees_the_records(
     session = await signed_in(admin, person)
     for attempt, may in (
         (admin.visit_views.query(session, VisitFilter()), sees_visits),
-        (admin.visit_views.show_names(session, "A complaint", "C-7"), shows_names),
+        (admin.names.ask(session, "A complaint", "C-7"), shows_names),
         (admin.request_views.granted(session), sees_access),
     ):
         if may:
@@ -296,8 +296,10 @@ async def test_visits_come_from_the_spool_and_names_are_shown_for_half_an_hour(
     assert rows[0].who.person is None
     with pytest.raises(NamesHiddenError):
         await admin.visit_views.query(it, VisitFilter(person=CLERK))
-    it = await admin.visit_views.show_names(it, "A complaint", "C-7")
-    (row,) = await admin.visit_views.query(it, VisitFilter(person=CLERK))
+    assert await admin.names.ask(it, "A complaint", "C-7") is None
+    it = await sessions.by_id(admin.db, it.id)
+    assert it is not None
+    (row,) = await admin.visit_views.query(it, VisitFilter())
     assert row.who.person == CLERK
     assert (await admin.visit_views.get(it, row.id)).who.person == CLERK
     clock.at += timedelta(minutes=30)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import audit
+from admin import audit, sessions
 from admin.audit import Event, EventKind
 from admin.command import cli
 from admin.database import Database
 from admin.ingest import Ingest
+from admin.names import Names
 from admin.state_folder import StateFolder
 from policy.decision import Lane, Verdict
 from policy.file_types import refusal_of
-from tests.admin.small_town import MONDAY, PARKS_CLERK, visit_record
-from tests.people import CLERK
+from policy.town_policy import SecondPerson
+from tests.admin.small_town import AUDITOR, MONDAY, PARKS_CLERK, TOWN, visit_record
+from tests.people import CLERK, IT
 from tests.published_town import PublishedTown
+from tests.towns import DOCUMENT
 
 
 @pytest.fixture
@@ -63,6 +67,62 @@ def events(state: StateFolder) -> list[Event]:
             return await audit.events_of(db, "visits")
 
     return asyncio.run(read())
+
+
+def publish(state: StateFolder, second_person: str) -> None:
+    """Publish a policy that says when a second person must agree to names."""
+    PublishedTown(state.root, document=f"{DOCUMENT}names: {{second_person: {second_person}}}\n")
+
+
+def agreed(state: StateFolder, person: str | None, minutes_ago: int = 0) -> None:
+    """Have a second person agree, as on the page, that names are shown for half an hour from then on."""
+
+    async def agree() -> None:
+        at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+        async with Database.open(state.database) as db:
+            names = Names(db, lambda: replace(TOWN, second_person=SecondPerson.ALWAYS), lambda: at)
+            async with db.transaction() as t:
+                one = (await sessions.open_signed_in(t, IT, at, None)).session
+                other = (await sessions.open_signed_in(t, AUDITOR, at, None)).session
+            asked = await names.ask(one, "A complaint", "C-7", person)
+            assert asked is not None
+            await names.answer(other, asked.id, agrees=True)
+
+    asyncio.run(agree())
+
+
+def test_search_by_name_wants_what_a_second_person_agreed_to(state: StateFolder) -> None:
+    search = ("--person", CLERK, "--json")
+    for missing in ((), ("--because", "A complaint")):
+        assert visits(state, *search, *missing).exit_code == 2
+    assert "a second person must agree" in visits(state, *search, "--because", "A complaint").output
+    agreed(state, CLERK, minutes_ago=31)
+    agreed(state, PARKS_CLERK)
+    for number, why in (
+        ("NAMES-1", "NAMES-1 is not agreed to for this, or no more"),
+        ("NAMES-2", "NAMES-2 is not agreed to for this"),
+        ("NAMES-9", "there is no NAMES-9"),
+        ("x", "there is no NAMES-0"),
+    ):
+        refused = visits(state, *search, "--agreed", number)
+        assert refused.exit_code == 2 and why in refused.output
+    told = len(events(state))
+    agreed(state, CLERK)
+    found = visits(state, *search, "--agreed", "NAMES-3")
+    assert {json.loads(line)["person"] for line in found.output.splitlines()} == {CLERK}
+    event = events(state)[-1]
+    assert (len(events(state)), event.details["request"]) == (told + 2, "NAMES-3")
+
+
+def test_names_alone_want_a_reason_and_a_second_person_where_the_policy_says_always(
+    state: StateFolder,
+) -> None:
+    assert CLERK in visits(state, "--because", "Ticket 7", "--json").output
+    publish(state, "always")
+    refused = visits(state, "--because", "Ticket 7", "--json")
+    assert refused.exit_code == 2 and "a second person must agree" in refused.output
+    agreed(state, None)
+    assert CLERK in visits(state, "--agreed", "NAMES-1", "--json").output
 
 
 def test_lines_tell_what_happened_the_newest_last_and_name_nobody(state: StateFolder) -> None:
@@ -107,6 +167,7 @@ def test_download_that_was_stopped_is_said_with_what_it_is(state: StateFolder) -
 
 
 def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: StateFolder) -> None:
+    publish(state, "never")
     refused = visits(state, "--person", CLERK)
     assert refused.exit_code == 2
     assert "ersons are hidden until a reason is given" in refused.output

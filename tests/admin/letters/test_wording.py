@@ -16,6 +16,7 @@ from admin import (
     granting,
     joining,
     outbox,
+    sessions,
     unanswered,
 )
 from admin.asked import AccountUse, EmergencyUse, Kind, Level, SocialMediaUse, Window
@@ -23,9 +24,10 @@ from admin.asking import AccessRequest
 from admin.database import Database
 from admin.letters.composing import compose
 from admin.letters.parts import Words
+from admin.names import Names
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
-from policy.town_policy import AfterApproval, Approver, Asking, PersonKind
+from policy.town_policy import AfterApproval, Approver, Asking, PersonKind, SecondPerson
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, listed, submitted
 from tests.post_office import post_office
@@ -318,11 +320,25 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     await access_requests.approve(sending.db, MAIL_TOWN, listed, fifth.id, actor=HEAD, at=LATER)
     async with sending.db.transaction() as t:
         await t.execute("UPDATE exemption SET review_since = 1 WHERE access_request = ?", fifth.id)
+    await _names_asked(sending)
     await sending.put(*others(), Letter(LetterKind.EXEMPTION_REVIEW, HEAD, fifth.number))
     await arrived(sending)
     rows = await sending.db.fetch_all("SELECT DISTINCT kind FROM letter WHERE state = 'sent'")
     assert {row["kind"] for row in rows} == {kind.value for kind in LetterKind} - {"test"}
     return sending.office.messages
+
+
+async def _names_asked(sending: Sending) -> None:
+    """Have IT ask a second person for names, and the auditor agree once the mail is there."""
+    policy = replace(MAIL_TOWN, second_person=SecondPerson.ALWAYS)
+    names = Names(sending.db, lambda: policy, lambda: LATER)
+    async with sending.db.transaction() as t:
+        it = (await sessions.open_signed_in(t, IT, LATER, None)).session
+        auditor = (await sessions.open_signed_in(t, AUDITOR, LATER, None)).session
+    asked = await names.ask(it, "A complaint about mails.", "C-7")
+    assert asked is not None
+    await sending.delivery.send_due()
+    await names.answer(auditor, asked.id, agrees=True)
 
 
 async def test_mail_about_stopped_visits_says_who_and_what_and_leads_it_alone_to_them(

@@ -162,13 +162,25 @@ async def test_names_are_shown_to_the_token_that_gave_a_reason(site: Site) -> No
     assert (await it.get("/visits", 403, person=people.CLERK))["type"] == "/api#names-hidden"
     assert (await it.post("/visits/names", 422, reason=" "))["errors"][0]["field"] == "reason"
     shown = await it.post("/visits/names", reason="A phishing mail", case="7")
-    assert shown == {"until": "2026-03-06T15:44:07Z"}
-    assert (await it.get("/visits", person=people.CLERK))["items"][0]["who"]["person"] == people.CLERK
+    assert shown == {"until": "2026-03-06T15:44:07Z", "waits": None}
+    assert (await it.get("/visits"))["items"][0]["who"]["person"] == people.CLERK
     assert (await other.get("/visits"))["items"][0]["who"]["person"] is None
     site.clock.at += timedelta(minutes=30)
     assert (await it.get("/visits"))["items"][0]["who"]["person"] is None
     (row,) = await site.admin.db.fetch_all("SELECT details FROM event WHERE kind = ?", EventKind.NAMES_SHOWN)
     assert json.loads(row["details"])["case"] == "7"
+
+
+async def test_search_by_name_waits_for_a_second_person(site: Site) -> None:
+    await site.log(visit())
+    it = await program_of(site, people.IT)
+    asked = await it.post("/visits/names", reason="A phishing mail", person=people.CLERK)
+    assert asked == {"until": None, "waits": "NAMES-1"}
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    await it.get("/visits", 403, person=people.CLERK)
+    assert (await post(administrator, "/visits/names/1", answer="agree")).status_code == 303
+    assert (await it.get("/visits", person=people.CLERK))["items"][0]["who"]["person"] == people.CLERK
+    await it.get("/visits", 403, person=people.HEAD)
 
 
 async def test_lists_go_on_where_the_page_before_ended(site: Site) -> None:

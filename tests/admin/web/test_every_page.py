@@ -807,3 +807,22 @@ async def test_weekly_report(look: Look, site: Site) -> None:
     await look.at("weekly-head", "/weekly?of=finance&week=2026-03-02")
     await look.use(it)
     await look.at("weekly-town", "/weekly?of=&week=2026-03-02")
+
+
+async def test_pages_of_a_second_person_are_clean(look: Look, site: Site) -> None:
+    await site.log(visit())
+    it, administrator = await site.signed_in(people.IT), await site.signed_in(people.ADMINISTRATOR)
+    search = {"next": f"/visits?person={people.CLERK}"}
+    await look.use(it)
+    await look.at("names-search", "/visits/names?next=/visits%3Fperson%3Dclerk")
+    await post(it, "/visits/names", reason="A complaint about mails", case="C-7", **search)
+    await look.at("names-waiting", "/visits/names/1")
+    await look.use(administrator)
+    await look.at("names-to-decide", "/decide")
+    await look.at("names-to-answer", "/visits/names/1")
+    await post(administrator, "/visits/names/1", answer="agree")
+    await look.at("names-answered", "/visits/names/1")
+    await look.use(it)
+    await look.at("names-agreed", "/visits/names/1")
+    site.clock.at += timedelta(minutes=30)
+    await look.at("names-ended", "/visits/names/1")

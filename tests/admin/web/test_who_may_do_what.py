@@ -77,7 +77,7 @@ WHY = {"why": "Needed", "because": "Needed", "reason": "Needed", "note": "Needed
 # REQ-1 is the clerk's and waits for the head; REQ-2, theirs too, was allowed by the head; REQ-3 is their
 # proposal of the clerk for social media, to be signed; REQ-4 is the clerk's emergency access. The visit
 # is theirs, and was stopped a minute ago. The head of Finance named a colleague for later. TOK-1 is the
-# clerk's.
+# clerk's. NAMES-1 is IT's.
 ACTIONS = {
     "/ask/{code}": Action(NO_ROLE, "/ask/K7M-4QP", WHY),
     "/ask/{code}/join": Action(NO_ROLE, "/ask/K7M-4QP/join"),
@@ -101,6 +101,7 @@ ACTIONS = {
     "/decide/{id:number}/open": Action(IT | {people.HELP_DESK}, "/decide/2/open"),
     "/decide/{id:number}/stop": Action(APPROVERS | IT, "/decide/2/stop", WHY),
     "/visits/names": Action(IT | {AUDITOR}, "", WHY),
+    "/visits/names/{id:number}": Action(frozenset({AUDITOR}), "/visits/names/1", {"answer": "refuse"}),
     "/emergency/lockdown": Action(IT),
     "/emergency/device": Action(IT),
     "/emergency/filter": Action(IT),
@@ -153,6 +154,7 @@ PAGES = {
     "/decide/1": APPROVERS,
     "/exemptions": SEEING,
     "/visits": IT | {people.HELP_DESK, AUDITOR},
+    "/visits/names/1": IT | {AUDITOR},
     "/visits/{visit}/why": IT | {people.HELP_DESK, AUDITOR},
     "/today": IT | {people.HELP_DESK, AUDITOR},
     "/heavy": IT | {people.HELP_DESK, AUDITOR},
@@ -231,6 +233,9 @@ async def make_objects(site: Site) -> None:
     assert (await post(head, "/delegation", **later)).status_code == 303
     lockdown = {"department": "parks", "because": "A worm.", "sure": "yes"}
     assert (await post(it, "/emergency/lockdown", **lockdown)).status_code == 303
+    names = {"reason": "A complaint.", "next": "/visits?person=clerk"}
+    asked = await post(it, "/visits/names", **names)
+    assert asked.headers["location"].startswith("/visits/names/1"), asked.text
     await new_token(site, people.CLERK)
 
 

@@ -1,0 +1,250 @@
+"""Seeing names in the visit log: for a reason, and where the policy says so, once a second person agreed.
+
+    waiting -> agreed (until a time) | not agreed
+            -> ended, when nobody answers
+
+Who asks never agrees, nor whom it is about. Agreed to, names are shown for a while in the session that asked;
+a search by name is for the one person that was asked for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from admin import audit, outbox, roles, sessions, visits
+from admin.asking import MAX_REASON_LENGTH, NotAllowedError, UnknownRequestError
+from admin.audit import Detail, Event, EventKind
+from admin.clock import Clock, from_ms, to_ms
+from admin.database import Database, Reader, Row, Transaction
+from admin.outbox import Letter, LetterKind
+from admin.sessions import Session
+from admin.visits import NAMES_SHOWN_FOR
+from policy.town_policy import Policy, SecondPerson
+
+_WAITS = timedelta(hours=4)
+_MOST_CASE = 100
+_MOST_NAME = 64
+
+
+class NamesState(StrEnum):
+    """Where a request stands."""
+
+    WAITING = "waiting"
+    AGREED = "agreed"
+    """Names are shown."""
+    NOT_AGREED = "not_agreed"
+    ENDED = "ended"
+    """Nobody answered, or the time is over for which it was agreed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamesRequest:
+    """`person` is whose visits are looked for, None where names are shown only.
+
+    It can be answered until `ends_at`; agreed to, it holds until `holds_until`.
+    """
+
+    id: int
+    session: int
+    asked_by: str
+    reason: str
+    case_number: str
+    person: str | None
+    asked_at: datetime
+    ends_at: datetime
+    answered_by: str | None
+    holds_until: datetime | None
+
+    @property
+    def number(self) -> str:
+        """The number people use, like "NAMES-3"."""
+        return f"NAMES-{self.id}"
+
+    def state_at(self, now: datetime) -> NamesState:
+        """Return where it stands."""
+        if self.answered_by is None:
+            return NamesState.WAITING if now < self.ends_at else NamesState.ENDED
+        if self.holds_until is None:
+            return NamesState.NOT_AGREED
+        return NamesState.AGREED if now < self.holds_until else NamesState.ENDED
+
+
+class NobodyAgreesError(Exception):
+    """The policy wants a second person, and there is none; nothing was asked."""
+
+
+def needs_second_person(when: SecondPerson, person: str | None) -> bool:
+    """Whether another must agree before names are shown, or this person's visits are looked for."""
+    match when:
+        case SecondPerson.NEVER:
+            return False
+        case SecondPerson.SEARCHES:
+            return person is not None
+        case SecondPerson.ALWAYS:
+            return True
+
+
+class Names:
+    """Asking and agreeing, in one session or another. `policy` returns the running one."""
+
+    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+        self._db = db
+        self._policy = policy
+        self._clock = clock
+
+    async def ask(
+        self, session: Session, reason: str, case_number: str, person: str | None = None
+    ) -> NamesRequest | None:
+        """Show names in this session for a while, or ask a second person to agree: return what then waits.
+
+        Raises ValueError without a reason, NotAllowedError but for IT and auditors, NobodyAgreesError.
+        """
+        policy, now = self._policy(), self._clock()
+        asker = session.person
+        if asker is None or not session.is_signed_in or not roles.may_show_names(policy, asker):
+            raise NotAllowedError("Names: only people with that duty see this.")
+        if not needs_second_person(policy.second_person, person):
+            await visits.show_names(self._db, session, reason, case_number, now)
+            return None
+        why, case_number = " ".join(reason.split())[:MAX_REASON_LENGTH], " ".join(case_number.split())
+        if not why:
+            raise ValueError("Enter why you need the names")
+        person = person[:_MOST_NAME] if person else None
+        agree = roles.agree_to_names(policy, asker, person)
+        if not agree:
+            raise NobodyAgreesError("nobody else may agree to it")
+        async with self._db.transaction() as t:
+            waiting = await t.fetch_one(
+                "SELECT * FROM names_request WHERE session = ? AND person IS ? AND answered_at IS NULL"
+                " AND ends_at > ?",
+                *(session.id, person, to_ms(now)),
+            )
+            if waiting is not None:
+                return _names_request(waiting)
+            id_ = await t.insert(
+                "INSERT INTO names_request"
+                " (session, asked_by, reason, case_number, person, asked_at, ends_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                *(session.id, asker, why, case_number[:_MOST_CASE], person),
+                *(to_ms(now), to_ms(now + _WAITS)),
+            )
+            request = await _get(t, id_)
+            details: dict[str, Detail] = {"reason": why, "case": request.case_number, "person": person}
+            await audit.record(t, Event(EventKind.NAMES_ASKED, asker, request.number, now, details))
+            for to in sorted(agree):
+                await outbox.put(t, Letter(LetterKind.NAMES_ASKED, to, request.number), now)
+        return request
+
+    async def get(self, session: Session, id_: int) -> NamesRequest:
+        """Return a request to who asked, or may answer. Raises UnknownRequestError to others."""
+        request = await _get(self._db, id_)
+        if not session.is_signed_in or not (
+            session.person == request.asked_by or self.may_answer(session, request)
+        ):
+            raise UnknownRequestError(f"NAMES-{id_} is none of theirs")
+        return request
+
+    def may_answer(self, session: Session, request: NamesRequest) -> bool:
+        """Whether the session's person is one who may agree."""
+        agree = roles.agree_to_names(self._policy(), request.asked_by, request.person)
+        return session.is_signed_in and session.person in agree
+
+    async def to_answer(self, session: Session) -> list[NamesRequest]:
+        """Return what waits for this person, the oldest first."""
+        rows = await self._db.fetch_all(
+            "SELECT * FROM names_request WHERE answered_at IS NULL AND ends_at > ? ORDER BY id",
+            to_ms(self._clock()),
+        )
+        return [one for one in map(_names_request, rows) if self.may_answer(session, one)]
+
+    async def answer(self, session: Session, id_: int, *, agrees: bool) -> NamesRequest:
+        """Agree, or not, and return how it stands then: whoever answered first has.
+
+        Raises NotAllowedError, recorded, but for who may agree, UnknownRequestError.
+        """
+        now, seen = self._clock(), await _get(self._db, id_)
+        actor = session.person or "someone at a shared device"
+        if not self.may_answer(session, seen):
+            why = {"why": "answers for others, and never their own"}
+            async with self._db.transaction() as t:
+                await audit.record(t, Event(EventKind.NAMES_REFUSED, actor, seen.number, now, why))
+            raise NotAllowedError(f"{seen.number}: only another who may see names agrees.")
+        until = now + NAMES_SHOWN_FOR if agrees else None
+        async with self._db.transaction() as t:
+            moved = await t.execute(
+                "UPDATE names_request SET answered_at = ?, answered_by = ?, holds_until = ?"
+                " WHERE id = ? AND answered_at IS NULL AND ends_at > ?",
+                *(to_ms(now), actor, to_ms(until) if until else None, id_, to_ms(now)),
+            )
+            request = await _get(t, id_)
+            if moved:
+                await self._tell(t, request, now)
+        return request
+
+    async def may_search(self, session: Session, person: str) -> bool:
+        """Whether a search for this person's visits is agreed to in this session, where it must be."""
+        if not needs_second_person(self._policy().second_person, person):
+            return True
+        row = await self._db.fetch_one(
+            "SELECT 1 FROM names_request WHERE session = ? AND person = ? AND holds_until > ?",
+            *(session.id, person, to_ms(self._clock())),
+        )
+        return row is not None
+
+    async def _tell(self, t: Transaction, request: NamesRequest, now: datetime) -> None:
+        kind = EventKind.NAMES_NOT_AGREED
+        details: dict[str, Detail] = {"person": request.person}
+        if request.holds_until is not None:
+            kind = EventKind.NAMES_AGREED
+            await sessions.show_names(t, request.session, request.holds_until)
+        await audit.record(t, Event(kind, request.answered_by or "", request.number, now, details))
+        if request.holds_until is not None:
+            shown: dict[str, Detail] = {
+                "reason": request.reason,
+                "case": request.case_number,
+                "person": request.person,
+                "until": request.holds_until.isoformat(),
+                "request": request.number,
+            }
+            await audit.record(t, Event(EventKind.NAMES_SHOWN, request.asked_by, "visits", now, shown))
+        await outbox.put(t, Letter(LetterKind.NAMES_ANSWERED, request.asked_by, request.number), now)
+
+
+async def agreed(db: Reader, number: str, person: str | None, now: datetime) -> NamesRequest:
+    """Return the request of this number, "NAMES-3", for whoever looks at the command line.
+
+    Raises UnknownRequestError where none that holds at `now` is for this person.
+    """
+    id_ = number.upper().removeprefix("NAMES-")
+    request = await _get(db, int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 18 else 0)
+    if request.state_at(now) is not NamesState.AGREED or person not in (None, request.person):
+        raise UnknownRequestError(f"{number} is not agreed to for this, or no more")
+    return request
+
+
+async def request_of(db: Reader, number: str) -> NamesRequest:
+    """Return the request of a number, "NAMES-3". Raises UnknownRequestError."""
+    return await _get(db, int(number.removeprefix("NAMES-")))
+
+
+async def _get(db: Reader, id_: int) -> NamesRequest:
+    row = await db.fetch_one("SELECT * FROM names_request WHERE id = ?", id_)
+    if row is None:
+        raise UnknownRequestError(f"there is no NAMES-{id_}")
+    return _names_request(row)
+
+
+def _names_request(row: Row) -> NamesRequest:
+    return NamesRequest(
+        id=row["id"],
+        session=row["session"],
+        asked_by=row["asked_by"],
+        reason=row["reason"],
+        case_number=row["case_number"],
+        person=row["person"],
+        asked_at=from_ms(row["asked_at"]),
+        ends_at=from_ms(row["ends_at"]),
+        answered_by=row["answered_by"],
+        holds_until=from_ms(row["holds_until"]) if row["holds_until"] is not None else None,
+    )

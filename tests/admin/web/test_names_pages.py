@@ -1,0 +1,193 @@
+"""Names in the visit log where a second person must agree: another with the right, once, for a while."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from admin import audit
+from tests import people, towns
+from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.mailed_site import with_mail
+from tests.post_office import post_office
+
+AUDITOR = "auditor"
+SEARCH = "/visits?person=clerk"
+DOCUMENT = (
+    towns.DOCUMENT.replace(
+        "people:\n", "people:\n  auditor: {name: Ann Auditor, mail: auditor@town.example}\n"
+    )
+    .replace("people:\n", "people:\n  it-2: {name: More IT, mail: it-2@town.example}\n")
+    .replace("it_security: [it]", "it_security: [it, it-2]\n  auditor: [auditor]")
+)
+ALWAYS = "names: {second_person: always}\n"
+
+
+async def with_auditor(site: Site, more: str = "") -> None:
+    """Publish a policy of a town with two of IT and an auditor; log a visit."""
+    site.state.policy_document.write_text(DOCUMENT + more)
+    await site.until(lambda: AUDITOR in site.admin.policy.people)
+    await site.log(visit())
+
+
+async def ask(client: httpx.AsyncClient, next_path: str = SEARCH) -> str:
+    """Ask for names; return the page that says how it stands."""
+    answer = await post(client, "/visits/names", reason="A complaint", case="C-7", next=next_path)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"].partition("?")[0]
+
+
+async def kinds(site: Site, number: str = "NAMES-1") -> list[tuple[Any, str]]:
+    """Return what was recorded of a request, and of whom."""
+    return [(event.kind.value, event.actor) for event in await audit.events_of(site.admin.db, number)]
+
+
+async def test_search_by_name_runs_once_another_has_agreed_and_ends_by_itself(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    assert "A second person must agree first" in (await it.get(SEARCH, follow_redirects=True)).text
+    asked = await ask(it)
+    assert asked == "/visits/names/1"
+    assert "Waiting for a second person" in (await it.get(asked)).text
+    assert (await it.get(SEARCH)).status_code == 303
+    assert "Clerk" not in (await it.get("/visits")).text
+    assert "To decide (1)" in (await auditor.get("/visits")).text
+    assert asked in (await auditor.get("/decide")).text
+    page = (await auditor.get(asked)).text
+    assert "a search for visits of Clerk" in page and "A complaint" in page and "C-7" in page
+    assert (await post(auditor, asked, answer="agree")).headers["location"] == asked
+    assert "Agreed until" in (await it.get(asked)).text
+    assert "Finance, Clerk" in (await it.get(SEARCH)).text
+    assert (await it.get("/visits?person=head")).status_code == 303, "it is for the one who was asked for"
+    assert "Clerk" not in (await auditor.get("/visits")).text
+    assert await kinds(site) == [("names.asked", people.IT), ("names.agreed", AUDITOR)]
+    (shown,) = await audit.events_of(site.admin.db, "visits")
+    assert (shown.actor, shown.details["request"]) == (people.IT, "NAMES-1")
+    site.clock.at += timedelta(minutes=30)
+    assert (await it.get(SEARCH)).status_code == 303
+    assert "Clerk" not in (await it.get("/visits")).text
+    assert "Ended" in (await it.get(asked)).text
+
+
+async def test_own_request_is_never_agreed_to_nor_one_about_oneself_and_the_try_is_recorded(
+    site: Site,
+) -> None:
+    await with_auditor(site)
+    it, other = await site.signed_in(people.IT), await site.signed_in("it-2")
+    own = await ask(it)
+    assert "Agree, show" not in (await it.get(own)).text
+    assert (await post(it, own, "/visits/names", answer="agree")).status_code == 403
+    about = await ask(it, "/visits?person=it-2")
+    assert (await other.get(about)).status_code == 404
+    assert (await post(other, about, "/visits/names", answer="agree")).status_code == 403
+    desk = await site.signed_in(people.HELP_DESK)
+    assert (await post(desk, own, "/visits/names", answer="agree")).status_code == 403
+    assert await kinds(site) == [
+        ("names.asked", people.IT),
+        ("names.refused", people.IT),
+        ("names.refused", people.HELP_DESK),
+    ]
+    assert (await it.get(SEARCH)).status_code == 303
+
+
+async def test_reason_alone_shows_names_but_finds_nobody_unless_the_policy_says_otherwise(site: Site) -> None:
+    await with_auditor(site)
+    it = await site.signed_in(people.IT)
+    answer = await post(it, "/visits/names", reason="A complaint", next="/visits?host=cardroom.example")
+    assert answer.headers["location"] == "/visits?host=cardroom.example"
+    assert "Finance, Clerk" in (await it.get("/visits")).text
+    assert (await it.get(SEARCH)).status_code == 303
+    site.state.policy_document.write_text(DOCUMENT + ALWAYS.replace("always", "never"))
+    await site.until(lambda: site.admin.policy.second_person.value == "never")
+    assert "Finance, Clerk" in (await it.get(SEARCH)).text
+
+
+async def test_policy_can_want_a_second_person_always(site: Site) -> None:
+    await with_auditor(site, ALWAYS)
+    it, other = await site.signed_in(people.IT), await site.signed_in("it-2")
+    asked = await ask(it, "/heavy")
+    assert asked == await ask(it, "/heavy"), "what waits is not asked for twice"
+    assert "Clerk" not in (await it.get("/visits")).text
+    assert (await post(other, asked, answer="refuse")).status_code == 303
+    assert "Not agreed" in (await it.get(asked)).text
+    assert "Clerk" not in (await it.get("/visits")).text
+    again = await ask(it)
+    await post(other, again, answer="agree")
+    assert "Finance, Clerk" in (await it.get("/visits")).text
+
+
+async def test_first_answer_counts_and_none_comes_too_late(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    other = await site.signed_in("it-2")
+    asked = await ask(it)
+    await post(other, asked, answer="refuse")
+    assert (await post(auditor, asked, "/visits/names", answer="agree")).status_code == 303
+    assert (await it.get(SEARCH)).status_code == 303
+    assert [kind for kind, _ in await kinds(site)] == ["names.asked", "names.not_agreed"]
+    late = await ask(it)
+    site.clock.at += timedelta(hours=4)
+    auditor, it = await site.signed_in(AUDITOR), await site.signed_in(people.IT)
+    assert "To decide (1)" not in (await auditor.get("/visits")).text
+    await post(auditor, late, "/visits/names", answer="agree")
+    assert "Nobody answered in time" in (await it.get(late)).text
+    assert (await it.get(SEARCH)).status_code == 303
+
+
+async def test_agreement_is_for_the_session_that_asked(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    elsewhere = await site.signed_in(people.IT)
+    await post(auditor, await ask(it), answer="agree")
+    assert (await it.get(SEARCH)).status_code == 200
+    assert (await elsewhere.get(SEARCH)).status_code == 303
+
+
+async def test_town_administrator_agrees_where_nobody_else_may_see_names(site: Site) -> None:
+    await site.log(visit())
+    it, administrator = await site.signed_in(people.IT), await site.signed_in(people.ADMINISTRATOR)
+    await post(administrator, await ask(it), answer="agree")
+    assert "Finance, Clerk" in (await it.get(SEARCH)).text
+
+
+async def test_page_says_so_where_nobody_may_agree_and_nothing_is_asked(site: Site) -> None:
+    text = towns.DOCUMENT.replace("town_administrator: [administrator]", "town_administrator: [it]")
+    site.state.policy_document.write_text(text)
+    await site.until(lambda: site.admin.policy.roles["town_administrator"] == (people.IT,))
+    it = await site.signed_in(people.IT)
+    assert "There is nobody who may agree" in (await it.get(SEARCH, follow_redirects=True)).text
+    refused = await post(it, "/visits/names", reason="A complaint", next=SEARCH)
+    assert refused.status_code == 422 and "nothing was asked" in refused.text
+    assert await site.admin.db.fetch_all("SELECT 1 FROM names_request") == []
+
+
+async def test_those_who_may_agree_get_a_mail_and_who_asked_hears_the_answer(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    async with post_office() as office:
+        await with_mail(site, office)
+        asked = await ask(it)
+        await site.until(lambda: len(office.messages) == 2)
+        assert office.recipients == ["auditor@town.example", "it-2@town.example"]
+        assert set(office.subjects) == {"[NAMES-1] A second person is needed, by Fri, March 6, 2:14 PM"}
+        body = office.messages[0].get_body(("plain",))
+        assert body is not None
+        text = body.get_content()
+        assert f"{site.url}{asked}" in text and "> A complaint" in text and "Clerk" not in text
+        await post(auditor, asked, answer="agree")
+        await site.until(lambda: len(office.messages) == 3)
+    assert office.recipients[-1] == "it@town.example"
+    assert office.subjects[-1] == "[NAMES-1] Agreed until Fri, March 6, 10:44 AM"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "Before they look for one person’s visits by name, another must agree."),
+        (ALWAYS, "Another person must agree first."),
+    ],
+)
+async def test_what_is_recorded_says_when_another_must_agree(site: Site, more: str, said: str) -> None:
+    await with_auditor(site, more)
+    assert said in (await site.client().get("/recorded")).text
