@@ -26,6 +26,8 @@ MAX_TRIES = 5
 MAX_TRIES_FROM_ADDRESS = 50
 LATE_SECONDS = 5.0
 TRIES_WITHIN = timedelta(minutes=15)
+# What is later was tried before the clock was set back: it would count until then.
+_AHEAD = timedelta(minutes=1)
 
 # OWASP's parameters for argon2id. The proxy checks these hashes too, beside its traffic, so they take
 # tens of milliseconds of one core and 19 MiB, not hundreds.
@@ -191,7 +193,8 @@ async def forget_from(t: Transaction, address: str | None) -> None:
 
 async def _first_of(t: Transaction, name: str, now: datetime, most: int) -> datetime | None:
     """Return when the first of the last `most` tries was; None while there were fewer within 15 minutes."""
-    await t.execute("DELETE FROM sign_in_try WHERE at <= ?", to_ms(now - TRIES_WITHIN))
+    over, ahead = to_ms(now - TRIES_WITHIN), to_ms(now + _AHEAD)
+    await t.execute("DELETE FROM sign_in_try WHERE at <= ? OR at > ?", over, ahead)
     tries = await t.fetch_all("SELECT at FROM sign_in_try WHERE name = ? ORDER BY at", _name_digest(name))
     return from_ms(tries[-most]["at"]) if len(tries) >= most else None
 

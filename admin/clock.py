@@ -14,6 +14,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def is_within(duration: timedelta, since: datetime, now: datetime) -> bool:
+    """Whether `now` is less than `duration` after `since`. Before it, the clock was set back: it is not."""
+    return timedelta(0) <= now - since < duration
+
+
 def to_ms(at: datetime) -> int:
     """Return whole milliseconds since 1970 of an aware time; the rest is cut off.
 

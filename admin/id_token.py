@@ -37,10 +37,6 @@ class IdTokenError(Exception):
     """An ID token proves nothing; nobody is signed in by it. Says why, for IT."""
 
 
-class UnknownKeyError(IdTokenError):
-    """None of the keys that we have signed it: the provider may have new ones."""
-
-
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What the token of a sign-in has to say."""
@@ -81,7 +77,7 @@ def claims_of(token: str, keys: Sequence[Key], expected: Expected, now: datetime
     2. it is of the issuer, for this client and no other (`aud`, `azp`), of this sign-in (`nonce`)
     3. it is in time (`exp`, `iat`, `nbf`), give or take a minute
 
-    Raises UnknownKeyError, or IdTokenError.
+    Raises IdTokenError.
     """
     header = _header(token)
     key = _key(header, keys)
@@ -134,5 +130,5 @@ def _key(header: Mapping[str, Any], keys: Sequence[Key]) -> Key:
     if kid is not None:
         fitting = [key for key in fitting if key.kid == kid]
     if len(fitting) != 1:
-        raise UnknownKeyError("the ID token is signed with a key that the provider does not publish")
+        raise IdTokenError("the ID token is signed with a key that the provider does not publish")
     return fitting[0]

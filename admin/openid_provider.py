@@ -1,7 +1,8 @@
 """The OpenID provider: its discovery document and keys, and what it tells of whoever signed in there.
 
 All of it goes through `categories.fetching`: at most 10 seconds and 1 MB each, no redirects, private
-addresses only at the issuer's own host. Document and keys are kept for an hour.
+addresses only at the issuer's own host. Document and keys are kept for a minute; whoever signs in waits 3
+seconds for each.
 """
 
 import asyncio
@@ -20,18 +21,19 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.discovery import get_well_known_url
 from joserfc.jwk import Key
 
-from admin.clock import Clock
-from admin.id_token import Expected, IdTokenError, UnknownKeyError, claims_of, read_keys
+from admin.clock import Clock, is_within
+from admin.id_token import Expected, IdTokenError, claims_of, read_keys
 from admin.sign_in_settings import EMAIL, EMAIL_VERIFIED, OpenIdConnectSettings, is_loopback, is_secure
 from categories.fetching import FetchError, Limits, exchange
 
 ANSWERS_WITHIN = timedelta(seconds=10)
-_LIMITS = Limits(size_bytes=1_000_000, duration=ANSWERS_WITHIN, silence=ANSWERS_WITHIN)
-_KEPT_FOR = timedelta(hours=1)
+# Somebody waits to be sent there, and can use a password instead.
+TELLS_ITSELF_WITHIN = timedelta(seconds=3)
+_LARGEST_BYTES = 1_000_000
+# So long nobody is told that a provider is away, and a key that it has withdrawn is trusted.
+_KEPT_FOR = timedelta(minutes=1)
 # Who waits while somebody else finds the provider away does not wait as long again.
 _FAILED_FOR = timedelta(seconds=5)
-# A token that nobody signed names any key: it is looked for no more often.
-_KEYS_AGAIN_AFTER = timedelta(minutes=1)
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _SCOPES = "openid profile email"
 _LONGEST_ERROR = 200
@@ -96,8 +98,7 @@ class OpenIdProvider:
         """Return the claims about whoever came back with a code; `issuer` is what the browser was given.
 
         1. the issuer is ours, where it is told (RFC 9207)
-        2. the code is exchanged for an ID token, which is validated; with a key that is new to us, the
-           keys are fetched again, once a minute at most
+        2. the code is exchanged for an ID token, which is validated
         3. what it does not say of the person, userinfo does, of the same subject
 
         Raises ProviderError, CodeRefusedError, IdTokenError.
@@ -114,11 +115,7 @@ class OpenIdProvider:
             secrets.nonce,
             access_token if isinstance(access_token, str) else None,
         )
-        try:
-            claims = claims_of(tokens["id_token"], known.keys, expected, self._clock())
-        except UnknownKeyError:
-            known = await self._with_new_keys(known)
-            claims = claims_of(tokens["id_token"], known.keys, expected, self._clock())
+        claims = claims_of(tokens["id_token"], known.keys, expected, self._clock())
         wanted = self._wanted()
         if wanted <= claims.keys() or expected.access_token is None:
             return claims
@@ -127,36 +124,30 @@ class OpenIdProvider:
     async def look(self) -> int:
         """Fetch all anew; return how many keys there are. Raises ProviderError."""
         async with self._fetching:
-            return len((await self._fetched()).keys)
+            return len((await self._fetched(ANSWERS_WITHIN)).keys)
 
     async def _up_to_date(self) -> _Known:
         async with self._fetching:
-            if self._known is not None and self._clock() - self._known.fetched_at < _KEPT_FOR:
+            now = self._clock()
+            if self._known is not None and is_within(_KEPT_FOR, self._known.fetched_at, now):
                 return self._known
-            if self._failed is not None and self._clock() - self._failed[0] < _FAILED_FOR:
+            if self._failed is not None and is_within(_FAILED_FOR, self._failed[0], now):
                 raise self._failed[1]
-            return await self._fetched()
+            return await self._fetched(TELLS_ITSELF_WITHIN)
 
-    async def _fetched(self) -> _Known:
+    async def _fetched(self, within: timedelta) -> _Known:
         try:
-            self._known = await self._fetch()
+            self._known = await self._fetch(within)
         except ProviderError as error:
             self._failed = self._clock(), error
             raise
         self._failed = None
         return self._known
 
-    async def _with_new_keys(self, than: _Known) -> _Known:
-        async with self._fetching:
-            known = self._known or than
-            if known is than and self._clock() - known.fetched_at >= _KEYS_AGAIN_AFTER:
-                known = await self._fetched()
-            return known
-
-    async def _fetch(self) -> _Known:
+    async def _fetch(self, within: timedelta) -> _Known:
         issuer = self.settings.issuer
         url = get_well_known_url(issuer, external=True)
-        document = await self._json(url)
+        document = await self._json(url, within)
         if document.get("issuer") != issuer:
             raise ProviderError(
                 f"{url} is of the issuer {str(document.get('issuer'))[:_LONGEST_ERROR]!r}, not {issuer!r}"
@@ -166,7 +157,7 @@ class OpenIdProvider:
                 raise ProviderError(f"{url}: its {name} is no https:// address")
         url = document["jwks_uri"]
         try:
-            return _Known(document, tuple(read_keys(await self._json(url))), self._clock())
+            return _Known(document, tuple(read_keys(await self._json(url, within))), self._clock())
         except ValueError as error:
             raise ProviderError(f"{url}: {error}") from error
 
@@ -193,7 +184,7 @@ class OpenIdProvider:
             auth = ClientAuth(settings.client_id, settings.client_secret, "client_secret_post")
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         url, headers, body = auth.prepare("POST", url, headers, body)
-        status, answer = await self._ask(url, body.encode(), headers)
+        status, answer = await self._ask(url, body.encode(), headers, ANSWERS_WITHIN)
         tokens = _object(answer)
         if status == 400 and tokens.get("error") == "invalid_grant":
             raise CodeRefusedError
@@ -206,7 +197,7 @@ class OpenIdProvider:
         url = known.document.get("userinfo_endpoint")
         if not self._is_usable(url):
             return {}
-        said = await self._json(url, {"Authorization": f"Bearer {access_token}"})
+        said = await self._json(url, ANSWERS_WITHIN, {"Authorization": f"Bearer {access_token}"})
         if said.get("sub") != subject:
             raise IdTokenError("userinfo tells of somebody else than the ID token")
         return {name: said[name] for name in self._wanted() & said.keys()}
@@ -215,24 +206,29 @@ class OpenIdProvider:
         claim = self.settings.person_claim
         return {claim, EMAIL_VERIFIED} if claim == EMAIL else {claim}
 
-    async def _json(self, url: str, headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        status, answer = await self._ask(url, None, {"Accept": "application/json", **(headers or {})})
+    async def _json(
+        self, url: str, within: timedelta, headers: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
+        status, answer = await self._ask(url, None, {"Accept": "application/json", **(headers or {})}, within)
         found = _object(answer)
         if status != 200 or not found:
             raise ProviderError(f"{url} answered {status}{'' if found else ', and no JSON object'}")
         return found
 
-    async def _ask(self, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _ask(
+        self, url: str, body: bytes | None, headers: Mapping[str, str], within: timedelta
+    ) -> tuple[int, bytes]:
+        limits = Limits(size_bytes=_LARGEST_BYTES, duration=within, silence=within)
         ask = functools.partial(
-            exchange, url, body, headers, private_hosts=(self.settings.host,), limits=_LIMITS
+            exchange, url, body, headers, private_hosts=(self.settings.host,), limits=limits
         )
         try:
-            async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+            async with asyncio.timeout(within.total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(_ASKING, ask)
         except FetchError as error:
             raise ProviderError(str(error)) from error
         except TimeoutError as error:
-            raise ProviderError(f"{url}: no answer in {ANSWERS_WITHIN.total_seconds():g} s") from error
+            raise ProviderError(f"{url}: no answer in {within.total_seconds():g} s") from error
 
 
 def _object(answer: bytes) -> Mapping[str, Any]:

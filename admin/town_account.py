@@ -17,7 +17,7 @@ from typing import Any
 from admin import accounts, audit, roles, sessions
 from admin.asking import NotAllowedError
 from admin.audit import Event, EventKind
-from admin.clock import Clock
+from admin.clock import Clock, is_within
 from admin.database import Database, Transaction
 from admin.id_token import IdTokenError
 from admin.openid_provider import CodeRefusedError, OpenIdProvider, ProviderError, SignInSecrets
@@ -80,6 +80,8 @@ class _Begun:
     browser: str
     next_path: str
     at: datetime
+    address: str | None
+    is_counted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,69 +123,64 @@ class TownAccount:
         """Whether the settings name a provider."""
         return self._settings() is not None
 
-    async def begin(self, browser: str, next_path: str) -> str:
+    async def begin(self, browser: str, next_path: str, *, address: str | None = None) -> str:
         """Return the provider's address to go to; what comes back is taken from `browser` alone.
 
-        Raises TownAccountError.
+        After 50 from one address within 15 minutes that signed nobody in, more are begun late, and each has
+        the oldest of that address forgotten. Raises TownAccountError.
         """
         provider = self._current()
-        begun = _Begun(
-            provider,
-            SignInSecrets(*(secrets.token_urlsafe(32) for _ in range(3))),
-            browser,
-            next_path,
-            self._clock(),
-        )
+        async with self._db.transaction() as t:
+            is_late = await accounts.count_from(t, address, self._clock())
+        if is_late:
+            await self._wait(accounts.LATE_SECONDS)
+        signing_in = SignInSecrets(*(secrets.token_urlsafe(32) for _ in range(3)))
         try:
-            url = await provider.sign_in_url(begun.secrets)
+            url = await provider.sign_in_url(signing_in)
         except ProviderError as error:
             raise _trouble(error) from error
         self._forget_old()
-        self._begun[begun.secrets.state] = begun
+        if is_late:
+            self._forget_oldest_of(address)
+        self._begun[signing_in.state] = _Begun(
+            provider, signing_in, browser, next_path, self._clock(), address, not is_late
+        )
         return url
 
-    async def finish(
-        self,
-        browser: str,
-        answer: Mapping[str, str],
-        previous: Session | None,
-        *,
-        address: str | None = None,
-    ) -> tuple[Opened, str]:
-        """Take the provider's answer; return the session of whoever signed in, and the path they wanted.
+    def wanted_path(self, browser: str, answer: Mapping[str, str]) -> str:
+        """Return the path that was wanted where this browser began what the provider answers; else "/"."""
+        begun = self._begun.get(answer.get("state", ""))
+        return begun.next_path if begun is not None and _is_of(begun, browser) else "/"
+
+    async def finish(self, browser: str, answer: Mapping[str, str], previous: Session | None) -> Opened:
+        """Take the provider's answer; return the session of whoever signed in.
 
         1. it is the first answer to what this browser began
         2. the provider says who it is (OpenIdProvider.who_signed_in)
         3. that is a person of the running policy; else it is recorded as refused
 
-        After 50 tries from one address within 15 minutes that signed nobody in, more are answered late.
         Raises TownAccountError, and TooManyTriesError for somebody who was refused 5 times.
         """
         begun = self._begun.pop(answer.get("state", ""), None)
-        now = self._clock()
         if (
             begun is None
             or begun.provider is not self._current()
-            or now - begun.at >= _BEGUN_FOR
-            or not secrets.compare_digest(begun.browser.encode(), browser.encode())
+            or not is_within(_BEGUN_FOR, begun.at, self._clock())
+            or not _is_of(begun, browser)
         ):
             raise TownAccountError(Refusal.STALE)
-        async with self._db.transaction() as t:
-            is_late = await accounts.count_from(t, address, now)
-        if is_late:
-            await self._wait(accounts.LATE_SECONDS)
         claims = await self._claims(begun, answer)
         found = self._person_of(claims, begun.provider.settings)
         if found.person is None or found.person not in self._policy().people:
             raise await self._refuse(found)
         async with self._db.transaction() as t:
-            if not is_late:
-                await accounts.forget_from(t, address)
+            if begun.is_counted:
+                await accounts.forget_from(t, begun.address)
             duties = roles.duties_of(self._policy(), found.person)
             opened = await sessions.open_signed_in(t, found.person, self._clock(), previous, duties)
             event = Event(EventKind.SIGNED_IN, found.person, found.person, self._clock(), {"how": HOW})
             await audit.record(t, event)
-        return opened, begun.next_path
+        return opened
 
     async def look(self, session: Session) -> None:
         """Ask the provider what it says of itself; see `looked`.
@@ -221,11 +218,15 @@ class TownAccount:
 
     def _forget_old(self) -> None:
         # In the order in which they were begun.
-        oldest_at = self._clock() - _BEGUN_FOR
+        now = self._clock()
         for state, begun in list(self._begun.items()):
-            if begun.at > oldest_at and len(self._begun) < _MOST_BEGUN:
+            if is_within(_BEGUN_FOR, begun.at, now) and len(self._begun) < _MOST_BEGUN:
                 break
             del self._begun[state]
+
+    def _forget_oldest_of(self, address: str | None) -> None:
+        oldest = next((state for state, begun in self._begun.items() if begun.address == address), None)
+        self._begun.pop(oldest or "", None)
 
     async def _claims(self, begun: _Begun, answer: Mapping[str, str]) -> dict[str, Any]:
         code = answer.get("code", "")
@@ -276,6 +277,10 @@ class TownAccount:
     async def _count(self, t: Transaction, name: str) -> None:
         # Not under the name alone, which would close it for its password.
         await accounts.count_try(t, f"town account {name}", self._clock())
+
+
+def _is_of(begun: _Begun, browser: str) -> bool:
+    return secrets.compare_digest(begun.browser.encode(), browser.encode())
 
 
 def _trouble(error: Exception) -> TownAccountError:

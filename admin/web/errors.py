@@ -4,7 +4,6 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +15,7 @@ from admin.corrections import CorrectedMeanwhileError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
-from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.page import admin_of, go_to, page, sign_in_path, status_of
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
 from admin.web.words import report_status
@@ -27,11 +26,7 @@ logger = logging.getLogger(__name__)
 
 async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
     """Lead to signing in, and back to the same page after it."""
-    url = http_request.url
-    wanted = url.path if http_request.method == "GET" else "/"
-    if url.query and http_request.method == "GET":
-        wanted = f"{wanted}?{url.query}"
-    path = f"/sign-in?next={quote(wanted)}"
+    path = sign_in_path(http_request)
     if "HX-Request" in http_request.headers:
         # htmx would put the sign-in page into the middle of the present one.
         return Response(status_code=204, headers={"HX-Redirect": path})

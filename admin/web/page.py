@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -83,6 +84,7 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
     html = _ENVIRONMENT.get_template(template).render(
         values,
         path=http_request.url.path,
+        sign_in_path=sign_in_path(http_request),
         town=policy.town,
         policy=policy,
         taxonomy=taxonomy(),
@@ -106,6 +108,15 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
 def go_to(path: str) -> RedirectResponse:
     """Return what sends a browser to another page after a POST."""
     return RedirectResponse(path, status_code=303)
+
+
+def sign_in_path(http_request: Request) -> str:
+    """Return where to sign in, and come back to this page where it is one to come to."""
+    url = http_request.url
+    if http_request.method != "GET" or url.path.startswith(("/sign-in", "/password/")):
+        return "/sign-in"
+    wanted = f"{url.path}?{url.query}" if url.query else url.path
+    return f"/sign-in?next={quote(wanted)}"
 
 
 def has_duty(http_request: Request, may: Permission) -> bool:

@@ -204,3 +204,13 @@ async def test_a_name_is_closed_after_five_wrong_tries_from_an_address_answered_
             await accounts.sign_in(with_clerk, CLERK, WRONG, MONDAY, address="10.10.20.15")
     with pytest.raises(TooManyTriesError):
         await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY, address="10.10.20.15")
+
+
+async def test_tries_of_before_a_clock_was_set_back_lock_nobody_out(with_clerk: Database) -> None:
+    tomorrow = MONDAY + timedelta(days=1)
+    for _ in range(accounts.MAX_TRIES):
+        with pytest.raises(SignInError):
+            await accounts.sign_in(with_clerk, CLERK, WRONG, tomorrow)
+    with pytest.raises(TooManyTriesError):
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, tomorrow - timedelta(seconds=1))
+    await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)

@@ -170,7 +170,7 @@ async def test_an_answer_without_a_code_or_of_another_issuer_opens_nothing(
     assert (await browser.get(RETURN_PATH, params={"code": "x"})).status_code == 400
 
 
-async def test_keys_that_the_provider_has_changed_are_fetched_once_more(
+async def test_keys_that_the_provider_has_changed_are_known_after_a_minute(
     site: Site, provider: OpenIdProviderProcess
 ) -> None:
     assert (await sign_in(site.client(), people.CLERK)).status_code == 303
@@ -179,6 +179,62 @@ async def test_keys_that_the_provider_has_changed_are_fetched_once_more(
     assert refused.status_code == 503, "they were fetched less than a minute before"
     site.clock.at += timedelta(minutes=1)
     assert (await sign_in(site.client(), people.CLERK)).status_code == 303
+
+
+async def test_a_provider_that_goes_down_is_told_of_a_minute_after_it_was_asked(
+    site: Site, provider: OpenIdProviderProcess
+) -> None:
+    with openid_provider() as another:
+        another.change(redirect_uri=site.url + RETURN_PATH, claims={}, in_id_token=False)
+        await with_town_accounts(site, another.issuer)
+        assert (await sign_in(site.client(), people.CLERK, "/requests")).status_code == 303
+    site.clock.at += timedelta(minutes=1)
+    answer = await site.client().get("/sign-in/town-account", params={"next": "/requests"})
+    assert answer.status_code == 503 and "Town accounts cannot be used right now" in answer.text
+    assert "If you have a password here, use it below" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("led_by", "begins"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Referer": "{url}/sign-in?next=/"}, True),
+        ({"Referer": "{url}.evil.example/"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({}, False),
+    ],
+)
+async def test_no_other_site_begins_a_sign_in(
+    site: Site, provider: OpenIdProviderProcess, led_by: dict[str, str], *, begins: bool
+) -> None:
+    browser = site.client()
+    del browser.headers["Origin"]
+    browser.headers.update({name: value.format(url=site.url) for name, value in led_by.items()})
+    answer = await browser.get("/sign-in/town-account", params={"next": "/requests"})
+    there = answer.headers["location"]
+    assert there.startswith(provider.issuer) if begins else there == "/sign-in?next=/requests"
+
+
+async def test_whoever_is_not_signed_in_keeps_the_page_that_they_wanted(
+    site: Site, provider: OpenIdProviderProcess
+) -> None:
+    browser = site.client()
+    back = await sign_in_at_the_provider(await begin(browser, "/requests"), "mallory")
+    another = site.client()
+    await another.get("/sign-in")
+    assert 'name="next" value="/"' in (await another.get(back)).text, "what another wanted is theirs"
+    answer = await sign_in(browser, "mallory", "/requests")
+    assert UNKNOWN in answer.text and f"{LINK}/requests" in answer.text
+    state = query(await begin(browser, "/requests"))["state"]
+    answer = await browser.get(RETURN_PATH, params={"error": "access_denied", "state": state})
+    assert 'name="next" value="/requests"' in answer.text
+    late = await sign_in_at_the_provider(await begin(browser, "/requests"), people.CLERK)
+    site.clock.at += timedelta(minutes=10)
+    answer = await browser.get(late)
+    assert STALE in answer.text and 'name="next" value="/requests"' in answer.text
 
 
 async def test_with_the_provider_down_the_page_says_so_and_passwords_work(
