@@ -5,6 +5,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,7 @@ def test_list_that_is_in_doubt_is_forced_with_a_reason_that_is_put_on_record(
     assert "bad was forced, in spite of: it lists google.com as phishing." in forced.output
     assert "Phishing (phishing), by google.com in bad" in towngate("lookup", "google.com").output
 
-    with sqlite3.connect(folder.database) as db:
+    with closing(sqlite3.connect(folder.database)) as db:
         [(actor, subject, details)] = db.execute(
             "SELECT actor, subject, details FROM event WHERE kind = 'lists.forced'"
         )

@@ -240,5 +240,5 @@ async def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_no
     with pytest.raises(DatabaseError, match="refer to nothing"):
         async with Database.open(path):
             pass
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)

@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
 
 
 def _events(state: StateFolder, kind: str) -> list[dict[str, Any]]:
-    with sqlite3.connect(state.database) as db:
+    with closing(sqlite3.connect(state.database)) as db:
         return [
             {"subject": subject, **json.loads(details)}
             for subject, details in db.execute("SELECT subject, details FROM event WHERE kind = ?", [kind])
