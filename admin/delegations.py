@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-from admin import audit
+from admin import audit, outbox
 from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Row
+from admin.outbox import Letter, LetterKind
 from admin.sessions import Session
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -111,6 +112,8 @@ class Delegations:
                 "ends_at": ends_at.isoformat(),
             }
             await audit.record(t, Event(EventKind.DELEGATION_NAMED, head, f"DEL-{id_}", now, details))
+            one = Delegation(id_, department, head, delegate, begins_at, ends_at)
+            await outbox.put(t, _letter(LetterKind.DELEGATION_NAMED, one), now)
         await self.load()
 
     async def end(self, session: Session, id_: int) -> None:
@@ -125,6 +128,7 @@ class Delegations:
             ):
                 details: dict[str, Detail] = {"delegate": one.delegate}
                 await audit.record(t, Event(EventKind.DELEGATION_ENDED, head, f"DEL-{id_}", now, details))
+                await outbox.put(t, _letter(LetterKind.DELEGATION_ENDED, one, by=head), now)
         await self.load()
 
     async def _head(self, session: Session, department: str) -> str:
@@ -137,6 +141,17 @@ class Delegations:
             event = Event(EventKind.DELEGATION_REFUSED, actor, department[:64], self._clock(), {"why": why})
             await audit.record(t, event)
         raise NotAllowedError(why)
+
+
+def _letter(kind: LetterKind, one: Delegation, **more: str) -> Letter:
+    """Return what tells the delegate of it."""
+    values = {
+        "head": one.head,
+        "department": one.department,
+        "begins_at": one.begins_at.isoformat(),
+        "ends_at": one.ends_at.isoformat(),
+    }
+    return Letter(kind, one.delegate, f"DEL-{one.id}", values | more)
 
 
 def _with(policy: Policy, known: Iterable[Delegation], now: datetime) -> Policy:

@@ -85,6 +85,10 @@ class LetterKind(StrEnum):
     """To who may agree: somebody needs a second person to see names in the visit log ("NAMES-3")."""
     NAMES_ANSWERED = "names_answered"
     """To who asked: whether a second person agreed."""
+    DELEGATION_NAMED = "delegation_named"
+    """To who stands in for a head: from when until when, and what that means."""
+    DELEGATION_ENDED = "delegation_ended"
+    """To the same: it was ended before its last day."""
     NOTICE_RECEIPT = "notice_receipt"
     """To the one who accepted the notice: a copy of it."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the word of a letter
@@ -109,6 +113,8 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     ),
     LetterKind.RISK_STOPPED: frozenset({"host", "category", "person", "department", "device", "at", "code"}),
     LetterKind.WEEKLY_REPORT: frozenset({"department", "monday"}),
+    LetterKind.DELEGATION_NAMED: frozenset({"head", "department", "begins_at", "ends_at"}),
+    LetterKind.DELEGATION_ENDED: frozenset({"head", "department", "begins_at", "ends_at", "by"}),
     LetterKind.PASSWORD_RESET: frozenset({"reset"}),
     LetterKind.NOTICE_RECEIPT: frozenset({"title", "text", "law", "version", "accepted_at"}),
 }

@@ -6,6 +6,7 @@ from datetime import datetime
 from admin import password_resets
 from admin.database import Database
 from admin.letters.attempt_words import ATTEMPT_WORDS
+from admin.letters.delegation_words import DELEGATION_WORDS
 from admin.letters.emergency_words import EMERGENCY_WORDS
 from admin.letters.names_words import NAMES_KINDS, words_about_names
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
@@ -178,5 +179,6 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.PASSWORD_RESET: _password_reset,
     LetterKind.TEST: _test,
     **ATTEMPT_WORDS,
+    **DELEGATION_WORDS,
     **EMERGENCY_WORDS,
 }

@@ -35,6 +35,10 @@ from tests.post_office import post_office
 ADMIN_URL = "https://gate.town.example"
 WAITING_TOWN = replace(MAIL_TOWN, after_approval=AfterApproval.WAIT_FOR_IT)
 LATER = MONDAY + timedelta(minutes=14)
+STANDS_IN = {
+    **{"head": HEAD, "department": "finance"},
+    **{"begins_at": LATER.isoformat(), "ends_at": (LATER + timedelta(days=3)).isoformat()},
+}
 
 
 @pytest.fixture
@@ -256,6 +260,8 @@ def others() -> list[Letter]:
             {**site, "person": CLERK, "department": "finance", "until": at, "reason": "A threat."},
         ),
         Letter(LetterKind.EMERGENCY_REVIEWED, CLERK, "REQ-1", {**site, "answer": "right", "note": "It was."}),
+        Letter(LetterKind.DELEGATION_NAMED, CLERK, "DEL-1", STANDS_IN),
+        Letter(LetterKind.DELEGATION_ENDED, CLERK, "DEL-1", {**STANDS_IN, "by": HEAD}),
         Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
         Letter(LetterKind.WEEKLY_REPORT, IT, "WEEK", {"department": "", "monday": "2026-02-23"}),
         Letter(
