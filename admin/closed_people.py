@@ -99,11 +99,13 @@ async def close(db: Database, policy: Policy, person: str, *, why: str, actor: s
     raise LastOfItError(refused)
 
 
-async def reopen(db: Database, person: str, *, actor: str, at: datetime) -> None:
+async def reopen(db: Database, person: str, *, why: str, actor: str, at: datetime) -> None:
     """Let a person who was closed be who the policy says again; what ended stays ended.
 
-    They have no password. Raises UnknownPersonError for who is not closed.
+    They have no password. `why` is 1 to 500 characters. Raises InvalidRequestError for why,
+    UnknownPersonError for who is not closed.
     """
+    text = tidy_text("why", why, "Enter why, for the records")
     async with db.transaction() as t:
         changed = await t.execute(
             "UPDATE closed_person SET reopened_by = ?, reopened_at = ?"
@@ -114,7 +116,7 @@ async def reopen(db: Database, person: str, *, actor: str, at: datetime) -> None
         )
         if not changed:
             raise UnknownPersonError(f"{person!r} is not closed{_nearest(person, await closed(t))}")
-        await audit.record(t, Event(EventKind.PERSON_REOPENED, actor, person, at))
+        await audit.record(t, Event(EventKind.PERSON_REOPENED, actor, person, at, {"why": text}))
 
 
 async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str, at: datetime) -> Ended:

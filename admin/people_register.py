@@ -70,9 +70,9 @@ class PeopleRegister:
         await self._publisher.publish_state()
         return ended
 
-    async def reopen(self, session: Session, id_: str) -> None:
+    async def reopen(self, session: Session, id_: str, why: str) -> None:
         """As closed_people.reopen; published when it returns. Raises NotAllowedError, too."""
-        await closed_people.reopen(self._db, id_, actor=self._check(session), at=self._clock())
+        await closed_people.reopen(self._db, id_, why=why, actor=self._check(session), at=self._clock())
         await self._publisher.publish_state()
 
     def _listed(self, id_: str, person: Person, closed: ClosedPerson | None) -> Listed:

@@ -41,7 +41,7 @@ class WhichPeople(Query):
     limit: int = Field(100, ge=1, le=500)
 
 
-class Close(Input):
+class Why(Input):
     """Why, for the records."""
 
     why: str
@@ -69,17 +69,17 @@ async def read_person(call: Call[Nothing, Nothing]) -> TownPerson:
     return await _person(call)
 
 
-async def close_person(call: Call[Nothing, Close]) -> TownPerson:
+async def close_person(call: Call[Nothing, Why]) -> TownPerson:
     """Close who leaves: sign-ins, passwords, tokens, access and open requests of theirs end."""
     await call.admin.people.close(call.session, call.path["person"], call.body.why)
     return await _person(call)
 
 
-async def reopen_person(call: Call[Nothing, Nothing]) -> TownPerson:
+async def reopen_person(call: Call[Nothing, Why]) -> TownPerson:
     """Let a person who was closed be of the town again; what ended stays ended."""
     listed = await call.admin.people.get(call.session, call.path["person"])
     try:
-        await call.admin.people.reopen(call.session, listed.id)
+        await call.admin.people.reopen(call.session, listed.id, call.body.why)
     except UnknownPersonError as error:
         raise AlreadyClosedError(f"{listed.person.name} is not closed") from error
     return await _person(call)

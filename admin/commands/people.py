@@ -27,6 +27,7 @@ from admin.state_folder import StateFolder
 from policy.snapshot import PolicySnapshot
 
 _state = click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
+_because = click.option("--because", default="", metavar="TEXT", help="Why; stands in the audit log.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 
@@ -40,7 +41,7 @@ people.add_command(import_)
 
 @people.command(epilog='Example: towngate people close clerk --because "Retired."')
 @click.argument("person")
-@click.option("--because", default="", metavar="TEXT", help="Why; stands in the audit log.")
+@_because
 @_state
 @_json
 def close(person: str, because: str, state: Path, *, as_json: bool) -> None:
@@ -75,18 +76,19 @@ def close(person: str, because: str, state: Path, *, as_json: bool) -> None:
         raise click.exceptions.Exit(2)
 
 
-@people.command(epilog="Example: towngate people reopen clerk")
+@people.command(epilog='Example: towngate people reopen clerk --because "Back from leave."')
 @click.argument("person")
+@_because
 @_state
 @_json
-def reopen(person: str, state: Path, *, as_json: bool) -> None:
+def reopen(person: str, because: str, state: Path, *, as_json: bool) -> None:
     """Let PERSON, who was closed, be who the policy says again. They have no password."""
     folder = StateFolder(state)
     snapshot = _snapshot(folder)
 
     async def move() -> Told:
         async with Database.open(folder.database, must_exist=True) as db:
-            await closed_people.reopen(db, person, actor=actor(), at=utc_now())
+            await closed_people.reopen(db, person, why=because, actor=actor(), at=utc_now())
             return await _told(folder, db, snapshot, person, is_there=True)
 
     told = _run(folder, move())

@@ -17,7 +17,7 @@ from admin.records import Who
 from admin.town_account import HOW
 from admin.web.people import People
 from admin.web.record_words import ROLE_LABELS, said
-from admin.web.words import Times, host
+from admin.web.words import LEVELS, STATES, Times, host
 from categories.taxonomy import taxonomy
 
 
@@ -51,6 +51,10 @@ def _word(value: Any, _saying: _Saying) -> str:
     return str(value).replace("_", " ")
 
 
+def _level(value: Any, saying: _Saying) -> str:
+    return LEVELS.get(value) or _word(value, saying)
+
+
 def _how(value: Any, _saying: _Saying) -> str:
     # By password is the usual way, and goes without saying.
     return "by town account" if value == HOW else ""
@@ -69,7 +73,11 @@ def _before(value: Any, saying: _Saying) -> str:
     # Whose a request was, what a site was corrected to, or where a request stood.
     if isinstance(value, Who):
         return _who(value, saying)
-    return (_categories if isinstance(value, list) else _word)(value, saying)
+    return (_categories if isinstance(value, list) else _state)(value, saying)
+
+
+def _state(value: Any, saying: _Saying) -> str:
+    return STATES.get(value) or _word(value, saying)
 
 
 def _moment(value: Any, saying: _Saying) -> str:
@@ -118,8 +126,8 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "move": ("Move", _plain),
     "answer": ("Answer", _word),
     "before": ("Before", _before),
-    "after": ("After", _word),
-    "state": ("State", _word),
+    "after": ("After", _state),
+    "state": ("State", _state),
     "role": ("Role", _roles),
     "chain": ("Asked", _roles),
     "person": ("Person", _who),
@@ -133,7 +141,7 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "person_kind": ("Kind of person", _word),
     "employer": ("Employer", _plain),
     "sponsor": ("Sponsor", _who),
-    "level": ("Level", _word),
+    "level": ("Opens", _level),
     "device": ("Device", _plain),
     "case_number": ("Case", _plain),
     "authorisations": ("Recorded, not enforced", _plain),

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Collection
-from datetime import datetime
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from admin.web.delegation import read_day
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.people import People
 from admin.web.session_cookie import field, known, signed_in
+from admin.web.words import LEVELS, plain
 from admin.written_text import as_cell
 
 _FIELDS = ("person", "sites", "level", "last", "reason")
@@ -51,7 +51,8 @@ async def register_csv(http_request: Request) -> Response:
     table = csv.writer(written)
     table.writerow(_COLUMNS)
     for one in found:
-        table.writerow(map(as_cell, _row(one, People(admin.policy), admin.now())))
+        status = plain(status_of(http_request, one.request).words)
+        table.writerow(map(as_cell, _row(one, People(admin.policy), status)))
     return Response(
         written.getvalue(),
         media_type="text/csv",
@@ -139,17 +140,17 @@ async def _form(
     )
 
 
-def _row(one: Registered, people: People, now: datetime) -> tuple[str, ...]:
+def _row(one: Registered, people: People, status: str) -> tuple[str, ...]:
     request, use = one.request, one.use
     return (
         request.number,
         people.name(request.person),
         people.department(request.department),
         " ".join(one.sites),
-        use.level.value,
+        LEVELS[use.level],
         " ".join(use.authorisations),
         one.signature.signed_at.isoformat() if one.signature else "",
         one.signature.version if one.signature else "",
         use.until.isoformat(),
-        request.state_at(now).value,
+        status,
     )

@@ -53,11 +53,13 @@ async def close(http_request: Request, form: FormData) -> Response:
     return go_to(f"/people/{id_}")
 
 
-async def reopen(http_request: Request, _form: FormData) -> Response:
+async def reopen(http_request: Request, form: FormData) -> Response:
     """Let a person who was closed be of the town again."""
-    id_ = http_request.path_params["person"]
+    id_, why = http_request.path_params["person"], field(form, "why")
     try:
-        await admin_of(http_request).people.reopen(signed_in(http_request), id_)
+        await admin_of(http_request).people.reopen(signed_in(http_request), id_, why)
+    except InvalidRequestError as error:
+        return await _person(http_request, 422, error=error, why=why)
     except UnknownPersonError:
         return await _person(http_request, 409)
     return go_to(f"/people/{id_}")

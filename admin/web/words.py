@@ -1,6 +1,6 @@
 """Times, amounts and states as the pages say them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, assert_never
@@ -32,6 +32,18 @@ DECISIONS = {
     "block": "Blocked",
 }
 """What comes of visits, as they are shown and looked for; "inspect" is allowed in that lane."""
+STATES: Mapping[str, str] = {
+    State.SUBMITTED: "Waiting",
+    State.AWAITS_SIGNATURE: "Approved, the terms are to be signed",
+    State.AWAITS_OPENING: "Approved, waiting for IT to open it",
+    State.APPROVED: "Allowed",
+    State.DENIED: "Not approved",
+    State.WITHDRAWN: "Withdrawn",
+    State.STOPPED: "Stopped",
+    State.ENDED: "Ended",
+}
+"""Where requests stood, where no more is to say of it than `request_status` says."""
+LEVELS: Mapping[str, str] = {Level.VIEW: "To read", Level.FULL: "Whole"}
 _LONGEST_HOST = 200
 _STATUS_ICONS = {
     "ok": "check_circle",
@@ -191,9 +203,9 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
         case State.APPROVED:
             return _in_force(request, times)
         case State.DENIED:
-            return Status("no", "Not approved")
+            return Status("no", STATES[state])
         case State.WITHDRAWN:
-            return Status("off", "Withdrawn")
+            return Status("off", STATES[state])
         case State.STOPPED:
             return Status("danger" if decided_by == "IT" else "no", f"Stopped by {decided_by}")
         case State.ENDED:
@@ -206,10 +218,8 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
 
 
 def _waiting(request: AccessRequest, waits_for: str) -> str:
-    if request.state is State.AWAITS_SIGNATURE:
-        return "Approved, the terms are to be signed"
-    if request.state is State.AWAITS_OPENING:
-        return "Approved, waiting for IT to open it"
+    if request.state is not State.SUBMITTED:
+        return STATES[request.state]
     is_passed_on = request.passed_on_at(request.step) > 0 and waits_for != "you"
     return f"{'No answer yet, passed on to' if is_passed_on else 'Waiting for'} {waits_for}"
 

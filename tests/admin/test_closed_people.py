@@ -144,9 +144,9 @@ async def test_closed_once_and_opened_again_once(db: Database) -> None:
     with pytest.raises(AlreadyClosedError):
         await close(db, CLERK)
     assert (await closed_people.closed(db))[CLERK].why == "Retired."
-    await closed_people.reopen(db, CLERK, actor=SECOND_IT, at=LATER)
+    await closed_people.reopen(db, CLERK, why="Back.", actor=SECOND_IT, at=LATER)
     assert await closed_people.closed(db) == {}
     with pytest.raises(UnknownPersonError, match="is not closed"):
-        await closed_people.reopen(db, CLERK, actor=SECOND_IT, at=LATER)
+        await closed_people.reopen(db, CLERK, why="Back.", actor=SECOND_IT, at=LATER)
     kinds = [event.kind.value for event in await audit.events_of(db, CLERK)]
     assert kinds == ["person.closed", "person.reopened"]

@@ -630,6 +630,7 @@ async def test_people_are_clean(site: Site, look: Look) -> None:
     await look.answered("person-error", await post(it, f"{page}/close", page, why=""))
     await post(it, f"{page}/close", page, why="Left the town's service, " + "x" * 200)
     await look.at("person-closed", page)
+    await look.answered("person-reopen-error", await post(it, f"{page}/reopen", page, why=""))
 
 
 async def test_tokens_and_the_page_about_the_api_are_clean(site: Site, look: Look) -> None:

@@ -110,7 +110,7 @@ async def test_it_stops_it_and_it_ends_when_the_person_leaves(site: Site) -> Non
     await opened(site, 2)
     assert cause(site) is Cause.DEFAULT
     await post(it, "/people/temp/close", "/people/temp", why="Left")
-    await post(it, "/people/temp/reopen", "/people/temp")
+    await post(it, "/people/temp/reopen", "/people/temp", why="Back.")
     assert cause(site) is Cause.NO_ACCOUNT, "who is back needs another one"
 
 

@@ -81,7 +81,7 @@ async def test_it_ends_when_the_person_leaves_and_does_not_come_back_with_them(s
     page = f"/people/{people.CLERK}"
     await post(it, f"{page}/close", page, why="Left")
     assert client(site) == AS_NETWORK
-    await post(it, f"{page}/reopen", page)
+    await post(it, f"{page}/reopen", page, why="Back.")
     assert client(site) == AS_NETWORK
 
 

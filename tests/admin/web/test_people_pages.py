@@ -49,8 +49,12 @@ async def test_closing_a_person_ends_all_they_have_before_the_page_is_there(site
     again = await post(it, f"/people/{people.CLERK}/close", f"/people/{people.CLERK}", why="Twice.")
     assert (again.status_code, "Somebody was first" in again.text) == (409, True)
 
-    opened = await post(it, f"/people/{people.CLERK}/reopen", f"/people/{people.CLERK}")
+    page = f"/people/{people.CLERK}"
+    missing = await post(it, f"{page}/reopen", page, why=" ")
+    assert (missing.status_code, "Enter why, for the records" in missing.text) == (422, True)
+    opened = await post(it, f"{page}/reopen", page, why="Works here again.")
     assert opened.status_code == 303
+    assert "Why Works here again." in text(await it.get("/records?kinds=people"))
     assert Identities(published(site).policy).identify("127.0.0.1").person == people.CLERK
     assert (await clerk.get("/requests")).headers["location"].startswith("/sign-in")
 
@@ -109,7 +113,10 @@ async def test_a_command_closes_a_person_while_admin_runs(site: Site) -> None:
     assert people.CLERK not in published(site).policy.people
     again = await asyncio.to_thread(run, cli, ["people", "close", people.CLERK, "--because", "x", *state])
     assert (again.exit_code, again.output) == (1, "clerk is closed already. Nothing changed.\n")
-    back = await asyncio.to_thread(run, cli, ["people", "reopen", people.CLERK, *state])
+    missing = await asyncio.to_thread(run, cli, ["people", "reopen", people.CLERK, *state])
+    assert (missing.exit_code, "--because: Enter why, for the records" in missing.output) == (2, True)
+    because = ["--because", "Works here again."]
+    back = await asyncio.to_thread(run, cli, ["people", "reopen", people.CLERK, *because, *state])
     assert "clerk is open again." in back.output
     with closing(sqlite3.connect(site.state.database)) as connection:
         rows = connection.execute("SELECT actor FROM event WHERE kind LIKE 'person.%opened'").fetchall()

@@ -5,19 +5,23 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from admin import access_request_lists, access_requests, audit, closed_people, roles, unanswered
-from admin.asking import NotAllowedError
+from admin.asking import NotAllowedError, State
 from admin.audit import Event, EventKind
 from admin.closed_people import LastOfItError
 from admin.records import KINDS, ROLES, who_is
+from admin.web.people import People
+from admin.web.record_facts import facts
 from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
+from admin.web.words import STATES, Times
 from policy.town_policy import Policy
 from tests import people
-from tests.admin.small_town import AUDITOR, DELEGATE, TOWN, listed
+from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, TOWN, listed
 from tests.admin.web.conftest import Site, post
 
 
@@ -267,3 +271,14 @@ def test_every_kind_of_event_has_words_and_a_filter() -> None:
     beginnings = [beginning for group in KINDS.values() for beginning in group]
     assert len(beginnings) == len(set(beginnings))
     assert {kind.value.partition(".")[0] for kind in EventKind} <= set(beginnings)
+
+
+def test_where_a_request_stood_is_said_as_on_the_pages() -> None:
+    details = {"before": "awaits_signature", "after": "awaits_opening", "state": "approved", "level": "view"}
+    assert facts(details, People(TOWN), Times(ZoneInfo("UTC"), MONDAY)) == [
+        ("Before", "Approved, the terms are to be signed"),
+        ("After", "Approved, waiting for IT to open it"),
+        ("State", "Allowed"),
+        ("Opens", "To read"),
+    ]
+    assert set(STATES) == set(State)

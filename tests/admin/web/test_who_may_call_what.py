@@ -127,7 +127,7 @@ CALLS = {
     "GET /people": Call(IT),
     "GET /people/{person}": Call(IT, "/people/leaver"),
     "POST /people/{person}/close": Call(IT, "/people/leaver/close", {"why": "Left"}),
-    "POST /people/{person}/reopen": Call(IT, "/people/leaver/reopen"),
+    "POST /people/{person}/reopen": Call(IT, "/people/leaver/reopen", {"why": "Back"}),
 }
 SCOPES = {f"{one.method} {one.path}": one.scope for one in OPERATIONS}
 

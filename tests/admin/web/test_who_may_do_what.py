@@ -127,7 +127,7 @@ ACTIONS = {
     "/notice": Action(SIGNED_IN),
     "/notice/later": Action(SIGNED_IN),
     "/people/{person}/close": Action(IT, "/people/leaver/close", WHY),
-    "/people/{person}/reopen": Action(IT, "/people/leaver/reopen"),
+    "/people/{person}/reopen": Action(IT, "/people/leaver/reopen", WHY),
     "/records/verify": Action(IT | {people.ADMINISTRATOR, AUDITOR}),
     "/settings/test/town-account": Action(IT),
     "/settings/test/{channel}": Action(IT, "/settings/test/webhook"),
