@@ -23,6 +23,8 @@ from policy.worker_facts import HeavyVisit, WorkerFacts
 
 _OLDEST = timedelta(seconds=20)
 _MOST = 10
+DAYS = {"today": 1, "week": 7}
+"""For how many days it is looked at lately: those since the town's midnight, today with them."""
 
 
 @dataclass(frozen=True, slots=True)

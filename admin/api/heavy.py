@@ -1,14 +1,17 @@
-"""What is heavy on the town's line now, and ending it."""
+"""What is heavy on the town's line, now and lately, and ending it."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from admin.api.operation import Call, Nothing
+from admin.api.operation import Call, Nothing, Query
 from admin.api.visits import Who
+from admin.heavy import DAYS
+from admin.visit_log.counting import Loaded
 from policy.decision import Lane
 from policy.worker_facts import HeavyVisit as Carrying
 
@@ -45,6 +48,35 @@ class Heavy(BaseModel):
     in_use: float | None = Field(description="Of the line, 0 to 1; null where its capacity is not known.")
 
 
+class WhichDays(Query):
+    """By the town's clock."""
+
+    span: Literal["today", "week"] = Field("today", description="Or the last seven days, today with them.")
+
+
+class LoadedBy(BaseModel):
+    """What somebody loaded."""
+
+    who: Who
+    size_bytes: int
+
+
+class LoadedFrom(BaseModel):
+    """What was loaded by a department, or from a site, or sites of a category."""
+
+    id: str
+    size_bytes: int
+
+
+class HeavyLately(BaseModel):
+    """Ten of each, the most first. Visits count when they have ended."""
+
+    people: list[LoadedBy]
+    departments: list[LoadedFrom] = Field(description="An empty id where none is known.")
+    sites: list[LoadedFrom]
+    categories: list[LoadedFrom] = Field(description="An empty id for what no list has.")
+
+
 async def read_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     """Show what is heavy now, persons hidden unless names are shown to this token."""
     now = await call.admin.heavy.now(call.session)
@@ -63,6 +95,17 @@ async def read_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     )
 
 
+async def read_lately(call: Call[WhichDays, Nothing]) -> HeavyLately:
+    """Show what was heavy today, or this week, persons hidden unless names are shown to this token."""
+    since = await call.admin.heavy.since(call.session, DAYS[call.query.span])
+    return HeavyLately(
+        people=[LoadedBy(who=Who(**asdict(who)), size_bytes=size) for who, size in since.people],
+        departments=_loaded(since.departments),
+        sites=_loaded(since.hosts),
+        categories=_loaded(since.categories),
+    )
+
+
 async def end_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     """End an open visit that is heavy now."""
     try:
@@ -70,6 +113,10 @@ async def end_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     except LookupError as error:
         raise HTTPException(404) from error
     return await read_heavy(call)
+
+
+def _loaded(found: Iterable[Loaded]) -> list[LoadedFrom]:
+    return [LoadedFrom(id=one.what or "", size_bytes=one.size_bytes) for one in found]
 
 
 def _known(visit: Carrying) -> dict[str, Any]:

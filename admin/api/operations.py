@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from admin.api import (
+    accounts,
     corrections,
     deciding,
     delegations,
+    device,
     emergency,
+    emergency_access,
     exemptions,
     heavy,
     inspection,
@@ -16,6 +19,7 @@ from admin.api import (
     reports,
     requests,
     social_media,
+    standing_permission,
     stopped,
     visits,
 )
@@ -41,6 +45,11 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("POST", "/requests", _WRITE, requests.ask_for_site, 201),
             Operation("POST", "/requests/join", _WRITE, requests.join_request),
             Operation("POST", "/requests/personal-use", _WRITE, requests.ask_for_personal_use, 201),
+            Operation("POST", "/requests/device", _WRITE, device.ask_for_device, 201),
+            Operation(
+                "POST", "/requests/standing", _WRITE, standing_permission.ask_for_standing_permission, 201
+            ),
+            Operation("POST", "/requests/account", _WRITE, accounts.ask_for_internet_account, 201),
             Operation("GET", "/requests/{id:number}", _READ, requests.read_request),
             Operation("POST", "/requests/{id:number}/withdraw", _WRITE, requests.withdraw_request),
             Operation("POST", "/requests/{id:number}/hosts", _WRITE, requests.add_host),
@@ -63,6 +72,16 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("POST", "/requests/{id:number}/deny", _DECIDE, deciding.deny_request),
             Operation("POST", "/requests/{id:number}/open", _DECIDE, deciding.open_access),
             Operation("POST", "/requests/{id:number}/stop", _DECIDE, deciding.stop_access),
+        ),
+    ),
+    "Emergency access": (
+        "A site opened at once by somebody whom the policy names, and what another says of it.",
+        (
+            Operation("POST", "/requests/emergency", _WRITE, emergency_access.open_at_once, 201),
+            Operation("GET", "/requests/{id:number}/review", _READ, emergency_access.read_review),
+            Operation(
+                "POST", "/requests/{id:number}/review", _DECIDE, emergency_access.review_emergency_access
+            ),
         ),
     ),
     "Exemptions": (
@@ -140,9 +159,10 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         ),
     ),
     "Heavy": (
-        "What takes much of the town's line now.",
+        "What takes much of the town's line, now and lately.",
         (
             Operation("GET", "/heavy", Scope.VISITS_READ, heavy.read_heavy),
+            Operation("GET", "/heavy/lately", Scope.VISITS_READ, heavy.read_lately),
             Operation("POST", "/heavy/{code}/end", Scope.EMERGENCY, heavy.end_heavy),
         ),
     ),

@@ -6,17 +6,19 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from admin import asked as asked_for
 from admin import asking
 from admin.api.operation import Call
 from admin.asked import Authorisation, Kind, Level
 from admin.asking import ForWhom, State
+from admin.emergency_reviews import EmergencyReview
 from admin.exemption_use import Use
 from admin.request_time_line import Turn
 from admin.web.people import People
 from admin.web.request_words import standing
 from admin.web.words import Times, plain
 from policy.access_duration import Duration
-from policy.town_policy import Approver
+from policy.town_policy import Approver, PersonKind
 
 # Fewer are not told apart: they could be known by it.
 _FEW_PEOPLE = 3
@@ -62,6 +64,22 @@ class DeviceUse(BaseModel):
     until: datetime
 
 
+class AccountUse(BaseModel):
+    """Access to the web at all that a department asks for, until a time."""
+
+    person_kind: PersonKind
+    employer: str | None = Field(description="Of a contractor.")
+    sponsor: Person | None = Field(description="Who answers for a contractor.")
+    until: datetime
+    proposed_by: Person
+
+
+class EmergencyUse(BaseModel):
+    """A site that the person opened for themselves at once, until a time."""
+
+    until: datetime
+
+
 class AccessRequest(BaseModel):
     """A request as it stands."""
 
@@ -76,6 +94,8 @@ class AccessRequest(BaseModel):
     social_media: SocialMediaUse | None
     standing: StandingUse | None
     device: DeviceUse | None
+    account: AccountUse | None
+    emergency: EmergencyUse | None
     person: Person
     joined: list[Person]
     department: str | None
@@ -117,11 +137,34 @@ class Move(BaseModel):
     host: str | None
 
 
+class Review(BaseModel):
+    """That another looks at emergency access, and what they said."""
+
+    due_at: datetime = Field(description="From then on it can be answered.")
+    reviewed_at: datetime | None
+    reviewed_by: str | None = Field(description="As within a sentence.")
+    was_right: bool | None
+    note: str | None
+
+    @classmethod
+    def of(cls, call: Call[Any, Any], request: asking.AccessRequest, review: EmergencyReview) -> Self:
+        """Return it as the caller sees it."""
+        by, people = review.reviewed_by, People(call.admin.policy)
+        return cls(
+            due_at=review.due_at,
+            reviewed_at=review.reviewed_at,
+            reviewed_by=people.part_of(by, request, call.session.person) if by else None,
+            was_right=review.was_right,
+            note=review.note,
+        )
+
+
 class AccessRequestDetail(AccessRequest):
     """A request, what happened to it, and what its site's pages need beside it."""
 
     moves: list[Move]
     needed_hosts: list[str]
+    review: Review | None = Field(description="Of emergency access.")
 
     @classmethod
     async def read(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
@@ -138,7 +181,13 @@ class AccessRequestDetail(AccessRequest):
             for move in await admin.request_views.time_line(request)
         ]
         needed = await admin.needed_hosts.suggested(call.session, request)
-        return cls(**_seen(call, request), moves=moves, needed_hosts=needed)
+        review = await admin.emergency_access.review_of(request.id)
+        return cls(
+            **_seen(call, request),
+            moves=moves,
+            needed_hosts=needed,
+            review=Review.of(call, request, review) if review else None,
+        )
 
 
 class Usage(BaseModel):
@@ -175,7 +224,7 @@ class Exemption(AccessRequest):
 
 def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]:
     admin, viewer = call.admin, call.session.person
-    policy, now = admin.policy, admin.now()
+    policy, now, asked = admin.policy, admin.now(), request.asked
     people = People(policy)
     return {
         "id": request.id,
@@ -189,6 +238,8 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "social_media": _social_media(request, people),
         "standing": StandingUse(**asdict(request.standing)) if request.standing else None,
         "device": DeviceUse(**asdict(request.device)) if request.device else None,
+        "account": _account(request, people),
+        "emergency": EmergencyUse(until=asked.until) if isinstance(asked, asked_for.EmergencyUse) else None,
         "person": Person(id=request.person, name=people.name(request.person)),
         "joined": [Person(id=one.person, name=people.name(one.person)) for one in request.joined],
         "department": request.department,
@@ -228,6 +279,19 @@ def _social_media(request: asking.AccessRequest, people: People) -> SocialMediaU
     return SocialMediaUse(
         level=use.level,
         authorisations=list(use.authorisations),
+        until=use.until,
+        proposed_by=Person(id=use.proposed_by, name=people.name(use.proposed_by)),
+    )
+
+
+def _account(request: asking.AccessRequest, people: People) -> AccountUse | None:
+    use = request.account
+    if use is None:
+        return None
+    return AccountUse(
+        person_kind=use.person_kind,
+        employer=use.employer or None,
+        sponsor=Person(id=use.sponsor, name=people.name(use.sponsor)) if use.sponsor else None,
         until=use.until,
         proposed_by=Person(id=use.proposed_by, name=people.name(use.proposed_by)),
     )

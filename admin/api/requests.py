@@ -17,9 +17,10 @@ from policy.access_duration import Duration
 class WhichRequests(Query):
     """`mine` are those you sent or joined, 200 at most."""
 
-    show: Literal["mine", "to_decide", "to_open"] = Field(
+    show: Literal["mine", "to_decide", "to_open", "to_review"] = Field(
         "mine",
-        description="Those you sent or joined, newest first; what waits for your answer; or for IT to open.",
+        description="Those you sent or joined, newest first; what waits for your answer; for IT to open; or,"
+        " of emergency access, for your review.",
     )
 
 
@@ -64,6 +65,8 @@ async def list_requests(call: Call[WhichRequests, Nothing]) -> Listed[AccessRequ
             found = await views.to_decide(session)
         case "to_open":
             found = await views.to_open(session)
+        case "to_review":
+            found = await call.admin.emergency_access.to_review(session)
         case _:
             assert_never(call.query.show)
     return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])

@@ -4,8 +4,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use
-from admin.asking import MAX_REASON_LENGTH, InvalidRequestError, NotAllowedError
+from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
+from admin.emergency_evidence import evidence
 from admin.web import asking_form
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import field, signed_in
@@ -63,18 +63,18 @@ async def _form(
 async def _review(
     http_request: Request, answer: str = "", note: str = "", error: InvalidRequestError | None = None
 ) -> Response:
-    admin, session = admin_of(http_request), signed_in(http_request)
-    request = await admin.request_views.get(session, http_request.path_params["id"])
-    if not admin.emergency_access.reviews(session, request):
-        raise NotAllowedError(f"{request.number} is not for {session.person} to review")
+    admin, id_ = admin_of(http_request), http_request.path_params["id"]
+    found = await evidence(
+        admin.db, admin.request_views, admin.emergency_access, signed_in(http_request), id_, admin.now()
+    )
     return await page(
         http_request,
         "emergency_review.html",
         422 if error else 200,
-        request=request,
-        status=status_of(http_request, request),
-        review=await admin.emergency_access.review_of(request.id),
-        use=await exemption_use.of_over(admin.db, admin.db.visits, request.id, admin.now()),
+        request=found.request,
+        status=status_of(http_request, found.request),
+        review=found.review,
+        use=found.use,
         answer=answer,
         note=note,
         max_reason_length=MAX_REASON_LENGTH,

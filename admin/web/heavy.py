@@ -8,18 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.heavy import DAYS
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import field, signed_in
 from categories.host_name import HostNameError, canonical_host
-
-_DAYS = {"": 0, "today": 1, "week": 7}
 
 
 async def heavy_page(http_request: Request) -> Response:
     """Show what is heavy now; or what was today, or this week."""
     admin, session = admin_of(http_request), signed_in(http_request)
     span = http_request.query_params.get("span", "")
-    days = _DAYS.get(span, 0)
+    days = DAYS.get(span, 0)
     return await page(
         http_request,
         "heavy.html",

@@ -134,7 +134,7 @@ async def test_an_unknown_address_or_method_is_a_problem_too(site: Site) -> None
     assert (await it.get("/requests/7", 404))["type"] == "/api#not-found"
     assert (await it.post("/me", 405))["type"] == "/api#not-here"
     assert (await it.get("/requests", 422, show="all", x="1"))["errors"] == [
-        {"field": "show", "message": "Input should be 'mine', 'to_decide' or 'to_open'"},
+        {"field": "show", "message": "Input should be 'mine', 'to_decide', 'to_open' or 'to_review'"},
         {"field": "x", "message": "Extra inputs are not permitted"},
     ]
 

@@ -60,6 +60,29 @@ CALLS = {
         SIGNED_IN,
         body={"categories": ["press"], "day": FROM, "begins": "12:00", "ends": "13:00", "reason": "Needed"},
     ),
+    "POST /requests/device": Call(
+        SIGNED_IN,
+        body={"name": "TABLET", "address": "10.10.20.77", "last": FROM, "reason": "For site visits"},
+    ),
+    "POST /requests/standing": Call(
+        APPROVERS,
+        body={
+            "department": "finance",
+            "categories": ["gambling"],
+            "case_number": "2026-104",
+            "last": FROM,
+            "reason": "Follows the money",
+        },
+    ),
+    "POST /requests/account": Call(
+        APPROVERS | IT | {people.PARKS_HEAD, people.ADMINISTRATOR},
+        body={"person": "helper", "last": FROM, "reason": "Reads to children"},
+    ),
+    "POST /requests/emergency": Call(CLERK, body={"site": "dice.example", "reason": "A threat"}),
+    "GET /requests/{id:number}/review": Call(IT, "/requests/4/review"),
+    "POST /requests/{id:number}/review": Call(
+        IT, "/requests/4/review", {"was_right": True, "note": "It was needed"}
+    ),
     "GET /requests/{id:number}": Call(OF_REQUEST, "/requests/1"),
     "POST /requests/{id:number}/withdraw": Call(CLERK, "/requests/{fresh}/withdraw"),
     "POST /requests/{id:number}/hosts": Call(APPROVERS | CLERK, "/requests/1/hosts", {"host": "cdn.example"}),
@@ -120,6 +143,7 @@ CALLS = {
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
     "POST /visits/names": Call(IT | {AUDITOR}, body={"reason": "Case 7"}),
     "GET /heavy": Call(LOG),
+    "GET /heavy/lately": Call(LOG),
     # Nothing is heavy, as IT is told; the others may not.
     "POST /heavy/{code}/end": Call(NO_ROLE, "/heavy/K7M-4QP/end"),
     "GET /records": Call(RECORDS),

@@ -1,0 +1,34 @@
+"""Asking for a standing permission, by a department for a case."""
+
+from datetime import date
+
+from pydantic import Field
+
+from admin.api.operation import Call, Input, Nothing
+from admin.api.request_model import AccessRequest
+
+
+class AskStandingPermission(Input):
+    """One site, or categories, that a department holds for a case, until the end of which day."""
+
+    department: str
+    site: str = Field("", description="A site or an address of it; left out for categories.")
+    categories: list[str] = Field([], description="Left out for a site.")
+    case_number: str
+    last: date
+    reason: str
+
+
+async def ask_for_standing_permission(call: Call[Nothing, AskStandingPermission]) -> AccessRequest:
+    """Ask that a department of yours holds access for a case."""
+    body = call.body
+    sent = await call.admin.standing_permissions.ask(
+        call.session,
+        department=body.department,
+        site=body.site,
+        categories=body.categories,
+        case_number=body.case_number,
+        last=body.last,
+        reason=body.reason,
+    )
+    return AccessRequest.of(call, sent)

@@ -1,0 +1,109 @@
+"""What is asked for beside a site, by programs: as on the pages, and shown with what it asks for."""
+
+from datetime import timedelta
+
+from policy.decision import Cause, Lane, Verdict
+from tests import people
+from tests.admin.web import (
+    test_emergency_access,
+    test_internet_accounts,
+    test_own_device,
+    test_standing_permission,
+)
+from tests.admin.web.conftest import FRIDAY_MORNING, Site, visit
+from tests.admin.web.test_api import program_of
+
+AN_HOUR_AGO = FRIDAY_MORNING - timedelta(hours=1)
+
+
+async def test_a_device_of_ones_own_is_asked_for(site: Site) -> None:
+    await test_own_device.allowing(site)
+    clerk = await program_of(site, people.CLERK)
+    wrong = await clerk.post("/requests/device", 422, **{**test_own_device.ASKED, "address": "0.0.0.0"})
+    assert wrong["errors"] == [{"field": "address", "message": "No device of the network has 0.0.0.0"}]
+    sent = await clerk.post("/requests/device", 201, **test_own_device.ASKED)
+    assert (sent["kind"], sent["status"]) == ("device", "Waiting for your department head")
+    assert sent["device"] == {
+        "name": "CLERK-TABLET",
+        "address": test_own_device.ADDRESS,
+        "until": "2026-04-01T04:00:00Z",
+    }
+    assert (await clerk.post("/requests/device", 409, **test_own_device.ASKED))[
+        "type"
+    ] == "/api#asked-already"
+
+
+async def test_a_standing_permission_is_asked_for_by_a_department_that_may(site: Site) -> None:
+    await test_standing_permission.allowing(site)
+    asked = test_standing_permission.ASKED | {"categories": ["gambling"]}
+    await (await program_of(site, people.CLERK)).post("/requests/standing", 403, **asked)
+    head = await program_of(site, people.HEAD)
+    both = await head.post("/requests/standing", 422, **{**asked, "site": "bets.example"})
+    assert both["errors"] == [{"field": "site", "message": "Enter one site, or choose categories"}]
+    sent = await head.post("/requests/standing", 201, **asked)
+    assert (sent["kind"], sent["standing"]["categories"]) == ("standing", ["gambling"])
+
+
+async def test_an_internet_account_is_asked_for_and_says_for_whom(site: Site) -> None:
+    await test_internet_accounts.requiring(site)
+    head = await program_of(site, people.HEAD)
+    asked = test_internet_accounts.FOR_TEMP
+    wrong = await head.post("/requests/account", 422, **{**asked, "sponsor": "temp"})
+    assert [one["field"] for one in wrong["errors"]] == ["sponsor"]
+    sent = await head.post("/requests/account", 201, **asked)
+    assert (sent["kind"], sent["person"]["id"]) == ("internet_account", "temp")
+    assert sent["account"] == {
+        "person_kind": "contractor",
+        "employer": "Acme Builders",
+        "sponsor": {"id": people.CLERK, "name": "Clerk"},
+        "until": "2026-05-01T04:00:00Z",
+        "proposed_by": {"id": people.HEAD, "name": sent["account"]["proposed_by"]["name"]},
+    }
+    asked_of_helper = {"person": "helper", "last": "2026-04-30", "reason": "Reads to children."}
+    account = (await head.post("/requests/account", 201, **asked_of_helper))["account"]
+    assert (account["employer"], account["sponsor"]) == (None, None)
+
+
+async def test_emergency_access_opens_at_once_and_is_reviewed(site: Site) -> None:
+    await test_emergency_access.allowing(site)
+    clerk = await program_of(site, people.CLERK)
+    opened = await clerk.post("/requests/emergency", 201, **test_emergency_access.ASKED)
+    until = (FRIDAY_MORNING + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    assert (opened["state"], opened["emergency"], opened["expires_at"]) == (
+        "approved",
+        {"until": until},
+        until,
+    )
+    assert test_emergency_access.decided(site) == (Verdict.ALLOW, Cause.EXEMPTION)
+    administrator = await program_of(site, people.ADMINISTRATOR)
+    assert (await administrator.get("/requests", show="to_review"))["items"] == []
+    answer = {"was_right": False, "note": "Ask the help desk next time."}
+    await administrator.post("/requests/1/review", 409, **answer)
+    site.clock.at = test_emergency_access.MONDAY
+    assert [one["id"] for one in (await administrator.get("/requests", show="to_review"))["items"]] == [1]
+    before = await administrator.get("/requests/1/review")
+    assert (before["use"]["visits"], before["review"]["was_right"]) == (0, None)
+    await clerk.get("/requests/1/review", 403)
+    await clerk.post("/requests/1/review", 403, **answer)
+    after = await administrator.post("/requests/1/review", **answer)
+    assert (after["review"]["reviewed_by"], after["review"]["was_right"]) == ("you", False)
+    review = (await clerk.get("/requests/1"))["review"]
+    assert (review["reviewed_by"], review["note"]) == ("the town administrator", answer["note"])
+
+
+async def test_what_was_heavy_lately_names_nobody(site: Site) -> None:
+    values = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "category": None, "entry": None}
+    for days, host in ((0, "files.example"), (2, "films.example")):
+        at = AN_HOUR_AGO - timedelta(days=days)
+        size = 1_000_000 * (days + 1)
+        await site.log(visit(host=host, bytes_down=size, started_at=at, ended_at=at, **values))
+    it = await program_of(site, people.IT)
+    today, week = await it.get("/heavy/lately"), await it.get("/heavy/lately", span="week")
+    assert today["sites"] == [{"id": "files.example", "size_bytes": 1_000_000}]
+    assert [one["id"] for one in week["sites"]] == ["films.example", "files.example"]
+    assert week["departments"] == [{"id": "finance", "size_bytes": 4_000_000}]
+    assert [one["id"] for one in week["categories"]] == [""]
+    assert all(one["who"]["person"] is None and one["who"]["code"] for one in week["people"])
+    await it.post("/visits/names", reason="The line is full")
+    assert (await it.get("/heavy/lately"))["people"][0]["who"]["person"] == people.CLERK
+    await it.get("/heavy/lately", 422, span="year")
