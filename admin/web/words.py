@@ -149,6 +149,16 @@ def lasted(duration: timedelta) -> str:
     return f"{hours:,} h{rest}".replace(" ", NO_BREAK)
 
 
+def span(duration: timedelta) -> str:
+    """Return for how long something holds, as people say it: "one hour", "30 minutes", "7 days"."""
+    days, rest = divmod(duration, timedelta(days=1))
+    if days and not rest:
+        words = "one day" if days == 1 else f"{days} days"
+    else:
+        words = "one hour" if duration == timedelta(hours=1) else amounts.minutes(duration)
+    return words.replace(" ", NO_BREAK)
+
+
 def number(count: int, one: str = "", many: str = "") -> str:
     """Return a count with its word: "1 try", "18,204 visits"; the bare number without words."""
     word = one if count == 1 else many

@@ -122,3 +122,23 @@ async def running(site: Site, document: str) -> None:
     site.state.policy_document.write_text(document)
     await site.admin._publisher.reload_document()
     assert site.admin.policy_problems == ()
+
+
+async def test_my_requests_has_one_main_button_and_the_other_kinds_of_request_behind_a_line(
+    site: Site,
+) -> None:
+    clerk = await site.signed_in(people.CLERK)
+    assert "Ask for something else" not in (await clerk.get("/requests")).text
+    site.state.policy_document.write_text(
+        f"{towns.DOCUMENT}asking:\n"
+        "  personal_use: {categories: [sports]}\n"
+        "  own_device: {}\n"
+        "  standing_permission: {departments: [finance]}\n"
+    )
+    await site.admin._publisher.reload_document()
+    for person, others in ((people.CLERK, ("personal-use", "device")), (people.HEAD, ("standing",))):
+        shown = (await (await site.signed_in(person)).get("/requests")).text
+        main, _, folded = shown.partition("Ask for something else")
+        assert main.count('class="usa-button') == 1
+        assert all(f'href="/requests/{kind}"' in folded for kind in others), person
+    assert "/requests/standing" not in (await clerk.get("/requests")).text

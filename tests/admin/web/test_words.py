@@ -8,7 +8,17 @@ import pytest
 
 from admin.asking import AccessRequest, ForWhom, State
 from admin.visits import VisitRow, Who
-from admin.web.words import Times, amount, host, kinds_of_files, lasted, number, request_status, visit_status
+from admin.web.words import (
+    Times,
+    amount,
+    host,
+    kinds_of_files,
+    lasted,
+    number,
+    request_status,
+    span,
+    visit_status,
+)
 from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Approver, Policy, Town
@@ -122,6 +132,21 @@ def test_amount_has_two_digits_where_they_say_something(size_bytes: int, said: s
 )
 def test_lasted_has_its_two_largest_units(seconds: float, said: str) -> None:
     assert lasted(timedelta(seconds=seconds)) == said.replace(" ", "\u00a0")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (30, "30 minutes"),
+        (60, "one hour"),
+        (90, "1 hour 30 minutes"),
+        (120, "2 hours"),
+        (24 * 60, "one day"),
+        (7 * 24 * 60, "7 days"),
+    ],
+)
+def test_span_is_said_as_people_say_it(minutes: int, said: str) -> None:
+    assert span(timedelta(minutes=minutes)) == said.replace(" ", "\u00a0")
 
 
 def test_number_agrees_with_its_word() -> None:
