@@ -50,6 +50,7 @@ from admin.web import (
     weekly,
 )
 from admin.web.errors import EXCEPTION_HANDLERS, database_trouble
+from admin.web.long_questions import LongQuestions
 from admin.web.page import STATIC_FOLDER, admin_of
 from admin.web.session_cookie import API, Cookies, FormView, SessionMiddleware, with_form
 
@@ -97,6 +98,7 @@ def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     )
     application.state.admin = admin
     application.state.cookies = cookies
+    application.state.questions = LongQuestions()
     # Around Starlette as a whole: its own answer to an exception passes by every middleware.
     return _HeadersMiddleware(application)
 

@@ -1,5 +1,6 @@
 """Corrections: what the town lists a site as, in place of every list."""
 
+import functools
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
@@ -9,7 +10,7 @@ from starlette.responses import Response
 from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
 from admin.corrections import in_force
 from admin.review import MOST_UNLISTED, Listing
-from admin.web.page import admin_of, go_to, page
+from admin.web.page import admin_of, go_to, page, questions_of
 from admin.web.session_cookie import field, form_number, signed_in
 from categories.snapshot import CategorySnapshotError
 from policy.web_address import parse_web_address
@@ -27,7 +28,8 @@ async def unlisted_page(http_request: Request) -> Response:
     """List what people use and no list knows, each with a form to correct it."""
     admin, session = admin_of(http_request), signed_in(http_request)
     try:
-        sites = await admin.review.unlisted(session)
+        ask = functools.partial(admin.review.unlisted, session)
+        sites = await questions_of(http_request).answer(http_request, ask)
         is_readable = True
     except CategorySnapshotError:
         sites, is_readable = (), False

@@ -15,6 +15,7 @@ from admin.corrections import CorrectedMeanwhileError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
+from admin.web.long_questions import MOST_SECONDS, BrowserGoneError, TooLongError
 from admin.web.page import admin_of, go_to, page, sign_in_path, status_of
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
@@ -124,6 +125,18 @@ async def database_trouble(http_request: Request, error: Exception) -> Response:
     return _plain(503, "Not saved. Try again." if is_form else "Not there right now. Try again.")
 
 
+async def too_long(http_request: Request, error: Exception) -> Response:
+    """Say that a question to the visit log was given up, and what to do."""
+    logger.warning("question given up: %s", error)
+    return await page(http_request, "too_long.html", 503, seconds=round(MOST_SECONDS))
+
+
+async def browser_gone(_http_request: Request, error: Exception) -> Response:
+    """Answer nobody."""
+    logger.info("question given up: %s", error)
+    return Response(status_code=204)
+
+
 async def broken(http_request: Request, _error: Exception) -> Response:
     """Say that the fault is ours. Needs neither database nor templates, which may be the fault."""
     return _plain(500, "Something broke here. It is not your fault, and it has been logged.")
@@ -166,6 +179,8 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     LinkUsedError: used_link,
     NotAtTheDeviceError: not_at_the_device,
     UnknownRequestError: not_found,
+    TooLongError: too_long,
+    BrowserGoneError: browser_gone,
     HTTPException: http_error,
     sqlite3.OperationalError: database_trouble,
     Exception: broken,

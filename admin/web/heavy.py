@@ -1,6 +1,7 @@
 """Heavy now: who loads much, from where, what it takes of the line, and a draft of a limit. For IT."""
 
 import contextlib
+import functools
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.heavy import DAYS
-from admin.web.page import admin_of, go_to, has_duty, page
+from admin.web.page import admin_of, go_to, has_duty, page, questions_of
 from admin.web.session_cookie import field, signed_in
 from categories.host_name import HostNameError, canonical_host
 
@@ -19,12 +20,14 @@ async def heavy_page(http_request: Request) -> Response:
     admin, session = admin_of(http_request), signed_in(http_request)
     span = http_request.query_params.get("span", "")
     days = DAYS.get(span, 0)
+    ask = functools.partial(admin.heavy.since, session, days)
+    since = await questions_of(http_request).answer(http_request, ask) if days else None
     return await page(
         http_request,
         "heavy.html",
         span=span if days else "",
         heavy=await admin.heavy.now(session),
-        since=await admin.heavy.since(session, days) if days else None,
+        since=since,
         can_end=has_duty(http_request, roles.runs_towngate),
         shows_names=session.shows_names_at(admin.now()),
     )

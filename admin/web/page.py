@@ -16,6 +16,7 @@ from admin.request_time_line import Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
 from admin.web import words
+from admin.web.long_questions import LongQuestions
 from admin.web.people import People
 from admin.web.request_words import standing
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
@@ -74,6 +75,12 @@ def admin_of(http_request: Request) -> AdminProcess:
     """Return the running admin."""
     admin: AdminProcess = http_request.app.state.admin
     return admin
+
+
+def questions_of(http_request: Request) -> LongQuestions:
+    """Return what asks the visit log long questions."""
+    questions: LongQuestions = http_request.app.state.questions
+    return questions
 
 
 async def page(http_request: Request, template: str, status: int = 200, /, **values: object) -> HTMLResponse:

@@ -1,5 +1,6 @@
 """The visit log for IT: filters in the address, names behind a reason, and why."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -14,13 +15,16 @@ from admin import roles
 from admin.replaying import explain
 from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError
-from admin.web.page import admin_of, go_to, has_duty, page
+from admin.web.long_questions import MOST_SECONDS, TooLongError
+from admin.web.page import admin_of, go_to, has_duty, page, questions_of
 from admin.web.people import People
 from admin.web.session_cookie import signed_in
 from admin.web.words import DECISIONS, host, visit_status
 from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
 from policy.decision import Lane, Verdict
+
+logger = logging.getLogger(__name__)
 
 _ROWS = 50
 _FILTERS = ("span", "department", "host", "category", "verdict", "rule", "code", "person")
@@ -36,14 +40,20 @@ async def visits_page(http_request: Request) -> Response:
     where, error = _filter(given, admin.now(), admin.zone)
     before = _cursor(query.get("before", ""))
     try:
-        found = await admin.visit_views.query(session, where, before, _ROWS + 1)
+        found = await questions_of(http_request).answer(
+            http_request, lambda: admin.visit_views.query(session, where, before, _ROWS + 1)
+        )
     except NamesHiddenError:
         return go_to(f"/visits/names?{urlencode({'next': _address(given)})}")
-    rows, more = found[:_ROWS], found[_ROWS:]
+    except TooLongError as too_long:
+        logger.warning("search given up: %s", too_long)
+        found = None
+    rows, more = (found or [])[:_ROWS], (found or [])[_ROWS:]
     return await page(
         http_request,
         "visits.html",
-        422 if error else 200,
+        503 if found is None else 422 if error else 200,
+        seconds=None if found is not None else round(MOST_SECONDS),
         rows=[(row, visit_status(row, admin.policy)) for row in rows],
         given=given,
         address=_address(given),
@@ -53,7 +63,7 @@ async def visits_page(http_request: Request) -> Response:
         ],
         only={name: f"{_address(_without(given, name), open_ended=True)}{name}=" for name in _FILTERS},
         older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
-        is_live=before is None and error is None,
+        is_live=before is None and error is None and found is not None,
         behind=admin.visits_behind,
         can_correct=has_duty(http_request, roles.reviews),
         spans=SPANS,
