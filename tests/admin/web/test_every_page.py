@@ -13,6 +13,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, Vi
 from admin import password_resets
 from admin.api_tokens import Scope
 from admin.corrections import correct
+from admin.web import long_questions
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import AfterApproval
 from tests import people
@@ -25,6 +26,7 @@ from tests.admin.web.test_internet_accounts import ASK, FOR_TEMP, requiring
 from tests.admin.web.test_limit_pages import stopped as stopped_by_limit
 from tests.admin.web.test_limit_pages import with_limits
 from tests.admin.web.test_list_pages import with_list
+from tests.admin.web.test_long_questions import ENDLESS, endless
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.admin.web.test_records_page import cut_off
 from tests.admin.web.test_social_media import FORM, PROPOSAL, allow, authorising, version_of
@@ -230,6 +232,17 @@ async def test_pages_for_an_asker_are_clean(site: Site, look: Look) -> None:
     site.clock.at += timedelta(days=6, hours=12)
     await look.at("request-ends-soon", "/requests/1")
     await look.at("requests", "/requests")
+
+
+async def test_pages_of_questions_that_take_too_long_are_clean(
+    site: Site, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_questions, "MOST_SECONDS", 0.2)
+    await site.log(visit())
+    async with endless(site):
+        await look.use(await site.signed_in(people.IT))
+        await look.at("visits-too-long", ENDLESS, 503)
+        await look.at("heavy-too-long", "/heavy?span=week", 503)
 
 
 async def test_pages_of_asking_ahead_and_delegating_are_clean(site: Site, look: Look) -> None:

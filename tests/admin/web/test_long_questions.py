@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 
 import httpx
 import pytest
@@ -17,10 +17,9 @@ from tests.admin.web.conftest import Site, visit
 ENDLESS = "/visits?department=finance&span=month"
 
 
-@pytest.fixture
-async def month(site: Site) -> AsyncIterator[MonthFile]:
-    """Return a month with a visit, in which it is never found out who is of a department."""
-    await site.log(visit())
+@asynccontextmanager
+async def endless(site: Site) -> AsyncIterator[MonthFile]:
+    """Open the month that has visits; it is never found out there who is of a department."""
     (newest,) = await site.admin.db.visits.months()
     async with site.admin.db.visits.reading(newest) as file:
         with closing(sqlite3.connect(file.file.path)) as other, other:
@@ -31,6 +30,14 @@ async def month(site: Site) -> AsyncIterator[MonthFile]:
                 " SELECT id, 'finance' AS department, 'clerk' AS person, '' AS device, '' AS address FROM n"
                 " WHERE id < 0"
             )
+        yield file
+
+
+@pytest.fixture
+async def month(site: Site) -> AsyncIterator[MonthFile]:
+    """Return a month that is so, with a visit."""
+    await site.log(visit())
+    async with endless(site) as file:
         yield file
 
 
