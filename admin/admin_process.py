@@ -186,6 +186,8 @@ class AdminProcess:
     def troubles(self) -> tuple[str, ...]:
         """Say what is not well, worst first: records, publishing, ingest, tasks; empty when all is."""
         found = list(self.audit_heads.troubles)
+        if not self.db.is_in_place:
+            found.insert(0, f"Nothing can be saved: {self.db.path} is gone. Put it back, or restore a backup")
         if self._publisher.failure is not None:
             found.append(f"What was decided has not reached the proxy: {self._publisher.failure}")
         if self.lists.failure is not None:

@@ -41,6 +41,11 @@ class Database:
         self.fetch_one = file.fetch_one
         self.transaction = file.transaction
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one at its path; else nothing is written."""
+        return self._file.is_in_place
+
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, must_exist: bool = False) -> AsyncIterator["Database"]:

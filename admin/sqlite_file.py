@@ -97,6 +97,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[_Reader]) -> None:
         self.path = path
+        self._stamp = _stamp(path)
         self._writer = writer
         self._writing = asyncio.Lock()
         self._readers: asyncio.Queue[_Reader] = asyncio.Queue()
@@ -124,6 +125,11 @@ class SqliteFile:
                 raise DatabaseError(f"{path}: the database cannot be opened: {error}") from error
             yield cls(path, writer, reading)
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one at its path."""
+        return self._stamp is not None and _stamp(self.path) == self._stamp
+
     async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
         """Return every row of a query, as of the last commit; cancelled, it is given up."""
         reader = await self._readers.get()
@@ -142,9 +148,14 @@ class SqliteFile:
         """Make a change: committed at the end of the block, rolled back when it raises.
 
         Waits for other writers. Raises sqlite3.OperationalError when the file stays locked by
-        another process for 5 seconds, or cannot be written.
+        another process for 5 seconds, or cannot be written: SQLite itself would go on in a file that
+        was deleted, and all that is written there would be lost.
         """
         async with self._writing:
+            if not self.is_in_place:
+                raise sqlite3.OperationalError(
+                    f"{self.path} is gone, or another file; put it back, or restart Towngate"
+                )
             try:
                 await self._writer.execute_fetchall("BEGIN IMMEDIATE")
                 yield Transaction(self._writer)
@@ -154,6 +165,14 @@ class SqliteFile:
                 with suppress(sqlite3.OperationalError):
                     await self._writer.execute_fetchall("ROLLBACK")
                 raise
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_private(path: Path) -> None:

@@ -24,6 +24,7 @@ from admin.asking import (
 )
 from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
 from admin.corrections import CorrectedMeanwhileError
+from admin.database import DatabaseError
 from admin.measures import AlreadySoError
 from admin.never_inspected import InspectionAnsweredError
 from admin.site_reports import AnsweredMeanwhileError
@@ -262,6 +263,10 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     HTTPException: _http_error,
     CategorySnapshotError: _trouble,
     SnapshotError: _trouble,
-    sqlite3.OperationalError: _trouble,
+    # Also one that is damaged; what a statement of ours does wrong is a fault.
+    sqlite3.DatabaseError: _trouble,
+    DatabaseError: _trouble,
+    sqlite3.IntegrityError: _broken,
+    sqlite3.ProgrammingError: _broken,
     Exception: _broken,
 }

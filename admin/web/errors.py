@@ -12,6 +12,7 @@ from starlette.responses import Response
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
 from admin.corrections import CorrectedMeanwhileError
+from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
@@ -182,6 +183,10 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     TooLongError: too_long,
     BrowserGoneError: browser_gone,
     HTTPException: http_error,
-    sqlite3.OperationalError: database_trouble,
+    # Also one that is damaged; what a statement of ours does wrong is a fault.
+    sqlite3.DatabaseError: database_trouble,
+    DatabaseError: database_trouble,
+    sqlite3.IntegrityError: broken,
+    sqlite3.ProgrammingError: broken,
     Exception: broken,
 }

@@ -1,5 +1,7 @@
 """Makes a page from a template, inside the frame that every page shares."""
 
+import logging
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +14,7 @@ from admin import roles
 from admin.admin_process import AdminProcess
 from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom, State
+from admin.database import DatabaseError
 from admin.request_time_line import Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
@@ -26,6 +29,8 @@ from policy import amounts, limit_words
 from policy.access_duration import Duration
 from policy.decision import Verdict
 from policy.town_policy import Approver
+
+logger = logging.getLogger(__name__)
 
 STATIC_FOLDER = Path(__file__).parents[1] / "static"
 _USWDS = "/static/vendor/uswds-3.14.0"
@@ -166,7 +171,7 @@ async def _links(http_request: Request) -> list[Link]:
 async def _duty_links(http_request: Request) -> list[Link]:
     links = []
     if has_duty(http_request, roles.reviews):
-        waiting = await admin_of(http_request).review.waiting()
+        waiting = await _waiting(admin_of(http_request))
         links.append(Link("/review", f"To review ({waiting})" if waiting else "To review"))
     if has_duty(http_request, roles.sees_visits):
         links += [Link("/today", "Today"), Link("/visits", "Visits"), Link("/heavy", "Heavy now")]
@@ -186,6 +191,15 @@ async def _duty_links(http_request: Request) -> list[Link]:
     if has_duty(http_request, roles.runs_towngate):
         links.append(Link("/settings", "Settings"))
     return links
+
+
+async def _waiting(admin: AdminProcess) -> int:
+    """Return how much there is to review; 0 when it cannot be read, which is no reason to show no page."""
+    try:
+        return await admin.review.waiting()
+    except (sqlite3.DatabaseError, DatabaseError) as error:
+        logger.error("not known what there is to review: error=%s", error)
+        return 0
 
 
 def _deciders(admin: AdminProcess) -> set[str]:

@@ -98,7 +98,7 @@ class SessionMiddleware:
         if token and not is_for_everyone:
             try:
                 http_request.state.session = await self._admin.session_of(token)
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 app = await self._trouble(http_request, error)
         await app(scope, receive, send)
 

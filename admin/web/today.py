@@ -1,6 +1,8 @@
 """Today: is all well, and what happened since midnight. For IT."""
 
 import asyncio
+import logging
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -9,12 +11,15 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.asking import NotAllowedError
+from admin.database import Database, DatabaseError
 from admin.outbox import Channel
-from admin.overview import overview
+from admin.overview import Overview, overview
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
 from admin.worker_facts import newest_facts
 from policy.worker_facts import CA_WARNED_BEFORE
+
+logger = logging.getLogger(__name__)
 
 
 async def today_page(http_request: Request) -> Response:
@@ -34,12 +39,21 @@ async def today_page(http_request: Request) -> Response:
         and not admin.correspondence.is_set(Channel.MAIL),
         behind=admin.visits_behind,
         problems=admin.policy_problems,
-        numbers=await overview(admin.db, midnight, now),
+        numbers=await _numbers(admin.db, midnight, now),
         lists=lists,
         sources=await asyncio.to_thread(admin.lists.standing, lists),
         authority=await _authority(http_request),
         line_in_use=await admin.heavy.line_in_use(),
     )
+
+
+async def _numbers(db: Database, midnight: datetime, now: datetime) -> Overview | None:
+    """Return the day's numbers, None when they cannot be read: the rest of the page says what is not well."""
+    try:
+        return await overview(db, midnight, now)
+    except (sqlite3.DatabaseError, DatabaseError) as error:
+        logger.error("no numbers of today: error=%s", error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

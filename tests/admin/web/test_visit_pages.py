@@ -276,3 +276,21 @@ async def test_what_is_opened_is_shown_looked_for_and_counted_apart(site: Site) 
     assert "Read only <span" in reading  # the filter, in words
     today = " ".join((await it.get("/today")).text.split())
     assert 'verdict=inspect"><b>1</b> <span>checked inside</span></a>' in today
+
+
+async def test_damaged_file_of_the_log_breaks_no_page_that_needs_none_of_it(site: Site) -> None:
+    await site.log(visit())
+    client = await site.signed_in(people.IT)
+    damaged = site.state.visits / "2026-04.db"
+    damaged.write_bytes(b"This is a letter, and no database.\n" * 200)
+    today = await client.get("/today")
+    assert today.status_code == 200
+    assert "The visit log cannot be read" in today.text and "All is well" not in today.text
+    asked = await client.get("/visits")
+    assert asked.status_code == 503 and "Not there right now. Try again." in asked.text
+    for path in ("/emergency", "/records", "/settings"):
+        assert (await client.get(path)).status_code == 200
+    site.clock.at += timedelta(minutes=2)  # that ingest looks at what killed workers left
+    await site.until(lambda: any("2026-04.db" in trouble for trouble in site.admin.troubles()))
+    damaged.unlink()
+    assert "cardroom.example" in (await client.get("/visits")).text
