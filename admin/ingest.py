@@ -8,6 +8,7 @@ says. While the log cannot be written visits wait in the spool.
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ _LONG_ROUND = timedelta(seconds=2)
 _TYPICAL_RECORD_BYTES = 600
 # A visit that goes on is heard of every five minutes.
 _QUIET = timedelta(minutes=15)
+# By less, a visit that is heard of every five minutes never seems quiet.
+_LARGEST_STEP = timedelta(minutes=9)
 _SETTLED_EVERY = timedelta(minutes=1)
 
 
@@ -58,6 +61,8 @@ class Ingest:
         self._clock = clock
         self._bad_lines = 0
         self._settled_at: datetime | None = None
+        self._clock_offset: datetime | None = None
+        self._settles_from = float("-inf")
         self.status = IngestStatus()
 
     async def run(self) -> None:
@@ -98,7 +103,13 @@ class Ingest:
         return taken
 
     async def _settle(self, now: datetime) -> str | None:
-        """Write what killed workers left open, once a minute; return why that failed."""
+        """Write what killed workers left open, once a minute; return why that failed.
+
+        Not while a clock that was put on makes visits that go on seem quiet: they are heard of again soon.
+        """
+        self._heed_jumps(now)
+        if time.monotonic() < self._settles_from:
+            return None
         if self._settled_at is not None and timedelta() <= now - self._settled_at < _SETTLED_EVERY:
             return None
         try:
@@ -109,6 +120,14 @@ class Ingest:
         if lost:
             logger.warning("visits whose worker was killed are written as last heard of: visits=%d", lost)
         return None
+
+    def _heed_jumps(self, now: datetime) -> None:
+        """Notice that the clock was put on, or back, since this was last called."""
+        offset = now - timedelta(seconds=time.monotonic())
+        before, self._clock_offset = self._clock_offset, offset
+        if before is not None and abs(offset - before) > _LARGEST_STEP:
+            self._settles_from = time.monotonic() + _QUIET.total_seconds()
+            logger.warning("the clock jumped: seconds=%d", (offset - before).total_seconds())
 
     def _tell(
         self,

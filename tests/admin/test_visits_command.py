@@ -238,6 +238,23 @@ def test_a_table_has_every_visit_in_a_row_and_no_formula(state: StateFolder) -> 
     assert (row["started_at"], row["bytes_down"]) == ("2026-03-02T15:00:00+00:00", "0")
 
 
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--squid"]])
+@pytest.mark.parametrize("begins", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n=1"])
+def test_hostile_names_are_one_line_in_every_form_and_no_cell_is_a_formula(
+    state: StateFolder, form: list[str], begins: str
+) -> None:
+    hostile = f'{begins}|"x" <script>\r\nDate: now\x1b[2J\u2028,'
+    names = ("code", "host", "person", "device", "department", "address", "rule", "entry", "refusal")
+    take_in(state, visit_record(started_at=MONDAY + timedelta(hours=1), **dict.fromkeys(names, hostile)))
+    result = visits(state, *form, "--since", "2026-03-02 10:30", "--because", "Ticket 7.")
+    lines = result.stdout.removesuffix("\n").split("\n")
+    assert len(lines) == (2 if form == ["--csv"] else 1)
+    assert all(line.isprintable() for line in lines)
+    if form == ["--csv"]:
+        (row,) = csv.DictReader(io.StringIO(result.stdout))
+        assert all(row[name].startswith(("'", "\ufffd")) for name in names)
+
+
 @pytest.mark.needs("goaccess")
 @pytest.mark.parametrize("names", [[], ["--because", "Ticket 7."]])
 def test_goaccess_reads_them_as_squids_log(state: StateFolder, tmp_path: Path, names: list[str]) -> None:

@@ -98,3 +98,24 @@ async def test_records_out_of_order_leave_nothing_running(db: Database, arrive: 
     await arrive(9, heard(6), heard(9, is_running=False), heard(7))
     await arrive(40)
     assert [lasted for lasted, _, _ in await log(db)] == [9]
+
+
+@pytest.mark.parametrize("jump", [-60, 60])
+async def test_clock_that_jumps_an_hour_has_each_visit_in_the_log_once(
+    db: Database, tmp_path: Path, jump: float
+) -> None:
+    shows = [at(0)]
+    ingest = Ingest(db, tmp_path, lambda: shows[0])
+
+    async def arrive(minutes: float, *records: VisitRecord) -> None:
+        shows[0] = at(minutes)
+        (tmp_path / f"{minutes}.visits").write_bytes(b"".join(record.to_line() for record in records))
+        await ingest.take_in()
+        assert ingest.status.failure is None
+
+    await arrive(6, heard(6, size=10))
+    # Admin's clock and the workers' are the machine's: both jump.
+    await arrive(7 + jump, heard(7 + jump, code="BBB-BBB", is_running=False))
+    await arrive(11 + jump, heard(11 + jump, size=20))
+    await arrive(12 + jump, heard(12 + jump, size=30, is_running=False))
+    assert sorted(size for _, size, _ in await log(db)) == [0, 30]

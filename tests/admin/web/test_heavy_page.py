@@ -156,3 +156,17 @@ async def test_heavy_lately_is_counted_by_people_departments_sites_and_categorie
     for shown in ("Finance, person", "files.example", "Software updates", "4 GB", "2 MB"):
         assert shown in page, shown
     assert "Clerk" not in page
+
+
+async def test_markup_in_what_workers_and_records_say_is_text_on_every_page(site: Site) -> None:
+    await with_limits(site)
+    hostile = "<script>alert(1)</script>"
+    names = dict.fromkeys(("host", "person", "device", "department"), hostile)
+    tell(site, 1, replace(DOWNLOAD, category=hostile, **names))
+    await site.log(visit(rule=hostile, entry=hostile, refusal=hostile, **names))
+    it = await site.signed_in(people.IT)
+    await post(it, "/visits/names", reason="Ticket 7.", case="", next="/visits?")
+    for path in ("/heavy", "/heavy?span=week", "/visits", await site.why_of_first_visit(), "/today"):
+        answer = await it.get(path)
+        assert answer.status_code == 200 and hostile not in answer.text, path
+    assert "&lt;script&gt;" in (await it.get("/visits")).text
