@@ -16,3 +16,8 @@ USAGE_SUFFIX = ".usage"
 def worker_facts(worker: int) -> str:
     """Return the name, in the spool, of what the worker of this number says of itself."""
     return f"worker-{worker}{WORKER_FACTS_SUFFIX}"
+
+
+def draining_worker_facts(worker: int, process: int | str) -> str:
+    """Return its name once another worker has the number of this one, which goes on with what it has."""
+    return f"worker-{worker}-draining-{process}{WORKER_FACTS_SUFFIX}"

@@ -12,14 +12,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from policy.decision import Lane
 from policy.visit_record import Moment
 
-MAX_BYTES = 128 << 10
+MAX_BYTES = 512 << 10
 MOST_HEAVY = 100
 
 CA_WARNED_BEFORE = timedelta(days=30)
 """How long before its end the town's certificate authority is warned of."""
 
 
-type _Text = Annotated[str, Field(max_length=300)]
+# A device's name in the policy is of 500 characters at most.
+type _Text = Annotated[str, Field(max_length=500)]
 type _Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 

@@ -139,7 +139,7 @@ class Towngate:
         if self.gate.is_open:
             self.gate.log.close()
             self.gate.limits.close()
-            self.facts_file.write(datetime.now(UTC))
+            self.facts_file.close(datetime.now(UTC))
 
     def _facts(self, at: datetime) -> WorkerFacts:
         authority, heavy = self.tls_gate.authority, self.gate.log.heavy

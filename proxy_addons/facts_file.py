@@ -24,26 +24,39 @@ class FactsFile:
     """
 
     def __init__(self, spool: Path, worker: int, known: Callable[[datetime], WorkerFacts]) -> None:
+        self._spool = spool
+        self._worker = worker
         self._path = spool / state_names.worker_facts(worker)
         self._known = known
         self._written: WorkerFacts | None = None
         self._has_failed = False
-        self._has_ended = False
+        self._is_draining = False
+        # One that was killed meanwhile; who still drains writes another.
+        for path in spool.glob(state_names.draining_worker_facts(worker, "*")):
+            path.unlink(missing_ok=True)
 
     async def follow(self) -> None:
-        """Write them again and again, until `end`. A disk that takes none is logged once, and tried again."""
-        while not self._has_ended:
+        """Write them again and again, until it is cancelled. A disk that takes none is logged once, and tried
+        again."""
+        while True:
             self.write(datetime.now(UTC))
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def end(self) -> None:
-        """Write no more: the file is another worker's now, which has the same number."""
-        self._has_ended = True
+    def begin_draining(self) -> None:
+        """Go on in a file of its own: that of the number is another worker's from now on."""
+        self._is_draining = True
+        self._path = self._spool / state_names.draining_worker_facts(self._worker, os.getpid())
+        self._written = None
+
+    def close(self, at: datetime) -> None:
+        """Write them a last time; once another worker has the number, leave nothing."""
+        if self._is_draining:
+            self._path.unlink(missing_ok=True)
+        else:
+            self.write(at)
 
     def write(self, at: datetime) -> None:
-        """Write them as of an instant, if there is reason to and the file is this worker's."""
-        if self._has_ended:
-            return
+        """Write them as of an instant, if there is reason to."""
         facts = self._known(at)
         before = self._written
         if (

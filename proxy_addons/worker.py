@@ -171,7 +171,7 @@ async def serve(settings: WorkerSettings) -> None:
         # Nothing that was accepted is lost: uvloop hands it on in the turn in which it accepts.
         await server.servers.update([])
         if replaced.is_set():
-            towngate.facts_file.end()
+            towngate.facts_file.begin_draining()
             await draining.drain(settings.drain_seconds, lambda: stopping.is_set() or serving.done())
         else:
             await _finish(towngate)

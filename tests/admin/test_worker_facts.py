@@ -1,13 +1,18 @@
 """What workers say of themselves is read as what a stranger may have written."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from admin.worker_facts import newest_facts
-from policy.worker_facts import MAX_BYTES, WorkerFacts
+from categories.taxonomy import taxonomy
+from policy.document import load_document
+from policy.worker_facts import MAX_BYTES, MOST_HEAVY, WorkerFacts
+from tests import towns
+from tests.admin.web.test_heavy_page import DOWNLOAD
 
 NOW = datetime(2026, 3, 6, 15, 0, tzinfo=UTC)
 ENDS = datetime(2030, 1, 1, tzinfo=UTC)
@@ -68,3 +73,13 @@ def test_links_pipes_and_folders_are_not_read(tmp_path: Path) -> None:
 
 def put(spool: Path, worker: int, data: bytes) -> None:
     (spool / f"worker-{worker}.facts").write_bytes(data)
+
+
+def test_names_as_long_as_the_policy_has_them_are_told(tmp_path: Path) -> None:
+    name = "\U0001f5a5" * 500
+    document = towns.DOCUMENT.replace("{name: FIN-PC-15,", f"{{name: {name},")
+    (device,) = load_document(document, taxonomy()).policy.devices.values()
+    heavy = replace(DOWNLOAD, device=device.name, host="h" * 200)
+    facts = WorkerFacts(NOW, ENDS, heavy=(heavy,) * MOST_HEAVY)
+    put(tmp_path, 1, facts.to_bytes())
+    assert newest_facts(tmp_path, NOW) == facts

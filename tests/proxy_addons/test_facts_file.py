@@ -66,3 +66,24 @@ def test_disk_that_takes_nothing_is_logged_once_and_tried_again(
     spool.mkdir()
     file.write(NOW)
     assert (spool / "worker-1.facts").exists()
+
+
+def test_worker_that_drains_goes_on_in_a_file_of_its_own_and_leaves_none(tmp_path: Path) -> None:
+    killed = tmp_path / "worker-1-draining-9999999.facts"
+    killed.touch()
+    old, known = FactsFile(tmp_path, 1, Known()), Known()
+    assert not killed.exists()
+    old.write(NOW)
+    old.begin_draining()
+    new = FactsFile(tmp_path, 1, known)
+    new.write(NOW + timedelta(seconds=1))
+    old.write(NOW + timedelta(seconds=2))
+    told = {
+        path.name: WorkerFacts.from_bytes(path.read_bytes()).written_at for path in tmp_path.glob("*.facts")
+    }
+    assert told == {
+        "worker-1.facts": NOW + timedelta(seconds=1),
+        f"worker-1-draining-{os.getpid()}.facts": NOW + timedelta(seconds=2),
+    }
+    old.close(NOW + timedelta(seconds=3))
+    assert [path.name for path in tmp_path.iterdir()] == ["worker-1.facts"]
