@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from admin.clock import Clock
 from admin.sessions import Session
 from admin.spool_reader import open_plain_file
+from policy import amounts, limit_words
 from policy.limiting import Use, left_of
 from policy.rule_matching import is_for_client
 from policy.state_names import USAGE_SUFFIX
@@ -29,6 +30,21 @@ class Left:
     limit: Limit
     left: Use
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing is left."""
+        return not self.left.size_bytes and not self.left.duration
+
+    @property
+    def words(self) -> str:
+        """What is left, like "1.4 GB of 2 GB" or "nothing of 30 minutes"."""
+        quota = self.limit.quota
+        if quota is None:
+            return ""
+        is_of_time = quota.duration is not None
+        left = amounts.minutes(self.left.duration) if is_of_time else amounts.size(self.left.size_bytes)
+        return f"{'nothing' if self.is_used_up else left} of {limit_words.amount_of(quota)}"
+
 
 class QuotaUse:
     """Asks the files in `spool`. `policy` returns the running one."""
@@ -46,15 +62,25 @@ class QuotaUse:
             return []
         client = Client("", person=session.person, department=person.department)
         day = self._clock().astimezone(zone_of(policy)).date()
-        counted = await asyncio.to_thread(read_usage, self._spool, day)
-        return [
-            Left(limit, left_of(limit.quota, used_in_all(counted, usage_key(limit, client))))
-            for limit in policy.limits
-            if limit.quota is not None and is_for_client(limit, client)
-        ]
+        limits = [limit for limit in policy.limits if is_for_client(limit, client)]
+        return await asyncio.to_thread(left_on, day, self._spool, limits, client)
 
 
-def read_usage(spool: Path, day: date) -> list[Usage]:
+def left_on(day: date, spool: Path, limits: Iterable[Limit], client: Client) -> list[Left]:
+    """Return what a client has, or had, left on a day of the town's of those limits that are quotas."""
+    quotas = [(limit, limit.quota) for limit in limits if limit.quota is not None]
+    counted = _read_usage(spool, day) if quotas else []
+    return [
+        Left(limit, left_of(quota, used_in_all(counted, usage_key(limit, client)))) for limit, quota in quotas
+    ]
+
+
+def is_known_of(day: date, spool: Path) -> bool:
+    """Whether something was counted on a day, and is still kept."""
+    return any(spool.glob(f"{day}-*{USAGE_SUFFIX}"))
+
+
+def _read_usage(spool: Path, day: date) -> list[Usage]:
     """Return what each worker counted on a day of the town's; files that are no usage are passed over."""
     found = []
     for path in sorted(spool.glob(f"{day}-*{USAGE_SUFFIX}"))[:_MOST_FILES]:

@@ -6,9 +6,11 @@ itself refused was never decided by policy, and is not decided now.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from admin.database import Database
+from admin.quota_use import Left, is_known_of, left_on
 from admin.state_folder import StateFolder
 from admin.visit_log.clients import client_of
 from admin.visits import VisitRow
@@ -22,9 +24,11 @@ from policy.decision import Cause, Decision, Verdict
 from policy.file_types import FILE_TYPES, refused_types
 from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads, stopped_files
 from policy.judging import Judged, Lists, SiteListing, judge
+from policy.limiting import held_by
 from policy.snapshot import PolicySnapshot
-from policy.town_policy import Policy
-from policy.visit import Visit
+from policy.town_policy import Limit, Policy
+from policy.town_time import zone_of
+from policy.visit import Client, Visit
 
 _CAUSES_OF_THE_PROXY = frozenset(
     {
@@ -44,7 +48,8 @@ class Explanation:
     `decision` is None, without steps, for a visit that the proxy itself refused; of a download that was
     stopped, it is about the download. `opened_for` are the rules for which the site would be looked into,
     `stopped` is what cannot be downloaded there. `changed` names what is another now: "policy",
-    "lists", "access that was granted", "emergency measures".
+    "lists", "access that was granted", "emergency measures". `quotas` are those that hold for the visit, with
+    what is left of its day.
     """
 
     decision: Decision | None
@@ -52,6 +57,7 @@ class Explanation:
     opened_for: tuple[str, ...] = ()
     stopped: tuple[StoppedFiles, ...] = ()
     changed: tuple[str, ...] = ()
+    quotas: tuple[Left, ...] = ()
 
     def agrees_with(self, row: VisitRow) -> bool:
         """Whether the same thing was decided when the visit happened; so, too, if nothing is now."""
@@ -66,9 +72,14 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
     has left the log, OSError or policy.snapshot.SnapshotError when no policy is published.
     """
     client = await client_of(db.visits, row.id)
-    if row.cause in _CAUSES_OF_THE_PROXY:
+    if row.cause in _CAUSES_OF_THE_PROXY and row.cause is not Cause.LIMIT:
         return Explanation(None)
     snapshot, lists, lists_version = await asyncio.to_thread(_published, state, row)
+    policy = snapshot.policy
+    if row.cause is Cause.LIMIT:
+        stopped_by = [limit for limit in policy.limits if limit.id == row.rule]
+        quotas = await asyncio.to_thread(_quotas, state, policy, stopped_by, client, row)
+        return Explanation(None, quotas=quotas)
     first_visits = await asyncio.to_thread(_first_visits, state)
     visit = Visit(
         client=client,
@@ -96,13 +107,23 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
         "emergency measures": decision.cause is not row.cause
         and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((decision.cause, row.cause)),
     }
+    limits = held_by(judged[-1].decision, policy)
     return Explanation(
         decision,
         steps,
         judged[0].decision.inspect_rules,
         stopped,
         tuple(what for what, is_so in changes.items() if is_so),
+        await asyncio.to_thread(_quotas, state, policy, limits, client, row),
     )
+
+
+def _quotas(
+    state: StateFolder, policy: Policy, limits: Sequence[Limit], client: Client, row: VisitRow
+) -> tuple[Left, ...]:
+    """Return what is left of the day of a visit, while it is kept."""
+    day = row.started_at.astimezone(zone_of(policy)).date()
+    return tuple(left_on(day, state.spool, limits, client)) if is_known_of(day, state.spool) else ()
 
 
 def _download(

@@ -17,6 +17,7 @@ from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
 from admin.people_file import read_people
+from admin.quota_use import Left, left_on
 from admin.state_folder import StateFolder
 from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.taxonomy import taxonomy
@@ -60,7 +61,7 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     Over https the path is not seen, but where a rule has the site opened: the visit is then judged twice,
     without its path and with it. Where rules stop kinds of files, it says which, and whether the name in
     the address is one of them; what a file really is, only its download tells. Limits that hold for the visit
-    are named; whether something is over one, only what is loaded tells.
+    are named, and what is left of those that are quotas; whether a download is over one, only it tells.
 
     Uses the policy, exemptions and lists in force. Exit code 0 whatever the answer is.
     """
@@ -81,11 +82,14 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
     is_never = is_never_inspected(judged[0], policy, in_force)
     files = _Files.of(judged[-1], policy, in_force, address.path)
     limits = held_by(judged[-1].decision, policy)
+    day = at.astimezone(zone_of(policy)).date()
+    left = left_on(day, folder.spool, limits, client)
     if as_json:
         versions = {"policy": policy.version, "categories": lists_version}
-        click.echo(json.dumps(_as_json(judged, is_never_inspected=is_never) | files.as_json() | versions))
+        told = _as_json(judged, is_never_inspected=is_never) | files.as_json() | _limits_as_json(limits, left)
+        click.echo(json.dumps(told | versions))
     else:
-        _print(judged, policy, name, [*files.lines(), *_of_limits(limits)], is_never_inspected=is_never)
+        _print(judged, policy, name, [*files.lines(), *_of_limits(limits, left)], is_never_inspected=is_never)
 
 
 def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
@@ -168,9 +172,25 @@ class _Files:
             yield Text(f"{said}: {', '.join(sorted(self.named))}", "bold")
 
 
-def _of_limits(limits: Iterable[Limit]) -> Iterator[Text]:
+def _of_limits(limits: Iterable[Limit], left: Sequence[Left]) -> Iterator[Text]:
+    of_quotas = {one.limit.id: one for one in left}
     for limit in limits:
         yield Text(f"Limit {limit.id} holds: {limit_words.over(limit)} {limit_words.does(limit)}")
+        quota = of_quotas.get(limit.id)
+        if quota is not None:
+            yield Text(f"Left of it on that day: {quota.words}", "bold" if quota.is_used_up else "")
+
+
+def _limits_as_json(limits: Iterable[Limit], left: Sequence[Left]) -> dict[str, object]:
+    quotas = {
+        one.limit.id: {
+            "left_bytes": one.left.size_bytes,
+            "left_seconds": one.left.duration.total_seconds(),
+            "is_used_up": one.is_used_up,
+        }
+        for one in left
+    }
+    return {"limits": [{"id": limit.id, "quota": quotas.get(limit.id)} for limit in limits]}
 
 
 def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 
 from admin.command import cli
 from policy.state import Exemption
-from tests.published_town import PublishedTown
+from policy.visit import Client
+from tests.admin.counted_use import write_use
+from tests.published_town import PublishedTown, policy_of
 from tests.towns import DOCUMENT
 
 MONDAY_TEN = ("--at", "2026-03-02 10:00")
@@ -284,3 +286,21 @@ def test_limits_that_hold_for_an_allowed_visit_are_named(
     said = result.output.replace("\u00a0", " ")
     assert "Limit big holds: a download of more than 500 MB is warned of" in said
     assert "Limit" not in explain("https://cardroom.example/", "--as", "clerk", *MONDAY_TEN).output
+
+
+def test_what_is_left_of_a_quota_is_said_and_that_it_is_used_up(
+    town: PublishedTown, explain: Callable[..., Result]
+) -> None:
+    document = DOCUMENT.replace(
+        "default:", "limits: [{id: a-day, quota: 500MB/day, action: block}]\ndefault:"
+    )
+    town.publish_policy(document)
+    (limit,) = policy_of(document).limits
+    visit = ("https://library.example/", "--as", "clerk", *MONDAY_TEN)
+    assert "Left of it on that day: 500 MB of 500 MB" in explain(*visit).output.replace("\u00a0", " ")
+    clerk, day = Client("", person="clerk", department="finance"), date(2026, 3, 2)
+    write_use(town.state.spool, day, "0", clerk, (limit, 500_000_000, ()))
+    assert "Left of it on that day: nothing of 500 MB" in explain(*visit).output.replace("\u00a0", " ")
+    told = json.loads(explain(*visit, "--json").output)["limits"]
+    quota = {"left_bytes": 0, "left_seconds": 0, "is_used_up": True}
+    assert told == [{"id": "a-day", "quota": quota}]

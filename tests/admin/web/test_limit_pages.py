@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import timedelta
 
 from admin import audit, closed_people
 from admin.audit import EventKind
 from admin.limit_letters import LimitLetters
-from policy.decision import Cause, Lane
+from policy.decision import Cause, Lane, Verdict
 from policy.snapshot import PolicySnapshot
-from policy.usage import Usage, usage_key
 from policy.visit import Client
 from policy.visit_record import VisitRecord
 from tests import people, towns
+from tests.admin.counted_use import write_use
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 
 LIMITS = """\
@@ -138,22 +137,12 @@ async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(s
     day = FRIDAY_MORNING.date()
     finance = Client("", person=people.CLERK, department="finance")
 
-    def used(on: date, name: str, size_bytes: int, minutes: Iterable[int]) -> None:
-        usage = Usage(on)
-        of_day, of_shopping = (
-            usage.place(usage_key(limit, finance))
-            for limit in site.admin.policy.limits
-            if limit.id in ("a-day", "shopping-time")
-        )
-        usage.add(of_day, size_bytes)
-        for minute in minutes:
-            usage.add_minute(of_shopping, minute)
-        with (site.state.spool / f"{on}-{name}.usage").open("wb") as file:
-            usage.write_changed(lambda at, data: (file.seek(at), file.write(data)), is_new=True)
-
-    used(day, "0", 400_000_000, range(10))
-    used(day, "1", 200_000_000, (9, 99))
-    used(day - timedelta(days=1), "2", 10**9, ())
+    limits = {limit.id: limit for limit in site.admin.policy.limits}
+    of_day, of_shopping = limits["a-day"], limits["shopping-time"]
+    spool, yesterday = site.state.spool, day - timedelta(days=1)
+    write_use(spool, day, "0", finance, (of_day, 400_000_000, ()), (of_shopping, 0, range(10)))
+    write_use(spool, day, "1", finance, (of_day, 200_000_000, ()), (of_shopping, 0, (9, 99)))
+    write_use(spool, yesterday, "2", finance, (of_day, 10**9, ()))
     (site.state.spool / f"{day}-bad.usage").write_bytes(b"[")
     page = (await (await site.signed_in(people.CLERK)).get("/requests")).text.replace("\u00a0", " ")
     # A minute that two workers counted is one.
@@ -176,3 +165,30 @@ async def test_mail_says_once_a_day_for_each_limit_that_a_tunnel_was_closed(site
     rows = await site.admin.db.fetch_all("SELECT recipient, details FROM letter WHERE kind = 'limit_closed'")
     told = [(row["recipient"], json.loads(row["details"])["values"]["host"]) for row in rows]
     assert sorted(told) == [(people.CLERK, "files.example"), (people.CLERK, "iso.example")]
+
+
+async def test_why_says_what_is_left_of_a_quota_and_that_it_is_used_up(site: Site) -> None:
+    await with_limits(site)
+    limits = {limit.id: limit for limit in site.admin.policy.limits}
+    shopping = limits["shopping-time"]
+    clerk = Client("", person=people.CLERK, department="finance")
+    await site.log(
+        stopped("shopping-time", "shop.example", "30 minutes a day are used"),
+        visit(
+            host="library.example",
+            verdict=Verdict.ALLOW,
+            lane=Lane.TUNNEL,
+            cause=Cause.DEFAULT,
+            rule=None,
+            **NOT_LISTED,
+        ),
+    )
+    it = await site.signed_in(people.IT)
+    why = await site.why_of_first_visit()
+    assert "Left of limit" not in (await it.get(why)).text, "nothing is known of that day"
+    day = FRIDAY_MORNING.date()
+    write_use(site.state.spool, day, "0", clerk, (shopping, 0, range(30)), (limits["a-day"], 600_000_000, ()))
+    page = (await it.get(why)).text.replace("\u00a0", " ")
+    assert "Left of limit shopping-time" in page and "nothing of 30 minutes" in page
+    page = (await it.get(await site.of_visit(2, "visits", "why"))).text.replace("\u00a0", " ")
+    assert "Left of limit a-day" in page and "1.4 GB of 2 GB" in page
