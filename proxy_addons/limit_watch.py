@@ -24,8 +24,10 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Metered:
-    """A visit whose bytes count for a client's quotas; so many of them are counted."""
+    """A visit whose bytes count for a client's quotas, those that its decision, or that of the request in it,
+    names; so many bytes are counted."""
 
+    decision: Decision
     quotas: tuple[Limit, ...]
     client: Client
     counted_bytes: int = 0
@@ -44,18 +46,15 @@ class LimitWatch:
 
     def follow_visit(self, visit: OpenVisit) -> None:
         """Have a visit held to the limits that its judgement names: it has begun, or they are others now."""
-        judge, judgement = self._in_force(), visit.judgement
-        quotas = quotas_of(judgement.decision, judge.policy)
-        client = self._log.open.seen(visit).client
-        before = self._metered.get(visit)
-        if before is not None:
-            # What was carried until now is of who sat there until now.
-            self._count(visit, before, datetime.now(UTC))
-            before.quotas, before.client = quotas, client
-        elif quotas:
-            self._metered[visit] = _Metered(quotas, client, visit.bytes_up + visit.bytes_down)
+        decision = visit.judgement.decision
+        self._meter(visit, decision)
         # Who was warned is looked up when there is something to warn of.
-        self._hold_tunnel(visit, most_bytes(judgement.decision, judge.policy))
+        self._hold_tunnel(visit, most_bytes(decision, self._in_force().policy))
+
+    def follow_request(self, visit: OpenVisit, decision: Decision) -> None:
+        """Have what an opened visit carries from now on count for the quotas that hold for a request in it:
+        of some categories only the path tells."""
+        self._meter(visit, decision)
 
     def end_visit(self, visit: OpenVisit) -> None:
         """Count the last of a visit that has ended."""
@@ -98,7 +97,7 @@ class LimitWatch:
             if metered is not None:
                 with closed_on_failure("limit", visit.close):
                     self._count(visit, metered, now)
-                    self._end_if_used_up(visit)
+                    self._end_if_used_up(visit, metered.decision)
 
     async def follow_others(self) -> None:
         """Exchange what was used with the other workers, every second, until it is cancelled."""
@@ -125,8 +124,19 @@ class LimitWatch:
         visit.most_down = first.larger_than or NO_LIMIT if is_held and first is not None else NO_LIMIT
         visit.is_over = functools.partial(self._is_over, visit)
 
-    def _end_if_used_up(self, visit: OpenVisit) -> None:
-        judge, decision, seen = self._in_force(), visit.judgement.decision, self._log.open.seen(visit)
+    def _meter(self, visit: OpenVisit, decision: Decision) -> None:
+        quotas = quotas_of(decision, self._in_force().policy)
+        client = self._log.open.seen(visit).client
+        before = self._metered.get(visit)
+        if before is not None:
+            # What was carried until now is of who sat there, and of what was asked for, until now.
+            self._count(visit, before, datetime.now(UTC))
+            before.decision, before.quotas, before.client = decision, quotas, client
+        elif quotas:
+            self._metered[visit] = _Metered(decision, quotas, client, visit.bytes_up + visit.bytes_down)
+
+    def _end_if_used_up(self, visit: OpenVisit, decision: Decision) -> None:
+        judge, seen = self._in_force(), self._log.open.seen(visit)
         if not decision.is_allowed:
             return
         stopped = judge_use(seen, decision, judge.policy, judge.used, judge.passed(seen))

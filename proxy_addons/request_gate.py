@@ -212,6 +212,7 @@ class RequestGate:
             stopped.connections = 0
             await self._answer_with_page(flow, stopped, told_first)
             return
+        gate.limits.follow_request(whole, judgement.decision)
         await self._let_go_on(flow, whole, judgement)
 
     async def _forward(

@@ -22,7 +22,8 @@ from proxy_addons.usage_files import UsageFiles
 from proxy_addons.visit_log import VisitLog
 from tests import people
 from tests.proxied_town import CLERKS_DESK, TOWN
-from tests.published_town import PublishedTown
+from tests.published_town import CATEGORIES, PublishedTown
+from tests.towns import DOCUMENT as WITHOUT_WARNING
 
 NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
@@ -40,13 +41,17 @@ class Counting(NamedTuple):
     limits: LimitWatch
 
 
-@pytest.fixture
-def counting(tmp_path: Path) -> Counting:
-    published = PublishedTown(tmp_path / "state", document=DOCUMENT)
+def counting_in(folder: Path, document: str) -> Counting:
+    published = PublishedTown(folder / "state", document=document)
     snapshots = SnapshotWatch(published.state.root)
     log = VisitLog(Spool(published.state.spool), taxonomy())
     log.limits = limits = LimitWatch(log, lambda: snapshots.judge, snapshots.usage)
     return Counting(published, snapshots, log, limits)
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Counting:
+    return counting_in(tmp_path, DOCUMENT)
 
 
 async def test_event_loop_is_not_held_up_by_what_many_people_used(counting: Counting) -> None:
@@ -107,3 +112,29 @@ async def test_open_tunnel_counts_for_who_sits_at_the_device_from_when_it_change
     log.close()
     stopped, whole = sorted(counting.published.spooled({}), key=lambda one: one.cause is not Cause.LIMIT)
     assert (stopped.person, stopped.rule, whole.person) == (people.HEAD, "a-day", people.CLERK)
+
+
+async def test_page_whose_category_only_its_path_tells_uses_the_quota_of_it(tmp_path: Path) -> None:
+    limits = "limits:\n  - {id: videos, categories: [streaming], quota: 1MB/day, action: block}\n"
+    counting = counting_in(
+        tmp_path, WITHOUT_WARNING.replace("default: {action", f"{limits}default: {{action")
+    )
+    counting.published.publish_categories(CATEGORIES, {"streaming": [("library.example", "/films")]})
+    assert await counting.snapshots._reload_categories()
+    judge = counting.snapshots.judge
+    (videos,) = judge.policy.limits
+    clerk = replace(judge.identities.client_of(people.CLERK, NOW), address=CLERKS_DESK)
+    visit = counting.log.begin(judge.judge_host(clerk, "https", "library.example", 443), Lane.INSPECT, print)
+    for path, carried in (("/books", 1000), ("/films/1", 20_000), ("/books", 3000)):
+        counting.limits.follow_request(
+            visit, judge.judge(clerk, "https", "library.example", 443, path).decision
+        )
+        visit.bytes_down += carried
+    await counting.limits.look(datetime.now(UTC))
+    assert judge.used(videos, clerk).size_bytes == 20_000
+    counting.limits.follow_request(
+        visit, judge.judge(clerk, "https", "library.example", 443, "/films/1").decision
+    )
+    visit.bytes_down += 10**6
+    await counting.limits.look(datetime.now(UTC))
+    assert visit.refusal == "closed: over the limit videos"
