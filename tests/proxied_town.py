@@ -19,7 +19,8 @@ from policy.town_policy import Policy
 from policy.visit_record import VisitRecord
 from tests.proxy_client import ProxyClient
 from tests.published_town import CATEGORIES, PublishedTown
-from tests.running_proxy import RunningProxy
+from tests.recording_origin import RecordingOrigin
+from tests.running_proxy import RunningProxy, running_worker
 from tests.towns import DOCUMENT
 
 TOWN_ISSUER = "Town of Exampleton web access CA"
@@ -56,7 +57,7 @@ class ProxiedTown:
 
     def __init__(
         self,
-        web: DemoWeb,
+        web: DemoWeb | RecordingOrigin,
         published: PublishedTown,
         proxy: RunningProxy,
         document: str = TOWN,
@@ -164,6 +165,29 @@ def eventually(holds: Callable[[], object], within_seconds: float = PATIENCE_SEC
     while not holds():
         assert time.monotonic() < until, f"still not so after {within_seconds} seconds"
         time.sleep(0.02)
+
+
+@contextmanager
+def town_behind_a_worker(
+    folder: Path,
+    web: DemoWeb | RecordingOrigin,
+    hosts: Path,
+    document: str,
+    names: Mapping[str, Iterable[str]],
+    roots: Iterable[Path],
+) -> Iterator[ProxiedTown]:
+    """Run a town of its own, with a policy and lists, that believes some authorities; nothing fails in it."""
+    published = PublishedTown(folder / "state", document=document)
+    published.publish_categories(names)
+    published.state.extra_roots.write_text("".join(path.read_text() for path in roots))
+    with running_worker(
+        published.state.root,
+        hosts,
+        program=("-m", "tests.quick_worker"),
+        PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
+    ) as proxy:
+        yield ProxiedTown(web, published, proxy, document, names)
+    assert "Traceback" not in proxy.logged()
 
 
 @contextmanager

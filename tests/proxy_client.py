@@ -3,6 +3,8 @@
 import base64
 import contextlib
 import functools
+import html
+import re
 import socket
 import ssl
 import threading
@@ -33,6 +35,14 @@ class Answer:
     @property
     def text(self) -> str:
         return self.body.decode()
+
+    @property
+    def continue_form(self) -> str:
+        """Where the form of a warning goes; it must be one."""
+        assert self.status == 403, self.text
+        found = re.search(r'<form id="continue" method="post" action="([^"]+)"></form>', self.text)
+        assert found is not None, self.text
+        return html.unescape(found[1])
 
 
 class RefusedConnectError(Exception):

@@ -1,10 +1,8 @@
 """Limits of the policy, acted on: pages before large downloads, cuts, closed tunnels, quotas kept."""
 
 import contextlib
-import html
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +21,10 @@ from policy.visit import Client
 from policy.visit_record import VisitRecord
 from policy.worker_facts import WorkerFacts
 from tests.odd_origin import OddOrigin
-from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually
+from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually, town_behind_a_worker
 from tests.proxy_addons.test_websockets import open_websocket, receive_text, send_text
-from tests.proxy_client import Answer, ProxyClient, exchange, read_to_end
-from tests.published_town import CATEGORIES, PublishedTown, policy_of
+from tests.proxy_client import ProxyClient, exchange, read_to_end
+from tests.published_town import CATEGORIES, policy_of
 from tests.recording_origin import RecordingOrigin
 from tests.running_proxy import running_worker
 
@@ -93,17 +91,9 @@ def hosts(origin: RecordingOrigin, odd_origin: OddOrigin, tmp_path_factory: pyte
 def limited_town(
     origin: RecordingOrigin, hosts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProxiedTown]:
-    published = PublishedTown(tmp_path_factory.mktemp("limits") / "state", document=DOCUMENT)
-    published.publish_categories({**CATEGORIES, "social_networks": ["files.example"]})
-    published.state.extra_roots.write_bytes(origin.ca_certificate.read_bytes())
-    with running_worker(
-        published.state.root,
-        hosts,
-        program=("-m", "tests.quick_worker"),
-        PROMETHEUS_MULTIPROC_DIR=str(published.state.metrics),
-    ) as proxy:
-        yield ProxiedTown(origin, published, proxy, DOCUMENT)
-    assert "Traceback" not in proxy.logged()
+    folder, names = tmp_path_factory.mktemp("limits"), {**CATEGORIES, "social_networks": ["files.example"]}
+    with town_behind_a_worker(folder, origin, hosts, DOCUMENT, names, [origin.ca_certificate]) as town:
+        yield town
 
 
 @pytest.fixture
@@ -117,12 +107,6 @@ def town(limited_town: ProxiedTown) -> ProxiedTown:
 def desk(town: ProxiedTown) -> ProxyClient:
     """Return a workstation that has used nothing and was never warned."""
     return town.client.at(f"127.0.8.{next(_desks)}")
-
-
-def form_of(page: Answer) -> str:
-    found = re.search(r'<form id="continue" method="post" action="([^"]+)"></form>', page.text)
-    assert found is not None, page.text
-    return html.unescape(found[1])
 
 
 def stops(town: ProxiedTown, visits: int = 2) -> VisitRecord:
@@ -142,7 +126,7 @@ def test_large_download_is_warned_of_before_it_begins_and_goes_on_when_told_to(
     assert (visit.verdict, visit.cause, visit.rule) == (Verdict.WARN, Cause.LIMIT, "big")
     eventually(lambda: town.metric("egress_limited_total", limit="big") == 1)
     assert visit.refusal == "a download of 300 kB, over 300 kB"
-    told = desk.request("POST", "http://files.example" + form_of(page))
+    told = desk.request("POST", "http://files.example" + page.continue_form)
     assert (told.status, told.headers["Location"]) == (303, "http://files.example/large?key=1")
     assert desk.get(told.headers["Location"], NAVIGATES).body_bytes == LARGEST + 1
     assert origin.sent_bytes > sent
@@ -370,7 +354,7 @@ def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> N
     assert desk.get("http://told.example/200kB", NAVIGATES).status == 200
     page = desk.get("http://told.example/small", NAVIGATES)
     assert page.status == 403 and "Your 100\u00a0kB are used." in page.text
-    assert desk.request("POST", "http://told.example" + form_of(page)).status == 303
+    assert desk.request("POST", "http://told.example" + page.continue_form).status == 303
     assert desk.get("http://told.example/200kB", NAVIGATES).status == 200
 
 

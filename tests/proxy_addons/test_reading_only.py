@@ -1,8 +1,6 @@
 """Sites that are for reading only: told once a day, reading works, and what acts is stopped unsent."""
 
-import html
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -15,11 +13,10 @@ from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
 from tests.acting_cases import FORM, JSON, SENT, Sent, as_json
 from tests.browsing import StartBrowser, violations
-from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, exemption, served_web
-from tests.proxy_client import Answer, ProxyClient, exchange
-from tests.published_town import CATEGORIES, PublishedTown
+from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, exemption, served_web, town_behind_a_worker
+from tests.proxy_client import ProxyClient, exchange
+from tests.published_town import CATEGORIES
 from tests.recording_origin import RecordingOrigin
-from tests.running_proxy import running_worker
 
 READING = TOWN.replace("127.0.0.3/32", "127.0.0.3/32, 127.0.8.0/24").replace(
     "rules:\n",
@@ -56,13 +53,9 @@ def reading_town(
     hosts = social_web.hosts_file(folder / "hosts")
     hosts.write_text(hosts.read_text() + origin.hosts_lines())
     names = {**CATEGORIES, "social_networks": [SOCIAL, "chat.example", *HOSTS]}
-    published = PublishedTown(folder / "state", document=READING)
-    published.publish_categories(names)
     roots = (social_web.ca_certificate, origin.ca_certificate)
-    published.state.extra_roots.write_text("".join(path.read_text() for path in roots))
-    with running_worker(published.state.root, hosts, program=("-m", "tests.quick_worker")) as proxy:
-        yield ProxiedTown(social_web, published, proxy, READING, names)
-    assert "Traceback" not in proxy.logged()
+    with town_behind_a_worker(folder, social_web, hosts, READING, names, roots) as town:
+        yield town
 
 
 @pytest.fixture
@@ -76,12 +69,6 @@ def town(reading_town: ProxiedTown) -> ProxiedTown:
 def desk(town: ProxiedTown) -> ProxyClient:
     """Return a workstation of Parks that has not been told yet."""
     return town.client.at(f"127.0.8.{next(_desks)}")
-
-
-def form_of(page: Answer) -> str:
-    found = re.search(r'<form id="continue" method="post" action="([^"]+)"></form>', page.text)
-    assert found is not None, page.text
-    return html.unescape(found[1])
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
@@ -104,7 +91,7 @@ def test_page_says_once_that_the_site_is_for_reading(
     assert told.refusal == "told first that the site is for reading only"
     assert told.code in page.text
 
-    answer = desk.request("POST", f"{scheme}://{SOCIAL}{form_of(page)}")
+    answer = desk.request("POST", f"{scheme}://{SOCIAL}{page.continue_form}")
 
     assert (answer.status, answer.headers["Location"]) == (303, f"{scheme}://{SOCIAL}/town-hall")
     assert town.web.hits[SOCIAL] == hits, "nothing of it is for the origin server"

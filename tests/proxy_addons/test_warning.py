@@ -1,7 +1,5 @@
 """A warning: a page to click through, then the site is tunnelled, for that client and site, for a while."""
 
-import html
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,17 +48,9 @@ def desk(town: ProxiedTown) -> ProxyClient:
     return town.client.at(f"127.0.7.{next(_desks)}")
 
 
-def form_of(page: Answer) -> str:
-    """Return where the form of a warning goes."""
-    assert page.status == 403, page.text
-    found = re.search(r'<form id="continue" method="post" action="([^"]+)"></form>', page.text)
-    assert found is not None, page.text
-    return html.unescape(found[1])
-
-
 def go_on(client: ProxyClient, site: str, form: str | None = None) -> Answer:
     """Press Continue on the warning of a site ("https://host")."""
-    return client.request("POST", site + (form or form_of(client.get(f"{site}/"))))
+    return client.request("POST", site + (form or client.get(f"{site}/").continue_form))
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
@@ -78,7 +68,7 @@ def test_page_warns_once_then_the_site_is_reached(scheme: str, town: ProxiedTown
     assert "form-action 'self'" in page.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
 
-    answer = go_on(desk, f"{scheme}://video.example", form_of(page))
+    answer = go_on(desk, f"{scheme}://video.example", page.continue_form)
 
     assert (answer.status, answer.body) == (303, b"")
     assert answer.headers["Location"] == f"{scheme}://video.example/boots/"
@@ -113,7 +103,7 @@ def test_every_worker_knows_at_once_and_one_that_starts_when_another_was_killed(
     town: ProxiedTown, desk: ProxyClient, hosts_file: Path
 ) -> None:
     state = town.published.state.root
-    form = form_of(desk.get("https://video.example/"))
+    form = desk.get("https://video.example/").continue_form
     with running_worker(state, hosts_file) as proxy:
         elsewhere = replace(desk, port=proxy.port)
         assert "Before you go on" in elsewhere.get("https://video.example/").text
@@ -151,21 +141,21 @@ def test_form_that_is_not_of_a_warning_shown_here_and_now_shows_it_again(
 
     assert "Before you go on" in answer.text
     # The page that is shown in its place leads to the site, and not back to the form.
-    onward = go_on(desk, f"{scheme}://video.example", form_of(answer))
+    onward = go_on(desk, f"{scheme}://video.example", answer.continue_form)
     assert onward.headers["Location"] == f"{scheme}://video.example/"
     assert town.web.connections == connections
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 def test_only_a_post_continues(method: str, desk: ProxyClient) -> None:
-    form = form_of(desk.get("https://video.example/"))
+    form = desk.get("https://video.example/").continue_form
     assert desk.request(method, f"https://video.example{form}").status == 403
     assert "Before you go on" in desk.get("https://video.example/").text
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_body_of_any_size_changes_nothing(scheme: str, desk: ProxyClient) -> None:
-    form = form_of(desk.get(f"{scheme}://video.example/"))
+    form = desk.get(f"{scheme}://video.example/").continue_form
     size = 8 << 20
     answer = desk.request(
         "POST",
@@ -177,7 +167,7 @@ def test_body_of_any_size_changes_nothing(scheme: str, desk: ProxyClient) -> Non
 
 
 def test_form_sent_again_leads_on_and_writes_nothing_more(town: ProxiedTown, desk: ProxyClient) -> None:
-    form = form_of(desk.get("https://video.example/"))
+    form = desk.get("https://video.example/").continue_form
     folder = town.published.state.proxy / "continued"
     assert go_on(desk, "https://video.example", form).status == 303
     lines = sum(path.read_bytes().count(b"\n") for path in folder.iterdir())
@@ -191,7 +181,7 @@ def test_form_sent_again_leads_on_and_writes_nothing_more(town: ProxiedTown, des
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_form_opens_nothing_that_is_blocked_since(scheme: str, town: ProxiedTown, desk: ProxyClient) -> None:
-    form = form_of(desk.get(f"{scheme}://video.example/"))
+    form = desk.get(f"{scheme}://video.example/").continue_form
     blocking = WARNING.replace("rules:\n", "rules:\n  - {id: shut, categories: [streaming], action: block}\n")
     town.publish_policy(blocking)
     answer = go_on(desk, f"{scheme}://video.example", form)
@@ -268,13 +258,13 @@ def test_default_can_warn_of_what_is_not_listed(town: ProxiedTown, desk: ProxyCl
     town.publish_policy(WARNING.replace("default: {action: allow}", "default: {action: warn}"))
     page = desk.get("https://library.example/")
     assert "The town asks you to stop for a moment before <b>library.example</b>." in page.text
-    assert go_on(desk, "https://library.example", form_of(page)).status == 303
+    assert go_on(desk, "https://library.example", page.continue_form).status == 303
     assert desk.get("https://library.example/").status == 200
     assert desk.get("https://drip.example/").status == 403
 
 
 def test_disk_that_takes_nothing_lets_nobody_on(town: ProxiedTown, desk: ProxyClient) -> None:
-    form = form_of(desk.get("https://video.example/"))
+    form = desk.get("https://video.example/").continue_form
     folder = town.published.state.proxy / "continued"
     aside = folder.with_name("aside")
     folder.rename(aside)
