@@ -208,8 +208,7 @@ class RequestGate:
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         if told_first is not None or not judgement.decision.is_allowed:
             close = functools.partial(close_connection, flow.client_conn.id)
-            stopped = gate.log.begin(judgement, Lane.BLOCK, close)
-            stopped.connections = 0
+            stopped = gate.log.begin(judgement, Lane.BLOCK, close, connections=0)
             await self._answer_with_page(flow, stopped, told_first)
             return
         gate.limits.follow_request(whole, judgement.decision)
@@ -232,9 +231,8 @@ class RequestGate:
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
         goes_on = told_first is None and judgement.decision.is_allowed
         close = functools.partial(close_connection, flow.client_conn.id)
-        visit = gate.log.begin(judgement, Lane.PLAIN if goes_on else Lane.BLOCK, close)
-        visit.connections = 1 if known.visit is None else 0
-        known.visit = visit
+        lane, connections = Lane.PLAIN if goes_on else Lane.BLOCK, int(known.visit is None)
+        visit = known.visit = gate.log.begin(judgement, lane, close, connections=connections)
         if not goes_on:
             await self._answer_with_page(flow, visit, told_first)
             return
@@ -281,17 +279,15 @@ class RequestGate:
 
     def _continues(self, judgement: Judgement, onward: Onward) -> bool:
         """Whether the client may go on now; who is told something first continues. Raises OSError."""
+        visit, continuations = judgement.visit, self.gate.watch.continuations
         limit = next((one for one in self.gate.judge.policy.limits if one.id == onward.limit), None)
         if limit is not None and judgement.decision.verdict is not Verdict.BLOCK:
-            visit = judgement.visit
-            passed = limit_passed_at(limit, visit.host)
-            self.gate.watch.continuations.add(visit.client, passed, visit.at)
+            continuations.add(visit.client, limit_passed_at(limit, visit.host), visit.at)
         match judgement.decision.verdict:
             case Verdict.ALLOW:
                 return True
             case Verdict.WARN | Verdict.VIEW_ONLY:
-                visit = judgement.visit
-                self.gate.watch.continuations.add(visit.client, judgement.warned_site, visit.at)
+                continuations.add(visit.client, judgement.warned_site, visit.at)
                 return True
             case Verdict.BLOCK:
                 return False
@@ -360,8 +356,8 @@ class RequestGate:
             visit.judgement = stopped
             log.divert(visit, Lane.BLOCK)
         else:
-            visit = log.begin(stopped, Lane.BLOCK, functools.partial(close_connection, flow.client_conn.id))
-            visit.connections = 0
+            close = functools.partial(close_connection, flow.client_conn.id)
+            visit = log.begin(stopped, Lane.BLOCK, close, connections=0)
             visit.count_request(is_page=is_gone_to(flow.request))
         try:
             return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)

@@ -117,9 +117,12 @@ class VisitLog:
     def __iter__(self) -> Iterator[OpenVisit]:
         return iter(self.open)
 
-    def begin(self, judgement: Judgement, lane: Lane, close: Callable[[], None]) -> OpenVisit:
-        """Start following a visit."""
+    def begin(
+        self, judgement: Judgement, lane: Lane, close: Callable[[], None], *, connections: int = 1
+    ) -> OpenVisit:
+        """Start following a visit, with 0 `connections` where it has none of its own."""
         visit = OpenVisit(judgement, lane, close)
+        visit.connections = connections
         self.open.add(visit, judgement.visit)
         self._open_in[lane] += 1
         if judgement.decision.limits and self.limits is not None:
