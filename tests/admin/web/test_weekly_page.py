@@ -26,7 +26,10 @@ REPORTING = 'weekly_report: {day: mon, at: "07:00", names: hidden}\n'
 
 def load(count: int, at: Any = LAST_WEEK, **changed: Any) -> list[VisitRecord]:
     values = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "category": "press", "host": "news.example"}
-    return [visit(at, **{**values, **changed}) for _ in range(count)]
+    # At computers of their own: what one does at a site within minutes is one visit.
+    return [
+        visit(at, **{**values, "address": f"10.10.{n // 250}.{n % 250}", **changed}) for n in range(count)
+    ]
 
 
 async def with_report(site: Site, text: str = REPORTING) -> None:
