@@ -88,7 +88,7 @@ async def test_every_alert_is_evaluated_and_a_town_where_all_is_well_has_none(
             if all(rule["health"] != "unknown" for rule in rules):
                 break
             await asyncio.sleep(0.2)
-    assert [rule["name"] for rule in rules] == [*recordings(), *(rule["alert"] for rule in alerts())]
+    assert [rule["name"] for rule in rules] == [*(rule["alert"] for rule in alerts()), *recordings()]
     assert [rule for rule in rules if rule["health"] != "ok"] == []
     alerting = [rule for rule in rules if rule["type"] == "alerting"]
     told = [(rule["name"], alert["state"]) for rule in alerting for alert in rule["alerts"]]

@@ -47,8 +47,8 @@ def said(text: str) -> str:
 async def log_a_week(site: Site) -> None:
     await site.log(
         *load(1204, bytes_up=10_000, bytes_down=90_000),
-        *(visit(LAST_WEEK) for _ in range(11)),
-        *(visit(LAST_WEEK, category="adult", host="adult.example") for _ in range(2)),
+        *(visit(LAST_WEEK, address=f"10.10.0.{n}") for n in range(11)),
+        *(visit(LAST_WEEK, category="adult", host="adult.example", address=f"10.10.0.{n}") for n in range(2)),
         *load(2, host="films.example", category="streaming", bytes_down=1_400_000_000),
         *load(7, department="parks", person=people.PARKS_HEAD, host="maps.example", category="weather"),
         *load(3, LAST_WEEK - WEEK),
@@ -123,11 +123,11 @@ async def test_mail_says_the_same_as_the_page_and_leads_there(site: Site) -> Non
     job = WeeklyLetters(site.admin.db, lambda: site.admin.policy, site.clock, site.clock)
     await job.look()
     await site.log(
-        *load(1204, FRIDAY_MORNING, bytes_up=10_000, bytes_down=90_000),
-        *(visit(FRIDAY_MORNING) for _ in range(11)),
-        *load(2, FRIDAY_MORNING, host="films.example", category="streaming", bytes_down=1_400_000_000),
-        *load(7, FRIDAY_MORNING, department="parks", category="weather"),
         *load(3),
+        *load(1204, FRIDAY_MORNING, bytes_up=10_000, bytes_down=90_000),
+        *(visit(FRIDAY_MORNING, address=f"10.10.0.{n}") for n in range(11)),
+        *load(2, FRIDAY_MORNING, host="films.example", category="streaming", bytes_down=1_400_000_000),
+        *load(7, FRIDAY_MORNING, department="parks", host="maps.example", category="weather"),
     )
     await site.sent_request()
     async with post_office() as office:
