@@ -77,7 +77,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
     "Emergency access": (
         "A site opened at once by somebody whom the policy names, and what another says of it.",
         (
-            Operation("POST", "/requests/emergency", _WRITE, emergency_access.open_at_once, 201),
+            Operation("POST", "/requests/emergency", Scope.EMERGENCY, emergency_access.open_at_once, 201),
             Operation("GET", "/requests/{id:number}/review", _READ, emergency_access.read_review),
             Operation(
                 "POST", "/requests/{id:number}/review", _DECIDE, emergency_access.review_emergency_access

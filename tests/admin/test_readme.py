@@ -10,9 +10,10 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.measures import MeasureKind
+from policy.town_policy import Approver, EmergencyAccess
 from tests.admin.small_town import MONDAY, TOWN, visit_record
 from tests.admin.visit_files import in_visit_files
-from tests.people import HEAD
+from tests.people import CLERK, HEAD
 
 README = Path(request_moves.__file__).with_name("README.md").read_text(encoding="utf-8")
 
@@ -48,8 +49,13 @@ def test_every_scope_of_a_token_is_described_with_whom_it_can_be_had_by() -> Non
         "IT security": "it_security",
         "town administrator": "town_administrator",
         "auditor": "auditor",
+        "who is named for emergency access": CLERK,
     }
-    policy = replace(TOWN, roles={role: (role,) for role in people.values() if role != HEAD})
+    policy = replace(
+        TOWN,
+        roles={role: (role,) for role in people.values() if role not in (HEAD, CLERK)},
+        asking=replace(TOWN.asking, emergency_access=EmergencyAccess((CLERK,), Approver.IT_SECURITY)),
+    )
     described = {
         scope: set(people if whom == "everyone" else whom.split(", "))
         for names, _, whom in rows("The API")

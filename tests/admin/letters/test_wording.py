@@ -37,7 +37,7 @@ WAITING_TOWN = replace(MAIL_TOWN, after_approval=AfterApproval.WAIT_FOR_IT)
 LATER = MONDAY + timedelta(minutes=14)
 STANDS_IN = {
     **{"head": HEAD, "department": "finance"},
-    **{"begins_at": LATER.isoformat(), "ends_at": (LATER + timedelta(days=3)).isoformat()},
+    **{"begins_at": LATER.isoformat(), "ends_at": (LATER + timedelta(days=30)).isoformat()},
 }
 
 

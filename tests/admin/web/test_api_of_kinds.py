@@ -66,7 +66,10 @@ async def test_an_internet_account_is_asked_for_and_says_for_whom(site: Site) ->
 
 async def test_emergency_access_opens_at_once_and_is_reviewed(site: Site) -> None:
     await test_emergency_access.allowing(site)
-    clerk = await program_of(site, people.CLERK)
+    clerk, head = await program_of(site, people.CLERK), await program_of(site, people.HEAD)
+    assert (await head.post("/requests/emergency", 403, **test_emergency_access.ASKED))[
+        "type"
+    ] == "/api#scope"
     opened = await clerk.post("/requests/emergency", 201, **test_emergency_access.ASKED)
     until = (FRIDAY_MORNING + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     assert (opened["state"], opened["emergency"], opened["expires_at"]) == (
