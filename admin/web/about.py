@@ -1,5 +1,6 @@
 """Pages for everyone: the rules in plain words, what is recorded, and what was stopped here."""
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from admin import roles
 from admin.limit_lifts import may_go_on
 from admin.pac import MEDIA_TYPE, pac_file
-from admin.visits import NAMES_SHOWN_FOR
+from admin.visits import NAMES_SHOWN_FOR, VisitRow
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import known, session_of
 from admin.web.words import visit_status
@@ -50,7 +51,7 @@ async def stopped_page(http_request: Request) -> Response:
     standing = await admin.request_views.standing(session)
     lifted = await admin.limit_lifts.of(session)
     rows = []
-    for row in await admin.visit_views.stopped_here(session):
+    for row in _newest_of_each(await admin.visit_views.stopped_here(session)):
         request = next((request for request in standing if request.covers(row.host)), None)
         rows.append(
             (
@@ -63,6 +64,14 @@ async def stopped_page(http_request: Request) -> Response:
             )
         )
     return await page(http_request, "stopped.html", rows=rows, lifted=lifted)
+
+
+def _newest_of_each(rows: Iterable[VisitRow]) -> Iterable[VisitRow]:
+    """Return of the visits that were stopped alike the newest: a browser tries again by itself."""
+    alike: dict[object, VisitRow] = {}
+    for row in rows:
+        alike.setdefault((row.host, row.cause, row.rule, row.category, row.refusal), row)
+    return alike.values()
 
 
 async def download_stopped(http_request: Request, _form: FormData) -> Response:

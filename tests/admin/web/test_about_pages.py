@@ -45,7 +45,7 @@ async def test_recorded_says_who_is_told_of_what_was_stopped(site: Site) -> None
     await site.until(lambda: site.admin.policy.attempts is not None)
     page = " ".join((await site.client().get("/recorded")).text.split()).replace("\u00a0", " ")
     assert "A mail with names goes to the department head and IT in two cases:" in page
-    assert "stopped more than 10 times within 4 h at sites listed as Dating, Gambling<" in page
+    assert "stopped more than 10 times within 4 hours at sites listed as Dating, Gambling<" in page
 
 
 async def test_recorded_says_that_a_list_entry_may_name_a_page(site: Site) -> None:

@@ -1,5 +1,7 @@
 """What was stopped here: said in sentences, and asked for as the block page would let."""
 
+from datetime import timedelta
+
 import pytest
 
 from policy.decision import Cause
@@ -69,3 +71,14 @@ async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site:
     await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
     page = (await client.get("/stopped")).text
     assert "Allowed until" in page and await site.of_visit(1, "stopped", "ask") not in page
+
+
+async def test_of_visits_that_were_stopped_alike_the_newest_is_shown(site: Site) -> None:
+    minute = timedelta(minutes=1)
+    await site.log(
+        visit(site.clock.at - 3 * minute, code="AAA-AAA"),
+        visit(site.clock.at - 2 * minute, code="BBB-BBB"),
+        visit(site.clock.at - minute, code="CCC-CCC", refusal=refusal_of(frozenset({"installer"}))),
+    )
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert "AAA-AAA" not in page and "BBB-BBB" in page and "CCC-CCC" in page
