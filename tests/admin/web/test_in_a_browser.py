@@ -1,13 +1,14 @@
 """What scripts add to the pages, and that nothing is lost without them."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests import people
-from tests.admin.web.conftest import PASSWORD, Site, visit
+from tests.admin.web.conftest import PASSWORD, Site, post, visit
+from tests.admin.web.test_personal_use import ASKED, FORM, offering
 from tests.browsing import StartBrowser
 
 PHONE = {"width": 360, "height": 640}
@@ -171,3 +172,17 @@ async def test_error_above_a_form_has_the_focus_and_leads_to_its_field(site: Sit
     await expect(page.locator("[data-focus]")).to_be_focused()
     await page.get_by_role("link", name="Enter what you need it for").click()
     await expect(page.get_by_label("What do you need it for?")).to_be_focused()
+
+
+async def test_longest_date_stays_within_its_box_on_a_phone(site: Site, page: Page) -> None:
+    await offering(site)
+    site.clock.at = datetime(2026, 9, 23, 14, tzinfo=UTC)
+    window = {"day": "2026-09-23", "begins": "12:44", "ends": "13:44"}
+    await post(await site.signed_in(people.CLERK), FORM, **{**ASKED, **window})
+    await sign_in(page, site, people.CLERK)
+    await page.goto(f"{site.url}/requests/1")
+    date = page.locator(".facts dd time").first
+    assert await date.inner_text() == "Wed,\u00a0September\u00a023,\u00a012:44\u00a0PM"
+    within, box = await date.bounding_box(), await page.locator(".facts").first.bounding_box()
+    assert within is not None and box is not None
+    assert within["x"] + within["width"] <= box["x"] + box["width"]

@@ -9,6 +9,8 @@ from admin.audit import EventKind
 from policy.snapshot import PolicySnapshot
 from tests import people, towns
 from tests.admin.web.conftest import Site, post
+from tests.admin.web.test_social_media import allow
+from tests.admin.web.test_standing_permission import ASKED, FORM, allowing
 from tests.people import HEAD, IT
 
 UNTIL = "2026-03-13T15:14:07+00:00"
@@ -124,3 +126,11 @@ async def test_access_that_becomes_a_security_risk_says_so_and_counts_again(site
     await corrections.undo(site.admin.db, "cardroom.example", seen=made.id, **correction)
     await page_says("Allowed until")
     assert "Access counts again" in (await clerk.get(f"/requests/{number}")).text
+
+
+async def test_board_says_nothing_of_lists_where_no_site_was_asked_for(site: Site) -> None:
+    await allowing(site)
+    await post(await site.signed_in(HEAD), FORM, **ASKED)
+    assert (await allow(await site.signed_in(people.ADMINISTRATOR), 1, 0)).status_code == 303
+    board = (await (await site.signed_in(IT)).get("/review")).text
+    assert ASKED["reason"] in board and "Not listed" not in board
