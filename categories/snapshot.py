@@ -102,13 +102,15 @@ class CategorySnapshot:
     """An open snapshot. Immutable; lookups may run in any thread.
 
     `version` is a short digest of what it holds, `built_at` (aware UTC) when it was made from its
-    sources, `sources` the names of those, `counts` the number of entries per (category, source).
+    sources, `sources` the names of those, `counts` the number of entries per (category, source),
+    `size_bytes` that of the files that are mapped.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], built_at: datetime) -> None:
         self.folder = folder
         self.version = folder.name
         self.built_at = built_at
+        self.size_bytes = sum(file["bytes"] for file in manifest["files"].values())
         self.meanings: list[Meaning] = [
             tuple((category, source) for category, source in meaning) for meaning in manifest["meanings"]
         ]

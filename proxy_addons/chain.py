@@ -6,6 +6,7 @@ mitmdump -s proxy_addons/chain.py --set towngate_state=var -p 8080
 import asyncio
 import itertools
 import logging
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -189,7 +190,9 @@ def stop_when_failed(task: asyncio.Task[None]) -> None:
 async def _flush(log: VisitLog) -> None:
     syncing: asyncio.Task[None] | None = None
     for turn in itertools.count(1):
+        due = time.monotonic() + _FLUSH_SECONDS
         await asyncio.sleep(_FLUSH_SECONDS)
+        egress_metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.monotonic() - due))
         if turn % _TELL_OF_OPEN_EVERY == 0:
             await log.tell_of_open(datetime.now(UTC))
         log.flush()

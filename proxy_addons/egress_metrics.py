@@ -33,10 +33,10 @@ class Tally:
 class TimingTally:
     """Counts in memory how long things took, which a histogram is told later; `bounds` are its buckets'."""
 
-    __slots__ = ("_bounds", "_histogram", "_seconds", "_untold")
+    __slots__ = ("_bounds", "_seconds", "_untold", "histogram")
 
     def __init__(self, histogram: Histogram, bounds: Sequence[float]) -> None:
-        self._histogram = histogram
+        self.histogram = histogram
         self._bounds = bounds
         self._untold = [0] * (len(bounds) + 1)
         self._seconds = 0.0
@@ -51,9 +51,9 @@ class TimingTally:
         for bucket, number in enumerate(self._untold):
             if number:
                 # As `observe` does, which can do it only for one at a time.
-                self._histogram._buckets[bucket].inc(number)
+                self.histogram._buckets[bucket].inc(number)
                 self._untold[bucket] = 0
-        self._histogram._sum.inc(self._seconds)
+        self.histogram._sum.inc(self._seconds)
         self._seconds = 0.0
 
 
@@ -73,6 +73,24 @@ _DECISION_BOUNDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.
 DECISION_SECONDS = TimingTally(
     Histogram("egress_decision_seconds", "Time to look a visit up and decide it", buckets=_DECISION_BOUNDS),
     _DECISION_BOUNDS,
+)
+_LOOKUP_BOUNDS = (0.000001, 0.000002, 0.000005, 0.00001, 0.00002, 0.00005, 0.0001, 0.001, 0.01)
+LOOKUP_SECONDS = TimingTally(
+    Histogram("egress_lookup_seconds", "Time to find a site in the category lists", buckets=_LOOKUP_BOUNDS),
+    _LOOKUP_BOUNDS,
+)
+LOOP_LAG_SECONDS = Histogram(
+    "egress_event_loop_lag_seconds",
+    "How late the event loop came to what was due",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0),
+)
+UPSTREAM_ERRORS = Counter(
+    "egress_upstream_errors", "Origin servers that were not reached, or taken", ["kind"]
+)
+for _kind in ("name", "address", "connection", "timeout", "certificate"):
+    UPSTREAM_ERRORS.labels(_kind)
+SNAPSHOT_BYTES = Gauge(
+    "egress_snapshot_bytes", "Size of the snapshot in force", ["kind"], multiprocess_mode="livemax"
 )
 SIGN_INS = Counter("egress_sign_ins", "Proxy passwords checked, or not checked any more", ["result"])
 for _result in ("right", "wrong", "too_many"):

@@ -1,5 +1,6 @@
 """Everything a worker decides with, as one value that is replaced whole."""
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from policy.snapshot import PolicySnapshot
 from policy.town_policy import Limit, LimitAction
 from policy.usage import usage_key
 from policy.visit import Client, Visit
+from proxy_addons import egress_metrics
 from proxy_addons.continuations import Continuations
 from proxy_addons.usage_files import UsageFiles
 
@@ -159,7 +161,9 @@ class Judge:
 
     def _judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         # As SiteListing.seen has it, but the visit is made once: this is done for every request.
+        began = time.perf_counter()
         matches = self._listing.matches(host, path)
+        egress_metrics.LOOKUP_SECONDS.add(time.perf_counter() - began)
         hidden = self._listing.url_categories(host) if path is None else frozenset[str]()
         now = datetime.now(UTC)
         is_newly_seen = self._listing.is_newly_seen(host, now)

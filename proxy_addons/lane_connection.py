@@ -121,6 +121,7 @@ class ClientSide(asyncio.Protocol):
         if self._states.state is State.DIALLING:
             if self._dial is not None:
                 self._dial.cancel()
+            egress_metrics.UPSTREAM_ERRORS.labels("timeout").inc()
             self._say_unreachable(f"no answer within {self._lane.origins.seconds:g} seconds")
         else:
             self._do(self._states.waited_long_enough())

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from categories.host_name import canonical_host
 from policy.ip import parse_ip
 from policy.notation import port as port_number
+from proxy_addons import egress_metrics
 from proxy_addons.judge import Judge
 from proxy_addons.name_lookup import NameLookup
 
@@ -76,6 +77,7 @@ class Resolver:
                     lambda address, to_port: _connected_socket(address, to_port, local_addr),
                 )
         except TimeoutError as error:
+            egress_metrics.UPSTREAM_ERRORS.labels("timeout").inc()
             raise OSError(f"no answer within {self._dial_seconds:g} seconds") from error
 
     async def connect(
@@ -95,7 +97,7 @@ class Resolver:
         if refusal is not None:
             logger.error("connected where no one may: host=%s address=%s", host, peer)
             transport.abort()
-            raise OSError(refusal)
+            raise _counted("address", OSError(refusal))
         return transport
 
     def refusal_of(self, host: str, port: int, address: str, actual_port: int) -> str | None:
@@ -113,11 +115,14 @@ class Resolver:
         if (host, port) in self._hosts:
             found = [self._hosts[host, port]]
         else:
-            found = [(address, port) for address in await self._names.addresses(host, client)]
+            try:
+                found = [(address, port) for address in await self._names.addresses(host, client)]
+            except OSError as error:
+                raise _counted("name", error) from error
         for address, actual_port in found:
             refusal = self.refusal_of(host, port, address, actual_port)
             if refusal is not None:
-                raise OSError(refusal)
+                raise _counted("address", OSError(refusal))
         return found
 
 
@@ -139,7 +144,10 @@ async def _first_to_answer[Connection: _Closing](
     addresses: Sequence[tuple[str, int]], dial: _Dial[Connection]
 ) -> Connection:
     if len(addresses) == 1:
-        return await _dialled(dial, *addresses[0])
+        try:
+            return await _dialled(dial, *addresses[0])
+        except OSError as error:
+            raise _counted("connection", error) from error
     reason = "the name has no address"
     dials: set[asyncio.Task[Connection]] = set()
     waiting = list(_in_turn(addresses))
@@ -159,7 +167,13 @@ async def _first_to_answer[Connection: _Closing](
         for late in dials:
             late.add_done_callback(_hang_up)
             late.cancel()
-    raise OSError(reason)
+    raise _counted("connection", OSError(reason))
+
+
+def _counted(kind: str, error: OSError) -> OSError:
+    """Count why an origin server is not reached; return that."""
+    egress_metrics.UPSTREAM_ERRORS.labels(kind).inc()
+    return error
 
 
 async def _dialled[Connection](dial: _Dial[Connection], address: str, port: int) -> Connection:

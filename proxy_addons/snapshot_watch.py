@@ -147,6 +147,7 @@ class SnapshotWatch:
         published = egress_metrics.SNAPSHOT_PUBLISHED
         published.labels("policy").set(snapshot.published_at.timestamp())
         published.labels("categories").set(judge.categories.built_at.timestamp())
+        egress_metrics.SNAPSHOT_BYTES.labels("categories").set(judge.categories.size_bytes)
         if self._first_visits is not None:
             published.labels("first_visits").set(self._first_visits.published_at.timestamp())
         return judge

@@ -135,6 +135,8 @@ class VisitLog:
         An origin server that is unreachable, or cannot prove who it is, blocks nobody: that visit stays
         allowed, and says why nothing came of it.
         """
+        if cause is Cause.CERTIFICATE:
+            egress_metrics.UPSTREAM_ERRORS.labels("certificate").inc()
         if cause is not None:
             verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
             visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
@@ -220,6 +222,7 @@ class VisitLog:
         egress_metrics.TUNNELLED.tell()
         egress_metrics.HANDED_OVER.tell()
         egress_metrics.DECISION_SECONDS.tell()
+        egress_metrics.LOOKUP_SECONDS.tell()
         if self._spool.shed > self._shed_counted:
             egress_metrics.RECORDS_SHED.inc(self._spool.shed - self._shed_counted)
             self._shed_counted = self._spool.shed

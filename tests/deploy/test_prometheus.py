@@ -42,7 +42,11 @@ def spelled_out(text: str) -> str:
 
 def metric_names() -> set[str]:
     """Return the name of every series that a worker, the supervisor or admin exposes."""
-    wrappers = [value for value in vars(egress_metrics).values() if isinstance(value, MetricWrapperBase)]
+    values = [
+        value.histogram if isinstance(value, egress_metrics.TimingTally) else value
+        for value in vars(egress_metrics).values()
+    ]
+    wrappers = [value for value in values if isinstance(value, MetricWrapperBase)]
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
     of_workers = {
         metric.name + suffix

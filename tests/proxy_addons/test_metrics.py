@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tests.proxied_town import eventually, exemption
+from tests.proxied_town import ProxiedTown, eventually, exemption
 from tests.published_town import PublishedTown
 from tests.running_proxy import running_worker
 
@@ -43,6 +43,22 @@ def test_sign_ins_are_counted_from_zero(result: str, fresh_worker: CollectorRegi
     assert fresh_worker.get_sample_value("egress_sign_ins_total", {"result": result}) == 0
 
 
+@pytest.mark.parametrize("kind", ["name", "address", "connection", "timeout", "certificate"])
+def test_origin_servers_that_were_not_reached_are_counted_from_zero(
+    kind: str, fresh_worker: CollectorRegistry
+) -> None:
+    assert fresh_worker.get_sample_value("egress_upstream_errors_total", {"kind": kind}) == 0
+
+
+def test_worker_tells_how_late_its_event_loop_is_and_how_large_the_lists_are(
+    fresh_worker: CollectorRegistry,
+) -> None:
+    late = {"le": "+Inf"}
+    eventually(lambda: (fresh_worker.get_sample_value("egress_event_loop_lag_seconds_bucket", late) or 0) > 0)
+    size = fresh_worker.get_sample_value("egress_snapshot_bytes", {"kind": "categories"})
+    assert size is not None and size > 1000
+
+
 def test_exemptions_that_were_there_before_a_worker_are_counted(fresh_worker: CollectorRegistry) -> None:
     eventually(lambda: fresh_worker.get_sample_value("egress_exemptions") == 2)
 
@@ -53,3 +69,18 @@ def test_worker_counts_itself_and_tells_when_the_ca_ends(fresh_worker: Collector
     assert ends_at is not None
     years = (ends_at - time.time()) / (365 * 86400)
     assert 4.9 < years < 5.1
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"), [("dead.example", "connection"), ("localhost", "address"), ("a-name-of-nobody", "name")]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_origin_server_that_is_not_reached_is_counted_by_why(
+    host: str, kind: str, scheme: str, town: ProxiedTown
+) -> None:
+    def counted() -> float:
+        return town.metric("egress_upstream_errors_total", kind=kind)
+
+    before = counted()
+    assert town.client.get(f"{scheme}://{host}/").status == 502
+    eventually(lambda: counted() == before + 1)
