@@ -44,6 +44,20 @@ async def test_an_address_of_its_own_that_a_server_in_front_tells_is_counted_and
 
 
 @pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("/policy", "/sign-in?next=/policy"),
+        ("/nowhere?a=b", "/sign-in?next=/nowhere%3Fa%3Db"),
+        ("/password/new?token=secret", "/sign-in"),
+        ("/sign-in/town-account/done?code=secret", "/sign-in"),
+    ],
+)
+async def test_whoever_signs_in_from_a_page_comes_back_to_it(site: Site, path: str, link: str) -> None:
+    shown = (await site.client().get(path)).text
+    assert f'<a href="{link}">Sign in</a>' in shown and "secret" not in shown
+
+
+@pytest.mark.parametrize(
     ("client", "counted"),
     [
         ("127.0.0.1", None),
