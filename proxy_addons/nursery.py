@@ -8,9 +8,9 @@ import argparse
 import gc
 import json
 import os
+import select
 import socket
 import sys
-import time
 
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -18,7 +18,6 @@ from proxy_addons import __main__ as worker_program
 
 _ORDER_BYTES = 1 << 16
 _PID_BYTES = 4
-_STEP_SECONDS = 0.001
 
 
 def main() -> None:
@@ -62,11 +61,12 @@ def _is_worker() -> bool:
     if between:
         os.waitpid(between, 0)
         return False
-    parent = os.getpid()
+    its_end = os.pidfd_open(os.getpid())
     if os.fork():
         os._exit(0)
-    while os.getppid() == parent:
-        time.sleep(_STEP_SECONDS)
+    # By then this process has its new parent.
+    select.select([its_end], [], [])
+    os.close(its_end)
     return True
 
 
