@@ -55,8 +55,8 @@ class Pausing:
         if present == self._looked_at:
             return
         for granted in await exemptions.live_with_pauses(self._db, self._clock()):
-            if granted.exemption.categories:
-                continue  # no risk is ever open by these, and nothing that nobody can allow
+            if not granted.exemption.host:
+                continue  # no risk is ever open by categories or a device, and nothing that nobody can allow
             listed_as = await self._lists.categories(granted.exemption.host)
             risks = listed_as & policy.security_categories
             shut = risks - granted.exemption.accepted_risks

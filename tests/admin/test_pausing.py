@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from admin import access_request_lists, access_requests, audit, corrections, exemptions
-from admin.asked import Kind
+from admin.asked import DeviceUse, Kind
 from admin.asking import AccessRequest
 from admin.audit import EventKind
 from admin.database import Database
@@ -152,6 +152,18 @@ async def test_what_has_ended_is_not_paused(town_db: Database, pausing: Pausing)
     await correct(town_db, "phishing")
     await pausing.look()
     assert await told(town_db) == []
+
+
+async def test_device_of_ones_own_keeps_no_access_from_being_paused(
+    town_db: Database, pausing: Pausing
+) -> None:
+    tablet = DeviceUse("CLERK-TABLET", "10.10.20.77", MONDAY + timedelta(days=30))
+    request = await submitted(town_db, host="", kind=Kind.DEVICE, asked=tablet)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    await opened(town_db)
+    await correct(town_db, "phishing")
+    await pausing.look()
+    assert sorted(await told(town_db)) == sorted([CLERK, HEAD, IT, SECOND_IT])
 
 
 async def test_pausing_publishes_nothing_anew(town_db: Database, pausing: Pausing) -> None:
