@@ -4,7 +4,7 @@ The processes are the real ones; only what they read as the date is moved. Their
 by which timers run, is left alone.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,8 +32,16 @@ class FakedClock:
         """Move the clock forward for every process that has the environment."""
         self._offset += by
         partial = self._control.with_suffix(".new")
-        partial.write_text(f"+{self._offset.total_seconds():.0f}\n")
+        partial.write_text(f"{self._offset.total_seconds():+.0f}\n")
         partial.rename(self._control)
+
+    def now(self) -> datetime:
+        """Return what these processes take the time for (aware UTC)."""
+        return datetime.now(UTC) + self._offset
+
+    def set_to(self, at: datetime) -> None:
+        """Move the clock to an instant (aware), for the same processes."""
+        self.advance(at - self.now())
 
 
 @pytest.fixture

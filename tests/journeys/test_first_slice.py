@@ -10,20 +10,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Response
+from playwright.async_api import BrowserContext, Response
 
 from admin.demo_web import DemoWeb, demo_web
 from tests.browsing import StartBrowser, violations
 from tests.faked_clock import FakedClock
+from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, issuer, sign_in
 from tests.real_data import TestData
 from tests.running_town import RunningTown, run_command, running_town
 
 pytestmark = pytest.mark.long
 
-PHONE = {"width": 360, "height": 640}
-DESKTOP = {"width": 1280, "height": 900}
 OPEN_SITE = "library.example"
-TOWN_ISSUER = "Town of Exampleton web access CA"
 REASON = "I need their charity report for the grant file."
 
 
@@ -148,13 +146,6 @@ async def _use_ut1(town: RunningTown, request: pytest.FixtureRequest) -> None:
     await asyncio.sleep(1)
 
 
-async def sign_in(page: Page, town: RunningTown, person: str) -> None:
-    await page.goto(f"http://{town.admin}/sign-in")
-    await page.get_by_label("Name").fill(person)
-    await page.get_by_label("Password", exact=True).fill(town.passwords[person])
-    await page.get_by_role("button", name="Sign in").click()
-
-
 async def _refused_then_reloaded(
     context: BrowserContext, site: str, approve: Callable[[], Awaitable[None]]
 ) -> Response:
@@ -233,9 +224,3 @@ async def _metrics_count_it(town: RunningTown) -> None:
     assert any('action="block"' in line and 'department="finance"' in line for line in lines), text
     assert any('action="allow"' in line and 'category_group="uncategorised"' in line for line in lines)
     assert "clerk" not in text and "library" not in text
-
-
-async def issuer(response: Response) -> str:
-    details = await response.security_details()
-    assert details is not None
-    return str(details["issuer"])

@@ -8,11 +8,11 @@ from playwright.async_api import BrowserContext, Page, Response
 
 from admin.demo_web import demo_web
 from tests.browsing import StartBrowser
+from tests.journeys.steps import PHONE, heading, sign_in
 from tests.running_town import RunningTown, running_town
 
 pytestmark = pytest.mark.long
 
-PHONE = {"width": 360, "height": 640}
 CARDROOM = "cardroom.example"
 PHISH = "phish.example"
 
@@ -99,21 +99,10 @@ async def a_security_risk_is_for_it_alone(clerk: BrowserContext, it: Page, town:
     assert await heading(page) == "Paused: now a security risk"
 
 
-async def sign_in(page: Page, town: RunningTown, person: str) -> None:
-    await page.goto(f"http://{town.admin}/sign-in")
-    await page.get_by_label("Name").fill(person)
-    await page.get_by_label("Password", exact=True).fill(town.passwords[person])
-    await page.get_by_role("button", name="Sign in").click()
-
-
 async def visit(page: Page, host: str) -> Response:
     response = await page.goto(f"https://{host}/")
     assert response is not None
     return response
-
-
-async def heading(page: Page) -> str:
-    return " ".join((await page.locator("h1").inner_text()).split())
 
 
 async def command(town: RunningTown, *words: str) -> None:

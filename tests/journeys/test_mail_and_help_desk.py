@@ -14,14 +14,14 @@ from admin.demo_web import demo_web
 from tests.admin.letters.test_webhook import SECRET, Receiver, receiving
 from tests.admin.letters.test_wording import tags_of
 from tests.browsing import StartBrowser
-from tests.journeys.test_its_duties import heading, sign_in, visit
+from tests.journeys.steps import PHONE, heading, sign_in
+from tests.journeys.test_its_duties import visit
 from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
 
 pytestmark = pytest.mark.long
 
 CARDROOM = "cardroom.example"
-PHONE = {"width": 360, "height": 640}
 
 
 async def test_from_the_block_page_to_the_ticket_by_mail(browser: StartBrowser, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from admin.demo_web import DemoWeb, demo_web
 from admin.first_start import demo_policy
 from tests.browsing import StartBrowser, violations
 from tests.deploy.running_prometheus import RunningPrometheus, running_prometheus
-from tests.journeys.test_first_slice import DESKTOP, PHONE, TOWN_ISSUER, issuer, sign_in
+from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, issuer, link_in, sign_in
 from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
 from tests.webhook_receiver import SECRET, Receiver, receiving
@@ -141,15 +141,6 @@ async def eventually[T](find: Callable[[], T | None], what: str, seconds: float 
         assert time.monotonic() < give_up_at, f"not seen: {what}"
         await asyncio.sleep(0.05)
     return found
-
-
-def link_in(mail: EmailMessage) -> str:
-    """Return the one link of a mail to the admin site."""
-    html = mail.get_body(("html",))
-    assert html is not None
-    links = set(re.findall(r'href="(http[^"]+)"', html.get_content()))
-    assert len(links) == 1, links
-    return links.pop()
 
 
 @pytest.mark.needs("prometheus")
