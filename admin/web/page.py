@@ -62,6 +62,7 @@ _ENVIRONMENT.globals.update(
 )
 _ENVIRONMENT.filters["host"] = words.host
 _ENVIRONMENT.filters["subject"] = words.subject
+_ENVIRONMENT.filters["as_title"] = words.title
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def heavy(report: WeeklyReport) -> str:
     """Return what was heavy, of all data: "12 GB of 40 GB, in 9 visits of 100 MB or more"."""
     found, all_bytes = report.now.heavy, report.now.used.size_bytes
     if not found.visits:
-        return f"none of {words.amount(all_bytes)}"
+        return f"none; {words.amount(all_bytes)} in all"
     visits = words.number(found.visits, "visit", "visits")
     return f"{words.amount(found.size_bytes)} of {words.amount(all_bytes)}, in {visits} of {HEAVY} or more"
 

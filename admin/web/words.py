@@ -196,6 +196,12 @@ def subject(request: AccessRequest) -> str:
     return f"personal use: {labels}" if request.window is not None else f"sites listed as {labels}"
 
 
+def title(request: AccessRequest) -> str:
+    """Return the same as a line begins with it: a site stays as it is, "Personal use: Shopping, Sports"."""
+    said = subject(request)
+    return said if said == host(request.host) else said[0].upper() + said[1:]
+
+
 def host(name: str) -> str:
     """Return a host name, cut to 200 letters."""
     return name if len(name) <= _LONGEST_HOST else name[:_LONGEST_HOST] + "…"
