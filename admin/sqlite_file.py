@@ -242,10 +242,16 @@ async def _migrate(writer: aiosqlite.Connection, path: Path, package: str) -> No
 
 
 def scripts_of(package: str) -> dict[int, str]:
-    """Return a package's scripts by number: `migrations/0001_first.sql` is 1."""
-    found = {}
+    """Return a package's scripts by number: `migrations/0001_first.sql` is 1.
+
+    Raises ValueError for two of one number.
+    """
+    found: dict[int, str] = {}
     for file in (importlib.resources.files(package) / "migrations").iterdir():
         match = re.fullmatch(r"(\d{4})_\w+\.sql", file.name)
         if match:
-            found[int(match[1])] = file.read_text(encoding="utf-8")
+            number = int(match[1])
+            if number in found:
+                raise ValueError(f"{package}: two migrations have the number {number}; one would be left out")
+            found[number] = file.read_text(encoding="utf-8")
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from admin.database import Database, DatabaseError
-from admin.sqlite_file import scripts_of
+from admin.sqlite_file import SqliteFile, scripts_of
 
 COUNT = "SELECT count(*) AS n FROM account"
 ADD = "INSERT INTO account (person, kind, password_hash, changed_at) VALUES (?, 'admin', 'x', 0)"
@@ -159,6 +159,43 @@ async def test_a_database_that_must_exist_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "town.db").exists()
 
 
+def test_two_migrations_of_one_number_are_refused_and_none_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "twice" / "migrations"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").touch()
+    for name in ("0001_first.sql", "0002_one.sql", "0002_other.sql"):
+        (folder / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="twice: two migrations have the number 2"):
+        scripts_of("twice")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_visits_of_an_older_version_are_kept_each_as_one_connection(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "2026-03.db"
+    old = made_by_version(path, version, "admin.visit_log")
+    old.executescript(
+        "INSERT INTO client VALUES (1, 'c', '10.10.20.15', 'clerk', NULL, 'finance');"
+        "INSERT INTO site VALUES (1, 'example.library.', 'library.example', 5);"
+        "INSERT INTO decision VALUES"
+        " (1, 'd', 'https', 443, 'allow', 'tunnel', 'default', NULL, NULL, NULL, NULL, NULL);"
+        "INSERT INTO versions VALUES (1, 'v', 1, 'one', 'first');"
+        "INSERT INTO visit_row VALUES (1, 5, 2, 'K7M-4QP', 1, 1, 1, 1, NULL, 60000000, 60000000, 0, 0);"
+    )
+    old.close()
+    async with SqliteFile.open(path, "admin.visit_log") as file:
+        (row,) = await file.fetch_all("SELECT * FROM visit")
+        heavy = await file.fetch_all(
+            "EXPLAIN QUERY PLAN SELECT 1 FROM visit_row WHERE bytes_up + bytes_down >= 100000000"
+        )
+    assert (row["connections"], row["requests"], row["pages"], row["bytes_up"]) == (1, 0, 0, 60_000_000)
+    assert "visit_heavy" in heavy[0]["detail"]
+
+
 OLD_REQUEST = (
     "INSERT INTO access_request (state, host, person, for_whom, reason, duration, code, policy_version,"
     " chain, submitted_at, due_at)"
@@ -166,10 +203,10 @@ OLD_REQUEST = (
 )
 
 
-def made_by_version(path: Path, version: int) -> sqlite3.Connection:
+def made_by_version(path: Path, version: int, package: str = "admin") -> sqlite3.Connection:
     """Return a database as an older Towngate left it, open."""
     connection = sqlite3.connect(path, autocommit=True)
-    for number, script in sorted(scripts_of("admin").items()):
+    for number, script in sorted(scripts_of(package).items()):
         if number <= version:
             connection.executescript(script)
     connection.execute(f"PRAGMA user_version = {version}")
