@@ -116,9 +116,9 @@ class Names:
             raise NobodyAgreesError("nobody else may agree to it")
         async with self._db.transaction() as t:
             waiting = await t.fetch_one(
-                "SELECT * FROM names_request WHERE session = ? AND person IS ? AND answered_at IS NULL"
-                " AND ends_at > ?",
-                *(session.id, person, to_ms(now)),
+                "SELECT * FROM names_request WHERE session = ? AND asked_by = ? AND person IS ?"
+                " AND answered_at IS NULL AND ends_at > ?",
+                *(session.id, asker, person, to_ms(now)),
             )
             if waiting is not None:
                 return _names_request(waiting)
@@ -161,7 +161,8 @@ class Names:
     async def answer(self, session: Session, id_: int, *, agrees: bool) -> NamesRequest:
         """Agree, or not, and return how it stands then: whoever answered first has.
 
-        Raises NotAllowedError, recorded, but for who may agree, UnknownRequestError.
+        An answer that comes too late is recorded as refused. Raises NotAllowedError, recorded, but for who
+        may agree, UnknownRequestError.
         """
         now, seen = self._clock(), await _get(self._db, id_)
         actor = session.person or "someone at a shared device"
@@ -180,6 +181,9 @@ class Names:
             request = await _get(t, id_)
             if moved:
                 await self._tell(t, request, now)
+            else:
+                late: dict[str, Detail] = {"why": f"it is {request.state_at(now).value} already"}
+                await audit.record(t, Event(EventKind.NAMES_REFUSED, actor, request.number, now, late))
         return request
 
     async def may_search(self, session: Session, person: str) -> bool:
@@ -187,24 +191,23 @@ class Names:
         if not needs_second_person(self._policy().second_person, person):
             return True
         row = await self._db.fetch_one(
-            "SELECT 1 FROM names_request WHERE session = ? AND person = ? AND holds_until > ?",
-            *(session.id, person, to_ms(self._clock())),
+            "SELECT 1 FROM names_request"
+            " WHERE session = ? AND asked_by = ? AND person = ? AND holds_until > ?",
+            *(session.id, session.person, person, to_ms(self._clock())),
         )
         return row is not None
 
     async def _tell(self, t: Transaction, request: NamesRequest, now: datetime) -> None:
-        kind = EventKind.NAMES_NOT_AGREED
+        until = request.holds_until
+        kind = EventKind.NAMES_NOT_AGREED if until is None else EventKind.NAMES_AGREED
         details: dict[str, Detail] = {"person": request.person}
-        if request.holds_until is not None:
-            kind = EventKind.NAMES_AGREED
-            await sessions.show_names(t, request.session, request.holds_until)
         await audit.record(t, Event(kind, request.answered_by or "", request.number, now, details))
-        if request.holds_until is not None:
+        if until is not None and await sessions.show_names(t, request.session, request.asked_by, until):
             shown: dict[str, Detail] = {
                 "reason": request.reason,
                 "case": request.case_number,
                 "person": request.person,
-                "until": request.holds_until.isoformat(),
+                "until": until.isoformat(),
                 "request": request.number,
             }
             await audit.record(t, Event(EventKind.NAMES_SHOWN, request.asked_by, "visits", now, shown))

@@ -205,9 +205,13 @@ async def end_all(t: Transaction) -> None:
     await t.execute("DELETE FROM session")
 
 
-async def show_names(t: Transaction, id_: int, until: datetime) -> None:
-    """Show names in the visit log to the session of this number until then."""
-    await t.execute("UPDATE session SET names_until = ? WHERE id = ?", to_ms(until), id_)
+async def show_names(t: Transaction, id_: int, person: str, until: datetime) -> bool:
+    """Show names in the visit log to a person's session until then; False where it has ended.
+
+    A number is given again after its session: without the person, whoever signs in next would see them.
+    """
+    sql = "UPDATE session SET names_until = ? WHERE id = ? AND person = ? AND level = ?"
+    return bool(await t.execute(sql, to_ms(until), id_, person, Level.SIGNED_IN.value))
 
 
 async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime) -> bool:

@@ -185,7 +185,7 @@ async def show_names(db: Database, session: Session, reason: str, case: str, now
     }
     async with db.transaction() as t:
         await audit.record(t, Event(EventKind.NAMES_SHOWN, session.person, "visits", now, details))
-        await sessions.show_names(t, session.id, until)
+        await sessions.show_names(t, session.id, session.person, until)
 
 
 def _check(where: VisitFilter, *, names_shown: bool) -> None:

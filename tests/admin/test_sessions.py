@@ -147,7 +147,7 @@ async def test_signing_in_changes_the_token_and_keeps_the_browser_and_its_links(
 async def test_names_are_shown_until_the_instant_the_time_is_over(db: Database) -> None:
     async with db.transaction() as t:
         opened = await sessions.open_signed_in(t, CLERK, MONDAY, None)
-        await sessions.show_names(t, opened.session.id, MONDAY + timedelta(minutes=30))
+        await sessions.show_names(t, opened.session.id, CLERK, MONDAY + timedelta(minutes=30))
     assert opened.token is not None
     shown = await sessions.session_of(db, opened.token, MONDAY)
     assert shown is not None

@@ -125,13 +125,14 @@ async def test_first_answer_counts_and_none_comes_too_late(site: Site) -> None:
     await post(other, asked, answer="refuse")
     assert (await post(auditor, asked, "/visits/names", answer="agree")).status_code == 303
     assert (await it.get(SEARCH)).status_code == 303
-    assert [kind for kind, _ in await kinds(site)] == ["names.asked", "names.not_agreed"]
+    assert (await kinds(site))[1:] == [("names.not_agreed", "it-2"), ("names.refused", AUDITOR)]
     late = await ask(it)
     site.clock.at += timedelta(hours=4)
     auditor, it = await site.signed_in(AUDITOR), await site.signed_in(people.IT)
     assert "To decide (1)" not in (await auditor.get("/visits")).text
     await post(auditor, late, "/visits/names", answer="agree")
     assert "Nobody answered in time" in (await it.get(late)).text
+    assert (await kinds(site, "NAMES-2"))[1:] == [("names.refused", AUDITOR)]
     assert (await it.get(SEARCH)).status_code == 303
 
 
@@ -142,6 +143,23 @@ async def test_agreement_is_for_the_session_that_asked(site: Site) -> None:
     await post(auditor, await ask(it), answer="agree")
     assert (await it.get(SEARCH)).status_code == 200
     assert (await elsewhere.get(SEARCH)).status_code == 303
+
+
+async def test_agreement_shows_no_names_to_whoever_signs_in_after_the_one_who_asked(site: Site) -> None:
+    await with_auditor(site)
+    auditor, it = await site.signed_in(AUDITOR), await site.signed_in(people.IT)
+    before, after = await ask(it), await ask(it, "/visits?person=head")
+    await post(auditor, before, answer="agree")
+    await post(it, "/sign-out", "/requests")
+    # Its session has the number that was free again.
+    desk = await site.signed_in(people.HELP_DESK)
+    await post(auditor, after, answer="agree")
+    assert "Clerk" not in (await desk.get("/visits")).text
+    for search in (SEARCH, "/visits?person=head"):
+        assert (await desk.get(search)).status_code == 303
+    assert [shown.details["request"] for shown in await audit.events_of(site.admin.db, "visits")] == [
+        "NAMES-1"
+    ], "what was shown to nobody is not recorded as shown"
 
 
 async def test_town_administrator_agrees_where_nobody_else_may_see_names(site: Site) -> None:
