@@ -15,7 +15,7 @@ from policy.usage import usage_key
 from policy.visit import Client
 from proxy_addons.fail_closed import closed_on_failure
 from proxy_addons.in_turns import in_turns
-from proxy_addons.judge import Judge
+from proxy_addons.judge import Judge, Judgement
 from proxy_addons.usage_files import UsageFiles
 from proxy_addons.visit_log import NO_LIMIT, OpenVisit, VisitLog
 
@@ -24,13 +24,14 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Metered:
-    """A visit whose bytes count for a client's quotas, those that its decision, or that of the request in it,
-    names; so many bytes are counted."""
+    """A visit whose bytes count for a client's quotas, those that its decision, or that of the request in it
+    (`asked`), names; so many bytes are counted."""
 
     decision: Decision
     quotas: tuple[Limit, ...]
     client: Client
-    counted_bytes: int = 0
+    counted_bytes: int
+    asked: Judgement | None
 
 
 class LimitWatch:
@@ -46,15 +47,20 @@ class LimitWatch:
 
     def follow_visit(self, visit: OpenVisit) -> None:
         """Have a visit held to the limits that its judgement names: it has begun, or they are others now."""
-        decision = visit.judgement.decision
-        self._meter(visit, decision)
+        decision, metered = visit.judgement.decision, self._metered.get(visit)
+        asked = metered.asked if metered is not None else None
+        self._meter(visit, decision if asked is None else self._again(asked), asked)
         # Who was warned is looked up when there is something to warn of.
         self._hold_tunnel(visit, most_bytes(decision, self._in_force().policy))
 
-    def follow_request(self, visit: OpenVisit, decision: Decision) -> None:
+    def holds(self, visit: OpenVisit) -> bool:
+        """Whether a visit, or the request in it, is held to limits."""
+        return visit in self._metered or bool(visit.judgement.decision.limits)
+
+    def follow_request(self, visit: OpenVisit, asked: Judgement) -> None:
         """Have what an opened visit carries from now on count for the quotas that hold for a request in it:
         of some categories only the path tells."""
-        self._meter(visit, decision)
+        self._meter(visit, asked.decision, asked)
 
     def end_visit(self, visit: OpenVisit) -> None:
         """Count the last of a visit that has ended."""
@@ -124,16 +130,23 @@ class LimitWatch:
         visit.most_down = first.larger_than or NO_LIMIT if is_held and first is not None else NO_LIMIT
         visit.is_over = functools.partial(self._is_over, visit)
 
-    def _meter(self, visit: OpenVisit, decision: Decision) -> None:
+    def _again(self, asked: Judgement) -> Decision:
+        """Return what holds for a request that goes on, as the policy has it now."""
+        decision = self._in_force().judge_again(asked).decision
+        # What is stopped, for a quota that is used up or anything else, names no limits.
+        return decision if decision.is_allowed else asked.decision
+
+    def _meter(self, visit: OpenVisit, decision: Decision, asked: Judgement | None) -> None:
         quotas = quotas_of(decision, self._in_force().policy)
         client = self._log.open.seen(visit).client
         before = self._metered.get(visit)
         if before is not None:
             # What was carried until now is of who sat there, and of what was asked for, until now.
             self._count(visit, before, datetime.now(UTC))
-            before.decision, before.quotas, before.client = decision, quotas, client
+            before.decision, before.quotas, before.client, before.asked = decision, quotas, client, asked
         elif quotas:
-            self._metered[visit] = _Metered(decision, quotas, client, visit.bytes_up + visit.bytes_down)
+            carried = visit.bytes_up + visit.bytes_down
+            self._metered[visit] = _Metered(decision, quotas, client, carried, asked)
 
     def _end_if_used_up(self, visit: OpenVisit, decision: Decision) -> None:
         judge, seen = self._in_force(), self._log.open.seen(visit)

@@ -211,7 +211,7 @@ class RequestGate:
             stopped = gate.log.begin(judgement, Lane.BLOCK, close, connections=0)
             await self._answer_with_page(flow, stopped, told_first)
             return
-        gate.limits.follow_request(whole, judgement.decision)
+        gate.limits.follow_request(whole, judgement)
         await self._let_go_on(flow, whole, judgement)
 
     async def _forward(

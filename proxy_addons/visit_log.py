@@ -81,6 +81,9 @@ class Limits(Protocol):
     def follow_visit(self, visit: OpenVisit) -> None:
         """Do so from now on, by its judgement as it is now."""
 
+    def holds(self, visit: OpenVisit) -> bool:
+        """Whether it is held to limits now."""
+
     def end_visit(self, visit: OpenVisit) -> None:
         """Know that it has ended."""
 
@@ -190,7 +193,7 @@ class VisitLog:
             now = "to be looked into" if decision.is_inspected else "not to be looked into"
             visit.refusal = f"closed: from now on {now}"
             visit.close()
-        elif self.limits is not None and (decision.limits or visit.judgement.decision.limits):
+        elif self.limits is not None and (decision.limits or self.limits.holds(visit)):
             held_to = replace(visit.judgement.decision, limits=decision.limits)
             visit.judgement = replace(visit.judgement, decision=held_to)
             self.limits.follow_visit(visit)

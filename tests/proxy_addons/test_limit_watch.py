@@ -19,7 +19,7 @@ from proxy_addons.limit_watch import LimitWatch
 from proxy_addons.snapshot_watch import SnapshotWatch
 from proxy_addons.spool import Spool
 from proxy_addons.usage_files import UsageFiles
-from proxy_addons.visit_log import VisitLog
+from proxy_addons.visit_log import OpenVisit, VisitLog
 from tests import people
 from tests.proxied_town import CLERKS_DESK, TOWN
 from tests.published_town import CATEGORIES, PublishedTown
@@ -114,27 +114,68 @@ async def test_open_tunnel_counts_for_who_sits_at_the_device_from_when_it_change
     assert (stopped.person, stopped.rule, whole.person) == (people.HEAD, "a-day", people.CLERK)
 
 
-async def test_page_whose_category_only_its_path_tells_uses_the_quota_of_it(tmp_path: Path) -> None:
-    limits = "limits:\n  - {id: videos, categories: [streaming], quota: 1MB/day, action: block}\n"
-    counting = counting_in(
-        tmp_path, WITHOUT_WARNING.replace("default: {action", f"{limits}default: {{action")
-    )
-    counting.published.publish_categories(CATEGORIES, {"streaming": [("library.example", "/films")]})
+class Film(NamedTuple):
+    """Something of a category that only its path tells, in a visit that is looked into."""
+
+    counting: Counting
+    visit: OpenVisit
+    clerk: Client
+
+    def ask(self, path: str, carried: int) -> None:
+        asked = self.counting.snapshots.judge.judge(self.clerk, "https", "news.example", 443, path)
+        self.counting.limits.follow_request(self.visit, asked)
+        self.visit.bytes_down += carried
+
+    async def used_bytes(self) -> int:
+        await self.counting.limits.look(datetime.now(UTC))
+        videos = self.counting.snapshots.judge.policy.limits[0]
+        return self.counting.snapshots.judge.used(videos, self.clerk).size_bytes
+
+
+VIDEOS = "{id: videos, categories: [streaming], quota: 1MB/day, action: block}"
+IN_ALL = "{id: in-all, quota: 1GB/day, action: block}"
+OPENED = WITHOUT_WARNING.replace(
+    "rules:", "rules:\n  - {id: programs, categories: [press], file_types: [executable], action: block}"
+)
+
+
+def with_limits(*limits: str) -> str:
+    return OPENED.replace("default: {action", f"limits: [{', '.join(limits)}]\ndefault: {{action")
+
+
+async def film(folder: Path, *limits: str) -> Film:
+    counting = counting_in(folder, with_limits(*limits))
+    counting.published.publish_categories(CATEGORIES, {"streaming": [("news.example", "/films")]})
     assert await counting.snapshots._reload_categories()
     judge = counting.snapshots.judge
-    (videos,) = judge.policy.limits
     clerk = replace(judge.identities.client_of(people.CLERK, NOW), address=CLERKS_DESK)
-    visit = counting.log.begin(judge.judge_host(clerk, "https", "library.example", 443), Lane.INSPECT, print)
+    visit = counting.log.begin(judge.judge_host(clerk, "https", "news.example", 443), Lane.INSPECT, print)
+    return Film(counting, visit, clerk)
+
+
+async def test_page_whose_category_only_its_path_tells_uses_the_quota_of_it(tmp_path: Path) -> None:
+    seen = await film(tmp_path, VIDEOS)
     for path, carried in (("/books", 1000), ("/films/1", 20_000), ("/books", 3000)):
-        counting.limits.follow_request(
-            visit, judge.judge(clerk, "https", "library.example", 443, path).decision
-        )
-        visit.bytes_down += carried
-    await counting.limits.look(datetime.now(UTC))
-    assert judge.used(videos, clerk).size_bytes == 20_000
-    counting.limits.follow_request(
-        visit, judge.judge(clerk, "https", "library.example", 443, "/films/1").decision
-    )
-    visit.bytes_down += 10**6
-    await counting.limits.look(datetime.now(UTC))
-    assert visit.refusal == "closed: over the limit videos"
+        seen.ask(path, carried)
+    assert await seen.used_bytes() == 20_000
+    seen.ask("/films/1", 10**6)
+    await seen.used_bytes()
+    assert seen.visit.refusal == "closed: over the limit videos"
+
+
+@pytest.mark.parametrize("others", [(), (IN_ALL,)], ids=["alone", "beside a quota of the whole site"])
+async def test_film_that_goes_on_uses_the_quota_of_films_also_after_the_policy_has_changed(
+    others: tuple[str, ...], tmp_path: Path
+) -> None:
+    seen = await film(tmp_path, VIDEOS, *others)
+    seen.ask("/films/1", 20_000)
+    larger = VIDEOS.replace("1MB", "2MB")
+    seen.counting.published.publish_policy(with_limits(larger, *others))
+    assert await seen.counting.snapshots._reload_policy()
+    seen.counting.log.judge_again(seen.visit, seen.counting.snapshots.judge)
+    seen.visit.bytes_down += 1_500_000
+    assert await seen.used_bytes() == 1_520_000
+    assert seen.visit.refusal is None
+    seen.visit.bytes_down += 10**6
+    await seen.used_bytes()
+    assert seen.visit.refusal == "closed: over the limit videos"
