@@ -47,6 +47,11 @@ class KeptProcess:
         """Start it again from now on whenever it ends or has ended."""
         self._keeping = asyncio.create_task(self._start_whenever_it_ends(), name=f"keep {self._program.name}")
 
+    def kill(self) -> None:
+        """Have another one started in its place: it does nothing any more."""
+        if self._child is not None:
+            self._child.send(signal.SIGKILL)
+
     async def stop(self, within_seconds: float) -> None:
         """End it, and keep it no more."""
         if self._keeping is not None:

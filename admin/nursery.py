@@ -12,13 +12,18 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from admin.child_process import START_SECONDS, Child, NotServingError, Program
 
 _PID_BYTES = 4
+_ORDER_BYTES = 1 << 16
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NotForkedError(NotServingError):
+    """The nursery did not do what it was ordered to in time: it is stuck, or there is none."""
 
 
 class Orders:
@@ -37,12 +42,12 @@ class Orders:
         return Program("the nursery of workers", command, (*fds, taking), environment)
 
     async def fork(self, name: str, command_line: Sequence[str]) -> Child:
-        """Have a worker forked, and wait until it serves. Raises NotServingError."""
+        """Have a worker forked, and wait until it serves. Raises NotServingError, NotForkedError."""
         try:
             async with self._turn:
                 child = await self._forked(name, command_line)
         except TimeoutError as error:
-            raise NotServingError(f"{name} was not forked within {START_SECONDS:.0f} seconds") from error
+            raise NotForkedError(f"{name} was not forked within {START_SECONDS:.0f} seconds") from error
         except OSError as error:
             raise NotServingError(f"{name} cannot be started: {error.strerror}") from error
         return await child.serving()
@@ -63,7 +68,15 @@ class Orders:
             return _followed(name, pid, reading)
         except BaseException:
             os.close(reading)
+            self._withdraw()
             raise
+
+    def _withdraw(self) -> None:
+        """Take back an order that no nursery has taken: nobody would wait for the end of its worker."""
+        with suppress(BlockingIOError):
+            _, fds, _, _ = socket.recv_fds(self._taking, _ORDER_BYTES, 1, socket.MSG_DONTWAIT)
+            for fd in fds:
+                os.close(fd)
 
     def close(self) -> None:
         """Give no more orders."""

@@ -28,7 +28,7 @@ from admin.handover import Handover, NewProgramError, give_way, try_new_program
 from admin.kept_process import KeptProcess
 from admin.listening import Address, why_not_listening
 from admin.metrics_listener import MetricsListener
-from admin.nursery import Orders
+from admin.nursery import NotForkedError, Orders
 from admin.restart_socket import Asker
 from admin.service_manager import ServiceManager
 from admin.state_folder import StateFolder
@@ -208,7 +208,12 @@ class Supervisor:
         return self._orders.nursery(fds, {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)})
 
     async def _start_worker(self, number: int) -> Child:
-        return await self._orders.fork(name_of(number), self._worker_options(number))
+        try:
+            return await self._orders.fork(name_of(number), self._worker_options(number))
+        except NotForkedError:
+            if self._nursery is not None:
+                self._nursery.kill()
+            raise
 
     def _worker_options(self, number: int) -> list[str]:
         parts, listening = self._parts, self._sockets["proxy"]

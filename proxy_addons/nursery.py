@@ -9,12 +9,35 @@ import gc
 import json
 import os
 import select
+import shutil
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
+_FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 
-from proxy_addons import __main__ as worker_program
+
+@contextmanager
+def _figures_of_nobody() -> Iterator[None]:
+    """Have figures that are made meanwhile be where nobody adds them up; a worker makes its own anew."""
+    folder = os.environ.get(_FIGURES)
+    if folder is None:
+        yield
+        return
+    aside = Path(folder) / "nursery"
+    aside.mkdir(exist_ok=True)
+    os.environ[_FIGURES] = str(aside)
+    try:
+        yield
+    finally:
+        os.environ[_FIGURES] = folder
+        shutil.rmtree(aside)
+
+
+with _figures_of_nobody():
+    from proxy_addons import __main__ as worker_program
 
 _ORDER_BYTES = 1 << 16
 _PID_BYTES = 4
@@ -30,9 +53,6 @@ def main() -> None:
     parser.add_argument("--orders-fd", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
     arguments = parser.parse_args()
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        # Its gauges are nobody's: the least of all workers would be its 0.
-        mark_process_dead(os.getpid())
     # What is here now stays; the collector of a worker would write to all of it.
     gc.collect()
     gc.freeze()

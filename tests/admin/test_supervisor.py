@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+import admin.nursery
 from admin import handover, restart_socket
 from admin.child_process import Child, NotServingError, Program
 from admin.handover import NewProgramError
@@ -79,6 +80,23 @@ async def test_where_the_new_program_cannot_take_over_workers_can_be_forked_agai
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(NewProgramError, match="No such file"):
         await supervisor._become_new_program(Asker(ours))
+    async with asyncio.timeout(20):
+        while nursery.pid in (None, before):
+            await asyncio.sleep(0.02)
+    await nursery.stop(10)
+
+
+async def test_a_nursery_that_does_nothing_any_more_is_put_out_and_another_takes_its_place(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin.nursery, "START_SECONDS", 0.05)
+    monkeypatch.setattr(Supervisor, "_worker_options", lambda _self, number: [str(number)])
+    # It says that it serves, and takes no order.
+    nursery = supervisor._nursery = KeptProcess(WORKER)
+    await nursery.start()
+    before = nursery.pid
+    with pytest.raises(NotServingError, match="proxy worker 1 was not forked within"):
+        await supervisor._start_worker(1)
     async with asyncio.timeout(20):
         while nursery.pid in (None, before):
             await asyncio.sleep(0.02)
