@@ -20,6 +20,8 @@ import aiosqlite
 type Value = str | int | float | bytes | None
 type Row = sqlite3.Row
 
+_BULK_CACHE_KIB = 64 << 10
+_BULK_WAL_PAGES = 10_000
 # How long a statement waits for another process (the command line) that holds the file.
 _BUSY_SECONDS = 5
 _BUSY_PAUSE_SECONDS = 0.01
@@ -106,11 +108,14 @@ class SqliteFile:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, migrations: str, *, readers: int = _READERS) -> AsyncIterator[Self]:
+    async def open(
+        cls, path: Path, migrations: str, *, readers: int = _READERS, is_bulk: bool = False
+    ) -> AsyncIterator[Self]:
         """Open the file at `path`, made when missing, and bring its tables up to date.
 
-        `migrations` is the package whose folder `migrations` has the scripts. Raises DatabaseError when
-        it cannot be opened, is damaged, or was written by a newer Towngate.
+        `migrations` is the package whose folder `migrations` has the scripts. `is_bulk`: it is large, and
+        much is written, all over its indexes; up to 64 MB of it are held in memory for that. Raises
+        DatabaseError when it cannot be opened, is damaged, or was written by a newer Towngate.
         """
         async with AsyncExitStack() as stack:
             try:
@@ -119,6 +124,10 @@ class SqliteFile:
                 await _use_wal(writer)
                 # What was committed outlives a power cut.
                 await writer.execute_fetchall("PRAGMA synchronous = FULL")
+                if is_bulk:
+                    # The pages of indexes are read and written a few times less often.
+                    await writer.execute_fetchall(f"PRAGMA cache_size = {-_BULK_CACHE_KIB}")
+                    await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_BULK_WAL_PAGES}")
                 await _migrate(writer, path, migrations)
                 reading = [await _Reader.of(await _connect(path, stack)) for _ in range(readers)]
             except (sqlite3.Error, OSError) as error:

@@ -218,7 +218,9 @@ class VisitLog:
     async def _keep(self, month: Month) -> MonthFile:
         async with self._opening:
             if month not in self._kept:
-                opening = SqliteFile.open(self.folder / month.file_name, __package__, readers=_READERS)
+                opening = SqliteFile.open(
+                    self.folder / month.file_name, __package__, readers=_READERS, is_bulk=True
+                )
                 self._kept[month] = MonthFile(month, await self._stack.enter_async_context(opening))
         return self._kept[month]
 
