@@ -23,6 +23,8 @@ class FakedClock:
             "FAKETIME_TIMESTAMP_FILE": str(control),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # A repair of monotonic clocks: with it, threads that wait keep a fifth of a core busy.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             # Nothing here compares a file's time with the clock, and faking them takes as long as all else.
             "NO_FAKE_STAT": "1",
         }
