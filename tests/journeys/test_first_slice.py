@@ -83,7 +83,7 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     await page.get_by_role("link", name="Ask for access").click()
     assert f"Ask for access to {site}" in await page.locator("h1").inner_text()
     await page.get_by_label("What do you need it for?").fill(REASON)
-    await page.locator("input[name=duration]").first.check(force=True)
+    await page.locator("label[for=duration-hour]").click()
     await page.get_by_role("button", name="Send request").click()
     assert await page.locator("h1").inner_text() == "Request sent"
 
