@@ -13,7 +13,7 @@ from admin.visit_log.arrived import Arrived
 
 _APART_MS = 5 * 60_000
 _LONGEST_MS = 60 * 60_000
-# A busy hour of a large town has fewer.
+# A busy hour of a large town begins fewer than half of them.
 _MOST_KNOWN = 100_000
 
 type Key = tuple[int, int, int, int, int | None]
@@ -59,8 +59,10 @@ class Windows:
     async def place(self, t: Transaction, records: Sequence[Arrived], keys: Sequence[Key]) -> list[KeptVisit]:
         """Return the visit that each record begins, or goes on with; nothing is written here."""
         latest = self._latest
-        if latest is None or len(latest) > _MOST_KNOWN:
-            latest = self._latest = await self._read(t, min(record.started_at for record in records))
+        if latest is None:
+            latest = self._latest = await self._read(t)
+        if len(latest) > _MOST_KNOWN:
+            latest = self._latest = _newest_half(latest)
         row = await t.fetch_one("SELECT max(id) AS id FROM visit_row")
         id_ = 0 if row is None else row["id"] or 0
         placed = []
@@ -77,7 +79,7 @@ class Windows:
                 *(key, record),
             )
             placed.append(begun)
-            if visit is None or visit.ended_at <= begun.ended_at:
+            if visit is None or _is_followed_by(visit, begun):
                 latest[key] = begun
         return placed
 
@@ -90,19 +92,40 @@ class Windows:
             and record.started_at < visit.started_at + _LONGEST_MS
         )
 
-    async def _read(self, t: Transaction, earliest: int) -> dict[Key, KeptVisit]:
+    async def _read(self, t: Transaction) -> dict[Key, KeptVisit]:
+        # The last that began, and not since an instant: what went on for days, or a clock that is wrong,
+        # would have the whole month read.
         rows = await t.fetch_all(
             "SELECT id, started_at, lasted, connections, requests, pages, bytes_up, bytes_down,"
-            " client, site, decision, versions, refusal FROM visit_row WHERE started_at > ?"
-            " ORDER BY started_at + lasted",
-            earliest - _LONGEST_MS,
+            " client, site, decision, versions, refusal FROM visit_row ORDER BY id DESC LIMIT ?",
+            _MOST_KNOWN,
         )
-        found = {}
-        for row in rows:
+        found: dict[Key, KeptVisit] = {}
+        for row in reversed(rows):
             key = row["client"], row["site"], row["decision"], row["versions"], row["refusal"]
-            found[key] = KeptVisit(
+            visit = KeptVisit(
                 *(row["id"], row["started_at"], row["started_at"] + row["lasted"]),
                 *(row["connections"], row["requests"], row["pages"], row["bytes_up"], row["bytes_down"]),
                 key,
             )
+            if key not in found or _is_followed_by(found[key], visit):
+                found[key] = visit
         return found
+
+
+def _is_followed_by(known: KeptVisit, begun: KeptVisit) -> bool:
+    """Whether what comes next rather goes on with the one that arrived later.
+
+    It does unless the known one goes on for longer; and where the known one is of later: of a clock that was
+    ahead, or of a worker whose segments were read first.
+    """
+    return known.started_at > begun.ended_at or _goes_on_until(known) <= _goes_on_until(begun)
+
+
+def _goes_on_until(visit: KeptVisit) -> int:
+    return min(visit.ended_at + _APART_MS, visit.started_at + _LONGEST_MS)
+
+
+def _newest_half(latest: dict[Key, KeptVisit]) -> dict[Key, KeptVisit]:
+    newest = sorted(latest.items(), key=lambda known: known[1].id)[-(_MOST_KNOWN // 2) :]
+    return dict(newest)

@@ -12,7 +12,7 @@ from admin.database import Database
 from admin.ingest import Ingest
 from admin.sqlite_file import Row
 from admin.state_folder import StateFolder
-from admin.visit_log import counting
+from admin.visit_log import counting, windows
 from admin.visit_log.counting import SiteUse
 from admin.visit_log.visit_log import Month
 from policy.decision import Cause, Lane, Verdict
@@ -89,6 +89,28 @@ async def test_a_visit_lasts_as_long_as_its_longest_connection(db: Database, arr
     assert spans(await kept(db)) == [(0, 2309, 3)]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_what_a_clock_that_was_ahead_left_does_not_make_visits_of_hits(
+    tmp_path: Path, arrive: Arrive, is_restarted: bool
+) -> None:
+    path, spool = StateFolder(tmp_path / "other").database, tmp_path / "spool"
+    path.parent.mkdir(parents=True)
+    async with Database.open(path) as db:
+        ingest = Ingest(db, spool, lambda: MONDAY)
+        await arrive(record(3600), record(0), by=ingest)
+        if not is_restarted:
+            await arrive(record(20), record(40), by=ingest)
+    async with Database.open(path) as db:
+        if is_restarted:
+            await arrive(record(20), record(40), by=Ingest(db, spool, lambda: MONDAY))
+        assert spans(await kept(db)) == [(0, 50, 3), (3600, 3610, 1)]
+
+
+async def test_connection_that_lasted_for_hours_ends_no_visit_of_now(db: Database, arrive: Arrive) -> None:
+    await arrive(record(7200), record(7210), record(0, lasted=7225), record(7230))
+    assert spans(await kept(db)) == [(0, 7225, 1), (7200, 7240, 3)]
+
+
 async def test_a_visit_begins_anew_after_an_hour(db: Database, arrive: Arrive) -> None:
     await arrive(*(record(minute * 60) for minute in range(61)))
     assert spans(await kept(db)) == [(0, 59 * 60 + 10, 60), (3600, 3610, 1)]
@@ -149,6 +171,26 @@ async def test_a_visit_goes_on_after_admin_was_restarted(tmp_path: Path, arrive:
             await arrive(record(began), by=Ingest(db, spool, lambda: MONDAY))
             rows = await kept(db)
     assert spans(rows) == [(0, 130, 3)]
+
+
+async def test_only_so_many_visits_are_known_to_go_on_also_when_one_ends_that_lasted_for_days(
+    tmp_path: Path, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_MOST_KNOWN", 4)
+    path, spool = StateFolder(tmp_path / "other").database, tmp_path / "spool"
+    path.parent.mkdir(parents=True)
+    async with Database.open(path) as db:
+        await arrive(
+            *(record(second, host=f"{second}.example") for second in range(7)),
+            by=Ingest(db, spool, lambda: MONDAY),
+        )
+    async with Database.open(path) as db:
+        ingest = Ingest(db, spool, lambda: MONDAY)
+        await arrive(record(-3 * 86_400, lasted=3 * 86_400), by=ingest)
+        await arrive(record(10, host="0.example"), record(11, host="6.example"), by=ingest)
+        found = {(row["site"], row["connections"]) for row in await kept(db)}
+    assert ("example.6.", 2) in found and ("example.0.", 2) not in found
+    assert sum(connections for _, connections in found) == 9
 
 
 async def test_what_went_on_when_the_month_ended_stays_apart(db: Database, arrive: Arrive) -> None:
