@@ -10,6 +10,7 @@ from admin.clock import from_ms, to_ms
 from admin.sqlite_file import Row, Value
 from admin.visit_log.taking_in import site_range
 from admin.visit_log.visit_log import Month, MonthFile, VisitLog
+from admin.visit_log.windows import LONGEST_MS
 from policy.decision import Lane, Verdict
 
 _MOST_AT_ONCE = 1000
@@ -140,12 +141,17 @@ async def get(log: VisitLog, id_: int) -> Found:
 async def blocked_for(
     log: VisitLog, person: str | None, device: str | None, since: datetime, most: int
 ) -> list[Found]:
-    """Return what was blocked for a person, or at a device, since an instant; newest first."""
+    """Return what was blocked for a person, or at a device, since an instant; newest first.
+
+    Also what began before, and was blocked again since.
+    """
     found: list[Found] = []
-    async for file in log.since(since):
+    began_since = to_ms(since) - LONGEST_MS
+    async for file in log.since(from_ms(began_since)):
         rows = await file.fetch_all(
-            "SELECT id FROM visit_row WHERE is_blocked = 1 AND started_at >= ?"
+            "SELECT id FROM visit_row WHERE is_blocked = 1 AND started_at >= ? AND started_at + lasted >= ?"
             f" AND +client IN (SELECT id FROM client WHERE person = ? OR device = ?) {_NEWEST_FIRST}",
+            began_since,
             to_ms(since),
             person,
             device,

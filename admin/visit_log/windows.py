@@ -12,7 +12,8 @@ from admin.sqlite_file import Transaction
 from admin.visit_log.arrived import Arrived
 
 _APART_MS = 5 * 60_000
-_LONGEST_MS = 60 * 60_000
+LONGEST_MS = 60 * 60_000
+"""Records that begin later after the visit began are another."""
 # A busy hour of a large town begins fewer than half of them.
 _MOST_KNOWN = 100_000
 
@@ -89,7 +90,7 @@ class Windows:
             # Of what began in the month before, that month's file may know that it went on.
             and self._begins_at <= visit.started_at <= record.started_at
             and record.started_at <= visit.ended_at + _APART_MS
-            and record.started_at < visit.started_at + _LONGEST_MS
+            and record.started_at < visit.started_at + LONGEST_MS
         )
 
     async def _read(self, t: Transaction) -> dict[Key, KeptVisit]:
@@ -123,7 +124,7 @@ def _is_followed_by(known: KeptVisit, begun: KeptVisit) -> bool:
 
 
 def _goes_on_until(visit: KeptVisit) -> int:
-    return min(visit.ended_at + _APART_MS, visit.started_at + _LONGEST_MS)
+    return min(visit.ended_at + _APART_MS, visit.started_at + LONGEST_MS)
 
 
 def _newest_half(latest: dict[Key, KeptVisit]) -> dict[Key, KeptVisit]:

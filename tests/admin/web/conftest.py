@@ -122,10 +122,10 @@ class Site:
 
     async def log(self, *records: VisitRecord) -> None:
         """Bring visits into the log as the proxy does, and wait until they are there."""
-        before = await self._visits()
+        before = await self._connections()
         (self.state.spool / f"{new_code()}.visits").write_bytes(b"".join(r.to_line() for r in records))
         async with asyncio.timeout(20):
-            while await self._visits() < before + len(records):
+            while await self._connections() < before + len(records):
                 await asyncio.sleep(0.05)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -143,9 +143,9 @@ class Site:
         (month,) = await self.admin.db.visits.months()
         return f"/{page}/{month.first_id + number}/{action}"
 
-    async def _visits(self) -> int:
-        counted = await in_visit_files(self.admin.db, "SELECT count(*) AS visits FROM visit_row")
-        return sum(row["visits"] for row in counted)
+    async def _connections(self) -> int:
+        counted = await in_visit_files(self.admin.db, "SELECT connections FROM visit_row")
+        return sum(row["connections"] for row in counted)
 
 
 async def post(

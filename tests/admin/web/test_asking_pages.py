@@ -6,6 +6,7 @@ import pytest
 
 from admin.unanswered import Unanswered
 from policy.ask_token import LIFETIME
+from policy.decision import Lane
 from policy.snapshot import PolicySnapshot
 from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
@@ -197,6 +198,19 @@ async def test_what_was_stopped_here_can_be_asked_for(site: Site) -> None:
     answer = await post(client, await site.of_visit(1, "stopped", "ask"), "/stopped")
     assert answer.headers["location"] == "/ask/S7M-4QP"
     assert (await post(client, "/ask/S7M-4QP", **FILLED_IN)).status_code == 303
+
+
+async def test_what_was_stopped_again_and_again_since_before_is_there_until_15_minutes_after(
+    site: Site,
+) -> None:
+    # Connections that no page can be shown in are one visit of the log.
+    for minutes in (20, 16, 12):
+        at = site.clock.at - timedelta(minutes=minutes)
+        await site.log(visit(at, lane=Lane.REFUSE, is_shown=False))
+    client = await site.signed_in(people.CLERK)
+    assert "cardroom.example" in (await client.get("/stopped")).text
+    site.clock.at += timedelta(minutes=4)
+    assert "Nothing was stopped here" in (await client.get("/stopped")).text
 
 
 async def test_what_was_stopped_elsewhere_is_neither_shown_nor_asked_for(site: Site) -> None:
