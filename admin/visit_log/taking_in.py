@@ -134,19 +134,21 @@ class MonthWriter:
         await _write_begun(t, [visit for visit, is_new in zip(placed, begun, strict=True) if is_new])
         await self._count(t, rows, sites, begun)
 
-    async def settle(self, quiet_since: datetime, later: Sequence[SqliteFile]) -> int:
+    async def settle(self, quiet_since: datetime, others: Sequence[SqliteFile]) -> int:
         """Write the visits that went on, and of which nothing was heard since; return how many.
 
-        Those whose own record is there after all, or in a later month's file, are only forgotten.
+        Those whose own record is there after all, or in another month's file, and those that were heard of
+        there later, are only forgotten.
         """
         async with self.changing() as t:
             quiet = await t.fetch_all("SELECT * FROM running_visit WHERE heard_at < ?", to_ms(quiet_since))
             if not quiet:
                 return 0
             await t.execute("DELETE FROM running_visit WHERE heard_at < ?", to_ms(quiet_since))
-            rows = [Arrived.from_json(row["visit"])._replace(refusal=_LOST) for row in quiet]
-            files: tuple[SqliteFile | Transaction, ...] = (t, *later)
-            lost = [row for row in rows if not any([await _is_written(file, row) for file in files])]
+            # A visit of its own: by its code another month knows that it is written.
+            rows = [Arrived.from_json(row["visit"])._replace(refusal=_LOST, is_shown=True) for row in quiet]
+            files: tuple[SqliteFile | Transaction, ...] = (t, *others)
+            lost = [row for row in rows if not any([await _knows_more(file, row) for file in files])]
             await self.write(t, lost)
         return len(lost)
 
@@ -326,9 +328,14 @@ def _key(thing: object) -> str:
     return thing if isinstance(thing, str) else json.dumps(thing, ensure_ascii=False)
 
 
-async def _is_written(file: SqliteFile | Transaction, visit: Arrived) -> bool:
-    sql = "SELECT 1 FROM visit_row WHERE started_at = ? AND code = ?"
-    return await file.fetch_one(sql, visit.started_at, visit.code) is not None
+async def _knows_more(file: SqliteFile | Transaction, visit: Arrived) -> bool:
+    """Whether a visit that goes on is written in a file, or was heard of later there."""
+    row = await file.fetch_one(
+        "SELECT 1 FROM visit_row WHERE started_at = ?1 AND code = ?2"
+        " UNION ALL SELECT 1 FROM running_visit WHERE started_at = ?1 AND code = ?2 AND heard_at > ?3",
+        *(visit.started_at, visit.code, visit.ended_at),
+    )
+    return row is not None
 
 
 async def _move_place(t: Transaction, segment: str, before: Place, batch: Batch) -> None:

@@ -187,14 +187,13 @@ class VisitLog:
     async def settle(self, quiet_since: datetime) -> int:
         """Write visits that went on, and of which nothing was heard since an instant; return how many.
 
-        Their worker was killed. Of the month before, those whose own record came in this one are forgotten.
+        Their worker was killed. Those of which the other of the last two months knows more are forgotten.
         """
         settled = 0
         months = [await self._keep(month) for month in (await self.months())[:2]]
-        for place, month in enumerate(months):
-            settled += await MonthWriter(month.file, month.month.begins_at).settle(
-                quiet_since, [later.file for later in months[:place]]
-            )
+        for month in months:
+            others = [other.file for other in months if other is not month]
+            settled += await MonthWriter(month.file, month.month.begins_at).settle(quiet_since, others)
         return settled
 
     async def forget(self, segments: Sequence[str]) -> None:

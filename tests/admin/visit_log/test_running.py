@@ -94,6 +94,35 @@ async def test_visit_that_ends_in_another_month_is_in_the_log_once(
     assert await log(db) == [(minutes, 20, None)]
 
 
+async def test_visit_that_goes_on_long_after_the_month_ended_is_in_the_log_once(
+    db: Database, arrive: Arrive
+) -> None:
+    for minutes in (26, 31, 36, 41, 46):
+        await arrive(minutes, heard(minutes, size=10))
+    assert await log(db) == []
+    await arrive(50, heard(50, size=20, is_running=False))
+    await arrive(80)
+    assert await log(db) == [(50, 20, None)]
+
+
+async def test_visit_of_a_worker_that_was_killed_after_the_month_ended_is_written_once(
+    db: Database, arrive: Arrive
+) -> None:
+    await arrive(26, heard(26, size=10))
+    await arrive(31, heard(31, size=20), heard(31, size=40, code="BBB-BBB"))
+    await arrive(60)
+    assert sorted((lasted, size) for lasted, size, _ in await log(db)) == [(31, 20), (31, 40)]
+
+
+async def test_visit_that_was_heard_of_while_a_clock_was_in_the_next_month_is_in_the_log_once(
+    db: Database, arrive: Arrive
+) -> None:
+    await arrive(71, heard(71, size=10))
+    await arrive(12, heard(12, size=20, is_running=False))
+    await arrive(90)
+    assert await log(db) == [(12, 20, None)]
+
+
 async def test_records_out_of_order_leave_nothing_running(db: Database, arrive: Arrive) -> None:
     await arrive(9, heard(6), heard(9, is_running=False), heard(7))
     await arrive(40)
