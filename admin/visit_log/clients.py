@@ -8,6 +8,7 @@ from datetime import datetime
 from admin.clock import from_ms, to_ms
 from admin.visit_log.taking_in import host_of, site_key, site_range
 from admin.visit_log.visit_log import VisitLog
+from admin.visit_log.windows import LONGEST_MS
 from policy.decision import Cause, Lane, Verdict
 from policy.visit import Client
 
@@ -130,20 +131,21 @@ async def blocked_between(
     log: VisitLog, by: VisitBy, until: datetime, causes: Collection[Cause]
 ) -> list[BlockedVisit]:
     """Return what was blocked for these causes from a visit on until an instant: for the same person, or
-    at the same device where nobody is known.
+    at the same device where nobody is known. First or last: what was blocked before and after is not known
+    to have been meanwhile.
     """
     found = []
-    async for file in log.since(by.started_at):
+    begins_at, ends_at = to_ms(by.started_at), to_ms(until)
+    began_since = begins_at - LONGEST_MS
+    async for file in log.since(from_ms(began_since)):
         for row in await file.fetch_all(
             "SELECT visit_row.id, site.key, cause, rule FROM visit_row"
             " JOIN client ON client.id = visit_row.client JOIN site ON site.id = visit_row.site"
             " JOIN decision ON decision.id = visit_row.decision"
-            " WHERE is_blocked = 1 AND started_at BETWEEN ? AND ?"
-            " AND person IS ? AND (person IS NOT NULL OR device = ?)",
-            to_ms(by.started_at),
-            to_ms(until),
-            by.person,
-            by.device,
+            " WHERE is_blocked = 1 AND started_at BETWEEN ?3 AND ?2"
+            " AND (started_at >= ?1 OR started_at + lasted BETWEEN ?1 AND ?2)"
+            " AND person IS ?4 AND (person IS NOT NULL OR device = ?5)",
+            *(begins_at, ends_at, began_since, by.person, by.device),
         ):
             if (cause := Cause(row["cause"])) in causes:
                 id_ = file.month.first_id + row["id"]

@@ -70,6 +70,20 @@ async def test_asker_adds_what_was_blocked_right_after_the_site_most_often_first
     assert exempted.count(f'href="/requests/{number}"') == 1, "one line a request"
 
 
+async def test_what_another_page_needed_before_too_is_offered_where_it_was_blocked_again(site: Site) -> None:
+    # Connections of no page are one visit of the log while they go on.
+    await site.log(
+        asset("cdn.example", -60, is_shown=False),
+        asset("before.example", -60, is_shown=False),
+        site_visit(),
+        asset("before.example", -1, is_shown=False),
+        asset("cdn.example", 3, is_shown=False),
+    )
+    number = await site.sent_request()
+    clerk = await site.signed_in(people.CLERK)
+    assert offered((await clerk.get(f"/requests/{number}")).text) == ["cdn.example"]
+
+
 async def test_security_risk_is_never_offered_nor_added(site: Site) -> None:
     await site.log(site_visit(), asset("phish.example", category="phishing"), asset("cdn.example"))
     number = await site.sent_request()
