@@ -76,8 +76,8 @@ async def test_what_is_asked_for_already_shows_its_state_and_no_second_ask(site:
 async def test_of_visits_that_were_stopped_alike_the_newest_is_shown(site: Site) -> None:
     minute = timedelta(minutes=1)
     await site.log(
-        visit(site.clock.at - 3 * minute, code="AAA-AAA"),
-        visit(site.clock.at - 2 * minute, code="BBB-BBB"),
+        visit(site.clock.at - 3 * minute, code="AAA-AAA", is_shown=True),
+        visit(site.clock.at - 2 * minute, code="BBB-BBB", is_shown=True),
         visit(site.clock.at - minute, code="CCC-CCC", refusal=refusal_of(frozenset({"installer"}))),
     )
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
