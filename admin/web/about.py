@@ -9,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.asked import Kind
+from admin.asking import AccessRequest
 from admin.limit_lifts import may_go_on
 from admin.pac import MEDIA_TYPE, pac_file
 from admin.visits import NAMES_SHOWN_FOR, VisitRow
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import known, session_of
 from admin.web.words import visit_status
+from policy.decision import Cause
 from policy.rule_matching import asking_roles
 
 
@@ -52,7 +55,7 @@ async def stopped_page(http_request: Request) -> Response:
     lifted = await admin.limit_lifts.of(session)
     rows = []
     for row in _newest_of_each(await admin.visit_views.stopped_here(session)):
-        request = next((request for request in standing if request.covers(row.host)), None)
+        request = next((request for request in standing if _is_about(request, row)), None)
         rows.append(
             (
                 row,
@@ -64,6 +67,12 @@ async def stopped_page(http_request: Request) -> Response:
             )
         )
     return await page(http_request, "stopped.html", rows=rows, lifted=lifted)
+
+
+def _is_about(request: AccessRequest, row: VisitRow) -> bool:
+    """Whether the request asks for what was stopped: access opens nothing that a limit stops."""
+    is_of_limit = row.cause == Cause.LIMIT
+    return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == is_of_limit
 
 
 def _newest_of_each(rows: Iterable[VisitRow]) -> Iterable[VisitRow]:

@@ -115,6 +115,21 @@ async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
     assert "30 minutes a day are used" in page and "It opens again tomorrow." in page
 
 
+async def test_access_that_is_open_answers_for_nothing_that_a_limit_stopped_nor_the_other_way_round(
+    site: Site,
+) -> None:
+    await with_limits(site)
+    number = await site.sent_request(host="iso.example")
+    head = await site.signed_in(people.HEAD)
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z")
+    clerk = await site.signed_in(people.CLERK)
+    await site.log(visit(host="iso.example"))
+    assert f"REQ-{number}:" in (await clerk.get("/stopped")).text
+    await site.log(stopped("asked", "iso.example", "over 1 GB came on one connection", code="N7Q-9DD"))
+    of_limit = (await clerk.get("/stopped")).text.partition("N7Q-9DD")[2].partition("</li>")[0]
+    assert "REQ-" not in of_limit and ">Ask<" in of_limit
+
+
 async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) -> None:
     await with_limits(site)
     number = await site.sent_request(host="iso.example", rule="asked", category=None, entry=None, source=None)
