@@ -89,6 +89,7 @@ async def test_register_on_people_says_who_for_whom_and_until_when(site: Site) -
     shown = (await (await site.signed_in(people.IT)).get("/people")).text.replace("\u00a0", " ")
     assert "Contractor of Acme Builders" in shown and "sponsor Clerk" in shown and "Thu, April 30" in shown
     assert "Volunteer, none" in shown and "Not needed" in shown
+    assert ">Contractor, Finance<" in shown and ">Employee, Finance<" in shown
 
 
 async def test_another_one_goes_on_in_the_place_of_the_first(site: Site) -> None:
