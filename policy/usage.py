@@ -108,7 +108,8 @@ class Usage:
             write(0, self._head())
             self._changed.update(range(-(-self._count // _PLACES_IN_BLOCK)))
         self._is_told = False
-        for block in tuple(self._changed):
+        # In their order: who reads meanwhile takes every place that is there for one that is written.
+        for block in sorted(self._changed):
             # First: what is counted from here on is another change.
             self._changed.discard(block)
             at = HEAD_BYTES + block * _PLACES_IN_BLOCK * _PLACE.size

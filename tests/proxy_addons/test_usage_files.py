@@ -104,6 +104,24 @@ def test_who_has_no_place_any_more_shares_one_and_is_never_taken_for_unused() ->
     assert used_in_all([usage, known], keys[0]) == Use(10)
 
 
+def test_who_reads_while_much_is_written_knows_all_of_it_in_the_end() -> None:
+    usage, known, file = Usage(TEN.date()), Usage(TEN.date()), bytearray()
+
+    def write(at: int, piece: bytes) -> None:
+        # As a file is written: what is skipped is there, as zeros.
+        file.extend(bytes(max(0, at - len(file))))
+        file[at : at + len(piece)] = piece
+        known.take_in(bytes(file))
+
+    keys = [key_of(f"{number}") for number in range(2000)]
+    # Every second some more of it is new.
+    for start in range(0, len(keys), 200):
+        for key in keys[start : start + 200]:
+            usage.add(usage.place(key), 5)
+        usage.write_changed(write, is_new=not file)
+        assert {known.used(key) for key in keys[: start + 200]} == {(5, 0)}
+
+
 def test_file_that_is_no_usage_is_passed_over_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
