@@ -120,7 +120,8 @@ class RequestGate:
             self._end(flow)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """Count a message, and do not keep it; the one with which a limit is overstepped is not sent."""
+        """Count a message, or a piece of a long one, and do not keep it; the one with which a limit is
+        overstepped is not sent."""
         visit: OpenVisit | None = flow.metadata.get(_VISIT)
         messages = flow.websocket.messages if flow.websocket else []
         for message in messages:

@@ -34,6 +34,8 @@ Each change replaces one name of a pinned version, and has a test that fails wit
     own first, with an id from the system's random numbers, and drops it. A fortieth of a kept request.
 16. A ClientHello is parsed once, and what was found is shared by all who ask for the same bytes; mitmproxy
     parses it again for TLS. A hundredth of a decrypted connection.
+17. A WebSocket's message of over 256 KiB goes on while it comes, and is told of in pieces; mitmproxy keeps
+    it whole in memory, copies all of it with each piece that comes, and tells of nothing before its end.
 """
 
 from proxy_addons.mitmproxy_changes import (
@@ -45,6 +47,7 @@ from proxy_addons.mitmproxy_changes import (
     failed_handshakes,
     held_answers,
     request_heads,
+    websockets,
 )
 from proxy_addons.mitmproxy_changes.request_heads import HEAD_SECONDS, OnMalformed
 
@@ -59,3 +62,4 @@ def apply(on_malformed: OnMalformed, head_seconds: float = HEAD_SECONDS) -> None
     connections.change()
     failed_handshakes.change()
     client_hellos.change()
+    websockets.change()
