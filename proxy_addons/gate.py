@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.net.http.url import parse_authority
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -28,6 +29,8 @@ from proxy_addons.visit_log import OpenVisit, VisitLog
 
 if TYPE_CHECKING:
     from proxy_addons.limit_watch import LimitWatch
+
+_HTTPS_PORT = 443
 
 UNREADABLE_HOST = "-"
 """Stands in a visit record for a host that could not be read."""
@@ -210,6 +213,19 @@ def asked_host(request: http.Request) -> str:
     """Return the canonical host that a request asks for. Raises HostNameError when it is none."""
     # mitmproxy takes the brackets of an IPv6 address off.
     return canonical_host(f"[{request.host}]" if ":" in request.host else request.host)
+
+
+def is_for(request: http.Request, asked: Visit) -> bool:
+    """Whether a request names the site that its connection is for, and no other."""
+    named = request.headers.get_all("Host")
+    if len(named) != 1 or request.data.authority:
+        return False
+    try:
+        host, port = parse_authority(named[0], check=True)
+        named_host = canonical_host(f"[{host}]" if ":" in host else host)
+    except ValueError:
+        return False
+    return (named_host, port or _HTTPS_PORT) == (asked.host, asked.port)
 
 
 def dial_name(host: str) -> str:

@@ -5,13 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mitmproxy import http
-from mitmproxy.net.http.url import parse_authority
 
-from categories.host_name import HostNameError, canonical_host
+from categories.host_name import HostNameError
 from policy.acting import Act, Operations
 from policy.decision import Cause, Lane, Verdict
 from policy.limiting import most_bytes, stopping
-from policy.visit import Client, Visit
+from policy.visit import Client
 from proxy_addons import continue_token, downloads, reading_only
 from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.continue_token import Onward
@@ -23,6 +22,7 @@ from proxy_addons.gate import (
     asked_host,
     close_connection,
     dial_name,
+    is_for,
     visible_path,
 )
 from proxy_addons.gone_to import is_gone_to
@@ -56,7 +56,6 @@ _IS_WHOLE_VISIT = "towngate-is-whole-visit"
 """Metadata of a flow: its visit ends with it, and not with the connection."""
 _SWITCHING_PROTOCOLS = 101
 _HTTP_PORT = 80
-_HTTPS_PORT = 443
 
 
 class RequestGate:
@@ -194,7 +193,7 @@ class RequestGate:
             connect.dial_error = self._not_connected(whole, flow, flow.server_conn.error)
             await self._answer_with_page(flow, whole, connect.dial_error)
             return
-        if not _is_for(request, asked):
+        if not is_for(request, asked):
             # RFC 9110 section 15.5.20: it is another site's, which has to be judged by itself.
             flow.response = bare_response(421, f"This connection is for {asked.host} alone.")
             refused = gate.refused(flow.client_conn, Cause.MISMATCH, "https", asked.host, asked.port)
@@ -357,9 +356,9 @@ class RequestGate:
             visit.judgement = stopped
             log.divert(visit, Lane.BLOCK)
         else:
-            close = functools.partial(close_connection, flow.client_conn.id)
+            whole, close = visit, functools.partial(close_connection, flow.client_conn.id)
             visit = log.begin(stopped, Lane.BLOCK, close, connections=0)
-            visit.count_request(is_page=is_gone_to(flow.request))
+            visit.take_request_of(whole, is_page=is_gone_to(flow.request))
         try:
             return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)
         finally:
@@ -385,16 +384,3 @@ class RequestGate:
         visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)
         if visit is not None and flow.metadata.get(_IS_WHOLE_VISIT):
             self.gate.log.end(visit, reason)
-
-
-def _is_for(request: http.Request, asked: Visit) -> bool:
-    """Whether a request names the site that its connection is for, and no other."""
-    named = request.headers.get_all("Host")
-    if len(named) != 1 or request.data.authority:
-        return False
-    try:
-        host, port = parse_authority(named[0], check=True)
-        named_host = canonical_host(f"[{host}]" if ":" in host else host)
-    except ValueError:
-        return False
-    return (named_host, port or _HTTPS_PORT) == (asked.host, asked.port)

@@ -64,6 +64,12 @@ class OpenVisit:
         self.requests += 1
         self.pages += is_page
 
+    def take_request_of(self, whole: "OpenVisit", *, is_page: bool) -> None:
+        """Count here a request that was counted for the visit that it came in."""
+        whole.requests -= 1
+        whole.pages -= is_page
+        self.count_request(is_page=is_page)
+
     def count_up(self, data: bytes) -> bytes:
         """Count bytes on their way to the origin server; return them."""
         self.bytes_up += len(data)

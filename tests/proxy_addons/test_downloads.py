@@ -185,6 +185,15 @@ def test_large_download_that_goes_on_is_streamed(town: ProxiedTown) -> None:
     assert town.proxy.peak_memory_bytes() - before < 12 << 20
 
 
+def test_stopped_download_is_a_request_of_its_own_record_alone(town: ProxiedTown) -> None:
+    with town.client.tunnel(HOST) as kept:
+        for path in ("/", "/setup.exe"):
+            exchange(kept, "GET", path, HOST, fields=PAGE)
+    stopped, whole = sorted(town.visits(2), key=lambda one: one.lane is Lane.INSPECT)
+    assert (whole.connections, whole.requests, whole.pages) == (1, 1, 1)
+    assert (stopped.connections, stopped.requests, stopped.pages) == (0, 1, 1)
+
+
 def test_plain_http_is_one_visit_that_was_blocked(town: ProxiedTown) -> None:
     assert town.client.get(f"http://{HOST}/by-first-bytes", PAGE).status == 403
     visit = town.visit()
