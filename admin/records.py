@@ -195,7 +195,8 @@ class Records:
         return next(others, "town_administrator")
 
     def _record(self, id_: int, at: datetime, kind: str, actor: str, subject: str, details: str) -> Record:
-        is_of_a_person = kind.partition(".")[0] in KINDS["people"]
+        # Names are shown of the log's visits, not of a person.
+        is_of_a_person = kind.partition(".")[0] in KINDS["people"] and not kind.startswith("names.")
         about = self._who(subject) if is_of_a_person else None
         told = {
             name: _without_ids(self._who, value) if name in _of_people(kind) else value

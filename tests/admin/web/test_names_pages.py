@@ -64,6 +64,8 @@ async def test_search_by_name_runs_once_another_has_agreed_and_ends_by_itself(si
     assert await kinds(site) == [("names.asked", people.IT), ("names.agreed", AUDITOR)]
     (shown,) = await audit.events_of(site.admin.db, "visits")
     assert (shown.actor, shown.details["request"]) == (people.IT, "NAMES-1")
+    records = (await auditor.get("/records")).text
+    assert ">NAMES-1<" in records and "Not a person now" not in records
     site.clock.at += timedelta(minutes=30)
     assert (await it.get(SEARCH)).status_code == 303
     assert "Clerk" not in (await it.get("/visits")).text
