@@ -51,7 +51,7 @@ class ExemptionReviews:
             if actor in request.own or not may_stop(self._policy(), request, actor):
                 refused = NotAllowedError(f"{request.number} is not for {actor} to keep open")
             elif use is None or not await t.execute(
-                "UPDATE exemption SET review_since = NULL WHERE access_request = ?"
+                f"UPDATE {_table(request)} SET review_since = NULL WHERE access_request = ?"  # noqa: S608 - own words
                 " AND review_since IS NOT NULL AND stopped_at IS NULL AND expires_at > ?",
                 id_,
                 to_ms(at),
@@ -68,9 +68,8 @@ class ExemptionReviews:
         if request.expires_at is None:
             return
         following = next_review(at, request.expires_at)
-        table = "internet_account" if request.account is not None else "exemption"
         is_first = await t.execute(
-            f"UPDATE {table} SET review_since = ?, review_at = ? WHERE access_request = ?"  # noqa: S608 - own words
+            f"UPDATE {_table(request)} SET review_since = ?, review_at = ? WHERE access_request = ?"  # noqa: S608 - own words
             " AND review_at <= ? AND stopped_at IS NULL AND expires_at > ?",
             to_ms(at),
             to_ms(following) if following is not None else None,
@@ -90,3 +89,7 @@ class ExemptionReviews:
         for person in sorted({*request.own, *took_part(self._policy(), request)}):
             letter = Letter(LetterKind.EXEMPTION_REVIEW, person, request.number, again=at.isoformat())
             await outbox.put(t, letter, at)
+
+
+def _table(request: AccessRequest) -> str:
+    return "internet_account" if request.account is not None else "exemption"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from admin.clock import from_ms, to_ms
 from admin.database import Reader, Row
-from admin.visit_log.clients import ExemptedVisits, exempted
+from admin.visit_log.clients import ExemptedVisits, exempted, of_person
 from admin.visit_log.visit_log import VisitLog
 
 COUNTED = timedelta(days=30)
@@ -17,7 +17,10 @@ _LOOKS_BACK = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Visits that an exemption opened: in the last 30 days, and when the last one was.
+    """Visits that access opened: in the last 30 days, and when the last one was.
+
+    Of a device of one's own they are its person's from its address, of an internet account all of the
+    person's.
 
     `people` counts devices where nobody is known. `last_used_at` is None for what was not used in 90
     days; `granted_at` is when access began.
@@ -35,7 +38,7 @@ class Use:
 
 
 async def of_all(db: Reader, visits: VisitLog, now: datetime) -> dict[int, Use]:
-    """Return the use of all access in force, by the number of its request."""
+    """Return the use of all access in force but internet accounts, by the number of its request."""
     return await _of(db, visits, now, None)
 
 
@@ -65,13 +68,36 @@ async def _of(
     found: dict[int, list[Row]] = {}
     for row in rows:
         found.setdefault(row["access_request"], []).append(row)
-    return {number: _use(of_request, of_exemptions) for number, of_request in found.items()}
+    uses = {number: _use(of_request, of_exemptions) for number, of_request in found.items()}
+    for row in await _of_people(db, now, access_request, is_over_too=is_over_too):
+        begins = max(now - _LOOKS_BACK, from_ms(row["granted_at"]))
+        by = await of_person(visits, row["person"], row["address"], begins, now - COUNTED)
+        uses[row["access_request"]] = _summed([row], by)
+    return uses
+
+
+async def _of_people(
+    db: Reader, now: datetime, access_request: int | None, *, is_over_too: bool
+) -> list[Row]:
+    """Return access that is a person's, and opens no site by itself: devices, and the account asked for."""
+    return await db.fetch_all(
+        "SELECT access_request, person, address, granted_at FROM own_device"
+        " WHERE (?3 OR (stopped_at IS NULL AND expires_at > ?1)) AND (?2 IS NULL OR access_request = ?2)"
+        " UNION ALL SELECT access_request, person, NULL, granted_at FROM internet_account"
+        " WHERE (?3 OR (stopped_at IS NULL AND expires_at > ?1)) AND access_request = ?2",
+        to_ms(now),
+        access_request,
+        is_over_too,
+    )
 
 
 def _use(exemptions: list[Row], used: Mapping[str, list[ExemptedVisits]]) -> Use:
-    by = [client for row in exemptions for client in used[f"EX-{row['id']}"]]
+    return _summed(exemptions, [client for row in exemptions for client in used[f"EX-{row['id']}"]])
+
+
+def _summed(access: list[Row], by: list[ExemptedVisits]) -> Use:
     return Use(
-        from_ms(min(row["granted_at"] for row in exemptions)),
+        from_ms(min(row["granted_at"] for row in access)),
         sum(client.visits for client in by),
         len({client.who for client in by if client.visits}),
         sum(client.size_bytes for client in by),

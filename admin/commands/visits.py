@@ -124,7 +124,7 @@ def _check(policy: Policy | None, person: str | None, because: str) -> None:
     when = policy.second_person if policy is not None else SecondPerson.SEARCHES
     if because and names.needs_second_person(when, person):
         raise CommandError(
-            "a second person must agree to this: ask on the page Visits, then add its number: --agreed N"
+            "a second person must agree to this: ask on the page Visits, then add --agreed NAMES-3, say"
         )
 
 

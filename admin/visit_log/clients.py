@@ -182,7 +182,7 @@ async def stopped_visits(
 
 @dataclass(frozen=True, slots=True)
 class ExemptedVisits:
-    """Someone's visits that an exemption opened: how many lately, and when the last one began (aware UTC).
+    """Someone's visits that access opened: how many lately, and when the last one began (aware UTC).
 
     `who` is a person, or a device or an address where nobody is known.
     """
@@ -217,6 +217,27 @@ async def exempted(
             last_at = from_ms(row["last_at"])
             use = ExemptedVisits(row["who"], row["visits"], row["size_bytes"], last_at)
             found[row["exemption"]].append(use)
+    return found
+
+
+async def of_person(
+    log: VisitLog, person: str, address: str | None, since: datetime, counted_since: datetime
+) -> list[ExemptedVisits]:
+    """Return a person's visits, from anywhere or from one address, as `exempted` does."""
+    found = []
+    async for file in log.since(since):
+        row = await file.fetch_one(
+            "SELECT max(started_at) AS last_at, sum(started_at >= ?1) AS visits,"
+            " sum((bytes_up + bytes_down) * (started_at >= ?1)) AS size_bytes FROM visit_row"
+            " WHERE client IN (SELECT id FROM client WHERE person = ?3 AND (?4 IS NULL OR address = ?4))"
+            " AND started_at >= ?2",
+            to_ms(counted_since),
+            to_ms(since),
+            person,
+            address,
+        )
+        if row is not None and row["last_at"] is not None:
+            found.append(ExemptedVisits(person, row["visits"], row["size_bytes"], from_ms(row["last_at"])))
     return found
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from admin import access_request_lists, access_requests, audit, exemption_use, exemptions, outbox, submitting
+from admin.asked import AccountUse, DeviceUse, Kind
 from admin.asking import AccessRequest, NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
@@ -15,7 +16,7 @@ from admin.ingest import Ingest
 from admin.outbox import Channel
 from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
-from policy.town_policy import Asking
+from policy.town_policy import Asking, PersonKind
 from policy.visit_record import new_code
 from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, visit_record
 from tests.people import CLERK, HEAD, IT, PARKS_HEAD
@@ -48,14 +49,20 @@ def reviewing(db: Database) -> Reviewing:
     return Reviewing(db)
 
 
-async def used(db: Database, at: datetime, exemption: str = "EX-1", **changed: object) -> None:
+async def used(
+    db: Database,
+    at: datetime,
+    exemption: str | None = "EX-1",
+    cause: Cause = Cause.EXEMPTION,
+    **changed: object,
+) -> None:
     """Bring a visit that an exemption opened into the log, as the proxy does."""
     record = visit_record(
         started_at=at,
         ended_at=at,
         verdict=Verdict.ALLOW,
         lane=Lane.TUNNEL,
-        cause=Cause.EXEMPTION,
+        cause=cause,
         exemption=exemption,
         bytes_up=1000,
         bytes_down=9000,
@@ -108,6 +115,36 @@ async def test_use_counts_visits_by_the_exemption_of_30_days(db: Database, revie
     expected = exemption_use.Use(MONDAY, 3, 2, 30_000, now - 10 * DAY)
     assert await exemption_use.of(db, db.visits, 1, now) == expected
     assert await exemption_use.of_all(db, db.visits, now) == {1: expected}
+
+
+async def allowed(db: Database, at: datetime, address: str, person: str = CLERK) -> None:
+    await used(db, at, exemption=None, cause=Cause.DEFAULT, address=address, person=person)
+
+
+async def test_a_device_of_ones_own_is_used_by_what_its_person_visits_from_it(
+    db: Database, reviewing: Reviewing
+) -> None:
+    phone = DeviceUse("Phone", "10.10.99.7", MONDAY + 300 * DAY)
+    request = await reviewing.granted(Duration.YEAR, host="", kind=Kind.DEVICE, asked=phone)
+    now = MONDAY + 80 * DAY
+    for address, person in (("10.10.99.7", CLERK), ("10.10.20.15", CLERK), ("10.10.99.7", COLLEAGUE)):
+        await allowed(db, now - DAY, address, person)
+    expected = exemption_use.Use(MONDAY, 1, 1, 10_000, now - DAY)
+    assert await exemption_use.of_all(db, db.visits, now) == {request.id: expected}
+    assert await exemption_use.of(db, db.visits, request.id, now) == expected
+
+
+async def test_an_internet_account_is_used_by_all_that_its_person_visits_and_can_be_kept(
+    db: Database, reviewing: Reviewing
+) -> None:
+    account = AccountUse(PersonKind.EMPLOYEE, "", "", MONDAY + 300 * DAY, DELEGATE)
+    request = await reviewing.granted(Duration.YEAR, host="", kind=Kind.INTERNET_ACCOUNT, asked=account)
+    await allowed(db, MONDAY + 70 * DAY, "10.10.20.15")
+    assert await reviewing.is_asked_at(request.id, MONDAY + 90 * DAY)
+    use = await exemption_use.of(db, db.visits, request.id, reviewing.at)
+    assert use == exemption_use.Use(MONDAY, 1, 1, 10_000, MONDAY + 70 * DAY)
+    await reviewing.reviews.keep(request.id, IT)
+    assert (await access_request_lists.get(db, request.id)).review_since is None
 
 
 @pytest.mark.parametrize(
