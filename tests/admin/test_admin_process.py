@@ -309,10 +309,11 @@ async def test_visits_come_from_the_spool_and_names_are_shown_for_half_an_hour(
 async def test_what_was_stopped_here_can_be_asked_for(
     admin: AdminProcess, state: StateFolder, clock: Clock
 ) -> None:
+    long_ago = MONDAY - timedelta(minutes=16)
     (state.spool / "1.visits").write_bytes(
         visit_record(code="ANO-THR").to_line()
         + visit_record(code="ELS-WHR", device="PARKS-PC-1", person=PARKS_HEAD).to_line()
-        + visit_record(code="OLD-222", started_at=MONDAY - timedelta(minutes=16)).to_line()
+        + visit_record(code="OLD-222", started_at=long_ago, ended_at=long_ago).to_line()
     )
     session = (await follow(admin, link(admin))).session
     async with asyncio.timeout(5):

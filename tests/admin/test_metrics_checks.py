@@ -12,7 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from admin.child_process import Program
+from admin.child_process import Child, Program
 from admin.listening import Address
 from admin.state_folder import StateFolder
 from admin.supervisor import Parts, Supervisor
@@ -41,7 +41,7 @@ async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     anywhere = Address("127.0.0.1", 0)
     supervisor = Supervisor(Parts(state, anywhere, anywhere, None, 1, 1 << 40, 600))
     program = Program("worker 1", (sys.executable, "-c", _FAKE_WORKER), ())
-    monkeypatch.setattr(supervisor._workers, "_program", lambda _number: program)
+    monkeypatch.setattr(supervisor._workers, "_start_worker", lambda _number: Child.started(program))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         supervisor._metrics.serve(listening)
         yield Watched(supervisor, f"http://127.0.0.1:{listening.getsockname()[1]}")
@@ -58,7 +58,7 @@ async def test_it_is_ready_only_while_a_worker_takes_connections(
     assert await watched.answers() == {"healthy": YES, "ready": NO}
     await watched.supervisor._workers.start(1)
     assert await watched.answers() == {"healthy": YES, "ready": YES}
-    monkeypatch.setattr(watched.supervisor._workers, "_program", lambda _number: _BROKEN)
+    monkeypatch.setattr(watched.supervisor._workers, "_start_worker", lambda _number: Child.started(_BROKEN))
     (worker,) = watched.supervisor._workers.remains()
     os.kill(worker.pid, signal.SIGKILL)
     async with asyncio.timeout(20):

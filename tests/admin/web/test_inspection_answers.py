@@ -1,5 +1,6 @@
 """The board's section on programs that do not trust the town's certificate: one click, and a way back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -54,7 +55,8 @@ def published(site: Site) -> PolicySnapshot:
 
 async def test_site_is_not_opened_after_one_click_and_opened_again_after_another(site: Site) -> None:
     await with_social_read(site)
-    await site.log(failed(), failed())
+    earlier = site.clock.at - timedelta(minutes=20)
+    await site.log(failed(started_at=earlier, ended_at=earlier), failed())
     it = await site.signed_in(IT)
     board = (await it.get(BOARD)).text.replace("\u00a0", " ")
     assert "Programs that do not trust the town’s certificate" in board and "To review (1)" in board
