@@ -56,7 +56,7 @@ class MetricsListener:
     def serve(self, listening: socket.socket) -> None:
         """Serve on a socket that listens; it stays its owner's."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=str(self._folder))
+        registry.register(_WorkersFigures(self._folder))
         registry.register(_AdminsFigures(self._admins))
         registry.register(self._supervisors)
         self._server = _Server(listening.dup())
@@ -108,6 +108,27 @@ class _Server(ThreadingMixIn, WSGIServer):
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name there
         """Log no scrape."""
+
+
+class _WorkersFigures(Collector):
+    """What all workers have counted, those that have ended too."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Add up their files; one that a worker is just making has nothing in it, and cannot be read."""
+        files = [str(path) for path in self._folder.glob("*.db") if _size(path)]
+        figures: Iterable[Metric] = MultiProcessCollector.merge(files)
+        return figures
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # Gauges of a worker that has ended.
+        return 0
 
 
 class _AdminsFigures(Collector):

@@ -107,6 +107,12 @@ async def test_lists_are_told_with_their_age_and_refusal(town: _Town) -> None:
     assert ("towngate_source_good_timestamp_seconds", "starter") not in shown
 
 
+async def test_a_worker_that_is_just_making_its_files_keeps_no_figures_back(town: _Town) -> None:
+    # As it is for an instant when a worker starts: prometheus_client makes it, and then makes it large.
+    (town.state.metrics / "counter_4711.db").touch()
+    assert ("towngate_access_requests", "submitted") in figures(await town.scraped())
+
+
 async def test_requests_are_told_by_where_they_stand(town: _Town) -> None:
     for host in ("one.example", "two.example", "three.example", "four.example"):
         await submitted(town.db, host=host)
