@@ -10,6 +10,7 @@ from mitmproxy import connection, tls
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from categories.host_name import HostNameError, canonical_host
+from proxy_addons import egress_metrics
 from proxy_addons.authority_watch import AuthorityWatch
 from proxy_addons.fail_closed import fail_closed, refusing_connection
 from proxy_addons.gate import Gate
@@ -73,7 +74,8 @@ class TlsGate:
         """Note why an origin server was not taken, for the page and the record."""
         if data.ssl_conn is not None:
             known = self.gate.connection_of(data.context.client)
-            known.origin_refusal = refusal_of(data.ssl_conn, data.conn.error or "")
+            known.origin_refusal = refusal = refusal_of(data.ssl_conn, data.conn.error or "")
+            egress_metrics.UPSTREAM_ERRORS.labels("connection" if refusal is None else "certificate").inc()
 
 
 def _asked_name(data: tls.TlsData) -> str:

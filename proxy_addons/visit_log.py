@@ -130,8 +130,7 @@ class VisitLog:
         self, judgement: Judgement, lane: Lane, close: Callable[[], None], *, connections: int = 1
     ) -> OpenVisit:
         """Start following a visit, with 0 `connections` where it has none of its own."""
-        visit = OpenVisit(judgement, lane, close)
-        visit.connections = connections
+        visit = OpenVisit(judgement, lane, close, connections=connections)
         self.open.add(visit, judgement.visit)
         self._open_in[lane] += 1
         if judgement.decision.limits and self.limits is not None:
@@ -144,8 +143,6 @@ class VisitLog:
         An origin server that is unreachable, or cannot prove who it is, blocks nobody: that visit stays
         allowed, and says why nothing came of it.
         """
-        if cause is Cause.CERTIFICATE:
-            egress_metrics.UPSTREAM_ERRORS.labels("certificate").inc()
         if cause is not None:
             verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
             visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))

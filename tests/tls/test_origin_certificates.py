@@ -10,7 +10,7 @@ import pytest
 from policy.decision import Cause, Lane, Verdict
 from proxy_addons import certificate_authority
 from proxy_addons.origin_certificate import OriginFault
-from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, served_web
+from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually, served_web
 from tests.proxy_client import ProxyClient, exchange
 from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_mitmdump, running_worker
@@ -78,7 +78,12 @@ def shared_town(
 ) -> Iterator[ProxiedTown]:
     with (
         served_web(tmp_path_factory.mktemp("web")) as web,
-        running_worker(state.state.root, hosts_file, program=("-m", "tests.quick_worker")) as proxy,
+        running_worker(
+            state.state.root,
+            hosts_file,
+            program=("-m", "tests.quick_worker"),
+            PROMETHEUS_MULTIPROC_DIR=str(state.state.metrics),
+        ) as proxy,
     ):
         yield ProxiedTown(web, state, proxy, INSPECTING)
     assert "Traceback" not in proxy.logged()
@@ -121,6 +126,19 @@ def test_origin_server_that_does_not_gets_a_page_and_not_one_byte(
     assert "secret" not in answer.text
     server = servers[case.host]
     assert (server.connections, server.requests) == (1, [])
+
+
+def test_certificate_that_is_no_proof_is_counted_for_each_connection_that_it_ends(
+    town: ProxiedTown, servers: dict[str, OriginServer]
+) -> None:
+    def counted() -> float:
+        return town.metric("egress_upstream_errors_total", kind="certificate")
+
+    before = counted()
+    case = CASES_BY_ID["wrong-host"]
+    for _ in range(3):
+        assert town.client.get(f"https://{case.host}/").status == 502
+    eventually(lambda: counted() == before + 3)
 
 
 @pytest.mark.parametrize(
