@@ -2,6 +2,8 @@
 
 from mitmproxy import http
 
+from proxy_addons.page_html import is_said_to_be_document
+
 
 def is_gone_to(request: http.Request) -> bool:
     """Whether a request is for a page that was gone to: by its fields, which any program may write.
@@ -14,5 +16,5 @@ def is_gone_to(request: http.Request) -> bool:
         return False
     destination = fields.get("Sec-Fetch-Dest")
     if destination is not None:
-        return bool(destination == "document") and fields.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        return is_said_to_be_document(destination) and fields.get("Sec-Fetch-Mode", "navigate") == "navigate"
     return "text/html" in fields.get("Accept", "") or "Referer" not in fields
