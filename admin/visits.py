@@ -84,8 +84,9 @@ class VisitRow:
     is_reported: bool
 
     @property
-    def is_pulled_in(self) -> bool:
-        """Whether its requests could be seen, and none was for a page that was gone to."""
+    def is_in_background(self) -> bool:
+        """Whether its requests could be seen, and none was for a page that was gone to: pages pulled them in,
+        or a program made them."""
         return self.requests > 0 and self.pages == 0
 
     @property

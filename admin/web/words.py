@@ -169,7 +169,7 @@ def counted(row: VisitRow) -> str:
     """Say of how much a visit is made: connections, and what could be seen in them."""
     parts = [number(row.connections, "connection", "connections")] if row.connections else []
     if row.requests:
-        went = number(row.pages, "page gone to", "pages gone to") if row.pages else "all pulled in by pages"
+        went = number(row.pages, "page gone to", "pages gone to") if row.pages else "none for a page gone to"
         parts.append(f"{number(row.requests, 'request', 'requests')} ({went})")
     return ", ".join(parts)
 
