@@ -2,7 +2,8 @@
 
 1. `towngate proxy` with one worker and with two, asked for the same tunnels in turn: CPU seconds of all its
    processes, and their memory (PSS: what is shared is counted once)
-2. lists are swapped and policies published under load: what fails or gets through unfiltered is counted
+2. lists are swapped and policies published under load: what fails or gets through unfiltered is counted, and
+   Prometheus's scrapes meanwhile are timed
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -36,6 +38,7 @@ _TOWNGATE = str(Path(sys.executable).with_name("towngate"))
 _MIB = 1 << 20
 _TUNNELLING, _BLOCKED = 4, 2
 _PAUSE_SECONDS = 0.01
+_SCRAPED_EVERY_SECONDS = 0.5
 BLOCKED_SITE = Target(BLOCKED, 80, BLOCKED)
 """What must not be had, whatever changes."""
 
@@ -46,6 +49,7 @@ class RunningTown:
 
     pid: int
     port: int
+    metrics: int
     origin: Origin
     town: PublishedTown
     entries: Sequence[Path]
@@ -75,7 +79,7 @@ def _running(folder: Path, origin: Origin, workers: int) -> Iterator[RunningTown
         assert supervisor.stdout is not None
         try:
             assert supervisor.stdout.readline() == "ready\n", (folder / "log").read_text()
-            yield RunningTown(supervisor.pid, port, origin, town, entries, about)
+            yield RunningTown(supervisor.pid, port, metrics, origin, town, entries, about)
         finally:
             supervisor.terminate()
             supervisor.wait()
@@ -106,10 +110,11 @@ def compare_workers(folder: Path, origin: Origin, rounds: int, amount: int) -> s
 
 @dataclass(slots=True)
 class Noticed:
-    """What clients got under load."""
+    """What clients got under load, and how long each scrape took."""
 
     tunnels: int = 0
     blocked: int = 0
+    scrapes: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     unfiltered: list[str] = field(default_factory=list)
 
@@ -123,9 +128,10 @@ def change_under_load(folder: Path, origin: Origin, policies: int, swaps: int) -
             publish(running.town.state.categories, ours, datetime.now(UTC)).close()
         has_ended = threading.Event()
         began = time.monotonic()
-        with ThreadPoolExecutor(_TUNNELLING + _BLOCKED) as pool:
+        with ThreadPoolExecutor(_TUNNELLING + _BLOCKED + 1) as pool:
             loads = [pool.submit(_tunnel_on, running, noticed, has_ended) for _ in range(_TUNNELLING)]
             loads += [pool.submit(_ask_for_blocked, running, noticed, has_ended) for _ in range(_BLOCKED)]
+            loads.append(pool.submit(_scrape, running, noticed, has_ended))
             try:
                 _change(running.town, policies, swaps)
             finally:
@@ -138,7 +144,9 @@ def change_under_load(folder: Path, origin: Origin, policies: int, swaps: int) -
     return (
         f"{policies} policies and {swaps} swaps of lists in {seconds:.0f} s, two workers: "
         f"{noticed.tunnels:,} tunnels and {noticed.blocked:,} visits to a blocked site; "
-        f"{len(noticed.failed)} failed, {len(noticed.unfiltered)} unfiltered"
+        f"{len(noticed.failed)} failed, {len(noticed.unfiltered)} unfiltered\n"
+        f"{len(noticed.scrapes)} scrapes meanwhile: the longest {max(noticed.scrapes):.2f} s, "
+        f"the middle one {statistics.median(noticed.scrapes):.2f} s"
     )
 
 
@@ -176,6 +184,17 @@ def _ask_for_blocked(running: RunningTown, noticed: Noticed, has_ended: threadin
         except OSError as error:
             noticed.failed.append(f"{BLOCKED}: {type(error).__name__}: {error}")
         noticed.blocked += 1
+
+
+def _scrape(running: RunningTown, noticed: Noticed, has_ended: threading.Event) -> None:
+    """Scrape as Prometheus would, only more often; an answer that is none ends the run."""
+    while True:
+        began = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.metrics}/metrics") as answer:
+            assert b"egress_supervised_workers" in answer.read()
+        noticed.scrapes.append(time.monotonic() - began)
+        if has_ended.wait(_SCRAPED_EVERY_SECONDS):
+            return
 
 
 def _spread(values: Sequence[float]) -> str:
