@@ -99,7 +99,8 @@ class Origin:
 class Load:
     """Programs that browse until `has_ended`, each time another site.
 
-    `over_at` is when they had all of it (time.time), `failures` what became of those that failed.
+    `begun_at` and `over_at` are when they asked and when they had all of it (time.time), `failures` what
+    became of those that failed.
     """
 
     port: int
@@ -107,6 +108,7 @@ class Load:
     numbers: Iterator[int]
     has_ended: threading.Event = field(default_factory=threading.Event)
     done: int = 0
+    begun_at: dict[str, float] = field(default_factory=dict)
     over_at: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -126,6 +128,7 @@ class Load:
     def _again_and_again(self, one: Callable[[str], None]) -> None:
         while not self.has_ended.wait(_PAUSE_SECONDS):
             site = f"s{next(self.numbers)}.{_SITES}"
+            self.begun_at[site] = time.time()
             try:
                 one(site)
                 self.over_at[site] = time.time()
@@ -232,22 +235,30 @@ def _kill_under_load(town: Town, times: int) -> str:
     seen = town.origin.seen
     missing = [site for site in seen if not logged[site]]
     # What failed was going on when its worker was killed, or had not been told its end.
-    ages = [_seconds_before_next(load.over_at[site], killed_at) for site in missing if site in load.over_at]
+    ages = [
+        seconds_over_at_kill(load.begun_at[site], load.over_at[site], killed_at)
+        for site in missing
+        if site in load.over_at
+    ]
     late = [age for age in ages if age > _ON_DISK_SECONDS]
     twice = sum(number > 1 for number in logged.values())
     return (
         f"{times} kills of one of {town.workers} workers: "
         f"{load.done:,} connections, {len(load.failures)} cut off; "
         f"the origin server saw {len(seen):,} visits ({sum(n > 1 for n in seen.values())} twice); "
-        f"the log lacks {len(missing)} and has {twice} twice; of those lacking, {len(ages)} were over, and "
-        f"{len(late)} had been for more than a second at the next kill, the oldest for "
-        f"{max(ages, default=0):.2f} s"
+        f"the log lacks {len(missing)} and has {twice} twice; of those lacking, {len(ages)} were answered "
+        f"({sum(age < 0 for age in ages)} of them under way at the kill), and {len(late)} had been over for "
+        f"more than a second at the kill, the oldest for {max(ages, default=0):.2f} s"
     )
 
 
-def _seconds_before_next(at: float, killed_at: Sequence[float]) -> float:
-    """Return how long after an instant the next kill was; infinite where there was none."""
-    return next((killed - at for killed in killed_at if killed > at), float("inf"))
+def seconds_over_at_kill(begun_at: float, over_at: float, killed_at: Sequence[float]) -> float:
+    """Return for how long a visit had been over at the first kill after it began; infinite where none came.
+
+    Below zero where the kill came while it was under way: a client still reads what its worker had sent when
+    that one is gone, so the end that the client sees says nothing about the next kill.
+    """
+    return next((killed - over_at for killed in killed_at if killed > begun_at), float("inf"))
 
 
 def _hosts_in(spool: Path) -> Iterator[str]:
