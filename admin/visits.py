@@ -4,11 +4,12 @@ A row's `who` is a department and a code of the day, made with a secret of this 
 same person has another code tomorrow.
 """
 
+import functools
 import hmac
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from policy.visit_record import CODE_ALPHABET
 NAMES_SHOWN_FOR = timedelta(minutes=30)
 
 _CODE_LENGTH = 3
+_CODES_KEPT = 10_000
 _MOST_STOPPED = 100
 
 
@@ -106,11 +108,15 @@ class WhoCodes:
     def __init__(self, secret: bytes, zone: ZoneInfo) -> None:
         self._secret = secret
         self._zone = zone
+        # Of few people many visits are shown at once.
+        self._of_day = functools.lru_cache(_CODES_KEPT)(self._code)
 
     def code(self, name: str, at: datetime) -> str:
         """Return the code of a name on the day of an instant (aware)."""
-        day = at.astimezone(self._zone).date().isoformat()
-        digest = hmac.digest(self._secret, f"who:{day}:{name}".encode(), "sha256")
+        return self._of_day(name, at.astimezone(self._zone).date())
+
+    def _code(self, name: str, day: date) -> str:
+        digest = hmac.digest(self._secret, f"who:{day.isoformat()}:{name}".encode(), "sha256")
         number = int.from_bytes(digest)
         letters = []
         for _ in range(_CODE_LENGTH):

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from admin.clock import from_ms, to_ms
-from admin.sqlite_file import Row, Value
+from admin.sqlite_file import Value
 from admin.visit_log.taking_in import site_range
 from admin.visit_log.visit_log import Month, MonthFile, VisitLog
 from admin.visit_log.windows import LONGEST_MS
@@ -64,7 +65,7 @@ class Found:
     """A visit as it is kept; `row` has the columns of the view `visit`."""
 
     id: int
-    row: Row
+    row: Mapping[str, Any]
 
     @property
     def cursor(self) -> Cursor:
@@ -221,7 +222,9 @@ async def _whole(file: MonthFile, ids: Sequence[int]) -> list[Found]:
     rows = await file.fetch_all(
         "SELECT * FROM visit WHERE id IN (SELECT value FROM json_each(?))", json.dumps([*ids])
     )
-    by_id = {row["id"]: row for row in rows}
+    # A row of SQLite's looks for each name among all of them; all are asked for.
+    columns = rows[0].keys() if rows else []
+    by_id = {row["id"]: dict(zip(columns, row, strict=True)) for row in rows}
     return [Found(file.month.first_id + id_, by_id[id_]) for id_ in ids if id_ in by_id]
 
 

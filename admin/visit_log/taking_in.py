@@ -1,5 +1,6 @@
 """Writes visits into one month's file: each once, what repeats kept once, and counted as they arrive."""
 
+import functools
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -55,6 +56,7 @@ def site_key(host: str) -> str:
     return ".".join(reversed(host.split("."))) + "."
 
 
+@functools.lru_cache(10_000)
 def host_of(site: str) -> str:
     """Return the host that the log keeps as `site`."""
     return site_key(site[:-1])[:-1]
