@@ -1,7 +1,7 @@
 """What came of a visit, as one line of the spool."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -106,8 +106,10 @@ class VisitRecord(Struct, frozen=True, omit_defaults=True, gc=False):
             raise VisitRecordError(f"not a visit record: {len(line):,} bytes long")
         try:
             record = _DECODER.decode(line)
-            _in_utc(record.started_at)
-            _in_utc(record.ended_at)
+            # What msgspec reads as UTC is this very zone; all that is left is looked at.
+            for at in (record.started_at, record.ended_at):
+                if at.tzinfo is not UTC:
+                    _in_utc(at)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise VisitRecordError(f"not a visit record: {line[:80]!r}") from error
         return record

@@ -82,7 +82,7 @@ async def read_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     now = await call.admin.heavy.now(call.session)
     return Heavy(
         visits=[
-            HeavyVisit(**(_known(row.visit) | {"who": Who(**asdict(row.who)), "share": row.share}))
+            HeavyVisit(**(_known(row.visit) | {"who": Who.model_validate(row.who), "share": row.share}))
             for row in now.rows
         ],
         updates=Updates(
@@ -99,7 +99,7 @@ async def read_lately(call: Call[WhichDays, Nothing]) -> HeavyLately:
     """Show what was heavy today, or this week, persons hidden unless names are shown to this token."""
     since = await call.admin.heavy.since(call.session, DAYS[call.query.span])
     return HeavyLately(
-        people=[LoadedBy(who=Who(**asdict(who)), size_bytes=size) for who, size in since.people],
+        people=[LoadedBy(who=Who.model_validate(who), size_bytes=size) for who, size in since.people],
         departments=_loaded(since.departments),
         sites=_loaded(since.hosts),
         categories=_loaded(since.categories),

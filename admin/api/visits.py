@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Self
 from urllib.parse import urlencode
 
-from pydantic import AwareDatetime, BaseModel, Field
+from msgspec import structs
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from admin.api.operation import Call, Input, Listed, Nothing, Query
@@ -22,6 +23,8 @@ from policy.town_policy import Policy
 
 class Who(BaseModel):
     """Who visited: a department and a code of the day. The rest is null while names are hidden."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     department: str | None
     code: str | None
@@ -65,7 +68,7 @@ class Visit(BaseModel):
     @classmethod
     def of(cls, row: VisitRow, policy: Policy) -> Self:
         """Return a row of the log, with as much of who it was as the row has."""
-        known = {name: value for name, value in asdict(row).items() if name in cls.model_fields}
+        known = {name: value for name, value in structs.asdict(row).items() if name in cls.model_fields}
         return cls(**known, status=plain(visit_status(row, policy).words))
 
 

@@ -159,6 +159,8 @@ class MonthWriter:
             known = await t.fetch_all("SELECT started_at, code FROM running_visit")
             self._running = {(row["started_at"], row["code"]) for row in known}
         running = {(row.started_at, row.code): row for row in rows if row.is_running}
+        if not running and not self._running:
+            return
         ended = {(row.started_at, row.code) for row in rows if not row.is_running}
         await t.execute_many(
             "INSERT INTO running_visit (started_at, code, heard_at, visit) VALUES (?, ?, ?, ?)"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from admin.asking import AccessRequest, ForWhom, State
 from admin.visits import VisitRow, Who
@@ -226,13 +227,13 @@ def test_access_stopped_by_it_is_marked_as_danger() -> None:
 )
 def test_visit_status_says_what_came_of_it(came: tuple[Verdict, Lane, Cause, str | None], said: str) -> None:
     verdict, lane, cause, category = came
-    row = replace(ROW, verdict=verdict, lane=lane, cause=cause, category=category)
+    row = structs.replace(ROW, verdict=verdict, lane=lane, cause=cause, category=category)
     assert visit_status(row, POLICY).words == said
 
 
 @pytest.mark.parametrize(("verdict", "said"), [(Verdict.ALLOW, "Not connected"), (Verdict.BLOCK, "Blocked")])
 def test_program_that_does_not_trust_the_certificate_was_not_connected(verdict: Verdict, said: str) -> None:
-    row = replace(ROW, verdict=verdict, lane=Lane.INSPECT, cause=Cause.RULE, refusal=NOT_TRUSTED)
+    row = structs.replace(ROW, verdict=verdict, lane=Lane.INSPECT, cause=Cause.RULE, refusal=NOT_TRUSTED)
     assert visit_status(row, POLICY).words == said
 
 
