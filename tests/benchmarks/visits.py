@@ -112,7 +112,9 @@ def recording(folder: Path, hosts: Sequence[str], count: int = 50_000) -> Figure
 
 
 def killed(folder: Path, host: str, kills: int) -> list[Figure]:
-    """Count what is lost, and what comes twice, while ingest is killed."""
+    """Count what is lost, and what comes twice, while ingest is killed; nothing where it is not."""
+    if not kills:
+        return []
     taken = killed_ingest(folder, _judgement(host), kills)
     rate = f"{kills} kills of ingest at {taken.written / taken.seconds:.0f} visits a second"
     return [
