@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -91,7 +92,9 @@ class Supervisor:
         self._metrics = MetricsListener(
             parts.state.metrics,
             parts.state.admin_metrics,
-            SupervisorFigures(self._workers),
+            SupervisorFigures(
+                self._workers, lambda: self._nursery is not None and self._nursery.pid is not None
+            ),
             is_healthy=lambda: time.monotonic() - self._looked_at < _UNHEALTHY_SECONDS,
             is_ready=lambda: self._workers.states["ready"] > 0,
         )
@@ -155,7 +158,7 @@ class Supervisor:
             if parts.admin is not None:
                 self._admin = KeptProcess(self._admin_program())
                 await self._admin.start()
-            self._nursery = KeptProcess(self._nursery_program())
+            self._nursery = KeptProcess(self._nursery_program(self._orders, self._parts.state.metrics))
             await self._nursery.start()
             await self._workers.start(parts.workers)
         except NotServingError as error:
@@ -189,7 +192,7 @@ class Supervisor:
             self._admin = KeptProcess(self._admin_program())
             if handover.admin_pid is not None:
                 self._admin.adopt(handover.admin_pid)
-        self._nursery = KeptProcess(self._nursery_program())
+        self._nursery = KeptProcess(self._nursery_program(self._orders, self._parts.state.metrics))
         self._workers.adopt(self._parts.workers, handover.workers)
         self._workers.restarts.update(handover.restarts)
 
@@ -203,9 +206,9 @@ class Supervisor:
         )
         return Program("admin", command, (listening, self._lifeline))
 
-    def _nursery_program(self) -> Program:
+    def _nursery_program(self, orders: Orders, figures: Path) -> Program:
         fds = (self._sockets["proxy"].fileno(), self._lifeline)
-        return self._orders.nursery(fds, {"PROMETHEUS_MULTIPROC_DIR": str(self._parts.state.metrics)})
+        return orders.nursery(fds, {"PROMETHEUS_MULTIPROC_DIR": str(figures)})
 
     async def _start_worker(self, number: int) -> Child:
         try:
@@ -271,8 +274,9 @@ class Supervisor:
 
     async def _become_new_program(self, asker: Asker) -> None:
         """Have the program on disk take over; returns never. Raises NewProgramError."""
+        await try_new_program(self._remains(asker))
+        await self._try_new_nursery()
         async with self._workers.nothing_starting():
-            await try_new_program(self._remains(asker))
             if self._nursery is not None:
                 # The new program has its workers forked by one that has imported what is new.
                 await self._nursery.stop(_STOP_SECONDS)
@@ -283,6 +287,19 @@ class Supervisor:
                 if self._nursery is not None:
                     self._nursery.keep()
                 raise NewProgramError(error.strerror) from error
+
+    async def _try_new_nursery(self) -> None:
+        """Start the nursery that is on disk now, beside the one that runs. Raises NewProgramError."""
+        orders = Orders()
+        try:
+            with tempfile.TemporaryDirectory() as figures:
+                child = await Child.started(self._nursery_program(orders, Path(figures)))
+                child.send(signal.SIGTERM)
+                await child.ended()
+        except NotServingError as error:
+            raise NewProgramError(str(error)) from error
+        finally:
+            orders.close()
 
     def _remains(self, asker: Asker) -> Handover:
         return Handover(

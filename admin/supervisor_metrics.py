@@ -1,6 +1,6 @@
 """What the supervisor itself tells Prometheus: what its workers do, and why they were replaced."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +15,11 @@ WORKER_RESTARTS = (
     "egress_worker_restarts_total",
     "Workers that were put in another's place, by why: died, memory or restart",
     ("reason",),
+)
+NURSERY_READY = (
+    "egress_nursery_ready",
+    "Whether the process that workers are forked from runs: without it none is put in another's place",
+    (),
 )
 
 
@@ -31,10 +36,11 @@ class Workers(Protocol):
 
 
 class SupervisorFigures(Collector):
-    """The figures as they are when Prometheus asks."""
+    """The figures as they are when Prometheus asks; `has_nursery`: workers can be forked."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, has_nursery: Callable[[], bool]) -> None:
         self._workers = workers
+        self._has_nursery = has_nursery
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
@@ -48,3 +54,5 @@ class SupervisorFigures(Collector):
         for reason, count in self._workers.restarts.items():
             counter.add_metric([reason], count)
         yield counter
+        name, text, _ = NURSERY_READY
+        yield GaugeMetricFamily(name, text, value=int(self._has_nursery()))

@@ -1,6 +1,7 @@
 """`towngate restart`, and workers that are replaced, under load: nobody who browses notices."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -42,11 +43,19 @@ class Proxy:
     def workers(self) -> list[int]:
         return children_of(self.supervisor.pid, WORKER)
 
-    def figure(self, name: str, label: str) -> float:
+    def nursery(self) -> int | None:
+        # A worker has its command line.
+        found = set(children_of(self.supervisor.pid, "proxy_addons.nursery")) - set(self.workers())
+        return next(iter(found), None)
+
+    def figure(self, name: str, label: str | None = None) -> float:
         with urllib.request.urlopen(f"http://{self.metrics}/metrics") as answer:
             families = text_string_to_metric_families(answer.read().decode())
         return next(
-            s.value for f in families for s in f.samples if s.name == name and label in s.labels.values()
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == name and (label is None or label in sample.labels.values())
         )
 
     def check(self, path: str) -> int:
@@ -106,6 +115,14 @@ def get_all_the_time(get: Callable[[], int], has_ended: threading.Event) -> int:
     return count
 
 
+def kill_nursery(proxy: Proxy) -> None:
+    """Kill the nursery, and wait until there is another."""
+    killed = proxy.nursery()
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: proxy.nursery() not in (None, killed), PATIENCE_SECONDS)
+
+
 class Kept:
     """Gets pages over a connection that is kept for as long as the proxy says."""
 
@@ -156,23 +173,74 @@ def test_no_connection_fails_while_workers_are_replaced_and_a_tunnel_lives_throu
     ("module", "says"),
     [
         ("click", "what is installed now does not start, so everything goes on as it was: OSError: broken"),
-        ("uvloop", "the nursery of workers ended at its start; the log says why; the old workers go on"),
+        (
+            "uvloop",
+            "what is installed now does not start, so everything goes on as it was: "
+            "the nursery of workers ended at its start; the log says why",
+        ),
     ],
 )
 def test_a_new_program_that_does_not_start_leaves_the_old_one_at_work(
     module: str, says: str, proxy: Proxy
 ) -> None:
     before = only_worker(proxy)
+    nursery = proxy.nursery()
     broken = proxy.patches / f"{module}.py"
     broken.write_text("raise OSError('broken')\n")
     try:
         restarted = proxy.restart()
+        assert restarted.returncode == 1
+        assert says in restarted.stderr
+        assert before in proxy.workers() and proxy.nursery() == nursery
+        assert proxy.client.get("https://library.example/").status == 200
+        # One that dies is replaced as before, by what was installed before.
+        os.kill(before, signal.SIGKILL)
+        assert proxy.client.get("https://library.example/").status == 200
     finally:
         broken.unlink()
-    assert restarted.returncode == 1
-    assert says in restarted.stderr
-    assert before in proxy.workers()
+
+
+def test_no_connection_fails_when_the_nursery_is_killed_and_workers_go_on_being_replaced(
+    proxy: Proxy,
+) -> None:
+    before = only_worker(proxy)
+    kept, has_ended = Kept(proxy.client), threading.Event()
+    loads: list[Callable[[], int]] = [lambda: proxy.client.get("https://library.example/").status, kept.get]
+    with closing(kept), ThreadPoolExecutor(len(loads)) as pool:
+        browsing = [pool.submit(get_all_the_time, load, has_ended) for load in loads]
+        try:
+            for _ in range(3):
+                kill_nursery(proxy)
+            assert before in proxy.workers()
+            assert proxy.restart().returncode == 0
+        finally:
+            has_ended.set()
+        assert min(browser.result() for browser in browsing) > 0
+
+
+def test_a_worker_that_is_killed_together_with_the_nursery_is_replaced_by_the_next_one(proxy: Proxy) -> None:
+    before, nursery = only_worker(proxy), proxy.nursery()
+    assert nursery is not None
+    for pid in (nursery, before):
+        os.kill(pid, signal.SIGKILL)
+    # There is nobody else: who connects meanwhile waits.
     assert proxy.client.get("https://library.example/").status == 200
+    assert before not in proxy.workers() and proxy.nursery() != nursery
+
+
+def test_metrics_tell_that_no_nursery_can_be_started_and_that_one_is_there_again(proxy: Proxy) -> None:
+    before, nursery = only_worker(proxy), proxy.nursery()
+    assert nursery is not None
+    broken = proxy.patches / "uvloop.py"
+    broken.write_text("raise OSError('broken')\n")
+    try:
+        os.kill(nursery, signal.SIGKILL)
+        eventually(lambda: proxy.figure("egress_nursery_ready") == 0, PATIENCE_SECONDS)
+        assert before in proxy.workers()
+        assert proxy.client.get("https://library.example/").status == 200
+    finally:
+        broken.unlink()
+    eventually(lambda: proxy.figure("egress_nursery_ready") == 1, PATIENCE_SECONDS)
 
 
 def test_who_restarts_where_nothing_runs_is_told_so_in_one_line(tmp_path: Path) -> None:

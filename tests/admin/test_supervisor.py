@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 import admin.nursery
-from admin import handover, restart_socket
+from admin import child_process, handover, restart_socket
 from admin.child_process import Child, NotServingError, Program
 from admin.handover import NewProgramError
 from admin.kept_process import KeptProcess
@@ -76,6 +76,7 @@ async def test_where_the_new_program_cannot_take_over_workers_can_be_forked_agai
     before = nursery.pid
     # On trial it starts, but not then.
     monkeypatch.setattr(handover, "_COMMAND", ["true"])
+    monkeypatch.setattr(supervisor, "_nursery_program", lambda *_: WORKER)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(NewProgramError, match="No such file"):
@@ -83,6 +84,35 @@ async def test_where_the_new_program_cannot_take_over_workers_can_be_forked_agai
     async with asyncio.timeout(20):
         while nursery.pid in (None, before):
             await asyncio.sleep(0.02)
+    await nursery.stop(10)
+
+
+HANGING = Program("the nursery of workers", (sys.executable, "-c", "import time; time.sleep(600)"), ())
+DYING = Program("the nursery of workers", (sys.executable, "-c", "raise OSError('broken')"), ())
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (HANGING, "the nursery of workers did not serve within 1 seconds, and was stopped"),
+        (DYING, "the nursery of workers ended at its start; the log says why"),
+    ],
+)
+async def test_a_nursery_that_is_broken_on_disk_leaves_the_one_that_runs_at_work(
+    program: Program, says: str, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nursery = supervisor._nursery = KeptProcess(WORKER)
+    await nursery.start()
+    before = nursery.pid, supervisor._workers.remains()
+    monkeypatch.setattr(handover, "_COMMAND", ["true"])
+    monkeypatch.setattr(child_process, "START_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "_nursery_program", lambda *_: program)
+    answering = asyncio.create_task(supervisor._answer_askers())
+    ((went_well, text),) = await asyncio.to_thread(asked_to_restart, supervisor)
+    answering.cancel()
+    assert not went_well
+    assert text == f"what is installed now does not start, so everything goes on as it was: {says}"
+    assert (nursery.pid, supervisor._workers.remains()) == before
     await nursery.stop(10)
 
 
