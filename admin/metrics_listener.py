@@ -1,6 +1,6 @@
 """Where Prometheus scrapes: a listener of its own, so that admin down does not blind IT.
 
-It adds up what all workers have written to their files in the state folder, and passes on what admin
+It adds up what all workers have counted (`worker_figures`), and passes on what admin
 wrote last (`admin_metrics`). Beside `/metrics` it has Prometheus's own two paths: `/-/healthy` is 200 while
 the supervisor goes about its work, `/-/ready` while a worker takes connections; else 503.
 """
@@ -16,9 +16,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+
+from admin.worker_figures import WorkerFigures
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -42,7 +43,7 @@ class MetricsListener:
         is_healthy: Callable[[], bool],
         is_ready: Callable[[], bool],
     ) -> None:
-        self._folder = folder
+        self._workers = WorkerFigures(folder)
         self._admins = admins
         self._supervisors = supervisors
         self._checks = {"/-/healthy": is_healthy, "/-/ready": is_ready}
@@ -50,22 +51,21 @@ class MetricsListener:
 
     def forget_earlier_runs(self) -> None:
         """Remove the values of processes that are gone, before the first worker starts."""
-        for path in self._files():
-            path.unlink()
+        self._workers.forget_all()
 
     def serve(self, listening: socket.socket) -> None:
         """Serve on a socket that listens; it stays its owner's."""
         registry = CollectorRegistry()
-        registry.register(_WorkersFigures(self._folder))
+        registry.register(self._workers)
         registry.register(_AdminsFigures(self._admins))
         registry.register(self._supervisors)
         self._server = _Server(listening.dup())
         self._server.set_app(self._with_checks(make_wsgi_app(registry)))
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
-    def forget(self, pid: int) -> None:
-        """Drop the gauges of a worker that has ended; what it counted stays."""
-        mark_process_dead(pid, str(self._folder))
+    def take_in_ended(self) -> None:
+        """Drop the gauges of workers that have ended; what they counted stays."""
+        self._workers.take_in_ended()
 
     def stop(self) -> None:
         """Serve no more."""
@@ -87,9 +87,6 @@ class MetricsListener:
 
         return application
 
-    def _files(self) -> Iterator[Path]:
-        return self._folder.glob("*.db")
-
 
 class _Server(ThreadingMixIn, WSGIServer):
     """Serves on a socket that somebody else has made."""
@@ -108,27 +105,6 @@ class _Server(ThreadingMixIn, WSGIServer):
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name there
         """Log no scrape."""
-
-
-class _WorkersFigures(Collector):
-    """What all workers have counted, those that have ended too."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterable[Metric]:
-        """Add up their files; one that a worker is just making has nothing in it, and cannot be read."""
-        files = [str(path) for path in self._folder.glob("*.db") if _size(path)]
-        figures: Iterable[Metric] = MultiProcessCollector.merge(files)
-        return figures
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        # Gauges of a worker that has ended.
-        return 0
 
 
 class _AdminsFigures(Collector):

@@ -187,6 +187,7 @@ class Supervisor:
         if handover.control is not None:
             self._control = socket.socket(fileno=handover.control)
             self._control.setblocking(False)
+        self._metrics.take_in_ended()
         self._metrics.serve(self._sockets["metrics"])
         if "admin" in self._sockets:
             self._admin = KeptProcess(self._admin_program())
@@ -213,8 +214,10 @@ class Supervisor:
     async def _start_worker(self, number: int) -> Child:
         try:
             return await self._orders.fork(name_of(number), self._worker_options(number))
-        except NotForkedError:
-            if self._nursery is not None:
+        except NotServingError as error:
+            # It may have begun to count.
+            self._metrics.take_in_ended()
+            if isinstance(error, NotForkedError) and self._nursery is not None:
                 self._nursery.kill()
             raise
 
@@ -237,8 +240,8 @@ class Supervisor:
             options += ["--own-port", str(port)]
         return options
 
-    def _forget(self, pid: int) -> None:
-        self._metrics.forget(pid)
+    def _forget(self, _pid: int) -> None:
+        self._metrics.take_in_ended()
 
     async def _look(self) -> None:
         pause = min(_LOOK_SECONDS, self._systemd.ping_seconds or _LOOK_SECONDS)

@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from admin.demo_web import DemoWeb
+from admin.state_folder import StateFolder
 from tests.proxied_town import eventually, served_web
 from tests.proxy_client import ProxyClient, exchange
 from tests.published_town import PublishedTown
@@ -241,6 +242,19 @@ def test_metrics_tell_that_no_nursery_can_be_started_and_that_one_is_there_again
     finally:
         broken.unlink()
     eventually(lambda: proxy.figure("egress_nursery_ready") == 1, PATIENCE_SECONDS)
+
+
+def test_what_workers_counted_that_ended_is_kept_and_not_in_files_of_their_own(proxy: Proxy) -> None:
+    only_worker(proxy)
+    before = proxy.figure("egress_lane_connections_total", "tunnelled")
+    for _ in range(2):
+        assert proxy.client.get("https://library.example/").status == 200
+        assert proxy.restart().returncode == 0
+        eventually(lambda: len(proxy.workers()) == 1, PATIENCE_SECONDS)
+    assert proxy.figure("egress_lane_connections_total", "tunnelled") == before + 2
+    files = StateFolder(proxy.state).metrics.glob("*.db")
+    pids = {path.stem.rpartition("_")[2] for path in files}
+    assert pids == {str(proxy.workers()[0]), "ended"}
 
 
 def test_who_restarts_where_nothing_runs_is_told_so_in_one_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -131,6 +131,22 @@ async def test_a_nursery_that_does_nothing_any_more_is_put_out_and_another_takes
         while nursery.pid in (None, before):
             await asyncio.sleep(0.02)
     await nursery.stop(10)
+
+
+async def test_a_worker_that_did_not_start_leaves_no_figures(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fork(name: str, _command_line: Sequence[str]) -> Child:
+        ended = os.posix_spawnp("true", ["true"], {})
+        os.waitpid(ended, 0)
+        (supervisor._parts.state.metrics / f"gauge_livemin_{ended}.db").write_bytes(bytes(64))
+        raise NotServingError(f"{name} ended at its start; the log says why")
+
+    monkeypatch.setattr(supervisor._orders, "fork", fork)
+    monkeypatch.setattr(Supervisor, "_worker_options", lambda *_: [])
+    with pytest.raises(NotServingError):
+        await supervisor._start_worker(1)
+    assert not list(supervisor._parts.state.metrics.iterdir())
 
 
 async def test_a_process_that_cannot_be_spawned_does_not_serve() -> None:

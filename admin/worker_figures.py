@@ -1,0 +1,100 @@
+"""What proxy workers have counted, in files that each writes (prometheus_client's) and that outlive it.
+
+What workers counted that have ended is added up in files of their own, so that a scrape reads no more
+after a hundred restarts than before, and no counter ever goes back.
+"""
+
+import contextlib
+import logging
+import os
+import struct
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
+
+_ADDED_UP = ("counter", "histogram")
+_OF_ENDED = "ended"
+
+
+class WorkerFigures(Collector):
+    """Adds up the files in a folder, those of workers that have ended too. Scrapes ask in other threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # A scrape sees what has ended in its own file or in the sum, never in both, or in neither.
+        self._turn = threading.Lock()
+
+    def forget_all(self) -> None:
+        """Remove the figures of processes that are gone, before the first worker starts."""
+        for path in self._files():
+            path.unlink()
+
+    def collect(self) -> Iterable[Metric]:
+        """Add up their files; one that a worker is just making has nothing in it, and cannot be read."""
+        with self._turn:
+            files = [str(path) for path in self._files() if path.stat().st_size]
+            figures: Iterable[Metric] = MultiProcessCollector.merge(files)
+        return figures
+
+    def take_in_ended(self) -> None:
+        """Drop the gauges of workers that have ended, and keep what they counted.
+
+        What cannot be read or written stays where it is, is counted there, and is tried again the next time.
+        """
+        with self._turn:
+            for path in self._ended("gauge_live"):
+                path.unlink()
+            for kind in _ADDED_UP:
+                try:
+                    self._add_up(self._ended(f"{kind}_"), self._folder / f"{kind}_{_OF_ENDED}.db")
+                except (OSError, RuntimeError, struct.error, UnicodeDecodeError) as error:
+                    logger.error("figures of ended workers not added up: kind=%s error=%s", kind, error)
+
+    def _add_up(self, files: Sequence[Path], into: Path) -> None:
+        if not files:
+            return
+        values: defaultdict[str, float] = defaultdict(float)
+        for path in (*files, into):
+            if path.exists() and path.stat().st_size:
+                for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
+                    values[key] += value
+        # Made in memory: on a full disk, writing to a mapped file would end this process (SIGBUS).
+        descriptor = os.memfd_create(into.name)
+        try:
+            figures = MmapedDict(f"/proc/self/fd/{descriptor}")
+            with contextlib.closing(figures):
+                for key, value in values.items():
+                    figures.write_value(key, value, 0.0)
+            partial = into.with_suffix(".partial")
+            partial.write_bytes(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+        finally:
+            os.close(descriptor)
+        partial.replace(into)
+        for path in files:
+            path.unlink()
+
+    def _ended(self, beginning: str) -> list[Path]:
+        return [path for path in self._files() if path.name.startswith(beginning) and _has_ended(path)]
+
+    def _files(self) -> list[Path]:
+        return list(self._folder.glob("*.db"))
+
+
+def _has_ended(path: Path) -> bool:
+    """Whether a file is of a process that is gone, or has left its pid to another user's."""
+    pid = path.stem.rpartition("_")[2]
+    if not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, PermissionError):
+        return True
+    return False
