@@ -86,13 +86,20 @@ class Usage:
         self._data[HEAD_BYTES + place * _PLACE.size + _MINUTES_AT + minute // 8] |= 1 << minute % 8
         self._changed.add(place // _PLACES_IN_BLOCK)
 
+    def add_all(self, other: "Usage") -> None:
+        """Count all that another counted, whatever its day."""
+        for name, place in other._places.items():
+            size_bytes, minutes = other._at(place)
+            here = self.place(name)
+            self.add(here, size_bytes)
+            for minute in range(minutes.bit_length()):
+                if minutes >> minute & 1:
+                    self.add_minute(here, minute)
+
     def used(self, key: bytes) -> tuple[int, int]:
         """Return the bytes that were used by a key, and the minutes as bits of a number."""
         found = self._find(key)
-        if found is None:
-            return 0, 0
-        _, size_bytes, minutes = _PLACE.unpack_from(self._data, HEAD_BYTES + found * _PLACE.size)
-        return size_bytes, int.from_bytes(minutes, "little")
+        return (0, 0) if found is None else self._at(found)
 
     @property
     def has_changed(self) -> bool:
@@ -146,6 +153,10 @@ class Usage:
 
     def _head(self) -> bytes:
         return _HEAD.pack(_MAGIC, self._day, self._version)
+
+    def _at(self, place: int) -> tuple[int, int]:
+        _, size_bytes, minutes = _PLACE.unpack_from(self._data, HEAD_BYTES + place * _PLACE.size)
+        return size_bytes, int.from_bytes(minutes, "little")
 
     def _find(self, key: bytes) -> int | None:
         found = self._places.get(key)

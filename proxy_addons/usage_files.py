@@ -1,8 +1,8 @@
 """What was used of quotas today, by all workers: each writes a file beside the spool, and reads the others'.
 
 A worker knows its own use at once, that of others within about two seconds: each looks every second.
-A file outlives its worker, so a restart forgets nothing; and its day by one more, so a clock that was wrong
-over midnight, or a zone, forgets nothing when it is put right.
+A file outlives its worker, so a restart forgets nothing. It outlives its day, too, until two later days have
+files: so a clock that was ahead, by however much, or a zone, forgets nothing when it is put right.
 """
 
 import contextlib
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 _MINUTE_COUNTS_FROM_BYTES = 10_000
 """A page that is only left open says less in a minute."""
 
+
+_DAYS_KEPT = 2
+"""Days before today whose files are kept: the last of which there are any, whenever they were."""
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -84,9 +87,17 @@ class UsageFiles:
         return at.astimezone(zone).date() == self._today.day
 
     def go_on_to(self, at: datetime, zone: ZoneInfo) -> None:
-        """Begin to count anew if an instant (aware) is of another day."""
-        if not self.is_today(at, zone):
-            self._ended, self._today = self._today, self._begun(at.astimezone(zone).date())
+        """Begin to count anew if an instant (aware) is of another day.
+
+        A day before: the clock was ahead, and what was counted here meanwhile was used on that day. It stays
+        with the other, too: which of the two was wrong is not known.
+        """
+        if self.is_today(at, zone):
+            return
+        ended, begun = self._today, self._begun(at.astimezone(zone).date())
+        if begun.day < ended.day:
+            begun.own.add_all(ended.own)
+        self._ended, self._today = ended, begun
 
     def exchange(self) -> None:
         """Write what was counted here, and read what others wrote; a thread may do so.
@@ -102,7 +113,7 @@ class UsageFiles:
                 self._read_others(today)
             if not today.has_tidied:
                 today.has_tidied = True
-                self._delete_before(today.day - timedelta(days=1))
+                self._delete_before(today.day)
             failure, self._failure = self._failure, None
             if failure is not None and not self._has_failed:
                 logger.error("use of quotas not shared: path=%s error=%s", today.path, failure)
@@ -119,9 +130,14 @@ class UsageFiles:
         except OSError as error:
             self._failure = error
 
-    def _delete_before(self, day: date) -> None:
+    def _delete_before(self, today: date) -> None:
+        before: dict[str, list[Path]] = {}
         for path in self._folder.glob(f"*{USAGE_SUFFIX}"):
-            if path.name < f"{day}":
+            day = path.name[: len(f"{today}")]
+            if day < f"{today}":
+                before.setdefault(day, []).append(path)
+        for day in sorted(before)[:-_DAYS_KEPT]:
+            for path in before[day]:
                 with self._noting_failure():
                     path.unlink(missing_ok=True)
 

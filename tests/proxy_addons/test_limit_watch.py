@@ -70,7 +70,7 @@ async def test_event_loop_is_not_held_up_by_what_many_people_used(counting: Coun
 
 
 async def test_open_tunnel_counts_for_the_day_before_until_the_towns_midnight(counting: Counting) -> None:
-    judge, usage = counting.snapshots.judge, counting.snapshots.usage
+    judge = counting.snapshots.judge
     zone = zone_of(judge.policy)
     (a_day,) = judge.policy.limits
     client = Client(CLERKS_DESK, person=people.CLERK)
@@ -83,9 +83,23 @@ async def test_open_tunnel_counts_for_the_day_before_until_the_towns_midnight(co
     await counting.limits.look(midnight + SECOND)
     assert judge.used(a_day, client) == Use(50_000, timedelta(minutes=1))
     await counting.limits.look_at_others()
-    # As a clock that is put back would find it.
-    usage.look(midnight - SECOND, zone)
-    assert judge.used(a_day, client) == Use(300_000, timedelta(minutes=1))
+    day_before = UsageFiles(counting.published.state.spool)
+    day_before.look(midnight - SECOND, zone)
+    assert day_before.used(usage_key(a_day, client)) == Use(300_000, timedelta(minutes=1))
+
+
+async def test_open_tunnel_counts_for_today_what_it_carried_while_the_clock_was_days_ahead(
+    counting: Counting,
+) -> None:
+    judge, now = counting.snapshots.judge, datetime.now(UTC)
+    (a_day,) = judge.policy.limits
+    client = Client(CLERKS_DESK, person=people.CLERK)
+    visit = counting.log.begin(judge.judge_host(client, "https", "library.example", 443), Lane.TUNNEL, print)
+    for at in (now, now + timedelta(days=2), now + timedelta(days=2, minutes=1), now):
+        visit.bytes_down += 100_000
+        await counting.limits.look(at)
+        await counting.limits.look_at_others()
+    assert judge.used(a_day, client).size_bytes == 400_000
 
 
 async def test_open_tunnel_counts_for_who_sits_at_the_device_from_when_it_changed_hands(

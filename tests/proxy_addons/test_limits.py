@@ -20,6 +20,7 @@ from policy.usage import Usage, usage_key
 from policy.visit import Client
 from policy.visit_record import VisitRecord
 from policy.worker_facts import WorkerFacts
+from tests.faked_clock import FakedClock
 from tests.odd_origin import OddOrigin
 from tests.proxied_town import TOWN, TOWN_ISSUER, ProxiedTown, eventually, town_behind_a_worker
 from tests.proxy_addons.test_websockets import open_websocket, receive_text, send_text
@@ -348,6 +349,43 @@ def test_worker_that_ends_leaves_all_that_was_used_to_the_others(
         if key in (data := path.read_bytes()):
             counted.take_in(data)
     assert counted.used(key)[0] == visit.bytes_up + visit.bytes_down > 1000
+
+
+def test_used_up_quota_stays_used_up_after_a_clock_was_days_ahead(
+    town: ProxiedTown, desk: ProxyClient, hosts: Path, faked_clock: FakedClock
+) -> None:
+    state = town.published.state
+    with running_worker(
+        state.root, hosts, program=("-m", "tests.quick_worker"), options=(), **faked_clock.environment
+    ) as proxy:
+        client = ProxyClient(proxy.port, desk.trusts, address=desk.address)
+
+        def is_open() -> bool:
+            return client.get("http://daily.example/small", NAVIGATES).status == 200
+
+        for _ in range(3):
+            assert client.get("http://daily.example/200kB", NAVIGATES).status == 200
+        eventually(lambda: not is_open())
+        faked_clock.advance(timedelta(days=2))
+        # Used on that day, and written twice: whatever a new day brings with it has been done.
+        day = faked_clock.now().astimezone(zone_of(policy_of(DOCUMENT))).date()
+        written = set[bytes]()
+
+        def is_written_twice() -> bool:
+            written.update(path.read_bytes() for path in state.spool.glob(f"{day}-*.usage"))
+            return is_open() and len(written) > 1
+
+        eventually(is_written_twice)
+        faked_clock.advance(-timedelta(days=2))
+        # Long before these few use it up anew: each is a three hundredth of it.
+        until = time.monotonic() + 5
+        while is_open():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    # So it is for a worker that comes later.
+    with running_worker(state.root, hosts, program=("-m", "tests.quick_worker")) as proxy:
+        later = ProxyClient(proxy.port, desk.trusts, address=desk.address)
+        assert later.get("http://daily.example/small", NAVIGATES).status == 403
 
 
 def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> None:

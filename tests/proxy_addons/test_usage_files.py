@@ -68,8 +68,56 @@ def test_use_is_added_up_over_workers_and_begins_anew_at_the_towns_midnight(tmp_
     # A clock that is put back, or a zone that is, finds the day as it was.
     new.look(before_midnight, NEW_YORK)
     assert new.used(CLERK).size_bytes == 59_999
-    new.look(before_midnight + timedelta(days=1, minutes=1), NEW_YORK)
-    assert list(tmp_path.glob("*.usage")) == []
+
+
+def days_of_files(folder: Path) -> list[str]:
+    return sorted({path.name[:10] for path in folder.glob("*.usage")})
+
+
+def test_files_are_kept_of_two_days_before_however_long_ago_they_were(tmp_path: Path) -> None:
+    files = UsageFiles(tmp_path)
+    for day in (0, 1, 2, 9):
+        files.look(TEN + timedelta(days=day), NEW_YORK)
+        files.add(CLERK, 5, TEN + timedelta(days=day), NEW_YORK)
+        files.exchange()
+    assert days_of_files(tmp_path) == ["2026-03-03", "2026-03-04", "2026-03-11"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=1), timedelta(days=2), timedelta(days=400)])
+def test_what_was_used_is_known_after_a_clock_was_ahead_and_what_was_used_meanwhile_counts_too(
+    ahead: timedelta, tmp_path: Path
+) -> None:
+    one, other = files_of(tmp_path), files_of(tmp_path)
+    one.add(CLERK, 20_000, TEN, NEW_YORK)
+    for worker in (one, other):
+        worker.look(TEN, NEW_YORK)
+    later = TEN + timedelta(minutes=5)
+    for worker in (one, other, one):
+        worker.look(later + ahead, NEW_YORK)
+    # By that clock it is a day on which nothing was used.
+    assert one.used(CLERK) == other.used(CLERK) == Use()
+    other.add(CLERK, 30_000, later + ahead, NEW_YORK)
+    for worker in (other, one, other):
+        worker.look(later + SECOND, NEW_YORK)
+    assert one.used(CLERK) == other.used(CLERK) == Use(50_000, timedelta(minutes=2))
+    # One that begins now knows it as well; and were it the later day after all, that one has lost nothing.
+    new = UsageFiles(tmp_path)
+    new.look(later + SECOND, NEW_YORK)
+    assert new.used(CLERK).size_bytes == 50_000
+    new.look(later + ahead, NEW_YORK)
+    assert new.used(CLERK).size_bytes == 30_000
+
+
+def test_a_clock_that_goes_to_and_fro_counts_nothing_twice_for_the_day_it_comes_back_to(
+    tmp_path: Path,
+) -> None:
+    files, ahead = files_of(tmp_path), timedelta(days=1)
+    files.add(CLERK, 100, TEN, NEW_YORK)
+    for _ in range(3):
+        files.look(TEN + ahead, NEW_YORK)
+        files.add(CLERK, 10, TEN + ahead, NEW_YORK)
+        files.look(TEN, NEW_YORK)
+    assert files.used(CLERK).size_bytes == 130
 
 
 def test_other_workers_know_the_use_of_each_however_many_there_are(tmp_path: Path) -> None:
