@@ -54,7 +54,8 @@ class Scope(StrEnum):
 
 SCOPES: Mapping[Scope, str] = {
     Scope.REQUESTS_READ: "see your requests, those you may see of others, reports and exemptions",
-    Scope.REQUESTS_WRITE: "ask for access, join, renew, withdraw; say that a site is listed wrongly",
+    Scope.REQUESTS_WRITE: "ask for access, join, renew, withdraw, sign terms;"
+    " say that a site is listed wrongly",
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",
     Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",

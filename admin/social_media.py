@@ -45,6 +45,19 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of a request as they were signed or, while they are not, as they are now.
+
+    `signed_at` is None until then; `is_to_sign` whether whoever looks signs them.
+    """
+
+    text: str
+    version: str
+    signed_at: datetime | None
+    is_to_sign: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """A line of the register. `signature` is None while the terms are not signed."""
 
@@ -126,6 +139,15 @@ class SocialMediaUses(AsksForSites):
         )
         return await submitting.submit(self._db, policy, self._lists.categories, new, now)
 
+    async def terms_of(self, session: Session, request: AccessRequest) -> Terms | None:
+        """Return the terms of a request that the session sees, None where it has none."""
+        signed = await _signed_terms(self._db, request.id)
+        terms = self.terms
+        if signed is not None or terms is None or request.social_media is None:
+            return signed
+        awaits = request.state_at(self._clock()) is State.AWAITS_SIGNATURE
+        return Terms(terms.terms, terms.version, None, awaits and request.person == session.person)
+
     async def sign(self, session: Session, id_: int, version: str) -> AccessRequest:
         """As `sign`; published when it returns. Raises NotAllowedError unless signed in, too."""
         if session.person is None or not session.is_signed_in:
@@ -203,10 +225,10 @@ async def sign(
         terms, use = policy.asking.social_media, request.social_media
         if use is None or terms is None or terms.version != version:
             raise InvalidRequestError(
-                "agree", "The terms have changed since you opened them. Read them again"
+                "version", "The terms have changed since you opened them. Read them again"
             )
         if use.until <= at:
-            raise InvalidRequestError("agree", f"The time that {request.number} is for is over")
+            raise InvalidRequestError("version", f"The time that {request.number} is for is over")
         await t.execute(
             "INSERT INTO terms_version (version, text, first_signed_at) VALUES (?, ?, ?)"
             " ON CONFLICT (version) DO NOTHING",
@@ -251,11 +273,10 @@ async def signatures(db: Reader) -> Mapping[int, Signature]:
     return {row["access_request"]: Signature(row["version"], from_ms(row["signed_at"])) for row in rows}
 
 
-async def signed_text(db: Reader, id_: int) -> tuple[Signature, str] | None:
-    """Return what was signed for a request, and when; None while it is not."""
+async def _signed_terms(db: Reader, id_: int) -> Terms | None:
     row = await db.fetch_one(
         "SELECT version, signed_at, text FROM terms_signature JOIN terms_version USING (version)"
         " WHERE access_request = ?",
         id_,
     )
-    return (Signature(row["version"], from_ms(row["signed_at"])), row["text"]) if row else None
+    return Terms(row["text"], row["version"], from_ms(row["signed_at"]), is_to_sign=False) if row else None

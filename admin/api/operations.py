@@ -106,6 +106,8 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/social-media", _READ, social_media.list_register),
             Operation("POST", "/social-media", _WRITE, social_media.propose_person, 201),
+            Operation("GET", "/requests/{id:number}/terms", _READ, social_media.read_terms),
+            Operation("POST", "/requests/{id:number}/terms", _WRITE, social_media.sign_terms),
         ),
     ),
     "Reports": (

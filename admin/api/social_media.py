@@ -1,4 +1,4 @@
-"""The social media register, and proposing a person for it. The terms are signed on a page, in person."""
+"""The social media register, proposing a person for it, and the terms that the person signs."""
 
 from datetime import date, datetime
 
@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.request_model import AccessRequest
 from admin.asked import Authorisation, Level
+from admin.asking import UnknownRequestError
 
 
 class Registered(BaseModel):
@@ -26,6 +27,21 @@ class Propose(Input):
     authorisations: list[Authorisation] = Field([], description="Recorded; nothing enforces them.")
     last: date
     reason: str
+
+
+class Terms(BaseModel):
+    """The terms as they were signed or, while they are not, as they are now."""
+
+    version: str
+    text: str = Field(description="Its paragraphs are apart by an empty line.")
+    signed_at: datetime | None
+    is_to_sign: bool = Field(description="Whether they wait for your signature.")
+
+
+class Sign(Input):
+    """That you have read the terms, understand and will comply."""
+
+    version: str = Field(description="Of the terms that you have read; of no others they are signed.")
 
 
 async def list_register(call: Call[Nothing, Nothing]) -> Listed[Registered]:
@@ -54,3 +70,20 @@ async def propose_person(call: Call[Nothing, Propose]) -> AccessRequest:
         reason=body.reason,
     )
     return AccessRequest.of(call, sent)
+
+
+async def read_terms(call: Call[Nothing, Nothing]) -> Terms:
+    """Show the terms of social media use that a request is signed under."""
+    request = await call.admin.request_views.get(call.session, call.id)
+    terms = await call.admin.social_media.terms_of(call.session, request)
+    if terms is None:
+        raise UnknownRequestError(f"{request.number} has no terms to sign")
+    return Terms(
+        version=terms.version, text=terms.text, signed_at=terms.signed_at, is_to_sign=terms.is_to_sign
+    )
+
+
+async def sign_terms(call: Call[Nothing, Sign]) -> AccessRequest:
+    """Sign the terms by name, where others approved social media use for you; its sites open after that."""
+    signed = await call.admin.social_media.sign(call.session, call.id, call.body.version)
+    return AccessRequest.of(call, signed)

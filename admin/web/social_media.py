@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import notices, social_media
+from admin import notices
 from admin.asked import Authorisation, Level
 from admin.asking import InvalidRequestError, State
 from admin.social_media import Registered
@@ -94,26 +94,21 @@ async def sign(http_request: Request, form: FormData) -> Response:
             raise InvalidRequestError("agree", "Check the box to say that you have read it")
         await admin_of(http_request).social_media.sign(session, id_, field(form, "version"))
     except InvalidRequestError as error:
-        return await _terms(http_request, error)
+        return await _terms(http_request, InvalidRequestError("agree", str(error)))
     return go_to(f"/requests/{id_}")
 
 
 async def _terms(http_request: Request, error: InvalidRequestError | None = None) -> Response:
     admin, session = admin_of(http_request), known(http_request)
     request = await admin.request_views.get(session, http_request.path_params["id"])
-    signed = await social_media.signed_text(admin.db, request.id)
-    terms = admin.social_media.terms if request.social_media is not None else None
-    text = signed[1] if signed else terms.terms if terms else ""
-    to_sign = request.state_at(admin.now()) is State.AWAITS_SIGNATURE and request.person == session.person
+    terms = await admin.social_media.terms_of(session, request)
     return await page(
         http_request,
         "social_media_terms.html",
         422 if error else 200,
         request=request,
-        paragraphs=notices.paragraphs(text) if text else [],
-        version=signed[0].version if signed else terms.version if terms else "",
-        signed_at=signed[0].signed_at if signed else None,
-        to_sign=to_sign and bool(text),
+        terms=terms,
+        paragraphs=notices.paragraphs(terms.text) if terms else [],
         error=error,
     )
 

@@ -8,6 +8,7 @@ from tests.admin.web import (
     test_emergency_access,
     test_internet_accounts,
     test_own_device,
+    test_social_media,
     test_standing_permission,
 )
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, visit
@@ -42,6 +43,43 @@ async def test_a_standing_permission_is_asked_for_by_a_department_that_may(site:
     assert both["errors"] == [{"field": "site", "message": "Enter one site, or choose categories"}]
     sent = await head.post("/requests/standing", 201, **asked)
     assert (sent["kind"], sent["standing"]["categories"]) == ("standing", ["gambling"])
+
+
+async def test_person_reads_the_terms_of_social_media_and_signs_them(site: Site) -> None:
+    await test_social_media.authorising(site)
+    proposal = test_social_media.PROPOSAL
+    asked: dict[str, object] = {**proposal, "sites": proposal["sites"].split()}
+    head, administrator = await program_of(site, people.HEAD), await program_of(site, people.ADMINISTRATOR)
+    clerk = await program_of(site, people.CLERK)
+    proposed = await head.post("/social-media", 201, **asked)
+    hosts = proposed["hosts"]
+    assert (await clerk.get("/requests/1/terms"))["is_to_sign"] is False, "others have not agreed yet"
+    approved = await administrator.post("/requests/1/approve", step=1, hosts=hosts)
+    assert approved["state"] == "awaits_signature"
+    terms = await clerk.get("/requests/1/terms")
+    assert terms["text"] == "Write for the town.\n\nNever of one person."
+    assert (terms["signed_at"], terms["is_to_sign"]) == (None, True)
+    assert (await head.get("/requests/1/terms"))["is_to_sign"] is False
+    await head.post("/requests/1/terms", 403, version=terms["version"])
+    other = await clerk.post("/requests/1/terms", 422, version="another")
+    assert other["errors"] == [
+        {"field": "version", "message": "The terms have changed since you opened them. Read them again"}
+    ]
+    assert test_social_media.decided(site)[0] is Verdict.BLOCK
+    signed = await clerk.post("/requests/1/terms", version=terms["version"])
+    assert (signed["state"], signed["expires_at"]) == ("approved", "2027-01-01T05:00:00Z")
+    assert test_social_media.decided(site) == (Verdict.VIEW_ONLY, Cause.EXEMPTION)
+    kept = await clerk.get("/requests/1/terms")
+    assert kept == {**terms, "signed_at": "2026-03-06T15:14:07Z", "is_to_sign": False}
+    await clerk.post("/requests/1/terms", 409, version=terms["version"])
+
+
+async def test_request_of_another_kind_has_no_terms(site: Site) -> None:
+    await test_social_media.authorising(site)
+    await site.sent_request()
+    clerk = await program_of(site, people.CLERK)
+    await clerk.get("/requests/1/terms", 404)
+    await clerk.post("/requests/1/terms", 409, version="any")
 
 
 async def test_an_internet_account_is_asked_for_and_says_for_whom(site: Site) -> None:

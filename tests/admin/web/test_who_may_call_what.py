@@ -118,6 +118,8 @@ CALLS = {
         APPROVERS | {COLLEAGUE, people.PARKS_HEAD},
         body={"person": COLLEAGUE, "sites": ["facebook.com"], "level": "view", "last": FROM, "reason": "x"},
     ),
+    "GET /requests/{id:number}/terms": Call(OF_REQUEST, "/requests/3/terms"),
+    "POST /requests/{id:number}/terms": Call(CLERK, "/requests/3/terms", {"version": "another"}),
     "GET /reports": Call(SIGNED_IN),
     "GET /reports/{id:number}": Call(CLERK | IT, "/reports/1"),
     "GET /review/reports": Call(IT),
