@@ -59,7 +59,8 @@ SCOPES: Mapping[Scope, str] = {
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",
     Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",
-    Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded",
+    Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded,"
+    " and agree that others have",
     Scope.RECORDS_READ: "see the records, and have them verified",
     Scope.PEOPLE_READ: "see who is in the town's service",
     Scope.PEOPLE_WRITE: "close who leaves, and open them again",
@@ -84,7 +85,7 @@ _WHOSE: Mapping[Scope, Permission] = {
     Scope.DECIDE: roles.decides,
     Scope.REVIEW: roles.reviews,
     Scope.VISITS_READ: roles.sees_visits,
-    Scope.VISITS_NAMES: roles.may_show_names,
+    Scope.VISITS_NAMES: roles.shows_or_agrees_to_names,
     Scope.RECORDS_READ: roles.sees_records,
     Scope.PEOPLE_READ: roles.closes_people,
     Scope.PEOPLE_WRITE: roles.closes_people,

@@ -11,6 +11,7 @@ type Permission = Callable[[Policy, str], bool]
 # Said in this order to the people whose visits they are.
 _SEE_VISITS = ("it_security", "help_desk", "auditor")
 _SHOW_NAMES = ("it_security", "auditor")
+_AGREES_AT_LAST = "town_administrator"
 
 
 def runs_towngate(policy: Policy, person: str) -> bool:
@@ -40,7 +41,12 @@ def agree_to_names(policy: Policy, asker: str, about: str | None) -> frozenset[s
     """
     own = {asker, about}
     showing = {person for role in _SHOW_NAMES for person in policy.roles.get(role, ())} - own
-    return frozenset(showing or {*policy.roles.get("town_administrator", ())} - own)
+    return frozenset(showing or {*policy.roles.get(_AGREES_AT_LAST, ())} - own)
+
+
+def shows_or_agrees_to_names(policy: Policy, person: str) -> bool:
+    """Whether the person may have names shown, or may have to agree that somebody else has."""
+    return _has_any(policy, person, *_SHOW_NAMES, _AGREES_AT_LAST)
 
 
 def seeing_visits(policy: Policy) -> tuple[str, ...]:

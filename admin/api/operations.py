@@ -14,6 +14,7 @@ from admin.api import (
     heavy,
     inspection,
     me,
+    names,
     people,
     records,
     reports,
@@ -153,11 +154,14 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         ),
     ),
     "Visits": (
-        "The visit log, persons hidden until a reason is given.",
+        "The visit log, persons hidden until a reason is given, or a second person agreed.",
         (
             Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
-            Operation("POST", "/visits/names", Scope.VISITS_NAMES, visits.show_names),
+            Operation("POST", "/visits/names", Scope.VISITS_NAMES, names.show_names),
+            Operation("GET", "/visits/names", Scope.VISITS_NAMES, names.list_names_requests),
+            Operation("GET", "/visits/names/{id:number}", Scope.VISITS_NAMES, names.read_names_request),
+            Operation("POST", "/visits/names/{id:number}", Scope.VISITS_NAMES, names.answer_names_request),
         ),
     ),
     "Heavy": (

@@ -1,4 +1,4 @@
-"""The visit log: filters, names behind a reason, and why."""
+"""The visit log: filters, and why."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -9,12 +9,11 @@ from msgspec import structs
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from admin.api.operation import Call, Input, Listed, Nothing, Query
+from admin.api.operation import Call, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
-from admin.names import NobodyAgreesError
 from admin.replaying import explain
 from admin.visit_log.searching import Cursor, VisitFilter
-from admin.visits import NAMES_SHOWN_FOR, VisitRow
+from admin.visits import VisitRow
 from admin.web.words import plain, visit_status
 from categories.host_name import HostNameError, canonical_host
 from policy.decision import Cause, Lane, Verdict
@@ -89,21 +88,6 @@ class WhichVisits(Query):
         None, description="From the `next` of the page before.", pattern=r"^[0-9]+\.[0-9]+$"
     )
     limit: int = Field(50, ge=1, le=200)
-
-
-class ShowNames(Input):
-    """Why names are needed, and for which case, if there is one."""
-
-    reason: str
-    case: str = ""
-    person: str | None = Field(None, description="To search for this person's visits.")
-
-
-class NamesShown(BaseModel):
-    """Until when this token is shown names; null while a second person has to agree."""
-
-    until: datetime | None
-    waits: str | None = Field(description="The number of what a second person has to agree to.")
 
 
 class Step(BaseModel):
@@ -181,20 +165,6 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
         changed=list(why.changed),
         agrees=why.agrees_with(row),
     )
-
-
-async def show_names(call: Call[Nothing, ShowNames]) -> NamesShown:
-    """Show names to this token for 30 minutes, or ask a second person to agree; the reason is recorded."""
-    body = call.body
-    try:
-        waiting = await call.admin.names.ask(call.session, body.reason, body.case, body.person)
-    except NobodyAgreesError as error:
-        raise InvalidRequestError("reason", "There is nobody who may agree to it") from error
-    except ValueError as error:
-        raise InvalidRequestError("reason", "Enter why you need the names") from error
-    if waiting is not None:
-        return NamesShown(until=None, waits=waiting.number)
-    return NamesShown(until=call.admin.now() + NAMES_SHOWN_FOR, waits=None)
 
 
 def _filter(query: WhichVisits) -> VisitFilter:

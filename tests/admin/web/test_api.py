@@ -176,9 +176,18 @@ async def test_search_by_name_waits_for_a_second_person(site: Site) -> None:
     it = await program_of(site, people.IT)
     asked = await it.post("/visits/names", reason="A phishing mail", person=people.CLERK)
     assert asked == {"until": None, "waits": "NAMES-1"}
-    administrator = await site.signed_in(people.ADMINISTRATOR)
+    administrator = await program_of(site, people.ADMINISTRATOR)
     await it.get("/visits", 403, person=people.CLERK)
-    assert (await post(administrator, "/visits/names/1", answer="agree")).status_code == 303
+    (waiting,) = (await administrator.get("/visits/names"))["items"]
+    assert (waiting["number"], waiting["person"]["name"], waiting["may_answer"]) == ("NAMES-1", "Clerk", True)
+    await it.post("/visits/names/1", 403, agrees=True)
+    own = await it.get("/visits/names/1")
+    assert (own["state"], own["reason"], own["may_answer"]) == ("waiting", "A phishing mail", False)
+    agreed = await administrator.post("/visits/names/1", agrees=True)
+    assert (agreed["state"], agreed["holds_until"]) == ("agreed", "2026-03-06T15:44:07Z")
+    late = await administrator.post("/visits/names/1", agrees=False)
+    assert late["state"] == "agreed", "the first answer counts"
+    assert (await administrator.get("/visits/names"))["items"] == []
     assert (await it.get("/visits", person=people.CLERK))["items"][0]["who"]["person"] == people.CLERK
     await it.get("/visits", 403, person=people.HEAD)
 

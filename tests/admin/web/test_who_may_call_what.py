@@ -144,6 +144,9 @@ CALLS = {
     "GET /visits": Call(LOG),
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
     "POST /visits/names": Call(IT | {AUDITOR}, body={"reason": "Case 7"}),
+    "GET /visits/names": Call(SIGNED_IN),
+    "GET /visits/names/{id:number}": Call(IT | {AUDITOR}, "/visits/names/1"),
+    "POST /visits/names/{id:number}": Call(frozenset({AUDITOR}), "/visits/names/1", {"agrees": False}),
     "GET /heavy": Call(LOG),
     "GET /heavy/lately": Call(LOG),
     # Nothing is heavy, as IT is told; the others may not.
