@@ -9,24 +9,17 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from admin.letters.parts import Words
 from admin.outbox import PutLetter
+from admin.templates import environment
 from policy.town_policy import Town
 
 # Every server takes 7 bits, whatever it says of itself.
 _MAIL = SMTP.clone(cte_type="7bit")
 _NO_BREAK = "\u00a0"
 
-_TEXT = Environment(
-    loader=PackageLoader("admin.letters", "templates"),
-    autoescape=False,  # noqa: S701 - plain text
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_HTML = _TEXT.overlay(autoescape=True)
+_TEXT = environment("admin.letters", autoescape=False)
+_HTML = environment("admin.letters", autoescape=True)
 
 
 def compose(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -18,6 +17,7 @@ from admin.database import DatabaseError
 from admin.request_time_line import Turn
 from admin.roles import Permission
 from admin.site_reports import Answer, ReportKind
+from admin.templates import environment
 from admin.web import words
 from admin.web.long_questions import LongQuestions
 from admin.web.people import People
@@ -36,13 +36,7 @@ STATIC_FOLDER = Path(__file__).parents[1] / "static"
 _USWDS = "/static/vendor/uswds-3.14.0"
 _HTMX = "/static/vendor/htmx.org-2.0.11"
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("admin.web", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_ENVIRONMENT = environment("admin.web", autoescape=True)
 _ENVIRONMENT.globals.update(
     uswds=_USWDS,
     htmx=_HTMX,
