@@ -5,12 +5,13 @@ for the writer.
 """
 
 import asyncio
+import functools
 import importlib.resources
 import os
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -250,10 +251,12 @@ async def _migrate(writer: aiosqlite.Connection, path: Path, package: str) -> No
     await writer.execute_fetchall("PRAGMA foreign_keys = ON")
 
 
-def scripts_of(package: str) -> dict[int, str]:
-    """Return a package's scripts by number: `migrations/0001_first.sql` is 1.
+@functools.cache
+def scripts_of(package: str) -> Mapping[int, str]:
+    """Return a package's scripts by number: `migrations/0001_first.sql` is 1. Read once.
 
-    Raises ValueError for two of one number.
+    What is installed later is for a newer version, which this process is not: it would not know the tables of
+    a file that it makes. Raises ValueError for two of one number.
     """
     found: dict[int, str] = {}
     for file in (importlib.resources.files(package) / "migrations").iterdir():

@@ -172,6 +172,21 @@ def test_two_migrations_of_one_number_are_refused_and_none_is_left_out(
         scripts_of("twice")
 
 
+async def test_file_that_is_made_later_has_the_tables_that_the_process_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "installed" / "migrations"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    (folder / "0001_first.sql").write_text("CREATE TABLE one (id INTEGER PRIMARY KEY);")
+    for month in ("2026-03", "2026-04"):
+        async with SqliteFile.open(tmp_path / f"{month}.db", "installed") as file:
+            rows = await file.fetch_all("SELECT name FROM sqlite_master")
+        assert [row["name"] for row in rows] == ["one"]
+        (folder / "0002_newer.sql").write_text("CREATE TABLE newer (id INTEGER PRIMARY KEY);")
+
+
 @pytest.mark.parametrize("version", [1, 2])
 async def test_visits_of_an_older_version_are_kept_each_as_one_connection(
     tmp_path: Path, version: int
