@@ -35,6 +35,7 @@ from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
 from admin.delegations import Delegations
 from admin.device_requests import DeviceRequests
+from admin.download_reminders import DownloadReminders
 from admin.emergency import Emergency
 from admin.emergency_access import EmergencyAccesses
 from admin.emergency_reviews import EmergencyReviews
@@ -132,6 +133,7 @@ class AdminProcess:
         self.weekly_reports = WeeklyReports(db, lambda: self.policy, clock)
         self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
+        self.download_reminders = DownloadReminders(db, self.asks, correspondence, lambda: self.policy, clock)
         self.api_tokens = ApiTokens(db, lambda: self.policy, self._known, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)

@@ -120,6 +120,8 @@ class EventKind(StrEnum):
     SITE_INSPECTION_REFUSED = "site.inspection_refused"
     LIMIT_PASSED = "limit.passed"
     """Somebody went on past a limit that warns, after it had closed a tunnel."""
+    REMINDER_ASKED = "limit.reminder_asked"
+    """Somebody asked for a mail when a download is no longer over a limit."""
     VISIT_ENDED = "visit.ended"
     """IT ended a visit that was heavy on the town's line."""
     ATTEMPTS_TOLD = "attempts.told"

@@ -2,7 +2,7 @@
 
 A letter is put in the transaction of its cause: either both are so or neither. Sending comes later
 in the background, as often as it takes; words are found only then. Putting the same letter twice puts
-it once.
+it once. One that is to come later is put for its time: until then it is not due, and not behind.
 """
 
 import json
@@ -73,6 +73,8 @@ class LetterKind(StrEnum):
     """To the head and IT: someone came to a prohibited site by accident."""
     ACCIDENT_ANSWERED = "accident_answered"
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
+    DOWNLOAD_REMINDER = "download_reminder"
+    """To the one who asked for it: a download need not wait any more. It names the address."""
     LIMIT_CLOSED = "limit_closed"
     """To the one whose connection a limit has ended without a page: once a day for each limit."""
     ATTEMPTS_REPEATED = "attempts_repeated"
@@ -107,6 +109,7 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
     LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
+    LetterKind.DOWNLOAD_REMINDER: frozenset({"host", "address", "limit"}),
     LetterKind.LIMIT_CLOSED: frozenset({"host", "limit", "at"}),
     LetterKind.ATTEMPTS_REPEATED: frozenset(
         {"person", "department", "visits", "categories", "from", "until"}
@@ -169,7 +172,7 @@ class FailedLetter:
 class Depth:
     """What is in the outbox of one channel. `oldest_at` is when the oldest that waits was put.
 
-    `failed` are those of the last 7 days.
+    What is for a time to come does not wait yet. `failed` are those of the last 7 days.
     """
 
     waiting: int
@@ -181,6 +184,7 @@ class Depth:
 async def put(t: Transaction, letter: Letter, at: datetime) -> None:
     """Put a letter, within the transaction of what it tells of; once, however often it is put.
 
+    With an `at` to come it waits until then, and is one of that time.
     Raises ValueError when it lacks what its kind tells.
     """
     lacking = _VALUES.get(letter.kind, frozenset()) - letter.values.keys()
@@ -294,12 +298,14 @@ async def put_again(t: Transaction, id_: int, at: datetime) -> None:
 async def depth(db: Reader, channel: Channel, at: datetime) -> Depth:
     """Say what waits, what failed, and when one was sent last."""
     row = await db.fetch_one(
-        "SELECT (SELECT count(*) FROM letter WHERE state = 'waiting' AND channel = ?1) AS waiting,"
-        " (SELECT min(put_at) FROM letter WHERE state = 'waiting' AND channel = ?1) AS oldest_at,"
+        "SELECT (SELECT count(*) FROM letter WHERE state = 'waiting' AND channel = ?1 AND put_at <= ?3)"
+        " AS waiting, (SELECT min(put_at) FROM letter WHERE state = 'waiting' AND channel = ?1"
+        " AND put_at <= ?3) AS oldest_at,"
         " (SELECT count(*) FROM letter WHERE state = 'failed' AND channel = ?1 AND done_at >= ?2) AS failed,"
         " (SELECT max(done_at) FROM letter WHERE state = 'sent' AND channel = ?1) AS last_sent_at",
         channel.value,
         to_ms(at - _FAILED_WITHIN),
+        to_ms(at),
     )
     if row is None:
         return Depth(0, 0, None, None)

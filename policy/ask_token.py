@@ -31,8 +31,9 @@ class AskToken:
     """What the block page said. Ids as in the policy document; `host` canonical.
 
     `code` is the visit's short code, `issued_at` aware UTC (whole seconds once sealed), `approval`
-    the roles asked in turn, `risks` every security risk that the site is listed as. A long `entry` is
-    cut when sealed.
+    the roles asked in turn, `risks` every security risk that the site is listed as. `address` is of a
+    download that can be asked about again later, without its query; empty elsewhere. A long `entry` is cut
+    when sealed.
     """
 
     host: str
@@ -48,6 +49,7 @@ class AskToken:
     code: str
     issued_at: datetime
     risks: tuple[str, ...] = ()
+    address: str = ""
 
     def seal(self, key: bytes) -> str:
         """Return the token as text that fits into a URL."""
@@ -71,7 +73,8 @@ def unseal(text: str, key: bytes, now: datetime) -> AskToken:
     except SignedTextError as error:
         raise AskTokenError("this ask code was altered, or made by another town's gate") from error
     names = (field.name for field in fields(AskToken))
-    values = dict(zip(names, json.loads(zlib.decompress(body)), strict=True))
+    # Not strict: while a newer version is put to work, the other side may say a little less, or more.
+    values = dict(zip(names, json.loads(zlib.decompress(body)), strict=False))
     issued_at = datetime.fromtimestamp(values.pop("issued_at"), UTC)
     if not -_CLOCK_DIFFERENCE <= now - issued_at < LIFETIME:
         raise AskTokenExpiredError("this ask code is over 15 minutes old")

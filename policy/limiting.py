@@ -6,12 +6,13 @@ answer, bytes and time while they are counted. It never has a visit opened.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from policy.decision import Cause, Decision, Verdict
 from policy.rule_matching import asking_roles, first_match, rule_matches, site_listed_in, why_not_for
 from policy.state import State
 from policy.town_policy import Limit, LimitAction, Per, Policy, Quota
+from policy.town_time import zone_of
 from policy.visit import Client, Visit
 
 # What is open for these is open whole.
@@ -148,6 +149,14 @@ def stopping(
         limit=limit.id,
         size_bytes=size_bytes,
     )
+
+
+def hours_end_at(limit: Limit, policy: Policy, at: datetime) -> datetime | None:
+    """Return when a limit's hours end, None where it has none, is not in them at `at`, or they never end."""
+    schedule = policy.schedules[limit.when] if limit.when is not None else None
+    if schedule is None or not schedule.holds_at(at, zone_of(policy)):
+        return None
+    return schedule.next_edge_after(at, zone_of(policy))
 
 
 def _holds(limit: Limit, visit: Visit, policy: Policy, categories: frozenset[str]) -> bool:

@@ -103,7 +103,7 @@ class BlockPage:
     `at` is aware; `zone` is the town's. `category` is its id in the taxonomy, `label` and `sites`
     the taxonomy's words for it, `because` the policy's own clause, `approval` the roles that may
     allow it in turn (empty: nobody can be asked). `ask_url` is None while asking is not available, the
-    two after it where there is nothing to say of the site;
+    two after it where there is nothing to say of the site, `remind_url` where there is nothing to wait for;
     `continue_url` is where the form of a page to click through goes, on the host itself; a warning of a
     site that `is_risk`, a security risk, looks like danger.
     `file_types` are what a download was stopped for, empty where that cannot be told.
@@ -131,6 +131,7 @@ class BlockPage:
     ask_url: str | None = None
     wrong_category_url: str | None = None
     accident_url: str | None = None
+    remind_url: str | None = None
     continue_url: str | None = None
     is_risk: bool = False
     opening: Opening | None = None

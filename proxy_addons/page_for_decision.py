@@ -9,6 +9,7 @@ from categories.taxonomy import Taxonomy
 from policy import amounts
 from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
+from policy.limiting import hours_end_at
 from policy.rule_matching import rule_matches
 from policy.state import State
 from policy.town_policy import Approver, Limit, Per, Policy, Rule, UnknownAction
@@ -52,6 +53,7 @@ def page_for(
     if limit is not None and limit.quota is not None:
         opening = Opening(next_midnight(visit.at, zone_of(policy)), None)
     approval = _approval(decision, visit, policy)
+    over_limit = _over_limit(limit, decision, visit, policy) if limit is not None else None
     variant = variant if opening is None else Variant.LATER
     page = BlockPage(
         variant=variant,
@@ -70,6 +72,7 @@ def page_for(
         head=_head(visit, policy),
         ask_url=_ask_url(variant, approval, admin_url, token),
         **_reporting_urls(variant, match, admin_url, token),
+        remind_url=_remind_url(variant, over_limit, admin_url, token),
         continue_url=continue_url,
         is_risk=match is not None and match.category in policy.security_categories,
         opening=opening,
@@ -80,7 +83,7 @@ def page_for(
         port=visit.port,
         ports=tuple(sorted(policy.ports)),
         file_types=decision.file_types,
-        over_limit=_over_limit(limit, decision, visit, policy) if limit is not None else None,
+        over_limit=over_limit,
         rule=decision.rule or decision.limit or "",
         kind=_kind(visit, policy),
         listed=f"{match.source}: {match.entry}, {match.category}" if match else "",
@@ -88,8 +91,8 @@ def page_for(
     )
     html = render(page)
     if len(html) > _LARGEST_PAGE:
-        # A host of hundreds of letters is in each link. "Did something not open?" has them, too.
-        html = render(replace(page, wrong_category_url=None, accident_url=None))
+        # A host of hundreds of letters is in each link. "Did something not open?" has the first two, too.
+        html = render(replace(page, wrong_category_url=None, accident_url=None, remind_url=None))
     return page.variant.status, html
 
 
@@ -107,6 +110,16 @@ def _reporting_urls(
             return wrong_category
         case _:
             return {}
+
+
+def _remind_url(
+    variant: Variant, over_limit: OverLimit | None, admin_url: str | None, token: str | None
+) -> str | None:
+    """Return where a person asks for a mail when a download is no longer over a limit: one of some hours."""
+    is_waited_for = variant is Variant.LARGE and over_limit is not None and over_limit.slows_until is not None
+    if not is_waited_for or admin_url is None or token is None:
+        return None
+    return f"{admin_url}/remind?token={token}"
 
 
 def _ask_url(
@@ -143,11 +156,10 @@ def _limit_variant(limit: Limit) -> Variant:
 
 def _over_limit(limit: Limit, decision: Decision, visit: Visit, policy: Policy) -> OverLimit:
     if limit.quota is None:
-        when = policy.schedules[limit.when] if limit.when is not None else None
         return OverLimit(
             amounts.size(decision.size_bytes or 0),
             amounts.size(limit.larger_than or 0),
-            when.next_edge_after(visit.at, zone_of(policy)) if when is not None else None,
+            hours_end_at(limit, policy, visit.at),
         )
     duration = limit.quota.duration
     return OverLimit(

@@ -22,6 +22,7 @@ _SCRIPT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_REMEMBERED_PATH = 300
 
 
 async def page_response(gate: Gate, visit: OpenVisit, http_request: http.Request) -> http.Response:
@@ -95,7 +96,7 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
         judge.state,
         gate.taxonomy,
         admin_url=judge.snapshot.admin_url if can_ask else None,
-        token=_ask_token(judge, judgement, visit.code) if can_ask else None,
+        token=_ask_token(judge, judgement, visit.code, path) if can_ask else None,
         code=visit.code,
         at=visit.started_at,
         continue_url=_continue_url(judge, judgement, path) if is_said_first else None,
@@ -129,19 +130,35 @@ def again_response(visit: Visit, path: str, status: int = 307) -> http.Response:
 
     With status 303 it asks for `path` instead of what it asked for.
     """
-    site = visit.host if visit.port == _DEFAULT_PORTS[visit.scheme] else f"{visit.host}:{visit.port}"
     return http.Response.make(
         status,
         b"",
         {
-            "Location": f"{visit.scheme}://{site}{path}",
+            "Location": _address(visit, path),
             "Cache-Control": "no-store",
             "Connection": "close",
         },
     )
 
 
-def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
+def _address(visit: Visit, path: str) -> str:
+    site = visit.host if visit.port == _DEFAULT_PORTS[visit.scheme] else f"{visit.host}:{visit.port}"
+    return f"{visit.scheme}://{site}{path}"
+
+
+def _address_of_download(judgement: Judgement, path: str) -> str:
+    """Return where a download is that is too large for a limit, without its query; else "".
+
+    A path that a mail, or a small page, cannot hold leads to the site's first page.
+    """
+    if judgement.decision.limit is None or judgement.decision.size_bytes is None:
+        return ""
+    plain = path.partition("?")[0]
+    is_usable = plain.isascii() and plain.isprintable() and len(plain) <= _LONGEST_REMEMBERED_PATH
+    return _address(judgement.visit, plain if is_usable and plain.startswith("/") else "/")
+
+
+def _ask_token(judge: Judge, judgement: Judgement, code: str, path: str) -> str:
     visit, decision = judgement.visit, judgement.decision
     match, risks = decision.match, judge.policy.security_categories
     return AskToken(
@@ -158,6 +175,7 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str) -> str:
         code=code,
         issued_at=datetime.now(UTC),
         risks=tuple(dict.fromkeys(m.category for m in visit.matches if m.category in risks)),
+        address=_address_of_download(judgement, path),
     ).seal(judge.ask_key)
 
 

@@ -22,10 +22,14 @@ class OutdatedLetterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where the letter leads: a path of the admin site."""
+    """Where the letter leads: a path of the admin site, or the whole address of another."""
 
     label: str
     path: str
+
+    def url(self, admin_url: str) -> str:
+        """Return its address."""
+        return f"{admin_url}{self.path}" if self.path.startswith("/") else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from admin.notices import paragraphs
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
 from policy import limit_words
+from policy.limiting import hours_end_at
 
 
 async def words_of(put: PutLetter, db: Database, town: Town) -> Words:
@@ -118,6 +119,23 @@ def _limit_closed(put: PutLetter, town: Town) -> Words:
     )
 
 
+def _download_reminder(put: PutLetter, town: Town) -> Words:
+    values = put.letter.values
+    limit = next((limit for limit in town.policy.limits if limit.id == values["limit"]), None)
+    is_over = limit is None or hours_end_at(limit, town.policy, town.now) is None
+    return Words(
+        subject="Your reminder: a download",
+        heading="You asked to be reminded of a download",
+        paragraphs=("It no longer slows others down.",) if is_over else (),
+        facts=(("Site", words.host(values["host"])),),
+        link=Link("Open it", values["address"]),
+        below=(
+            "What follows a “?” in an address is not kept here: if it does not open, look for the file where"
+            " you found it.",
+        ),
+    )
+
+
 def _notice_receipt(put: PutLetter, town: Town) -> Words:
     values = put.letter.values
     accepted_at = town.moment(datetime.fromisoformat(values["accepted_at"]))
@@ -174,6 +192,7 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.CATEGORY_ANSWERED: _category_answered,
     LetterKind.ACCIDENT_REPORTED: _accident_reported,
     LetterKind.ACCIDENT_ANSWERED: _accident_answered,
+    LetterKind.DOWNLOAD_REMINDER: _download_reminder,
     LetterKind.LIMIT_CLOSED: _limit_closed,
     LetterKind.NOTICE_RECEIPT: _notice_receipt,
     LetterKind.PASSWORD_RESET: _password_reset,

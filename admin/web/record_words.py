@@ -60,6 +60,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.SITE_LEFT_INSPECTED: "Left a site decrypted",
     EventKind.SITE_INSPECTION_REFUSED: "A move on decryption was refused",
     EventKind.LIMIT_PASSED: "Went on past a limit",
+    EventKind.REMINDER_ASKED: "Asked to be reminded of a download",
     EventKind.VISIT_ENDED: "Ended a heavy visit",
     EventKind.ATTEMPTS_TOLD: "Told of many stopped visits",
     EventKind.SECURITY_RISK_TOLD: "Told of a visit stopped for security",

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,18 @@ async def test_the_help_desk_gets_it_by_mail_and_by_webhook(db: Database) -> Non
     (hook,) = await due(db, Channel.WEBHOOK)
     assert mail.letter == hook.letter
     assert mail.message_id != hook.message_id
+
+
+async def test_what_is_for_later_is_not_due_before_nor_behind_and_survives_a_restart(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "towngate.db") as db, db.transaction() as t:
+        await outbox.put(t, ALLOWED, LATER)
+    async with Database.open(tmp_path / "towngate.db") as db:
+        early = LATER - timedelta(seconds=1)
+        assert await outbox.due(db, Channel.MAIL, early) == []
+        assert await outbox.depth(db, Channel.MAIL, early) == Depth(0, 0, None, None)
+        (letter,) = await outbox.due(db, Channel.MAIL, LATER)
+        assert (letter.letter, letter.put_at) == (ALLOWED, LATER)
+        assert await outbox.depth(db, Channel.MAIL, LATER) == Depth(1, 0, LATER, None)
 
 
 async def test_what_was_put_off_waits_for_its_time_and_what_is_done_never_comes_again(db: Database) -> None:

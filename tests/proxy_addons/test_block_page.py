@@ -686,8 +686,8 @@ MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
             "big",
             4_200_000_000,
             "This download is 4.2 GB In business hours it slows others down. After 4:30 PM it will not."
-            " Nothing of it was loaded. Policy Use 7 Download now Leave",
-            "Esta descarga es de 4.2 GB",
+            " Nothing of it was loaded. Policy Use 7 Remind me at 4:30 PM Download now Leave",
+            "Avisarme a las 4:30 p. m. Descargar ahora Salir",
         ),
         (
             "huge",
@@ -730,6 +730,36 @@ def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
     assert in_spanish in spanish(html)
 
 
+def test_large_download_that_waits_for_no_hour_or_has_no_admin_site_offers_no_reminder() -> None:
+    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules={"mornings": MORNINGS})
+    visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING)
+    for limit, admin_url in (("huge", "http://127.0.0.1:8000"), ("big", None)):
+        decision = stopping(LIMITS[limit], visit, policy, size_bytes=2 * 10**10)
+        _, html = page_for(
+            *(decision, visit, policy, State(), taxonomy()),
+            admin_url=admin_url,
+            token="t0ken",
+            code="K7M-4QP",
+            at=FRIDAY_MORNING,
+        )
+        assert "/remind" not in html.decode() and "Remind me" not in english(html)
+
+
+def test_page_of_a_large_download_is_small_with_a_long_host_and_every_way_on() -> None:
+    token = "x" * 1400
+    page = replace(
+        PAGE,
+        variant=Variant.LARGE,
+        host="a" * 200,
+        because="Acceptable Use Policy, Prohibited Uses 18",
+        over_limit=OverLimit("4.2 GB", "500 MB", FRIDAY_MORNING),
+        remind_url=f"https://gate.town.example:8443/remind?token={token}",
+    )
+    warned = replace(page, continue_url="/.well-known/towngate/continue?token=" + "x" * 700)
+    assert len(render(warned)) <= 8192
+    assert '<button form="continue">Download now</button>' in render(warned).decode()
+
+
 async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
     """Light and dark, wide and narrow, with the headers it is sent with."""
     pages = {
@@ -741,6 +771,15 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
             1
         ],
         "lockdown": shown(LOCKED_DOWN, policy=LIMITED, state=State(lockdowns=[WORM]))[1],
+        "large-to-wait-for": render(
+            replace(
+                PAGE,
+                variant=Variant.LARGE,
+                over_limit=OverLimit("4.2 GB", "1 GB", FRIDAY_MORNING),
+                remind_url="http://127.0.0.1:8000/remind?token=t0ken",
+                continue_url="/.well-known/towngate/continue?token=t0ken",
+            )
+        ),
         "no-asking": shown(blocked(), admin_url=None)[1],
         "frame": render_short("Town of Exampleton", "iframe"),
         **{

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from policy import ask_token
 from policy.decision import Cause, Lane, Verdict
 from policy.state import Exemption
 from policy.town_time import zone_of
@@ -46,6 +49,7 @@ DOCUMENT = TOWN.replace("127.0.0.3/32", "127.0.0.3/32, 127.0.8.0/24").replace(
 HOSTS = ("files.example", "tunnel.example", "ask.example", "daily.example", "told.example", "free.example")
 NAVIGATES = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
 _desks = count(1)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def sized(size_bytes: int, *fields: str, status: str = "200 OK") -> bytes:
@@ -127,6 +131,7 @@ def test_large_download_is_warned_of_before_it_begins_and_goes_on_when_told_to(
     assert (visit.verdict, visit.cause, visit.rule) == (Verdict.WARN, Cause.LIMIT, "big")
     eventually(lambda: town.metric("egress_limited_total", limit="big") == 1)
     assert visit.refusal == "a download of 300 kB, over 300 kB"
+    assert "Remind me" not in page.text, "this limit ends at no hour"
     told = desk.request("POST", "http://files.example" + page.continue_form)
     assert (told.status, told.headers["Location"]) == (303, "http://files.example/large?key=1")
     assert desk.get(told.headers["Location"], NAVIGATES).body_bytes == LARGEST + 1
@@ -134,6 +139,28 @@ def test_large_download_is_warned_of_before_it_begins_and_goes_on_when_told_to(
     # It was for this limit and this site alone.
     assert "This download is" in desk.get("http://files.example/huge", NAVIGATES).text
     assert "This download is" in desk.get("http://ask.example/large", NAVIGATES).text
+
+
+def test_page_of_a_limit_of_some_hours_leads_to_a_reminder_without_the_query(
+    town: ProxiedTown, desk: ProxyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as admin_site:
+        admin_url = f"http://127.0.0.1:{admin_site.getsockname()[1]}"
+        monkeypatch.setattr(town.published, "admin_url", admin_url)
+        # It holds now, and on one day that is to come it does not.
+        days = [day for day in range(7) if day != (datetime.now(UTC).weekday() + 3) % 7]
+        hours = f'  busy: {{days: [{", ".join(DAYS[day] for day in days)}], from: "00:00", to: "24:00"}}\n'
+        document = DOCUMENT.replace("schedules:\n", "schedules:\n" + hours)
+        town.publish_policy(document.replace("id: big, ", "id: big, when: busy, "))
+        # Whether an admin site answers is remembered for a second.
+        eventually(lambda: "/remind?" in desk.get("http://files.example/large", NAVIGATES).text)
+        page = desk.get("http://files.example/large?key=1", NAVIGATES)
+        (link,) = set(re.findall(r'href="([^"]+/remind\?token=[^"]+)"', page.text))
+        assert link.startswith(admin_url) and "Remind me on " in page.text and "Avisarme el " in page.text
+        token = ask_token.unseal(link.partition("token=")[2], town.published.ask_key, datetime.now(UTC))
+        assert (token.rule, token.address) == ("big", "http://files.example/large")
+        long = desk.get(f"http://files.example/large?{'k' * 400}", NAVIGATES)
+        assert "/remind?token=" in long.text and len(long.body) <= 8192
 
 
 @pytest.mark.parametrize("path", ["/small", "/at-the-limit", "/counted-small"])

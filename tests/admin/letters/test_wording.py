@@ -265,6 +265,12 @@ def others() -> list[Letter]:
         Letter(LetterKind.PASSWORD_RESET, CLERK, "PASSWORD", {"reset": "1"}),
         Letter(LetterKind.WEEKLY_REPORT, IT, "WEEK", {"department": "", "monday": "2026-02-23"}),
         Letter(
+            LetterKind.DOWNLOAD_REMINDER,
+            CLERK,
+            "DOWNLOAD K7M-4QP",
+            {"host": "files.example", "address": "https://files.example/county.zip", "limit": "big"},
+        ),
+        Letter(
             LetterKind.LIMIT_CLOSED,
             CLERK,
             "LIMIT",
@@ -377,7 +383,9 @@ async def test_every_mail_leads_to_one_place_at_most_and_loads_nothing(sending: 
         tags = tags_of(mail)
         ours = [link for link in tags.links if not link.startswith(("mailto:", "tel:"))]
         assert len(ours) <= 1
-        assert all(link.startswith(f"{ADMIN_URL}/") for link in ours)
+        is_reminder = mail["Subject"] == "Your reminder: a download"
+        to = "https://files.example/county.zip" if is_reminder else f"{ADMIN_URL}/"
+        assert all(link.startswith(to) for link in ours)
         assert not tags.tags & {"form", "img", "script", "link", "iframe", "input", "button"}
         assert text_of(mail).count("https://") == len(ours)
 

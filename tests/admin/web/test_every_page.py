@@ -20,6 +20,7 @@ from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.mailed_site import with_mail, with_settings
 from tests.admin.web.test_about_pages import NEVER, OPENING
+from tests.admin.web.test_download_reminders import with_limit as with_hours
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
 from tests.admin.web.test_internet_accounts import ASK, FOR_TEMP, requiring
@@ -799,6 +800,26 @@ async def test_limits_and_what_is_heavy(look: Look, site: Site) -> None:
     await look.use(await site.signed_in(people.CLERK))
     await look.at("stopped-limit", "/stopped")
     await look.at("requests-left", "/requests")
+    browser = site.client()
+    about = {"host": LONG_HOST, "rule": "big", "approval": (), "address": f"https://{LONG_HOST}/county.zip"}
+    await browser.get("/remind", params={"token": site.token(**about)})
+    await look.use(browser)
+    await look.at("remind-no-hours", "/remind/K7M-4QP")
+    assert look.wrong == []
+
+
+async def test_reminder_of_a_download(look: Look, site: Site) -> None:
+    await with_hours(site)
+    browser = site.client()
+    about = {"host": LONG_HOST, "rule": "big", "approval": (), "address": f"https://{LONG_HOST}/county.zip"}
+    await browser.get("/remind", params={"token": site.token(**about)})
+    await look.use(browser)
+    await look.at("remind-no-mail", "/remind/K7M-4QP")
+    async with post_office() as office:
+        await with_mail(site, office)
+        await look.at("remind", "/remind/K7M-4QP")
+        await post(browser, "/remind/K7M-4QP")
+        await look.at("remind-asked", "/remind/K7M-4QP")
     assert look.wrong == []
 
 

@@ -114,6 +114,7 @@ ACTIONS = {
     "/heavy/end": Action(IT, "", {"code": "K7M-4QP"}),
     "/wrong-category/{code}": Action(NO_ROLE, "/wrong-category/K7M-4QP", WHY),
     "/accident/{code}": Action(NO_ROLE, "/accident/K7M-4QP"),
+    "/remind/{code}": Action(NO_ROLE, "/remind/K7M-4QP"),
     "/review/reports/{id:number}": Action(IT, "/review/reports/1", WHY),
     "/review/requests/{id:number}/leave-open": Action(IT, "/review/requests/2/leave-open"),
     "/review/requests/{id:number}/stop": Action(APPROVERS | IT, "/review/requests/2/stop", WHY),
