@@ -46,6 +46,7 @@ class Scope(StrEnum):
     REVIEW = "review"
     VISITS_READ = "visits:read"
     VISITS_NAMES = "visits:names"
+    WEEKLY_READ = "weekly:read"
     RECORDS_READ = "records:read"
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
@@ -61,6 +62,7 @@ SCOPES: Mapping[Scope, str] = {
     Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",
     Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded,"
     " and agree that others have",
+    Scope.WEEKLY_READ: "see the weekly report of your department, or of the town",
     Scope.RECORDS_READ: "see the records, and have them verified",
     Scope.PEOPLE_READ: "see who is in the town's service",
     Scope.PEOPLE_WRITE: "close who leaves, and open them again",
@@ -86,6 +88,7 @@ _WHOSE: Mapping[Scope, Permission] = {
     Scope.REVIEW: roles.reviews,
     Scope.VISITS_READ: roles.sees_visits,
     Scope.VISITS_NAMES: roles.shows_or_agrees_to_names,
+    Scope.WEEKLY_READ: roles.has_weekly_report,
     Scope.RECORDS_READ: roles.sees_records,
     Scope.PEOPLE_READ: roles.closes_people,
     Scope.PEOPLE_WRITE: roles.closes_people,

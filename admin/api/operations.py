@@ -23,6 +23,7 @@ from admin.api import (
     standing_permission,
     stopped,
     visits,
+    weekly,
 )
 from admin.api.operation import Operation
 from admin.api_tokens import Scope
@@ -171,6 +172,10 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("GET", "/heavy/lately", Scope.VISITS_READ, heavy.read_lately),
             Operation("POST", "/heavy/{code}/end", Scope.EMERGENCY, heavy.end_heavy),
         ),
+    ),
+    "Weekly report": (
+        "A department's use of the web in a week, or the town's, in numbers.",
+        (Operation("GET", "/weekly", Scope.WEEKLY_READ, weekly.read_weekly_report),),
     ),
     "Records": (
         "What people decided and did.",

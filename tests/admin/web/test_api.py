@@ -13,6 +13,7 @@ from tests.admin.web import test_own_device, test_standing_permission
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_tokens_page import bearer, events
+from tests.admin.web.test_weekly_page import REPORTING, log_a_week, with_report
 from tests.admin.web.test_who_may_do_what import new_token
 
 
@@ -237,6 +238,40 @@ async def test_what_is_heavy_names_nobody_and_is_ended_by_its_code(site: Site) -
     await it.post("/heavy/X7M-4QP/end", 404)
     (ended,) = (await it.get("/records", kinds="sites"))["items"]
     assert (ended["kind"], ended["who"]) == ("visit.ended", "IT security")
+
+
+async def test_head_reads_the_departments_week_and_it_the_towns_with_names_where_the_policy_says_so(
+    site: Site,
+) -> None:
+    await with_report(site, REPORTING)
+    await log_a_week(site)
+    head, it = await program_of(site, people.HEAD), await program_of(site, people.IT)
+    week = await head.get("/weekly")
+    assert (week["department"], week["monday"], week["goes_on"]) == ("finance", "2026-02-23", False)
+    assert (week["reports_of"], week["has_earlier"], week["named"]) == (["finance"], True, None)
+    now, before = week["now"], week["before"]
+    assert (now["visits"], now["blocked"], before["visits"]) == (1219, 13, 3)
+    assert (now["heavy_visits"], now["heavy_bytes"]) == (2, 2_800_000_000)
+    news = {"id": "press", "visits": 1204, "blocked": 0, "size_bytes": 120_400_000}
+    assert week["categories"][0] == news and week["departments"] == []
+    assert {"id": "gambling", "visits": 11} in week["blocked"]
+    assert week["heavy_sites"] == [{"host": "films.example", "size_bytes": 2_800_000_000}]
+    town = await it.get("/weekly")
+    assert (town["department"], town["reports_of"], town["now"]["visits"]) == (None, [""], 1226)
+    assert [one["id"] for one in town["departments"]] == ["finance", "parks"]
+    assert (await head.get("/weekly", week="2026-03-02"))["goes_on"]
+    for of in ("", "parks", "none"):
+        await head.get("/weekly", 403, of=of)
+    for day in ("2026-03-03", "2026-03-09", "0001-01-01", "x"):
+        await head.get("/weekly", 422, week=day)
+    await with_report(site, REPORTING.replace("hidden", "shown"))
+    await site.until(lambda: site.admin.policy.weekly_report.names_shown)  # type: ignore[union-attr]
+    named = (await head.get("/weekly"))["named"]
+    assert named == {
+        "blocked": [{"person": "clerk", "name": "Clerk", "visits": 13}],
+        "heavy": [{"person": "clerk", "name": "Clerk", "size_bytes": 2_800_000_000}],
+    }
+    assert (await it.get("/weekly"))["named"] is None
 
 
 async def test_who_decides_is_told_what_other_kinds_ask_for(site: Site) -> None:

@@ -151,6 +151,7 @@ CALLS = {
     "GET /heavy/lately": Call(LOG),
     # Nothing is heavy, as IT is told; the others may not.
     "POST /heavy/{code}/end": Call(NO_ROLE, "/heavy/K7M-4QP/end"),
+    "GET /weekly": Call(APPROVERS | IT | {people.PARKS_HEAD}),
     "GET /records": Call(RECORDS),
     "POST /records/verify": Call(RECORDS),
     "GET /people": Call(IT),
