@@ -19,6 +19,7 @@ from admin.web.session_cookie import known, session_of
 from admin.web.words import visit_status
 from policy.decision import Cause
 from policy.rule_matching import asking_roles
+from policy.town_policy import Policy
 
 
 async def policy_page(http_request: Request) -> Response:
@@ -54,11 +55,12 @@ async def stopped_page(http_request: Request) -> Response:
     standing = await admin.request_views.standing(session)
     lifted = await admin.limit_lifts.of(session)
     rows = []
-    for row in _newest_of_each(await admin.visit_views.stopped_here(session)):
+    for row, count in _last_of_each(await admin.visit_views.stopped_here(session), policy):
         request = next((request for request in standing if _is_about(request, row)), None)
         rows.append(
             (
                 row,
+                count,
                 visit_status(row, policy),
                 request,
                 status_of(http_request, request) if request else None,
@@ -75,12 +77,18 @@ def _is_about(request: AccessRequest, row: VisitRow) -> bool:
     return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == is_of_limit
 
 
-def _newest_of_each(rows: Iterable[VisitRow]) -> Iterable[VisitRow]:
-    """Return of the visits that were stopped alike the newest: a browser tries again by itself."""
-    alike: dict[object, VisitRow] = {}
+def _last_of_each(rows: Iterable[VisitRow], policy: Policy) -> list[tuple[VisitRow, int]]:
+    """Return of the visits that were stopped alike the last, and how many: a browser tries again by itself.
+
+    Those that a used-up quota stops at a host are alike, whether a tunnel was closed or a page was shown.
+    """
+    quotas = {limit.id for limit in policy.limits if limit.quota is not None}
+    alike: dict[tuple[str | None, ...], list[VisitRow]] = {}
     for row in rows:
-        alike.setdefault((row.host, row.cause, row.rule, row.category, row.refusal), row)
-    return alike.values()
+        is_of_quota = row.cause is Cause.LIMIT and row.rule in quotas
+        differs = () if is_of_quota else (row.category, row.refusal)
+        alike.setdefault((row.host, row.cause, row.rule, *differs), []).append(row)
+    return [(max(of_one, key=lambda row: row.ended_at), len(of_one)) for of_one in alike.values()]
 
 
 async def download_stopped(http_request: Request, _form: FormData) -> Response:

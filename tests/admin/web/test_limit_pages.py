@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 
 from admin import audit, closed_people
 from admin.audit import EventKind
@@ -28,7 +29,7 @@ DOCUMENT = towns.DOCUMENT.replace("default: {action", f"{LIMITS}default: {{actio
 NOT_LISTED = {"category": None, "entry": None, "source": None}
 
 
-def stopped(limit: str, host: str, refusal: str, **changed: object) -> VisitRecord:
+def stopped(limit: str, host: str, refusal: str | None, **changed: Any) -> VisitRecord:
     values = {"lane": Lane.REFUSE, "cause": Cause.LIMIT, "refusal": refusal, **NOT_LISTED, **changed}
     return visit(host=host, rule=limit, **values)
 
@@ -112,7 +113,30 @@ async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
     await with_limits(site)
     await site.log(stopped("shopping-time", "shop.example", "30 minutes a day are used"))
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    page = page.replace("\u00a0", " ")
     assert "30 minutes a day are used" in page and "It opens again tomorrow." in page
+
+
+async def test_stop_of_a_quota_at_a_site_is_one_with_the_time_of_the_last(site: Site) -> None:
+    await with_limits(site)
+    minute, now = timedelta(minutes=1), site.clock.at
+    of_quota, why = {"category": "shopping"}, "30 minutes a day are used"
+    await site.log(
+        stopped("shopping-time", "shop.example", why, at=now - 9 * minute, code="AAA-AAA", **of_quota),
+        # A page said it, at first one that some part of a page asked for.
+        stopped("shopping-time", "shop.example", None, at=now - 6 * minute, lane=Lane.BLOCK, code="BBB-BBB"),
+        stopped("shopping-time", "shop.example", None, at=now - 2 * minute, code="CCC-CCC", **of_quota),
+        stopped("shopping-time", "store.example", None, at=now - minute, code="DDD-DDD", **of_quota),
+        stopped("big", "shop.example", "over 500 MB came on one connection", code="EEE-EEE"),
+    )
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text.replace("\u00a0", " ")
+    assert [code in page for code in ("AAA-AAA", "BBB-BBB", "CCC-CCC", "DDD-DDD", "EEE-EEE")] == [
+        *(False, False),
+        *(True, True, True),
+    ]
+    of_shop = page.partition("CCC-CCC")[0].rpartition("<li")[2]
+    assert "last at" in of_shop and "10:12 AM" in of_shop
+    assert page.count("last at") == 1
 
 
 async def test_access_that_is_open_answers_for_nothing_that_a_limit_stopped_nor_the_other_way_round(
