@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from admin.visits import VisitRow
 from admin.written_text import as_cell
+from policy import amounts
 from policy.decision import Lane, Verdict
 from policy.file_types import described, refused_types
 from policy.visit_record import CODE_ALPHABET
@@ -57,7 +58,9 @@ class _Line:
         why = " ".join(part for part in (row.rule or row.exemption or row.cause.value, row.category) if part)
         types = refused_types(row.refusal)
         why += f": {described(types)}" if types is not None else ""
-        counted = f"{row.bytes_down} B in {row.lasted.total_seconds():.1f} s"
+        # Whoever looks for "4.1 kB" in the lines types a space.
+        amount = amounts.size(row.bytes_down).replace(amounts.NO_BREAK, " ")
+        counted = f"{amount} in {row.lasted.total_seconds():.1f} s"
         # What is allowed and checked inside is told apart from what goes by in a tunnel.
         is_opened = row.verdict is Verdict.ALLOW and row.lane is Lane.INSPECT
         came = row.lane.value if is_opened else row.verdict.value

@@ -132,7 +132,8 @@ def test_lines_tell_what_happened_the_newest_last_and_name_nobody(state: StateFo
     assert first.startswith("2026-03-02 10:00:00  finance person ")
     assert "block      cardroom.example  (not-town-business gambling)  0 B in 0.0 s" in first
     assert "parks person" in second
-    assert "4096 B" in third
+    assert third.endswith("  4.1 kB in 0.0 s")
+    assert json.loads(visits(state, "--json", "--host", "c.example").output)["bytes_down"] == 4096
     for hidden in (CLERK, PARKS_CLERK, "FIN-PC-15", "10.10.20.15"):
         assert hidden not in result.output
     assert events(state) == []
