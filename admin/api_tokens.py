@@ -44,6 +44,7 @@ class Scope(StrEnum):
     REQUESTS_WRITE = "requests:write"
     DECIDE = "decide"
     REVIEW = "review"
+    VISITS_OWN = "visits:own"
     VISITS_READ = "visits:read"
     VISITS_NAMES = "visits:names"
     WEEKLY_READ = "weekly:read"
@@ -59,6 +60,7 @@ SCOPES: Mapping[Scope, str] = {
     " say that a site is listed wrongly",
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",
+    Scope.VISITS_OWN: "see what is recorded of your own visits",
     Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",
     Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded,"
     " and agree that others have",
@@ -86,6 +88,7 @@ _WHOSE: Mapping[Scope, Permission] = {
     Scope.REQUESTS_WRITE: _everyone,
     Scope.DECIDE: roles.decides,
     Scope.REVIEW: roles.reviews,
+    Scope.VISITS_OWN: _everyone,
     Scope.VISITS_READ: roles.sees_visits,
     Scope.VISITS_NAMES: roles.shows_or_agrees_to_names,
     Scope.WEEKLY_READ: roles.has_weekly_report,

@@ -58,6 +58,18 @@ class VisitViews:
         names_shown = session.shows_names_at(self._clock())
         return await visits.get(self._db, id_, self._codes(), names_shown=names_shown)
 
+    async def own(self, session: Session, before: Cursor | None = None, limit: int = 50) -> list[VisitRow]:
+        """Return what is recorded of the session's person by name, newest first; names nobody else.
+
+        Raises NotAllowedError for who has not signed in.
+        """
+        if session.person is None or not session.is_signed_in:
+            raise NotAllowedError("Your visits: sign in to see them.")
+        where = VisitFilter(person=session.person)
+        return await visits.query(
+            self._db, where, self._codes(), names_shown=True, before=before, limit=limit
+        )
+
     async def stopped_here(self, session: Session) -> list[VisitRow]:
         """Return what was stopped for this person or device in the last 15 minutes, newest first.
 

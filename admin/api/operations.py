@@ -158,6 +158,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         "The visit log, persons hidden until a reason is given, or a second person agreed.",
         (
             Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
+            Operation("GET", "/visits/own", Scope.VISITS_OWN, visits.list_own_visits),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
             Operation("POST", "/visits/names", Scope.VISITS_NAMES, names.show_names),
             Operation("GET", "/visits/names", Scope.VISITS_NAMES, names.list_names_requests),

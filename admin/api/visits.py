@@ -1,5 +1,6 @@
 """The visit log: filters, and why."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Self
@@ -90,6 +91,15 @@ class WhichVisits(Query):
     limit: int = Field(50, ge=1, le=200)
 
 
+class WhichOwn(Query):
+    """From the newest on, or from where the page before ended."""
+
+    before: str | None = Field(
+        None, description="From the `next` of the page before.", pattern=r"^[0-9]+\.[0-9]+$"
+    )
+    limit: int = Field(50, ge=1, le=200)
+
+
 class Step(BaseModel):
     """One step of deciding: what was looked at, whether it decided, and why (not)."""
 
@@ -127,21 +137,39 @@ async def list_visits(call: Call[WhichVisits, Nothing]) -> Listed[Visit]:
     query = call.query
     views = call.admin.visit_views
     try:
-        where, before = _filter(query), Cursor.parse(query.before) if query.before else None
+        where, before = _filter(query), _cursor(query)
     except InvalidRequestError:
         await views.query(call.session, VisitFilter(), None, 1)
         raise
-    except ValueError as error:
-        await views.query(call.session, VisitFilter(), None, 1)
-        raise InvalidRequestError("before", "Take it from the `next` of the page before") from error
     found = await views.query(call.session, where, before, query.limit + 1)
+    return _listed(call.admin.policy, query, found, "/api/v1/visits")
+
+
+async def list_own_visits(call: Call[WhichOwn, Nothing]) -> Listed[Visit]:
+    """List what is recorded of you by name, newest first."""
+    query = call.query
+    found = await call.admin.visit_views.own(call.session, _cursor(query), query.limit + 1)
+    return _listed(call.admin.policy, query, found, "/api/v1/visits/own")
+
+
+def _cursor(query: WhichVisits | WhichOwn) -> Cursor | None:
+    try:
+        return Cursor.parse(query.before) if query.before else None
+    except ValueError as error:
+        raise InvalidRequestError("before", "Take it from the `next` of the page before") from error
+
+
+def _listed(
+    policy: Policy, query: WhichVisits | WhichOwn, found: Sequence[VisitRow], address: str
+) -> Listed[Visit]:
+    """Return as many as were asked for of those found, which are one more where others follow."""
     rows, more = found[: query.limit], found[query.limit :]
     following = None
     if more:
         given = query.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         given["before"] = str(Cursor(rows[-1].started_at, rows[-1].id))
-        following = f"/api/v1/visits?{urlencode(given)}"
-    return Listed[Visit](items=[Visit.of(row, call.admin.policy) for row in rows], next=following)
+        following = f"{address}?{urlencode(given)}"
+    return Listed[Visit](items=[Visit.of(row, policy) for row in rows], next=following)
 
 
 async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:

@@ -159,6 +159,7 @@ def _routes() -> list[BaseRoute]:
         _post("/delegation/{id:number}/end", delegation.end),
         _get("/exemptions", exemptions.exemptions_page),
         _get("/visits", visit_log.visits_page),
+        _get("/visits/own", visit_log.own_page),
         _get("/visits/names", names.names_page),
         _post("/visits/names", names.show_names),
         _get("/visits/names/{id:number}", names.request_page),

@@ -72,6 +72,31 @@ async def visits_page(http_request: Request) -> Response:
     )
 
 
+async def own_page(http_request: Request) -> Response:
+    """List what is recorded of whoever looks."""
+    admin = admin_of(http_request)
+    session = signed_in(http_request)
+    before = _cursor(http_request.query_params.get("before", ""))
+    try:
+        found = await questions_of(http_request).answer(
+            http_request, lambda: admin.visit_views.own(session, before, _ROWS + 1)
+        )
+    except TooLongError as too_long:
+        logger.warning("own visits given up: %s", too_long)
+        found = None
+    rows, more = (found or [])[:_ROWS], (found or [])[_ROWS:]
+    return await page(
+        http_request,
+        "own_visits.html",
+        503 if found is None else 200,
+        is_given_up=found is None,
+        rows=[(row, visit_status(row, admin.policy)) for row in rows],
+        older=f"/visits/own?before={Cursor(rows[-1].started_at, rows[-1].id)}" if more else None,
+        is_newest=before is None,
+        behind=admin.visits_behind,
+    )
+
+
 async def why_page(http_request: Request) -> Response:
     """Show each rule in order, and the one that decided."""
     admin = admin_of(http_request)

@@ -531,6 +531,7 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("visits", "/visits")
     await look.at("visits-inspected", "/visits?verdict=inspect")
     await look.at("visits-filtered", "/visits?span=week&department=finance&verdict=block")
+    await look.at("visits-own", "/visits/own")
     await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
     await look.at("names", "/visits/names")
     await look.at("why", await site.why_of_first_visit())

@@ -104,6 +104,7 @@ async def test_a_clerk_is_offered_what_a_clerk_may(site: Site) -> None:
     assert re.findall(r'name="scopes" id="scopes-\d+" value="([\w:]+)"', shown) == [
         "requests:read",
         "requests:write",
+        "visits:own",
     ]
 
 

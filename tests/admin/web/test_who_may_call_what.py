@@ -142,6 +142,7 @@ CALLS = {
     "POST /emergency/{id:number}/news": Call(IT, "/emergency/1/news", {"because": "It goes on."}),
     "POST /emergency/{id:number}/end": Call(IT, "/emergency/1/end"),
     "GET /visits": Call(LOG),
+    "GET /visits/own": Call(SIGNED_IN),
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
     "POST /visits/names": Call(IT | {AUDITOR}, body={"reason": "Case 7"}),
     "GET /visits/names": Call(SIGNED_IN),

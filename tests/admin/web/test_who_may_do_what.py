@@ -155,6 +155,7 @@ PAGES = {
     "/decide/1": APPROVERS,
     "/exemptions": SEEING,
     "/visits": IT | {people.HELP_DESK, AUDITOR},
+    "/visits/own": SIGNED_IN,
     "/visits/names/1": IT | {AUDITOR},
     "/visits/{visit}/why": IT | {people.HELP_DESK, AUDITOR},
     "/today": IT | {people.HELP_DESK, AUDITOR},
