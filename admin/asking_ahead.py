@@ -1,8 +1,10 @@
 """Asking for a site before a visit to it was stopped: what would be decided, and the same form."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import structs
 
 from admin import sessions
 from admin.asking import InvalidRequestError, NotAllowedError, never_allowed
@@ -117,7 +119,7 @@ def _shut_by_schedule(visit: Visit, policy: Policy, state: State) -> tuple[Decis
         edge = min((edge for edge in edges if edge is not None), default=None)
         if edge is None or edge > visit.at + _LOOKS_AHEAD:
             return None
-        decision, at = decide(replace(visit, at=edge), policy, state), edge
+        decision, at = decide(structs.replace(visit, at=edge), policy, state), edge
         if not decision.is_allowed:
             return decision, edge
 

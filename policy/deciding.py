@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from msgspec import structs
+
 from categories.host_name import is_address
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
@@ -341,7 +343,7 @@ def _opens_categories(exemption: Exemption, visit: Visit, policy: Policy) -> boo
     others = tuple(match for match in visit.matches if match.category not in exemption.categories)
     if not others:
         return True
-    rest = replace(visit, matches=others)
+    rest = structs.replace(visit, matches=others)
     answers = (*rule_answers(rest, policy), _default(rest, policy, risks_of(rest, policy)))
     return next(decision.verdict for decision, _ in answers if decision is not None) is Verdict.ALLOW
 

@@ -3,7 +3,9 @@
 Everything else that is allowed is tunnelled, undecrypted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
@@ -116,7 +118,7 @@ def _blocks(rule: Rule) -> bool:
 def decision_about_url(category: str, visit: Visit, policy: Policy) -> Decision | None:
     """Return what the first rule says of a URL of this host that a list has in a category; None: no rule."""
     match = CategoryMatch(category, visit.host, NO_LIST)
-    url = replace(visit, matches=(match, *visit.matches), url_categories=frozenset())
+    url = structs.replace(visit, matches=(match, *visit.matches), url_categories=frozenset())
     return next((answer for answer, _ in rule_answers(url, policy) if answer is not None), None)
 
 

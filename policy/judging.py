@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec import structs
+
 from categories.carriers import carried_hosts
 from categories.match import CategoryMatch
 from policy.correction import Corrections
@@ -71,7 +73,7 @@ class SiteListing:
 
     def seen(self, visit: Visit) -> Visit:
         """Return the visit with what is known of its site, by as much of the address as it shows."""
-        return replace(
+        return structs.replace(
             visit,
             matches=self.matches(visit.host, visit.path),
             url_categories=self.url_categories(visit.host) if visit.path is None else frozenset(),
@@ -110,14 +112,14 @@ def judge(
     `visit` has no matches yet. `query` is what follows the path, from its question mark on.
     """
     is_hidden = visit.scheme == "https"
-    outside = _judged(replace(visit, path=None) if is_hidden else visit, policy, state, listing)
+    outside = _judged(structs.replace(visit, path=None) if is_hidden else visit, policy, state, listing)
     seen = [outside]
     if is_hidden and visit.path is not None and outside.decision.is_inspected:
         seen.append(_judged(visit, policy, state, listing))
     last = seen[-1]
     target = "" if last.visit.path is None else last.visit.path + query
     for host in carried_hosts(visit.host, target):
-        shown = _judged(replace(visit, host=host, path=None), policy, state, listing)
+        shown = _judged(structs.replace(visit, host=host, path=None), policy, state, listing)
         stricter_one = stricter_of_shown(last.decision, shown.decision, visit.host)
         if stricter_one is not None:
             last = replace(shown, decision=stricter_one)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from categories.match import CategoryMatch
 
 
@@ -27,8 +29,8 @@ class Client:
         return self.person is not None or self.device is not None or self.department is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+# By msgspec, and not a dataclass: one is made for every visit there is, some of them more than once.
+class Visit(Struct, frozen=True):
     """What is judged: who wants to reach what, when, and what the site is listed as.
 
     `scheme` is "https" or "http"; `host` a canonical host name or IP literal

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mitmproxy import http
 from mitmproxy.net.http.http1 import expected_http_body_size
+from msgspec import structs
 
 from policy.decision import Decision, Verdict
 from policy.file_types import BEGINNING_BYTES, FILE_TYPES, Download
@@ -129,7 +130,7 @@ def stopped(
     if len(types) == len(FILE_TYPES):
         decision = replace(decision, file_types=())
     refusal = refusal_of(decision, policy)
-    return replace(judgement, decision=decision), refusal
+    return structs.replace(judgement, decision=decision), refusal
 
 
 def _is_told(head: Head) -> bool:

@@ -1,8 +1,9 @@
 """Everything a worker decides with, as one value that is replaced whole."""
 
 import time
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, structs
 
 from categories.carriers import carried_hosts
 from categories.first_visits import FirstVisits
@@ -38,8 +39,7 @@ def _of_limit(id_: str) -> str:
     return f"limit {id_}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A visit, what was decided about it, and with which snapshots."""
 
     visit: Visit
@@ -50,14 +50,7 @@ class Judgement:
 
     def made_at(self, at: datetime) -> "Judgement":
         """Return the same for a visit at another time (aware UTC)."""
-        visit = self.visit
-        return Judgement(
-            Visit(
-                *(visit.client, visit.scheme, visit.host, visit.port, visit.path, at, visit.matches),
-                *(visit.has_continued, visit.url_categories, visit.is_newly_seen),
-            ),
-            *(self.decision, self.policy_sequence, self.policy_version, self.category_version),
-        )
+        return structs.replace(self, visit=structs.replace(self.visit, at=at))
 
     @property
     def warned_site(self) -> str:
@@ -157,7 +150,7 @@ class Judge:
             return judgement
         visit = judgement.visit
         stopped = judge_use(visit, judgement.decision, self.policy, self.used, self.passed(visit))
-        return judgement if stopped is None else replace(judgement, decision=stopped)
+        return judgement if stopped is None else structs.replace(judgement, decision=stopped)
 
     def _judge(self, client: Client, scheme: str, host: str, port: int, path: str | None) -> Judgement:
         # As SiteListing.seen has it, but the visit is made once: this is done for every request.
@@ -176,7 +169,7 @@ class Judge:
         if judgement.decision.verdict in SAID_FIRST and self._continuations.has(
             client, judgement.warned_site, visit.at
         ):
-            return self._judgement(replace(visit, has_continued=True))
+            return self._judgement(structs.replace(visit, has_continued=True))
         return judgement
 
     def judge_carried(self, judgement: Judgement, target: str) -> Judgement:
@@ -190,7 +183,7 @@ class Judge:
             shown = self.judge(visit.client, visit.scheme, host, visit.port, None)
             decision = stricter_of_shown(judgement.decision, shown.decision, visit.host)
             if decision is not None:
-                judgement = replace(shown, decision=decision)
+                judgement = structs.replace(shown, decision=decision)
         return judgement
 
     def judge_again(self, judgement: Judgement) -> Judgement:

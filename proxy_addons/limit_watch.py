@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from policy.decision import Decision, Lane, Verdict
 from policy.limit_words import refusal_of
 from policy.limiting import judge_download, judge_use, most_bytes, quotas_of
@@ -76,7 +78,7 @@ class LimitWatch:
         # A warning that cannot be shown blocks.
         decision = replace(stopped, verdict=Verdict.BLOCK)
         refusal = refusal_of(decision, self._in_force().policy)
-        now_seen = replace(visit.judgement, visit=self._log.open.seen(visit), decision=decision)
+        now_seen = structs.replace(visit.judgement, visit=self._log.open.seen(visit), decision=decision)
         self._log.record(now_seen.made_at(datetime.now(UTC)), refusal)
         visit.refusal = f"closed: over the limit {decision.limit}"
         visit.close()

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from msgspec import structs
+
 from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy import amounts
@@ -283,7 +285,7 @@ def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None
     }
     at = next_edge_after(visit.at, policy, State()) if timed else None
     while at is not None and at - visit.at <= _LOOK_AHEAD:
-        then = decide(replace(visit, at=at), policy, State())
+        then = decide(structs.replace(visit, at=at), policy, State())
         if then.is_allowed:
             # The site opens because an allowing rule begins, or because the blocking one ends.
             return Opening(at, timed.get(then.rule or ""))

@@ -5,6 +5,7 @@ from importlib import resources
 
 from mitmproxy import http
 from mitmproxy.net.http.http1 import expected_http_body_size
+from msgspec import structs
 
 from policy import acting
 from policy.acting import Act, Attempt, Operations
@@ -55,7 +56,7 @@ def act_in_body(request: http.Request, operations: Operations) -> Act | None:
 def stopped(judgement: Judgement) -> Judgement:
     """Return the judgement of a request that acted, on a site that is for reading only."""
     decision = replace(judgement.decision, verdict=Verdict.BLOCK, inspect_rules=())
-    return replace(judgement, decision=decision)
+    return structs.replace(judgement, decision=decision)
 
 
 def is_graphql(request: http.Request) -> bool:

@@ -1,10 +1,10 @@
 """Requests that the proxy can read: plain HTTP, and those that were decrypted under the town's CA."""
 
 import functools
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from mitmproxy import http
+from msgspec import structs
 
 from categories.host_name import HostNameError
 from policy.acting import Act, Operations
@@ -169,7 +169,7 @@ class RequestGate:
             shown_by = visit.judgement.decision.carried_by
             if shown_by is not None:
                 # What is visited is the site that shows the one that was judged.
-                asked = replace(asked, host=shown_by)
+                asked = structs.replace(asked, host=shown_by)
             # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
             visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
             onward = self._onward(flow.request, asked.client, asked.host)

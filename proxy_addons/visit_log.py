@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from msgspec import structs
+
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
 from policy.visit_record import VisitRecord, new_code
@@ -145,7 +147,7 @@ class VisitLog:
         """
         if cause is not None:
             verdict = Verdict.ALLOW if cause in _OF_THE_ORIGIN_SERVER else Verdict.BLOCK
-            visit.judgement = replace(visit.judgement, decision=Decision(verdict, cause))
+            visit.judgement = structs.replace(visit.judgement, decision=Decision(verdict, cause))
         if visit in self.open:
             self._open_in[visit.lane] -= 1
             self._open_in[lane] += 1
@@ -178,7 +180,7 @@ class VisitLog:
             return
         if visit.code in judge.snapshot.ended_visits:
             ended = Decision(Verdict.BLOCK, Cause.ENDED)
-            self.record(replace(visit.judgement.made_at(datetime.now(UTC)), decision=ended), _ENDED)
+            self.record(structs.replace(visit.judgement.made_at(datetime.now(UTC)), decision=ended), _ENDED)
             visit.refusal = f"closed: {_ENDED}"
             visit.close()
             return
@@ -198,7 +200,7 @@ class VisitLog:
             visit.close()
         elif self.limits is not None and (decision.limits or self.limits.holds(visit)):
             held_to = replace(visit.judgement.decision, limits=decision.limits)
-            visit.judgement = replace(visit.judgement, decision=held_to)
+            visit.judgement = structs.replace(visit.judgement, decision=held_to)
             self.limits.follow_visit(visit)
 
     async def tell_of_open(self, now: datetime) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -208,8 +209,9 @@ def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str,
 def _judged_as_json(judged: Judged) -> dict[str, object]:
     visit, match = judged.visit, judged.decision.match
     return {
-        "visit": asdict(visit)
+        "visit": structs.asdict(visit)
         | {
+            "client": asdict(visit.client),
             "at": visit.at.isoformat(),
             "matches": [match._asdict() for match in visit.matches],
             "url_categories": sorted(visit.url_categories),

@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import structs
 
 from categories.entries import EntriesFile
 from categories.entry_key import host_key
@@ -92,7 +93,7 @@ def look_up(folder: str, hosts: str, visits: str) -> Figures:
 
     def verdict(host: str, path: str) -> object:
         found = corrections.apply(host, snapshot.lookup(host, path))
-        return decide(replace(visit, host=host, path=path, matches=found), policy, state)
+        return decide(structs.replace(visit, host=host, path=path, matches=found), policy, state)
 
     return {
         "hosts": len(names),

@@ -1,9 +1,9 @@
 """What is decided while IT has limited the web, taken a device off it, or switched the filter off."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from categories.match import CategoryMatch
 from policy.deciding import Step, decide, next_edge_after
@@ -114,7 +114,7 @@ def test_no_exemption_opens_a_site_in_a_lockdown() -> None:
     ("after", "is_allowed"), [(timedelta(0), True), (HOUR - timedelta(microseconds=1), True), (HOUR, False)]
 )
 def test_filter_is_on_again_at_the_instant_that_was_said(after: timedelta, is_allowed: bool) -> None:
-    judged = replace(visit("cardroom.example", "gambling"), at=NOW + after)
+    judged = structs.replace(visit("cardroom.example", "gambling"), at=NOW + after)
     assert decide(judged, POLICY, State(filter_off=FILTER_OFF)).is_allowed is is_allowed
 
 

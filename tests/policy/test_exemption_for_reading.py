@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from policy.correction import Corrections
 from policy.deciding import Step, decide
@@ -36,7 +37,7 @@ def test_it_opens_for_reading_only_what_would_be_shut(
 def test_a_page_to_click_through_stays_one() -> None:
     policy = replace(POLICY, rules=(WARNING,))
     assert decide(visit("gambling"), policy, State([READING])).verdict is Verdict.WARN
-    continued = replace(visit("gambling"), has_continued=True)
+    continued = structs.replace(visit("gambling"), has_continued=True)
     assert decide(continued, policy, State([READING])).verdict is Verdict.ALLOW
 
 
@@ -57,7 +58,7 @@ def test_what_is_for_reading_is_looked_into_and_says_for_which_exemption() -> No
             return frozenset()
 
     listing = SiteListing(Lists(), Corrections(), POLICY)  # type: ignore[arg-type]
-    outside, inside = judge(replace(visit(), path="/feed"), POLICY, State([READING]), listing)
+    outside, inside = judge(structs.replace(visit(), path="/feed"), POLICY, State([READING]), listing)
     assert outside.decision.inspect_rules == ("EX-7",)
     assert (inside.decision.verdict, str(inside.lane)) == (Verdict.VIEW_ONLY, "inspect")
 
@@ -72,7 +73,7 @@ def test_what_is_open_for_reading_is_held_to_the_limits_of_the_policy() -> None:
 def test_what_must_never_be_looked_into_is_not_opened_for_reading() -> None:
     state, policy = State([READING], never_inspect=["site.example"]), POLICY
     assert decide(visit("gambling"), policy, state).verdict is Verdict.BLOCK
-    plain = replace(visit("gambling"), scheme="http", port=80)
+    plain = structs.replace(visit("gambling"), scheme="http", port=80)
     assert decide(plain, policy, state).verdict is Verdict.VIEW_ONLY
     whole = State([exemption()], never_inspect=["site.example"])
     assert decide(visit("gambling"), policy, whole).verdict is Verdict.ALLOW

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
@@ -146,8 +147,8 @@ def test_no_limit_holds_while_the_filter_is_off_nor_where_access_lifts_them() ->
     )
     of_clerk = decided(asked, State([lifted]))
     assert (of_clerk.limits, of_clerk.cause) == ((), Cause.DEFAULT)
-    assert decided(replace(asked, at=lifted.expires_at), State([lifted])).limits == ("huge", "big")
-    assert "big" in decided(replace(asked, client=SOMEONE_IN_PARKS), State([lifted])).limits
+    assert decided(structs.replace(asked, at=lifted.expires_at), State([lifted])).limits == ("huge", "big")
+    assert "big" in decided(structs.replace(asked, client=SOMEONE_IN_PARKS), State([lifted])).limits
     # It lifts limits and opens nothing.
     blocked = visit("files.example", "gambling")
     assert not decided(blocked, State([lifted])).is_allowed

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from categories.taxonomy import taxonomy
 from policy.deciding import decide, next_edge_after
@@ -52,7 +53,7 @@ def test_what_was_put_off_is_asked_for_at_the_instant_it_was_put_off_until() -> 
     state = State(receipts={CLERK: NOW + HOUR})
     assert next_edge_after(NOW, POLICY, state) == NOW + HOUR
     assert cause(state) is Cause.DEFAULT
-    assert cause(state, replace(visit(), at=NOW + HOUR)) is Cause.NOTICE
+    assert cause(state, structs.replace(visit(), at=NOW + HOUR)) is Cause.NOTICE
 
 
 def notice_of(text: str) -> Notice:
