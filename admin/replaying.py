@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from admin.database import Database
-from admin.quota_use import Left, is_known_of, left_on
+from admin.held_limits import HeldLimit, held_limits, why_none_holds
+from admin.quota_use import is_known_of, left_on
 from admin.state_folder import StateFolder
 from admin.visit_log.clients import client_of
 from admin.visits import VisitRow
@@ -48,8 +49,8 @@ class Explanation:
     `decision` is None, without steps, for a visit that the proxy itself refused; of a download that was
     stopped, it is about the download. `opened_for` are the rules for which the site would be looked into,
     `stopped` is what cannot be downloaded there. `changed` names what is another now: "policy",
-    "lists", "access that was granted", "emergency measures". `quotas` are those that hold for the visit, with
-    what is left of its day.
+    "lists", "access that was granted", "emergency measures". `limits` are those that hold for the visit, or
+    the one that stopped it; where there is none, `no_limits` says why in words.
     """
 
     decision: Decision | None
@@ -57,7 +58,8 @@ class Explanation:
     opened_for: tuple[str, ...] = ()
     stopped: tuple[StoppedFiles, ...] = ()
     changed: tuple[str, ...] = ()
-    quotas: tuple[Left, ...] = ()
+    limits: tuple[HeldLimit, ...] = ()
+    no_limits: str = ""
 
     def agrees_with(self, row: VisitRow) -> bool:
         """Whether the same thing was decided when the visit happened; so, too, if nothing is now."""
@@ -78,8 +80,9 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
     policy = snapshot.policy
     if row.cause is Cause.LIMIT:
         stopped_by = [limit for limit in policy.limits if limit.id == row.rule]
-        quotas = await asyncio.to_thread(_quotas, state, policy, stopped_by, client, row)
-        return Explanation(None, quotas=quotas)
+        limits = await asyncio.to_thread(_limits, state, policy, stopped_by, client, row)
+        gone = f"The policy of now has no limit {row.rule}."
+        return Explanation(None, limits=limits, no_limits="" if limits else gone)
     first_visits = await asyncio.to_thread(_first_visits, state)
     visit = Visit(
         client=client,
@@ -107,23 +110,24 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
         "emergency measures": decision.cause is not row.cause
         and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((decision.cause, row.cause)),
     }
-    limits = held_by(judged[-1].decision, policy)
+    held = held_by(last.decision, policy)
     return Explanation(
         decision,
         steps,
         judged[0].decision.inspect_rules,
         stopped,
         tuple(what for what, is_so in changes.items() if is_so),
-        await asyncio.to_thread(_quotas, state, policy, limits, client, row),
+        await asyncio.to_thread(_limits, state, policy, held, client, row),
+        "" if held else why_none_holds(decision, policy),
     )
 
 
-def _quotas(
+def _limits(
     state: StateFolder, policy: Policy, limits: Sequence[Limit], client: Client, row: VisitRow
-) -> tuple[Left, ...]:
-    """Return what is left of the day of a visit, while it is kept."""
+) -> tuple[HeldLimit, ...]:
     day = row.started_at.astimezone(zone_of(policy)).date()
-    return tuple(left_on(day, state.spool, limits, client)) if is_known_of(day, state.spool) else ()
+    left = left_on(day, state.spool, limits, client) if is_known_of(day, state.spool) else []
+    return held_limits(limits, left, row.rule if row.cause is Cause.LIMIT else None)
 
 
 def _download(

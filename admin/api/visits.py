@@ -115,6 +115,18 @@ class Stopped(BaseModel):
     types: list[str]
 
 
+class HeldLimit(BaseModel):
+    """A limit of the policy that holds for the visit, or stopped it; what is left is of the visit's day."""
+
+    id: str
+    says: str = Field(description="Like: a download of more than 500 MB is warned of.")
+    stops: bool = Field(
+        description="The visit itself is stopped, or warned of, and not only what is over it."
+    )
+    left: str | None = Field(description="Of a quota; null where it is none, or nothing is known of the day.")
+    is_used_up: bool | None
+
+
 class Explanation(BaseModel):
     """How the visit is decided now, step by step; what changed since it happened."""
 
@@ -128,6 +140,8 @@ class Explanation(BaseModel):
     steps: list[Step]
     decrypted_for: list[str]
     stops_downloads: list[Stopped]
+    limits: list[HeldLimit]
+    no_limits: str | None = Field(description="Why no limit is part of this, in words.")
     changed: list[str]
     agrees: bool = Field(description="Whether the same was decided when it happened.")
 
@@ -190,6 +204,17 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
         steps=[Step(**asdict(step)) for step in why.steps],
         decrypted_for=list(why.opened_for),
         stops_downloads=[Stopped(rule=one.rule, types=sorted(one.types)) for one in why.stopped],
+        limits=[
+            HeldLimit(
+                id=held.limit.id,
+                says=plain(held.words),
+                stops=held.stops,
+                left=plain(held.left.words) if held.left else None,
+                is_used_up=held.left.is_used_up if held.left else None,
+            )
+            for held in why.limits
+        ],
+        no_limits=why.no_limits or None,
         changed=list(why.changed),
         agrees=why.agrees_with(row),
     )

@@ -17,14 +17,16 @@ from rich.text import Text
 from admin.command import CommandError
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
+from admin.held_limits import HeldLimit, held_limits, why_none_holds
 from admin.people_file import read_people
 from admin.quota_use import Left, left_on
 from admin.state_folder import StateFolder
 from categories.first_visits import FirstVisits, FirstVisitsError
 from categories.taxonomy import taxonomy
-from policy import limit_words, notation
+from policy import notation
+from policy.amounts import NO_BREAK
 from policy.correction import Corrections
-from policy.decision import Lane, Verdict
+from policy.decision import Decision, Lane, Verdict
 from policy.document import load_document
 from policy.file_types import Download
 from policy.identity import Identities
@@ -34,7 +36,7 @@ from policy.judging import Judged, SiteListing, is_never_inspected, judge
 from policy.limiting import held_by
 from policy.problem import PolicyError
 from policy.state import State
-from policy.town_policy import Limit, Policy
+from policy.town_policy import Policy
 from policy.town_time import ENGLISH, zone_of
 from policy.visit import Client, Visit
 from policy.web_address import parse_web_address
@@ -82,15 +84,26 @@ def explain(url: str, who: str, when: str | None, state: Path, as_json: bool) ->
         lists_version = lists.version
     is_never = is_never_inspected(judged[0], policy, in_force)
     files = _Files.of(judged[-1], policy, in_force, address.path)
-    limits = held_by(judged[-1].decision, policy)
-    day = at.astimezone(zone_of(policy)).date()
-    left = left_on(day, folder.spool, limits, client)
+    limits = _limits(judged[-1].decision, policy, folder, client, at)
+    none_holds = "" if limits else why_none_holds(judged[-1].decision, policy)
     if as_json:
         versions = {"policy": policy.version, "categories": lists_version}
-        told = _as_json(judged, is_never_inspected=is_never) | files.as_json() | _limits_as_json(limits, left)
-        click.echo(json.dumps(told | versions))
+        told = _as_json(judged, is_never_inspected=is_never) | files.as_json() | _limits_as_json(limits)
+        click.echo(json.dumps(told | {"no_limits": none_holds or None} | versions))
     else:
-        _print(judged, policy, name, [*files.lines(), *_of_limits(limits, left)], is_never_inspected=is_never)
+        lines = [*files.lines(), *_of_limits(limits)]
+        if none_holds:
+            lines.append(Text(f"Limits: {none_holds}"))
+        _print(judged, policy, name, lines, is_never_inspected=is_never)
+
+
+def _limits(
+    decision: Decision, policy: Policy, folder: StateFolder, client: Client, at: datetime
+) -> tuple[HeldLimit, ...]:
+    limits = held_by(decision, policy)
+    left = left_on(at.astimezone(zone_of(policy)).date(), folder.spool, limits, client)
+    used_up = next((one.limit.id for one in left if one.is_used_up), None)
+    return held_limits(limits, left, used_up)
 
 
 def _in_force(folder: StateFolder) -> tuple[Policy, State, Corrections]:
@@ -173,25 +186,35 @@ class _Files:
             yield Text(f"{said}: {', '.join(sorted(self.named))}", "bold")
 
 
-def _of_limits(limits: Iterable[Limit], left: Sequence[Left]) -> Iterator[Text]:
-    of_quotas = {one.limit.id: one for one in left}
-    for limit in limits:
-        yield Text(f"Limit {limit.id} holds: {limit_words.over(limit)} {limit_words.does(limit)}")
-        quota = of_quotas.get(limit.id)
-        if quota is not None:
-            yield Text(f"Left of it on that day: {quota.words}", "bold" if quota.is_used_up else "")
+def _of_limits(limits: Iterable[HeldLimit]) -> Iterator[Text]:
+    for held in limits:
+        yield Text(f"Limit {held.limit.id} holds: {held.words}")
+        if held.left is not None:
+            yield Text(f"Left of it on that day: {held.left.words}", "bold" if held.left.is_used_up else "")
+        if held.stops:
+            yield Text(held.done, "bold")
 
 
-def _limits_as_json(limits: Iterable[Limit], left: Sequence[Left]) -> dict[str, object]:
-    quotas = {
-        one.limit.id: {
-            "left_bytes": one.left.size_bytes,
-            "left_seconds": one.left.duration.total_seconds(),
-            "is_used_up": one.is_used_up,
-        }
-        for one in left
+def _limits_as_json(limits: Iterable[HeldLimit]) -> dict[str, object]:
+    return {
+        "limits": [
+            {
+                "id": held.limit.id,
+                "says": held.words.replace(NO_BREAK, " "),
+                "stops": held.stops,
+                "quota": _left_as_json(held.left) if held.left is not None else None,
+            }
+            for held in limits
+        ]
     }
-    return {"limits": [{"id": limit.id, "quota": quotas.get(limit.id)} for limit in limits]}
+
+
+def _left_as_json(left: Left) -> dict[str, object]:
+    return {
+        "left_bytes": left.left.size_bytes,
+        "left_seconds": left.left.duration.total_seconds(),
+        "is_used_up": left.is_used_up,
+    }
 
 
 def _as_json(judged: Sequence[Judged], *, is_never_inspected: bool) -> dict[str, object]:

@@ -285,7 +285,21 @@ def test_limits_that_hold_for_an_allowed_visit_are_named(
     result = explain("https://library.example/", "--as", "clerk", *MONDAY_TEN)
     said = result.output.replace("\u00a0", " ")
     assert "Limit big holds: a download of more than 500 MB is warned of" in said
-    assert "Limit" not in explain("https://cardroom.example/", "--as", "clerk", *MONDAY_TEN).output
+    blocked = explain("https://cardroom.example/", "--as", "clerk", *MONDAY_TEN).output
+    assert "Limit big" not in blocked
+    assert "Limits: None is part of this: limits hold only for what is allowed." in blocked.splitlines()
+
+
+def test_that_no_limit_is_part_of_the_answer_is_said_where_the_policy_has_any(
+    town: PublishedTown, explain: Callable[..., Result]
+) -> None:
+    visit = ("https://library.example/", "--as", "clerk", *MONDAY_TEN)
+    assert "Limit" not in explain(*visit).output
+    limits = "limits: [{id: big, larger_than: 500MB, hosts: [files.example], action: warn}]\n"
+    town.publish_policy(DOCUMENT.replace("default:", f"{limits}default:"))
+    assert "Limits: None holds for this visit." in explain(*visit).output.splitlines()
+    told = json.loads(explain(*visit, "--json").output)
+    assert (told["limits"], told["no_limits"]) == ([], "None holds for this visit.")
 
 
 def test_what_is_left_of_a_quota_is_said_and_that_it_is_used_up(
@@ -300,7 +314,10 @@ def test_what_is_left_of_a_quota_is_said_and_that_it_is_used_up(
     assert "Left of it on that day: 500 MB of 500 MB" in explain(*visit).output.replace("\u00a0", " ")
     clerk, day = Client("", person="clerk", department="finance"), date(2026, 3, 2)
     write_use(town.state.spool, day, "0", clerk, (limit, 500_000_000, ()))
-    assert "Left of it on that day: nothing of 500 MB" in explain(*visit).output.replace("\u00a0", " ")
+    lines = explain(*visit).output.replace("\u00a0", " ").splitlines()
+    assert "Left of it on that day: nothing of 500 MB" in lines
+    assert "It stops this visit." in lines
     told = json.loads(explain(*visit, "--json").output)["limits"]
     quota = {"left_bytes": 0, "left_seconds": 0, "is_used_up": True}
-    assert told == [{"id": "a-day", "quota": quota}]
+    says = "more than 500 MB a day for each person is stopped"
+    assert told == [{"id": "a-day", "says": says, "stops": True, "quota": quota}]

@@ -8,10 +8,13 @@ import httpx
 import pytest
 
 from admin.audit import EventKind
+from policy.visit import Client
 from tests import people, towns
+from tests.admin.counted_use import write_use
 from tests.admin.web import test_own_device, test_standing_permission
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
+from tests.admin.web.test_limit_pages import stopped, with_limits
 from tests.admin.web.test_tokens_page import bearer, events
 from tests.admin.web.test_weekly_page import REPORTING, log_a_week, with_report
 from tests.admin.web.test_who_may_do_what import new_token
@@ -220,6 +223,32 @@ async def test_why_and_whether_the_records_are_whole(site: Site) -> None:
     (made,) = (await it.get("/records", kinds="people", limit=1))["items"]
     assert (made["what"], made["about"], made["subject"]) == ("Made a token", "IT security", None)
     assert {"label": "Token", "text": "TOK-1, Grant files"} in made["facts"]
+
+
+async def test_the_api_says_of_limits_what_the_page_says(site: Site) -> None:
+    await with_limits(site)
+    shopping = next(limit for limit in site.admin.policy.limits if limit.id == "shopping-time")
+    clerk = Client("", person=people.CLERK, department="finance")
+    write_use(site.state.spool, FRIDAY_MORNING.date(), "0", clerk, (shopping, 0, range(30)))
+    await site.log(stopped("shopping-time", "shop.example", "30 minutes a day are used"), visit())
+    it = await program_of(site, people.IT)
+    said = {}
+    for seen in (await it.get("/visits"))["items"]:
+        said[seen["cause"]] = await it.get(f"/visits/{seen['id']}/why")
+    assert said["limit"]["limits"] == [
+        {
+            "id": "shopping-time",
+            "says": "more than 30 minutes a day for each person is stopped",
+            "stops": True,
+            "left": "nothing of 30 minutes",
+            "is_used_up": True,
+        }
+    ]
+    assert said["limit"]["no_limits"] is None
+    assert said["rule"]["limits"] == []
+    assert said["rule"]["no_limits"] == "None is part of this: limits hold only for what is allowed."
+    blocked = await site.of_visit(2, "visits", "why")
+    assert said["rule"]["no_limits"] in (await (await site.signed_in(people.IT)).get(blocked)).text
 
 
 async def test_what_is_heavy_names_nobody_and_is_ended_by_its_code(site: Site) -> None:

@@ -224,10 +224,23 @@ async def test_why_says_what_is_left_of_a_quota_and_that_it_is_used_up(site: Sit
     )
     it = await site.signed_in(people.IT)
     why = await site.why_of_first_visit()
-    assert "Left of limit" not in (await it.get(why)).text, "nothing is known of that day"
+    page = (await it.get(why)).text.replace("\u00a0", " ")
+    assert "Left of limit" not in page, "nothing is known of that day"
+    assert "Limit shopping-time" in page
+    assert "More than 30 minutes a day for each person is stopped. It stops this visit." in page
     day = FRIDAY_MORNING.date()
     write_use(site.state.spool, day, "0", clerk, (shopping, 0, range(30)), (limits["a-day"], 600_000_000, ()))
     page = (await it.get(why)).text.replace("\u00a0", " ")
     assert "Left of limit shopping-time" in page and "nothing of 30 minutes" in page
     page = (await it.get(await site.of_visit(2, "visits", "why"))).text.replace("\u00a0", " ")
     assert "Left of limit a-day" in page and "1.4 GB of 2 GB" in page
+    assert "It stops this visit." not in page
+
+
+async def test_why_says_that_a_limit_is_gone(site: Site) -> None:
+    await with_limits(site)
+    await site.log(stopped("big", "files.example", "over 500 MB came on one connection"))
+    site.state.policy_document.write_text(towns.DOCUMENT)
+    await site.until(lambda: not site.admin.policy.limits)
+    page = await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())
+    assert "The policy of now has no limit big." in page.text

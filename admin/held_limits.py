@@ -1,0 +1,51 @@
+"""The limits of the policy that are part of why a visit went as it did, for everywhere that is told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from admin.quota_use import Left
+from policy import limit_words
+from policy.decision import Decision
+from policy.town_policy import Limit, LimitAction, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLimit:
+    """A limit that holds for a visit, or stopped it.
+
+    `left` is what is left of a quota on that day; None where it is no quota, or nothing is known of the day.
+    `stops`: the visit itself is stopped by it, or warned of, and not only what is over it.
+    """
+
+    limit: Limit
+    left: Left | None
+    stops: bool
+
+    @property
+    def words(self) -> str:
+        """What it says, like "a download of more than 500 MB is warned of"."""
+        return f"{limit_words.over(self.limit)} {limit_words.does(self.limit)}"
+
+    @property
+    def done(self) -> str:
+        """What it does to the visit itself, like "It warns of this visit."; empty where it does nothing."""
+        if not self.stops:
+            return ""
+        return "It warns of this visit." if self.limit.action is LimitAction.WARN else "It stops this visit."
+
+
+def held_limits(
+    limits: Iterable[Limit], left: Iterable[Left], stopped_by: str | None = None
+) -> tuple[HeldLimit, ...]:
+    """Return these limits with what is left of quotas; `stopped_by` is the id of that which stops it."""
+    of_quotas = {one.limit.id: one for one in left}
+    return tuple(HeldLimit(limit, of_quotas.get(limit.id), limit.id == stopped_by) for limit in limits)
+
+
+def why_none_holds(decision: Decision, policy: Policy) -> str:
+    """Return why no limit is part of a decision, as a sentence; empty where the policy has none at all."""
+    if not policy.limits:
+        return ""
+    if not decision.is_allowed:
+        return "None is part of this: limits hold only for what is allowed."
+    return "None holds for this visit."
