@@ -68,7 +68,7 @@ def get_through_tunnel(
     *,
     pause_seconds: float = 0.0,
 ) -> None:
-    """CONNECT, do a full TLS handshake, GET so many times, and close; pause after each read of an answer.
+    """CONNECT, do a full TLS handshake, GET so many times, and close; pause after each MiB of an answer.
 
     Raises WrongAnswerError for another status.
     """
@@ -122,8 +122,15 @@ class WebSocket:
                 return event
 
 
-def get_plain(proxy_port: int, targets: Iterable[Target], path: str, status: int = 200) -> None:
-    """GET from each target in turn, over one connection to the proxy, and close.
+def get_plain(
+    proxy_port: int,
+    targets: Iterable[Target],
+    path: str,
+    status: int = 200,
+    *,
+    pause_seconds: float = 0.0,
+) -> None:
+    """GET from each target in turn, over one connection to the proxy, and close; pause after each MiB.
 
     Raises WrongAnswerError for another status.
     """
@@ -131,7 +138,24 @@ def get_plain(proxy_port: int, targets: Iterable[Target], path: str, status: int
         for target in targets:
             lines = f"GET http://{target}{path} HTTP/1.1\r\nHost: {target}\r\n\r\n"
             connection.sendall(lines.encode())
-            _read_answer(connection, status)
+            _read_answer(connection, status, pause_seconds)
+
+
+def post_through_tunnel(
+    proxy_port: int, target: Target, tls: ssl.SSLContext, path: str, size_bytes: int
+) -> None:
+    """CONNECT, do a full TLS handshake, send so much, read that all of it came, and close.
+
+    Raises WrongAnswerError when it did not.
+    """
+    with tunnel_to(proxy_port, target, tls) as tunnel:
+        _post(tunnel, path, _host_field(target), size_bytes)
+
+
+def post_plain(proxy_port: int, target: Target, path: str, size_bytes: int) -> None:
+    """Send so much over plain HTTP, and read that all of it came. Raises WrongAnswerError when it did not."""
+    with _connect(proxy_port) as connection:
+        _post(connection, f"http://{target}{path}", str(target), size_bytes)
 
 
 def every(targets: Sequence[Target], count: int) -> list[Target]:
@@ -149,18 +173,35 @@ def _connect(proxy_port: int) -> socket.socket:
     return connection
 
 
+def _post(connection: socket.socket, asked: str, host: str, size_bytes: int) -> None:
+    lines = f"POST {asked} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size_bytes}\r\n\r\n"
+    connection.sendall(lines.encode())
+    block, left = memoryview(bytes(_BUFFER_BYTES)), size_bytes
+    while left:
+        connection.sendall(block[:left])
+        left -= min(left, len(block))
+    head, body = _read_head(connection, 200)
+    while len(body) < _content_length(head) and (data := connection.recv(65536)):
+        body += data
+    if body != str(size_bytes).encode():
+        raise WrongAnswerError(f"{size_bytes} bytes were sent, and {body[:200]!r} came")
+
+
 def _read_answer(connection: socket.socket, status: int, pause_seconds: float = 0.0) -> None:
     head, body = _read_head(connection, status)
     length = _content_length(head)
     left = length - len(body)
     buffer = bytearray(min(_BUFFER_BYTES, max(left, 1)))
+    until_pause = _BUFFER_BYTES
     while left > 0:
         count = connection.recv_into(buffer)
         if not count:
             raise WrongAnswerError(f"closed with {left} bytes of {length} missing")
         left -= count
-        if pause_seconds:
+        until_pause -= count
+        if pause_seconds and until_pause <= 0:
             time.sleep(pause_seconds)
+            until_pause = _BUFFER_BYTES
 
 
 def _read_head(connection: socket.socket, status: int) -> tuple[bytes, bytes]:

@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks.origin CERTIFICATE`: the origin server that is asked through proxies.
 
 A process of its own, so that its work is not taken for the proxy's. It answers `GET /bytes/N` with N
-zero bytes and a WebSocket's messages with themselves, over HTTP and HTTPS, a thread a connection; on its
-first line it says on which ports.
+zero bytes, `POST /` with how many came (`POST /slowly`: it rests after each MiB), and a WebSocket's messages
+with themselves, over HTTP and HTTPS, a thread a connection; on its first line it says on which ports.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from wsproto.events import AcceptConnection, Request, TextMessage
 
 SITES = "bench.example"
 """The origin's certificate is for every name directly below this one."""
+
+PAUSE_SECONDS = 0.04
+"""How long a slow reader rests after each MiB: whoever sends is always ahead of it."""
 
 _BLOCK = memoryview(bytes(1 << 20))
 _END_OF_HEAD = b"\r\n\r\n"
@@ -85,6 +89,9 @@ def _serve(connection: socket.socket) -> None:
     head = b""
     while data := connection.recv(65536):
         head += data
+        if head.startswith(b"POST ") and _END_OF_HEAD in head:
+            _take_in(connection, head)
+            head = b""
         if not head.endswith(_END_OF_HEAD):
             continue
         if b"\r\nupgrade: websocket\r\n" in head.lower():
@@ -104,6 +111,26 @@ def _serve(connection: socket.socket) -> None:
             block = _BLOCK[: min(left, len(_BLOCK))]
             connection.sendall(block)
             left -= len(block)
+
+
+def _take_in(connection: socket.socket, data: bytes) -> None:
+    """Read what is posted, and say how much it was."""
+    head, _, body = data.partition(_END_OF_HEAD)
+    length = next(
+        int(line.partition(b":")[2])
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length:")
+    )
+    is_slow = head.split(b" ", 2)[1].endswith(b"/slowly")
+    came, buffer = len(body), bytearray(len(_BLOCK))
+    next_pause = len(_BLOCK)
+    while came < length and (count := connection.recv_into(buffer)):
+        came += count
+        if is_slow and came >= next_pause:
+            time.sleep(PAUSE_SECONDS)
+            next_pause = came + len(_BLOCK)
+    said = str(came).encode()
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
 
 
 def _echo(connection: socket.socket, data: bytes) -> None:

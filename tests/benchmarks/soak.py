@@ -5,6 +5,7 @@ through the readings says how much stays behind.
 """
 
 import argparse
+import ssl
 import statistics
 import sys
 import tempfile
@@ -13,20 +14,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.client import Target, WebSocket, at_once, every, get_through_tunnel, tunnel_to
+from tests.benchmarks.client import (
+    WebSocket,
+    at_once,
+    every,
+    get_plain,
+    get_through_tunnel,
+    post_plain,
+    post_through_tunnel,
+    tunnel_to,
+)
 from tests.benchmarks.loads import GIB, UNITS, of_town
 from tests.benchmarks.measuring import measure, resident_bytes
-from tests.benchmarks.origin import running_origin
+from tests.benchmarks.origin import PAUSE_SECONDS, running_origin
 from tests.benchmarks.proxies import Proxy, towngate
 from tests.benchmarks.report import machine
 
+_TUNNEL, _PLAIN, _DECRYPTED = "through a tunnel", "over plain HTTP", "over a decrypted connection"
+_WAYS = (_TUNNEL, _PLAIN, _DECRYPTED)
 _READINGS = 20
 _MIB = UNITS["MiB"]
 _SMALL = "/bytes/1024"
 _ON_ONE_CONNECTION = 50
 _AT_ONCE_CONNECTIONS = 16
-# After each read, so that the origin server is always ahead of the client.
-_PAUSE_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tunnels", type=int, default=1_000_000, help="connections that are not")
     parser.add_argument("--web-sockets", type=int, default=1000, help="open at once, over decrypted ones")
     parser.add_argument("--messages", type=int, default=3600, help="on each WebSocket: an hour's")
-    parser.add_argument(
-        "--download",
-        type=int,
-        default=10 * GIB,
-        help="bytes, through a tunnel and decrypted, fast and slowly",
-    )
+    for way in ("--download", "--upload"):
+        parser.add_argument(
+            way, type=int, default=10 * GIB, help="bytes: in a tunnel, plain and decrypted, fast and slowly"
+        )
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-soak-")))
@@ -84,13 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(_messages(proxy, options.web_sockets, options.messages), flush=True)
         if options.tunnels:
             print(_tunnels(proxy, options.tunnels), flush=True)
-        if options.download:
-            for target, way in (
-                (proxy.https[0], "through a tunnel"),
-                (proxy.opened[0], "over a decrypted connection"),
-            ):
-                for pause_seconds in (0.0, _PAUSE_SECONDS):
-                    print(_download(proxy, options.download, target, way, pause_seconds), flush=True)
+        for way in _WAYS:
+            for is_slow in (False, True):
+                if options.download:
+                    print(_carried(proxy, "download", options.download, way, is_slow=is_slow), flush=True)
+                if options.upload:
+                    print(_carried(proxy, "upload", options.upload, way, is_slow=is_slow), flush=True)
 
 
 def _requests(proxy: Proxy, count: int) -> Slope:
@@ -104,8 +111,7 @@ def _requests(proxy: Proxy, count: int) -> Slope:
 
 
 def _tunnels(proxy: Proxy, count: int) -> Slope:
-    targets, tls = proxy.https, of_town(proxy)
-    tls.load_verify_locations(proxy.origin.ca_certificate)
+    targets, tls = proxy.https, _trusting(proxy)
 
     def one(number: int) -> None:
         get_through_tunnel(proxy.port, targets[number % len(targets)], tls, _SMALL)
@@ -149,21 +155,41 @@ def _steps(calls: int) -> Iterator[int]:
         yield calls * (number + 1) // _READINGS - calls * number // _READINGS
 
 
-def _download(proxy: Proxy, size: int, target: Target, way: str, pause_seconds: float) -> str:
-    tls = of_town(proxy)
-    tls.load_verify_locations(proxy.origin.ca_certificate)
-
-    def load(count: int, pause: float) -> None:
-        get_through_tunnel(proxy.port, target, tls, f"/bytes/{count}", pause_seconds=pause)
-
-    load(min(size, 64 * _MIB), 0.0)
-    done = measure(proxy.pid, lambda: load(size, pause_seconds))
+def _carried(proxy: Proxy, what: str, size: int, way: str, *, is_slow: bool) -> str:
+    """Carry so much one way, for or to a reader that is slow or not, and say what it took of memory."""
+    carry = _download if what == "download" else _upload
+    carry(proxy, min(size, 64 * _MIB), way, is_slow=False)
+    done = measure(proxy.pid, lambda: carry(proxy, size, way, is_slow=is_slow))
     grown = (done.memory_peak_bytes - done.memory_before_bytes) / _MIB
-    reader = "a reader slower than the rest" if pause_seconds else "a reader as fast as it goes"
+    reader = "a reader slower than the rest" if is_slow else "a reader as fast as it goes"
     return (
-        f"download of {size / GIB:g} GiB {way}, {reader}: {grown:.1f} MiB more than before at its peak,"
+        f"{what} of {size / GIB:g} GiB {way}, {reader}: {grown:.1f} MiB more than before at its peak,"
         f" {done.cpu_seconds:.1f} CPU seconds, {done.wall_seconds:.0f} s"
     )
+
+
+def _download(proxy: Proxy, size: int, way: str, *, is_slow: bool) -> None:
+    path, pause_seconds = f"/bytes/{size}", PAUSE_SECONDS if is_slow else 0.0
+    if way == _PLAIN:
+        get_plain(proxy.port, [proxy.http[0]], path, pause_seconds=pause_seconds)
+    else:
+        target = proxy.https[0] if way == _TUNNEL else proxy.opened[0]
+        get_through_tunnel(proxy.port, target, _trusting(proxy), path, pause_seconds=pause_seconds)
+
+
+def _upload(proxy: Proxy, size: int, way: str, *, is_slow: bool) -> None:
+    path = "/slowly" if is_slow else "/"
+    if way == _PLAIN:
+        post_plain(proxy.port, proxy.http[0], path, size)
+    else:
+        target = proxy.https[0] if way == _TUNNEL else proxy.opened[0]
+        post_through_tunnel(proxy.port, target, _trusting(proxy), path, size)
+
+
+def _trusting(proxy: Proxy) -> ssl.SSLContext:
+    tls = of_town(proxy)
+    tls.load_verify_locations(proxy.origin.ca_certificate)
+    return tls
 
 
 def _say(text: str) -> None:

@@ -19,14 +19,22 @@ def test_every_part_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             "20",
             "--download",
             "65536",
+            "--upload",
+            "1500000",
         ]
     )
     printed = capsys.readouterr().out
-    for part in ("requests on decrypted connections", "messages of WebSockets", "tunnels", "download of"):
+    for part in (
+        "requests on decrypted connections",
+        "messages of WebSockets",
+        "tunnels",
+        "download of",
+        "upload of",
+    ):
         assert f"\n{part}" in printed
-    for way in ("through a tunnel", "over a decrypted connection"):
+    for way in ("through a tunnel", "over plain HTTP", "over a decrypted connection"):
         for reader in ("a reader as fast as it goes", "a reader slower than the rest"):
-            assert f"{way}, {reader}: " in printed
+            assert printed.count(f"{way}, {reader}: ") == 2
 
 
 def test_what_stays_behind_is_told_from_noise() -> None:
