@@ -4,11 +4,13 @@ Chromium says from which address it connects to nobody. What stands here between
 """
 
 import asyncio
+import random
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
-import pytest
+from tests.missing_parts import require, require_root
 
 _CHUNK_BYTES = 1 << 16
 
@@ -48,12 +50,32 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def own_address() -> str:
-    """Return an address that this machine has in a network, not on loopback. Skips where it has none."""
+@contextmanager
+def own_address() -> Iterator[str]:
+    """Yield an address of this machine that is not on loopback: that of its network, where it is in one.
+
+    Elsewhere root gives it one meanwhile.
+    """
+    found = _address_in_a_network()
+    if found is not None:
+        yield found
+        return
+    require("ip")
+    require_root("gives an address to this machine, which is in no network")
+    # For tests of networks (RFC 2544). Tests that run beside this one have others.
+    address = f"198.18.{random.randrange(256)}.{random.randrange(1, 255)}"
+    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    try:
+        yield address
+    finally:
+        subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+def _address_in_a_network() -> str | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Of UDP nothing is sent: the system only says from where it would be.
             probe.connect(("203.0.113.1", 9))
         except OSError:
-            pytest.skip("needs an address that is not on loopback: this machine is in no network")
+            return None
         return str(probe.getsockname()[0])

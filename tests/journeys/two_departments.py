@@ -158,6 +158,7 @@ class TwoDepartments:
     mower: Desk
     tablet: Desk
     """Of the clerk's own, in the town's network."""
+    tablets_address: str
     strange_tablet: Desk
     origin: RecordingOrigin
     _offices: dict[str, tuple[Page, datetime]] = field(default_factory=dict)
@@ -267,6 +268,7 @@ async def two_departments(
             server = await stack.enter_async_context(cable(address, town.proxy))
             return Desk(await chromium.new_context(proxy={"server": f"http://{server}"}))
 
+        tablets_address = stack.enter_context(own_address())
         departments = TwoDepartments(
             town,
             clock,
@@ -276,7 +278,8 @@ async def two_departments(
             surveyor=await desk(SURVEYORS_DESK),
             gardener=await desk(GARDENERS_DESK),
             mower=await desk(MOWERS_DESK),
-            tablet=await desk(own_address()),
+            tablet=await desk(tablets_address),
+            tablets_address=tablets_address,
             strange_tablet=await desk(NOBODYS_DESK),
             origin=origin,
         )
