@@ -9,7 +9,7 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from admin import access_request_lists, audit, corrections, exemptions, never_inspected, roles, site_reports
@@ -40,6 +40,8 @@ from categories.snapshot import CategorySnapshotError
 logger = logging.getLogger(__name__)
 
 _LOOKED_BACK = timedelta(days=30)
+# Such hosts come from visits of 30 days, which take a while to look through: too long for every page.
+_UNTRUSTING_COUNTED_EVERY = timedelta(minutes=5)
 MOST_UNLISTED = 100
 """So many sites in no list are shown."""
 
@@ -84,6 +86,7 @@ class Review:
         self._publisher = publisher
         self._lists = lists
         self._clock = clock
+        self._untrusting_counted: tuple[datetime, int] | None = None
 
     # --- what a site is ---
 
@@ -178,10 +181,14 @@ class Review:
         return await site_reports.unanswered(self._db, kind)
 
     async def waiting(self) -> int:
-        """Return how many cards of the board wait for an answer."""
+        """Return how many cards of the board wait for an answer.
+
+        Hosts where programs do not trust the certificate are counted anew every five minutes, whenever the
+        board is shown, and after an answer about one.
+        """
         opened = await access_request_lists.count_unreviewed(self._db, self._clock())
         said = await site_reports.count_sites(self._db)
-        return opened + said + len(await self._untrusting())
+        return opened + said + await self._count_untrusting()
 
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.
@@ -244,6 +251,7 @@ class Review:
         answered = await never_inspected.add(
             self._db, host, why=why, actor=actor, at=at, policy=policy, matches=matches
         )
+        self._untrusting_counted = None
         await self._publisher.publish_state()
         return answered
 
@@ -251,19 +259,31 @@ class Review:
         """As never_inspected.remove; NotAllowedError too, recorded."""
         actor = await self._actor(session, host, EventKind.SITE_INSPECTION_REFUSED)
         answered = await never_inspected.remove(self._db, host, why=why, actor=actor, at=self._clock())
+        self._untrusting_counted = None
         await self._publisher.publish_state()
         return answered
 
     async def leave_inspected(self, session: Session, host: str) -> Answered:
         """As never_inspected.leave; NotAllowedError too, recorded."""
         actor = await self._actor(session, host, EventKind.SITE_INSPECTION_REFUSED)
-        return await never_inspected.leave(self._db, host, actor=actor, at=self._clock())
+        left = await never_inspected.leave(self._db, host, actor=actor, at=self._clock())
+        self._untrusting_counted = None
+        return left
 
     async def _untrusting(self) -> tuple[UntrustingHost, ...]:
-        lists, published = await self._lists.in_force(), self._publisher.published
+        lists, published, now = await self._lists.in_force(), self._publisher.published, self._clock()
         if lists is None or published is None:
             return ()
-        return await untrusting_hosts(self._db, published, lists, self._clock())
+        found = await untrusting_hosts(self._db, published, lists, now)
+        self._untrusting_counted = now, len(found)
+        return found
+
+    async def _count_untrusting(self) -> int:
+        if self._untrusting_counted is not None:
+            counted_at, count = self._untrusting_counted
+            if abs(self._clock() - counted_at) < _UNTRUSTING_COUNTED_EVERY:
+                return count
+        return len(await self._untrusting())
 
     # --- inside ---
 

@@ -119,3 +119,21 @@ async def test_only_it_answers_and_another_is_recorded(site: Site, person: str, 
         "SELECT actor FROM event WHERE kind = ?", EventKind.SITE_INSPECTION_REFUSED.value
     )
     assert row is not None and row["actor"] == person
+
+
+async def test_other_pages_count_these_sites_anew_after_an_answer_or_five_minutes(site: Site) -> None:
+    await with_social_read(site)
+    await site.log(failed())
+    it = await site.signed_in(IT)
+
+    async def counted() -> bool:
+        return "To review (1)" in (await it.get("/requests")).text
+
+    assert await counted()
+    await post(it, "/review/leave-inspected", "/requests", host=HOST)
+    assert not await counted(), "who has answered sees it at once"
+    await with_social_read_of(site, "forum.example")
+    await site.log(failed(host="forum.example"))
+    assert not await counted(), "it is not looked for on every page"
+    site.clock.at += timedelta(minutes=5)
+    assert await counted()
