@@ -1,14 +1,14 @@
 """Seeing names in the visit log: for a reason, and where the policy says so, once a second person agreed.
 
     waiting -> agreed (until a time) | not agreed
-            -> ended, when nobody answers
+            -> ended, when nobody answers, or the session that asked is over
 
 Who asks never agrees, nor whom it is about. Agreed to, names are shown for a while in the session that asked;
 a search by name is for the one person that was asked for.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -35,14 +35,15 @@ class NamesState(StrEnum):
     """Names are shown."""
     NOT_AGREED = "not_agreed"
     ENDED = "ended"
-    """Nobody answered, or the time is over for which it was agreed to."""
+    """Nobody answered while the session that asked went on, or the time is over that was agreed to."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamesRequest:
     """`person` is whose visits are looked for, None where names are shown only.
 
-    It can be answered until `ends_at`; agreed to, it holds until `holds_until`.
+    It can be answered until `ends_at`, while the session that asked `goes_on`; agreed to, it holds until
+    `holds_until`.
     """
 
     id: int
@@ -55,6 +56,7 @@ class NamesRequest:
     ends_at: datetime
     answered_by: str | None
     holds_until: datetime | None
+    goes_on: bool
 
     @property
     def number(self) -> str:
@@ -64,7 +66,7 @@ class NamesRequest:
     def state_at(self, now: datetime) -> NamesState:
         """Return where it stands."""
         if self.answered_by is None:
-            return NamesState.WAITING if now < self.ends_at else NamesState.ENDED
+            return NamesState.WAITING if self.goes_on and now < self.ends_at else NamesState.ENDED
         if self.holds_until is None:
             return NamesState.NOT_AGREED
         return NamesState.AGREED if now < self.holds_until else NamesState.ENDED
@@ -121,7 +123,7 @@ class Names:
                 *(session.id, asker, person, to_ms(now)),
             )
             if waiting is not None:
-                return _names_request(waiting)
+                return await _names_request(t, waiting, now)
             id_ = await t.insert(
                 "INSERT INTO names_request"
                 " (session, asked_by, reason, case_number, person, asked_at, ends_at)"
@@ -129,7 +131,7 @@ class Names:
                 *(session.id, asker, why, case_number[:_MOST_CASE], person),
                 *(to_ms(now), to_ms(now + _WAITS)),
             )
-            request = await _get(t, id_)
+            request = await _get(t, id_, now)
             details: dict[str, Detail] = {"reason": why, "case": request.case_number, "person": person}
             await audit.record(t, Event(EventKind.NAMES_ASKED, asker, request.number, now, details))
             for to in sorted(agree):
@@ -138,25 +140,29 @@ class Names:
 
     async def get(self, session: Session, id_: int) -> NamesRequest:
         """Return a request to who asked, or may answer. Raises UnknownRequestError to others."""
-        request = await _get(self._db, id_)
+        request = await _get(self._db, id_, self._clock())
         if not session.is_signed_in or not (
             session.person == request.asked_by or self.may_answer(session, request)
         ):
             raise UnknownRequestError(f"NAMES-{id_} is none of theirs")
         return request
 
+    def may_agree(self, request: NamesRequest) -> frozenset[str]:
+        """Return who may agree."""
+        return roles.agree_to_names(self._policy(), request.asked_by, request.person)
+
     def may_answer(self, session: Session, request: NamesRequest) -> bool:
         """Whether the session's person is one who may agree."""
-        agree = roles.agree_to_names(self._policy(), request.asked_by, request.person)
-        return session.is_signed_in and session.person in agree
+        return session.is_signed_in and session.person in self.may_agree(request)
 
     async def to_answer(self, session: Session) -> list[NamesRequest]:
         """Return what waits for this person, the oldest first."""
+        now = self._clock()
         rows = await self._db.fetch_all(
-            "SELECT * FROM names_request WHERE answered_at IS NULL AND ends_at > ? ORDER BY id",
-            to_ms(self._clock()),
+            "SELECT * FROM names_request WHERE answered_at IS NULL AND ends_at > ? ORDER BY id", to_ms(now)
         )
-        return [one for one in map(_names_request, rows) if self.may_answer(session, one)]
+        found = [await _names_request(self._db, row, now) for row in rows]
+        return [one for one in found if one.goes_on and self.may_answer(session, one)]
 
     async def answer(self, session: Session, id_: int, *, agrees: bool) -> NamesRequest:
         """Agree, or not, and return how it stands then: whoever answered first has.
@@ -164,7 +170,8 @@ class Names:
         An answer that comes too late is recorded as refused. Raises NotAllowedError, recorded, but for who
         may agree, UnknownRequestError.
         """
-        now, seen = self._clock(), await _get(self._db, id_)
+        now = self._clock()
+        seen = await _get(self._db, id_, now)
         actor = session.person or "someone at a shared device"
         if not self.may_answer(session, seen):
             why = {"why": "answers for others, and never their own"}
@@ -173,18 +180,19 @@ class Names:
             raise NotAllowedError(f"{seen.number}: only another who may see names agrees.")
         until = now + NAMES_SHOWN_FOR if agrees else None
         async with self._db.transaction() as t:
-            moved = await t.execute(
-                "UPDATE names_request SET answered_at = ?, answered_by = ?, holds_until = ?"
-                " WHERE id = ? AND answered_at IS NULL AND ends_at > ?",
-                *(to_ms(now), actor, to_ms(until) if until else None, id_, to_ms(now)),
-            )
-            request = await _get(t, id_)
-            if moved:
-                await self._tell(t, request, now)
-            else:
-                late: dict[str, Detail] = {"why": f"it is {request.state_at(now).value} already"}
+            request = await _get(t, id_, now)
+            state = request.state_at(now)
+            if state is not NamesState.WAITING:
+                late: dict[str, Detail] = {"why": f"it is {state.value} already"}
                 await audit.record(t, Event(EventKind.NAMES_REFUSED, actor, request.number, now, late))
-        return request
+                return request
+            await t.execute(
+                "UPDATE names_request SET answered_at = ?, answered_by = ?, holds_until = ? WHERE id = ?",
+                *(to_ms(now), actor, to_ms(until) if until else None, id_),
+            )
+            answered = replace(request, answered_by=actor, holds_until=until)
+            await self._tell(t, answered, now)
+        return answered
 
     async def may_search(self, session: Session, person: str) -> bool:
         """Whether a search for this person's visits is agreed to in this session, where it must be."""
@@ -220,25 +228,26 @@ async def agreed(db: Reader, number: str, person: str | None, now: datetime) -> 
     Raises UnknownRequestError where none that holds at `now` is for this person.
     """
     id_ = number.upper().removeprefix("NAMES-")
-    request = await _get(db, int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 18 else 0)
+    request = await _get(db, int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 18 else 0, now)
     if request.state_at(now) is not NamesState.AGREED or person not in (None, request.person):
         raise UnknownRequestError(f"{number} is not agreed to for this, or no more")
     return request
 
 
-async def request_of(db: Reader, number: str) -> NamesRequest:
+async def request_of(db: Reader, number: str, now: datetime) -> NamesRequest:
     """Return the request of a number, "NAMES-3". Raises UnknownRequestError."""
-    return await _get(db, int(number.removeprefix("NAMES-")))
+    return await _get(db, int(number.removeprefix("NAMES-")), now)
 
 
-async def _get(db: Reader, id_: int) -> NamesRequest:
+async def _get(db: Reader, id_: int, now: datetime) -> NamesRequest:
     row = await db.fetch_one("SELECT * FROM names_request WHERE id = ?", id_)
     if row is None:
         raise UnknownRequestError(f"there is no NAMES-{id_}")
-    return _names_request(row)
+    return await _names_request(db, row, now)
 
 
-def _names_request(row: Row) -> NamesRequest:
+async def _names_request(db: Reader, row: Row, now: datetime) -> NamesRequest:
+    asked_at = from_ms(row["asked_at"])
     return NamesRequest(
         id=row["id"],
         session=row["session"],
@@ -246,8 +255,9 @@ def _names_request(row: Row) -> NamesRequest:
         reason=row["reason"],
         case_number=row["case_number"],
         person=row["person"],
-        asked_at=from_ms(row["asked_at"]),
+        asked_at=asked_at,
         ends_at=from_ms(row["ends_at"]),
         answered_by=row["answered_by"],
         holds_until=from_ms(row["holds_until"]) if row["holds_until"] is not None else None,
+        goes_on=await sessions.goes_on(db, row["session"], row["asked_by"], asked_at, now),
     )

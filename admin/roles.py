@@ -37,8 +37,11 @@ def may_show_names(policy: Policy, person: str) -> bool:
 def agree_to_names(policy: Policy, asker: str, about: str | None) -> frozenset[str]:
     """Return who may agree that somebody sees names, or searches by one: others who may see names.
 
-    Neither who asks nor whom it is about. Where that leaves nobody, the town administrator.
+    Neither who asks nor whom it is about. Where that leaves nobody, the town administrator. Nobody, once
+    who asks may not see names any more.
     """
+    if not may_show_names(policy, asker):
+        return frozenset()
     own = {asker, about}
     showing = {person for role in _SHOW_NAMES for person in policy.roles.get(role, ())} - own
     return frozenset(showing or {*policy.roles.get(_AGREES_AT_LAST, ())} - own)

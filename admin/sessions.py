@@ -214,6 +214,22 @@ async def show_names(t: Transaction, id_: int, person: str, until: datetime) -> 
     return bool(await t.execute(sql, to_ms(until), id_, person, Level.SIGNED_IN.value))
 
 
+async def goes_on(db: Reader, id_: int, person: str, since: datetime, now: datetime) -> bool:
+    """Whether a person's session of this number goes on that was signed in already at `since`.
+
+    A number is given again after its session. What a token holds is never idle.
+    """
+    row = await db.fetch_one(
+        "SELECT 1 FROM session WHERE id = ? AND person = ? AND level = ? AND opened_at <= ? AND ends_at > ?"
+        " AND (seen_at > ? OR id IN (SELECT session FROM api_token))",
+        id_,
+        person,
+        Level.SIGNED_IN.value,
+        *(to_ms(since), to_ms(now), to_ms(now - SIGNED_IN_IDLE)),
+    )
+    return row is not None
+
+
 async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime) -> bool:
     """Take a link for a browser; False when it was this browser's already. Raises LinkUsedError."""
     await t.execute("DELETE FROM followed_link WHERE issued_at < ?", to_ms(now - _LINKS_KEPT_FOR))

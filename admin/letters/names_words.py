@@ -1,6 +1,6 @@
 """The words of letters about seeing names, told from the request as it stands."""
 
-from admin import names
+from admin import names, roles
 from admin.database import Database
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.names import NamesState
@@ -14,12 +14,13 @@ async def words_about_names(put: PutLetter, db: Database, town: Town) -> Words:
 
     Raises OutdatedLetterError, and LookupError or ValueError when there is no such request.
     """
-    request = await names.request_of(db, put.letter.about)
+    request = await names.request_of(db, put.letter.about, town.now)
     state, about = request.state_at(town.now), put.letter.about
     link = Link("See the request", f"/visits/names/{request.id}")
     if put.letter.kind is LetterKind.NAMES_ASKED:
-        if state is not NamesState.WAITING:
-            raise OutdatedLetterError("it was answered, or is over")
+        agree = roles.agree_to_names(town.policy, request.asked_by, request.person)
+        if state is not NamesState.WAITING or put.letter.to not in agree:
+            raise OutdatedLetterError("it was answered, is over, or is not theirs to answer")
         by = town.moment(request.ends_at)
         wants = "to search the visit log by a name" if request.person else "to see names in the visit log"
         return Words(
@@ -33,6 +34,8 @@ async def words_about_names(put: PutLetter, db: Database, town: Town) -> Words:
         )
     if request.holds_until is None:
         heading, said = "Not agreed", "The second person did not agree. Names stay hidden."
+    elif not request.goes_on or not roles.may_show_names(town.policy, request.asked_by):
+        raise OutdatedLetterError("names are shown to nobody: who asked is signed out, or sees none any more")
     elif state is NamesState.AGREED:
         until = town.moment(request.holds_until)
         heading, said = f"Agreed until {until}", f"Names are shown until {until}, where you asked."

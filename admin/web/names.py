@@ -53,6 +53,8 @@ async def request_page(http_request: Request) -> Response:
         request=request,
         state=request.state_at(admin.now()),
         may_answer=admin.names.may_answer(session, request),
+        agree=sorted(admin.names.may_agree(request)),
+        have_mail=all(map(admin.correspondence.reaches, admin.names.may_agree(request))),
         next_path=_place(given) if given else search or "/visits",
         shown_for=NAMES_SHOWN_FOR,
     )

@@ -164,6 +164,47 @@ async def test_agreement_shows_no_names_to_whoever_signs_in_after_the_one_who_as
     ], "what was shown to nobody is not recorded as shown"
 
 
+async def test_what_was_asked_is_over_with_the_session_that_asked(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    asked = await ask(it)
+    await post(it, "/sign-out", "/requests")
+    site.clock.at += timedelta(seconds=1)
+    it = await site.signed_in(people.IT)
+    assert asked not in (await auditor.get("/decide")).text
+    assert "IT signed out where it was asked" in (await auditor.get(asked)).text
+    await post(auditor, asked, "/visits/names", answer="agree")
+    assert "You signed out where it was asked" in (await it.get(asked)).text
+    assert await kinds(site) == [("names.asked", people.IT), ("names.refused", AUDITOR)]
+    idle = await ask(it)
+    site.clock.at += timedelta(hours=2)
+    auditor = await site.signed_in(AUDITOR)
+    await post(auditor, idle, "/visits/names", answer="agree")
+    assert (await kinds(site, "NAMES-2"))[-1] == ("names.refused", AUDITOR)
+
+
+async def test_nobody_agrees_any_more_once_who_asked_may_see_no_names(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    asked = await ask(it)
+    site.state.policy_document.write_text(DOCUMENT.replace("it_security: [it, it-2]", "it_security: [it-2]"))
+    await site.until(lambda: site.admin.policy.roles["it_security"] == ("it-2",))
+    assert asked not in (await auditor.get("/decide")).text
+    assert (await post(auditor, asked, "/visits/names", answer="agree")).status_code == 403
+    assert await kinds(site) == [("names.asked", people.IT), ("names.refused", AUDITOR)]
+
+
+async def test_agreement_elsewhere_is_said_to_be_elsewhere(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    elsewhere = await site.signed_in(people.IT)
+    asked = await ask(it)
+    await post(auditor, asked, answer="agree")
+    assert "See the visits" in (await it.get(asked)).text
+    shown = (await elsewhere.get(asked)).text
+    assert "See the visits" not in shown and "Names are shown where you asked" in shown
+
+
 async def test_town_administrator_agrees_where_nobody_else_may_see_names(site: Site) -> None:
     await site.log(visit())
     it, administrator = await site.signed_in(people.IT), await site.signed_in(people.ADMINISTRATOR)
@@ -188,6 +229,7 @@ async def test_those_who_may_agree_get_a_mail_and_who_asked_hears_the_answer(sit
     async with post_office() as office:
         await with_mail(site, office)
         asked = await ask(it)
+        assert "Ann Auditor or More IT can agree. They got a mail" in (await it.get(asked)).text
         await site.until(lambda: len(office.messages) == 2)
         assert office.recipients == ["auditor@town.example", "it-2@town.example"]
         assert set(office.subjects) == {"[NAMES-1] A second person is needed, by Fri, March 6, 2:14 PM"}
@@ -199,6 +241,31 @@ async def test_those_who_may_agree_get_a_mail_and_who_asked_hears_the_answer(sit
         await site.until(lambda: len(office.messages) == 3)
     assert office.recipients[-1] == "it@town.example"
     assert office.subjects[-1] == "[NAMES-1] Agreed until Fri, March 6, 10:44 AM"
+
+
+async def test_page_says_whom_to_tell_where_no_mail_goes_out(site: Site) -> None:
+    await with_auditor(site)
+    it = await site.signed_in(people.IT)
+    shown = (await it.get(await ask(it))).text
+    assert "Ann Auditor or More IT can agree. Tell them: they find it under To decide." in shown
+
+
+async def test_no_mail_says_that_names_are_shown_to_who_is_signed_out(site: Site) -> None:
+    await with_auditor(site)
+    it, auditor = await site.signed_in(people.IT), await site.signed_in(AUDITOR)
+    await post(auditor, await ask(it), answer="agree")
+    await post(it, "/sign-out", "/requests")
+    site.clock.at += timedelta(seconds=1)
+    it = await site.signed_in(people.IT)
+    await post(auditor, await ask(it), answer="refuse")
+    async with post_office() as office:
+        await with_mail(site, office)
+        await site.until(lambda: bool(office.messages))
+    assert office.subjects == ["[NAMES-2] Not agreed"]
+    waiting = await site.admin.db.fetch_all(
+        "SELECT 1 FROM letter WHERE state = 'waiting' AND channel = 'mail'"
+    )
+    assert waiting == [], "what is no longer so is dropped"
 
 
 @pytest.mark.parametrize(
