@@ -7,6 +7,7 @@ from admin.clock import to_ms
 from admin.database import Database
 from admin.visit_log import counting
 from admin.visit_log.counting import Counts
+from admin.visit_log.searching import VisitFilter
 from policy.decision import Lane
 
 _HOUR = timedelta(hours=1)
@@ -20,6 +21,11 @@ class Hour:
     starts_at: datetime
     visits: int
     blocked: int
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the next one begins (aware UTC)."""
+        return self.starts_at + _HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
 
     A quarter of an hour begins at `since`.
     """
-    hours = await _hours(db, since, now)
+    hours = await hours_between(db, since, now)
     standing = await db.fetch_one(
         "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted') AS undecided,"
         " (SELECT count(DISTINCT access_request) FROM exemption"
@@ -61,12 +67,22 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
     )
 
 
-async def _hours(db: Database, since: datetime, now: datetime) -> tuple[Hour, ...]:
-    counted = await counting.hours(db.visits, since)
+async def hours_between(
+    db: Database,
+    since: datetime,
+    last: datetime,
+    until: datetime | None = None,
+    where: VisitFilter | None = None,
+) -> tuple[Hour, ...]:
+    """Return each hour from an instant on up to that of another, and later ones where something was visited.
+
+    `until` and `where` are as in counting.hours.
+    """
+    counted = await counting.hours(db.visits, since, until, where)
     # A record may be of a moment later than our clock says.
-    last = max([(now - since) // _HOUR, *counted])
+    count = max([(last - since) // _HOUR, *counted]) + 1
     return tuple(
-        Hour(since.astimezone(UTC) + hour * _HOUR, *_counts(counted.get(hour))) for hour in range(last + 1)
+        Hour(since.astimezone(UTC) + hour * _HOUR, *_counts(counted.get(hour))) for hour in range(count)
     )
 
 

@@ -4,7 +4,7 @@ What may be seen is a matter of the session that asks (`admin.visits` has the lo
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from admin import roles, visits
@@ -12,6 +12,7 @@ from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.database import Database
 from admin.names import Names
+from admin.overview import Hour, hours_between
 from admin.sessions import NotAtTheDeviceError, Session
 from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError, VisitRow, WhoCodes
@@ -40,9 +41,7 @@ class VisitViews:
         Raises NotAllowedError but for IT, help desk and auditors, NamesHiddenError for a search by
         person while names are hidden, or before a second person agreed to it where one must.
         """
-        self._check(session, roles.sees_visits, "Visits")
-        if where.person is not None and not await self._names.may_search(session, where.person):
-            raise NamesHiddenError("nobody agreed to a search for this person")
+        await self._check_search(session, where)
         return await visits.query(
             self._db,
             where,
@@ -51,6 +50,18 @@ class VisitViews:
             before=before,
             limit=limit,
         )
+
+    async def hours(
+        self, session: Session, where: VisitFilter, since: datetime, until: datetime
+    ) -> tuple[Hour, ...]:
+        """Count the visits of a filter by the hour, between two instants at which hours begin.
+
+        Raises as query does.
+        """
+        await self._check_search(session, where)
+        if where.person is not None and not session.shows_names_at(self._clock()):
+            raise NamesHiddenError("a search by person says who it was")
+        return await hours_between(self._db, since, until - timedelta(milliseconds=1), until, where)
 
     async def get(self, session: Session, id_: int) -> VisitRow:
         """Return one visit. Raises LookupError, and as query does."""
@@ -83,6 +94,11 @@ class VisitViews:
         if not session.is_signed_in and device is not None:
             person = None  # only what happened at this device: who sits there has not signed in
         return await visits.stopped(self._db, person, device, now - _STOPPED_WITHIN, self._codes())
+
+    async def _check_search(self, session: Session, where: VisitFilter) -> None:
+        self._check(session, roles.sees_visits, "Visits")
+        if where.person is not None and not await self._names.may_search(session, where.person):
+            raise NamesHiddenError("nobody agreed to a search for this person")
 
     def _codes(self) -> WhoCodes:
         return WhoCodes(self._secret, ZoneInfo(self._policy().town.timezone))

@@ -260,6 +260,13 @@ def _conditions(where: VisitFilter) -> tuple[list[str], list[Value]]:
     return parts, params
 
 
+def condition_of(where: VisitFilter) -> tuple[str, list[Value]]:
+    """Return what must hold of a row of `visit_row`, in SQL that may use any index, and its parameters."""
+    parts, params = _conditions(where)
+    sites, people = _sites(where).removeprefix("+"), _people(where).removeprefix("+")
+    return " AND ".join([*parts, sites, people]), [*params, *_site_params(where), *_people_params(where)]
+
+
 def _sites(where: VisitFilter) -> str:
     return "1" if where.host is None else "+site IN (SELECT id FROM site WHERE key >= ? AND key < ?)"
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -12,14 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.overview import Hour
 from admin.replaying import explain
+from admin.visit_log.counting import is_counted
 from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError
 from admin.web.long_questions import MOST_SECONDS, TooLongError
 from admin.web.page import admin_of, go_to, has_duty, page, questions_of
 from admin.web.people import People
 from admin.web.session_cookie import signed_in
-from admin.web.words import DECISIONS, host, visit_status
+from admin.web.words import DECISIONS, Times, host, visit_status
 from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
 from policy.decision import Lane, Verdict
@@ -27,7 +29,10 @@ from policy.decision import Lane, Verdict
 logger = logging.getLogger(__name__)
 
 _ROWS = 50
-_FILTERS = ("span", "department", "host", "category", "verdict", "rule", "code", "person")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099
+_FILTERS = ("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person")
+_LONGEST_CHART = timedelta(days=31)
+_HOUR = timedelta(hours=1)
 SPANS = {"hour": "Last hour", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
 
 
@@ -49,19 +54,26 @@ async def visits_page(http_request: Request) -> Response:
         logger.warning("search given up: %s", too_long)
         found = None
     rows, more = (found or [])[:_ROWS], (found or [])[_ROWS:]
+    hours = None
+    if found is not None and error is None and before is None and "hx-request" not in http_request.headers:
+        hours = await _hours(http_request, where)
     return await page(
         http_request,
         "visits.html",
         503 if found is None else 422 if error else 200,
         seconds=None if found is not None else round(MOST_SECONDS),
         rows=[(row, visit_status(row, admin.policy)) for row in rows],
+        hours=hours,
+        counted_address=None if hours is not None else f"{_address(given, open_ended=True)}count=hours",
         given=given,
+        local={name: _local(given.get(name, ""), admin.zone) for name in ("since", "until")},
         address=_address(given),
         chips=[
             (_said(name, value, http_request), _address(_without(given, name)))
             for name, value in given.items()
         ],
         only={name: f"{_address(_without(given, name), open_ended=True)}{name}=" for name in _FILTERS},
+        only_hour=_address(_without(given, "span", "since", "until"), open_ended=True),
         older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
         is_live=before is None and error is None and found is not None,
         behind=admin.visits_behind,
@@ -70,6 +82,37 @@ async def visits_page(http_request: Request) -> Response:
         error=error,
         shows_names=session.shows_names_at(admin.now()),
     )
+
+
+async def _hours(http_request: Request, where: VisitFilter) -> tuple[Hour, ...] | None:
+    """Return the visits by the hour, 31 days at most; None where that takes long and was not asked for.
+
+    Without a time they are today's.
+    """
+    admin = admin_of(http_request)
+    if not is_counted(where) and http_request.query_params.get("count") != "hours":
+        return None
+    now = admin.now()
+    end = min(where.until or now, now)
+    since = where.since or datetime.combine(end.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
+    until = _hour_of(end, admin.zone)
+    until = until if until == end else until + _HOUR
+    begin = max(_hour_of(since, admin.zone), until - _LONGEST_CHART)
+    if begin >= until:
+        return ()
+    session = signed_in(http_request)
+    try:
+        return await questions_of(http_request).answer(
+            http_request, lambda: admin.visit_views.hours(session, where, begin, until)
+        )
+    except TooLongError as too_long:
+        logger.warning("count given up: %s", too_long)
+        return None
+
+
+def _hour_of(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the hour of an instant began, by the town's clock; in UTC."""
+    return at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 async def own_page(http_request: Request) -> Response:
@@ -120,6 +163,14 @@ def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[Vi
         since=_since(given.get("span", ""), now, zone),
     )
     try:
+        if "since" in given:
+            since = _instant(given["since"], zone)
+            where = replace(where, since=since if where.since is None else max(since, where.since))
+        if "until" in given:
+            where = replace(where, until=_instant(given["until"], zone))
+    except ValueError:
+        return where, "A time is written like 2026-03-02 10:00"
+    try:
         if given.get("verdict") == Lane.INSPECT:
             where = replace(where, verdict=Verdict.ALLOW, lane=Lane.INSPECT)
         elif "verdict" in given:
@@ -150,6 +201,22 @@ def _since(span: str, now: datetime, zone: ZoneInfo) -> datetime | None:
             return None
 
 
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    """Read a time of an address: the town's, unless it says which zone. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r} is no time of the visit log")
+    return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
+
+
+def _local(text: str, zone: ZoneInfo) -> str:
+    """Return a time of an address as a form has it, by the town's clock; "" for what is none."""
+    try:
+        return f"{_instant(text, zone).astimezone(zone):%Y-%m-%dT%H:%M}"
+    except ValueError:
+        return ""
+
+
 def _cursor(text: str) -> Cursor | None:
     try:
         return Cursor.parse(text) if text else None
@@ -159,10 +226,14 @@ def _cursor(text: str) -> Cursor | None:
 
 def _said(name: str, value: str, http_request: Request) -> str:
     """Return a filter in words."""
-    people = People(admin_of(http_request).policy)
+    admin = admin_of(http_request)
+    people = People(admin.policy)
     match name:
-        case "span":
-            return SPANS.get(value, value)
+        case "since" | "until" if _local(value, admin.zone):
+            moment = Times(admin.zone, admin.now()).moment(_instant(value, admin.zone))
+            return ("From " if name == "since" else "Until ") + moment
+        case "span" | "verdict":
+            return {**SPANS, **DECISIONS}.get(value, host(value))
         case "department":
             return people.department(value)
         case "person":
@@ -170,14 +241,12 @@ def _said(name: str, value: str, http_request: Request) -> str:
         case "category":
             category = taxonomy().categories.get(value)
             return category.label if category else value
-        case "verdict":
-            return DECISIONS.get(value, value)
         case _:
             return host(value)
 
 
-def _without(given: Mapping[str, str], name: str) -> dict[str, str]:
-    return {other: value for other, value in given.items() if other != name}
+def _without(given: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {other: value for other, value in given.items() if other not in names}
 
 
 def _address(given: Mapping[str, str], *, open_ended: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -117,6 +117,10 @@ class Times:
     def since(self, at: datetime) -> Markup:
         """Return the hour of a time of today, the whole moment of another day."""
         return self.clock(at) if self.is_same_day(at, self.now) else self.moment(at)
+
+    def is_midnight(self, at: datetime) -> bool:
+        """Whether a day of the town begins at an instant."""
+        return at.astimezone(self.zone).time() == time()
 
     def is_same_day(self, first: datetime, second: datetime) -> bool:
         """Whether both instants are of one day in the town."""
