@@ -6,6 +6,8 @@ time since when, which goes on while nothing is written. Labels are bounded: nev
 """
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -17,12 +19,15 @@ from admin import access_request_lists
 from admin.atomic_file import write_atomically
 from admin.clock import Clock
 from admin.correspondence import Correspondence
-from admin.database import Reader
+from admin.database import Database, DatabaseError
 from admin.ingest import Ingest
 from admin.list_updates import ListUpdates
 from admin.outbox import Channel
 from admin.site_lists import SiteLists
 from admin.state_folder import StateFolder
+from admin.visit_log.sizes import size_of
+
+logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 5.0
 
@@ -49,6 +54,7 @@ VISITS_CAUGHT_UP = (
     "towngate_visits_caught_up_timestamp_seconds",
     "All visits written before are in the database",
 )
+VISIT_LOG = ("towngate_visit_log_bytes", "What the files of the visit log take on disk")
 WRITTEN = ("towngate_admin_written_timestamp_seconds", "When admin wrote these figures")
 
 
@@ -58,7 +64,7 @@ class AdminMetrics:
     def __init__(
         self,
         state: StateFolder,
-        db: Reader,
+        db: Database,
         lists: ListUpdates,
         site_lists: SiteLists,
         ingest: Ingest,
@@ -82,7 +88,7 @@ class AdminMetrics:
     async def write(self) -> None:
         """Write them as they are now. Raises OSError, or sqlite3.Error while the database is away."""
         families = [*await self._of_lists(), *await self._of_requests(), *await self._of_letters()]
-        families += [*self._of_visits(), _gauge(WRITTEN, self._clock())]
+        families += [*self._of_visits(), *await self._of_log(), _gauge(WRITTEN, self._clock())]
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Ready(families))
         text = generate_latest(registry)
@@ -134,6 +140,15 @@ class AdminMetrics:
         if status.caught_up_at is None:
             return [waiting, bad]
         return [waiting, bad, _gauge(VISITS_CAUGHT_UP, status.caught_up_at)]
+
+    async def _of_log(self) -> list[Metric]:
+        try:
+            log = await size_of(self._db.visits, self._clock())
+        except (OSError, sqlite3.Error, DatabaseError) as error:
+            # A month that cannot be read keeps no other figure back.
+            logger.warning("size of the visit log not known: error=%s", error)
+            return []
+        return [GaugeMetricFamily(*VISIT_LOG, value=log.size_bytes)]
 
 
 class _Ready(Collector):

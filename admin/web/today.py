@@ -14,6 +14,7 @@ from admin.asking import NotAllowedError
 from admin.database import Database, DatabaseError
 from admin.outbox import Channel
 from admin.overview import Overview, overview
+from admin.visit_log.sizes import LogSize, size_of
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import signed_in
 from admin.worker_facts import newest_facts
@@ -44,6 +45,7 @@ async def today_page(http_request: Request) -> Response:
         sources=await asyncio.to_thread(admin.lists.standing, lists),
         authority=await _authority(http_request),
         line_in_use=await admin.heavy.line_in_use(),
+        log_size=await _log_size(admin.db, now),
     )
 
 
@@ -53,6 +55,15 @@ async def _numbers(db: Database, midnight: datetime, now: datetime) -> Overview 
         return await overview(db, midnight, now)
     except (sqlite3.DatabaseError, DatabaseError) as error:
         logger.error("no numbers of today: error=%s", error)
+        return None
+
+
+async def _log_size(db: Database, now: datetime) -> LogSize | None:
+    """Return what the visit log takes, None when it cannot be read."""
+    try:
+        return await size_of(db.visits, now)
+    except (OSError, sqlite3.DatabaseError, DatabaseError) as error:
+        logger.error("size of the visit log not known: error=%s", error)
         return None
 
 

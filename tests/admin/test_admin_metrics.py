@@ -28,7 +28,7 @@ from admin.state_folder import StateFolder
 from categories.source_checks import SourceCheck
 from categories.sources import KeptSources, Source
 from categories.updating import update
-from tests.admin.small_town import MONDAY, TOWN, listed, submitted
+from tests.admin.small_town import MONDAY, TOWN, listed, submitted, visit_record
 from tests.people import HEAD, IT
 
 type Figures = dict[tuple[str, str], float]
@@ -159,6 +159,18 @@ async def test_a_quiet_town_has_every_figure(town: _Town) -> None:
     assert shown["towngate_spool_waiting_bytes", ""] == 0
     assert shown["towngate_visits_caught_up_timestamp_seconds", ""] == MONDAY.timestamp()
     assert shown["towngate_admin_written_timestamp_seconds", ""] == MONDAY.timestamp()
+
+
+async def test_size_of_the_visit_log_is_told_and_a_damaged_month_keeps_nothing_else_back(town: _Town) -> None:
+    (town.state.spool / "1.visits").write_bytes(visit_record(host="a.example", started_at=MONDAY).to_line())
+    await town.ingest.take_in()
+    folder = town.db.visits.folder
+    (month,) = folder.glob("*.db")
+    assert figures(await town.scraped())["towngate_visit_log_bytes", ""] >= month.stat().st_size > 0
+    (folder / f"{MONDAY.replace(day=1) - timedelta(days=1):%Y-%m}.db").write_bytes(b"no database" * 1000)
+    shown = figures(await town.scraped())
+    assert ("towngate_visit_log_bytes", "") not in shown
+    assert shown["towngate_access_requests", "submitted"] == 0
 
 
 async def test_figures_stay_while_admin_is_down(town: _Town) -> None:

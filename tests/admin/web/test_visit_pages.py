@@ -248,6 +248,15 @@ async def test_numbers_of_today_begin_at_the_towns_midnight(site: Site) -> None:
     assert "All is well" in page
 
 
+async def test_today_says_what_the_log_takes_and_how_much_more_each_day(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    assert "The visit log takes" not in (await it.get("/today")).text, "there is none yet"
+    await site.log(visit(site.clock.at - timedelta(days=2)))
+    page = (await it.get("/today")).text.replace("\u00a0", " ")
+    said = re.search(r"The visit log takes \S+ [kM]?B, \S+ [kM]?B more each day; \S+ [GT]?B are free", page)
+    assert said is not None and "Nothing of it is deleted." in page
+
+
 async def test_problem_of_the_policy_is_shown_to_it_alone(site: Site) -> None:
     document = site.state.policy_document
     document.write_text(document.read_text().replace("gambling", "gambing"))
