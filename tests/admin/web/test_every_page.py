@@ -531,7 +531,7 @@ async def test_visit_pages_are_clean(site: Site, look: Look) -> None:
     await look.at("visits", "/visits")
     await look.at("visits-inspected", "/visits?verdict=inspect")
     await look.at("visits-filtered", "/visits?span=week&department=finance&verdict=block")
-    await look.at("visits-own", "/visits/own")
+    await look.at("visits-own-none", "/visits/own")
     await look.at("visits-bad-filter", "/visits?host=%20a%20b", 422)
     await look.at("names", "/visits/names")
     await look.at("why", await site.why_of_first_visit())
@@ -733,6 +733,13 @@ async def test_pages_of_the_notice_are_clean(site: Site, look: Look) -> None:
     await look.at("notice-changed", "/notice?from=K7M-4QP")
     await look.page.get_by_text("I have read").click()
     look.wrong += await violations(look.page)
+
+
+async def test_own_visits_are_clean(site: Site, look: Look) -> None:
+    await _log_a_day(site)
+    await site.log(visit(host=LONG_HOST, device=None))
+    await look.use(await site.signed_in(people.CLERK))
+    await look.at("visits-own", "/visits/own")
 
 
 async def _log_a_day(site: Site) -> None:
