@@ -20,8 +20,12 @@ _ON_A_PAGE = 20
 
 
 async def corrections_page(http_request: Request) -> Response:
-    """List the corrections in force; with a site, show what it is listed as and a form to correct it."""
-    return await _page(http_request, http_request.query_params.get("site", "").strip())
+    """List the corrections in force; with a site, show what it is listed as and a form to correct it.
+
+    With `to=blocked` the form has only what the policy blocks.
+    """
+    query = http_request.query_params
+    return await _page(http_request, query.get("site", "").strip(), blocks=query.get("to") == "blocked")
 
 
 async def unlisted_page(http_request: Request) -> Response:
@@ -52,14 +56,17 @@ async def unlisted_page(http_request: Request) -> Response:
 
 async def correct(http_request: Request, form: FormData) -> Response:
     """List a site as the chosen categories, or as nothing."""
-    site = field(form, "site")
+    site, blocks = field(form, "site"), field(form, "to") == "blocked"
+    review = admin_of(http_request).review
     chosen = [
         name for value in form.getlist("category") if isinstance(value, str) and (name := value.strip())
     ]
     try:
         if not chosen:
             raise InvalidRequestError("category", "Choose what it is")
-        made = await admin_of(http_request).review.correct(
+        if blocks and not review.blocking_categories().issuperset(chosen):
+            raise InvalidRequestError("category", "Choose a category that the policy blocks")
+        made = await review.correct(
             signed_in(http_request),
             _host(site),
             [] if chosen == ["nothing"] else chosen,
@@ -67,7 +74,7 @@ async def correct(http_request: Request, form: FormData) -> Response:
             form_number(form, "seen"),
         )
     except InvalidRequestError as error:
-        return await _page(http_request, site, error)
+        return await _page(http_request, site, error, blocks=blocks)
     if field(form, "from") == "unlisted":
         return go_to(f"/categories/unlisted?corrected={quote(made.site)}")
     return go_to(f"/corrections?site={quote(made.site)}")
@@ -85,7 +92,9 @@ async def undo(http_request: Request, form: FormData) -> Response:
     return go_to(f"/corrections?site={quote(site)}")
 
 
-async def _page(http_request: Request, text: str, error: InvalidRequestError | None = None) -> Response:
+async def _page(
+    http_request: Request, text: str, error: InvalidRequestError | None = None, *, blocks: bool = False
+) -> Response:
     review, session = admin_of(http_request).review, signed_in(http_request)
     in_force = await review.corrections(session)
     listing: Listing | None = None
@@ -105,6 +114,7 @@ async def _page(http_request: Request, text: str, error: InvalidRequestError | N
         is_readable=is_readable,
         history=await review.history(session, listing.site) if listing else [],
         in_force=in_force,
+        offered=review.blocking_categories() if blocks else None,
         most_categories=_MOST_CATEGORIES,
         max_reason_length=MAX_REASON_LENGTH,
         error=error,

@@ -1,9 +1,12 @@
 """Corrections on the admin site: looked up, made, undone, and never over what was not seen."""
 
+import re
+
 import pytest
 
 from tests import people
-from tests.admin.web.conftest import Site, post
+from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.test_visit_pages import allowed
 
 PAGE = "/corrections?site=cardroom.example"
 
@@ -27,6 +30,26 @@ async def test_site_is_corrected_for_everyone_and_what_was_before_is_kept(site: 
     assert undone.status_code == 303
     page = (await it.get(PAGE)).text
     assert "in starter" in page and "A museum" in page and "The town corrects no list" in page
+
+
+async def test_site_of_a_visit_is_blocked_by_a_category_that_the_policy_blocks(site: Site) -> None:
+    await site.log(allowed("library.example"), visit(host="dice.example"))
+    it = await site.signed_in(people.IT)
+    log = (await it.get("/visits")).text
+    (link,) = re.findall(r'href="([^"]+)">Block</a>', log)
+    link = link.replace("&amp;", "&")
+    assert link == "/corrections?site=library.example&to=blocked", "what is blocked already has no such link"
+    page = (await it.get(link)).text
+    offered = re.findall(r'<option value="(\w+)"', page)
+    assert {"gambling", "malware"} <= {*offered} and not {"press", "nothing", "reference"} & {*offered}
+    wrong = {"site": "library.example", "category": "press", "why": "So", "to": "blocked"}
+    answer = await post(it, "/corrections", link, **wrong)
+    assert answer.status_code == 422 and "Choose a category that the policy blocks" in answer.text
+    assert "Block it now" in answer.text
+    await post(it, "/corrections", link, **{**wrong, "category": "gambling", "why": "Only bets there"})
+    page = (await it.get("/categories?site=library.example")).text
+    assert "Gambling" in page
+    assert 'href="/corrections' not in (await (await site.signed_in(people.HELP_DESK)).get("/visits")).text
 
 
 async def test_correction_that_was_not_seen_is_not_overwritten(site: Site) -> None:

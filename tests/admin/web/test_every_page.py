@@ -458,6 +458,7 @@ async def test_pages_for_saying_something_of_a_site_are_clean(site: Site, look: 
     stale = {"site": "cardroom.example", "category": "press", "why": "News"}
     await look.answered("corrected-meanwhile", await post(it, "/corrections", "/review", **stale))
     await look.at("corrections", "/corrections?site=cardroom.example")
+    await look.at("corrections-block", "/corrections?site=library.example&to=blocked")
     await look.use(clerk)
     await look.at("report-corrected", "/reports/1")
     await look.at("requests-reports", "/requests")
