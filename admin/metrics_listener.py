@@ -53,6 +53,10 @@ class MetricsListener:
         """Remove the values of processes that are gone, before the first worker starts."""
         self._workers.forget_all()
 
+    def forget_ended(self) -> None:
+        """Remove the values of workers that have ended, after the last one."""
+        self._workers.forget_ended()
+
     def serve(self, listening: socket.socket) -> None:
         """Serve on a socket that listens; it stays its owner's."""
         registry = CollectorRegistry()

@@ -54,7 +54,7 @@ class Parts:
     Without `has_lane` the workers carry every tunnel through mitmproxy.
     `connections` is how many one client address may have open in a worker; None: as the proxy has it.
     A worker that holds over `worker_memory_bytes` is replaced; the connections of one that is replaced may go
-    on for `drain_seconds`.
+    on for `drain_seconds`. Workers write their figures into `figures`; None: on disk, in the state folder.
     """
 
     state: StateFolder
@@ -68,6 +68,7 @@ class Parts:
     admin_arguments: tuple[str, ...] = ()
     has_lane: bool = True
     connections: int | None = None
+    figures: Path | None = None
 
 
 class Supervisor:
@@ -89,8 +90,9 @@ class Supervisor:
         # Only the supervisor holds the writing end: its end, however it comes, is theirs too.
         self._lifeline, self._our_end = handover.lifeline if handover else os.pipe()
         self._workers = WorkerPool(self._start_worker, parts.worker_memory_bytes, self._forget)
+        self._figures = parts.figures or parts.state.metrics
         self._metrics = MetricsListener(
-            parts.state.metrics,
+            self._figures,
             parts.state.admin_metrics,
             SupervisorFigures(
                 self._workers, lambda: self._nursery is not None and self._nursery.pid is not None
@@ -158,7 +160,7 @@ class Supervisor:
             if parts.admin is not None:
                 self._admin = KeptProcess(self._admin_program())
                 await self._admin.start()
-            self._nursery = KeptProcess(self._nursery_program(self._orders, self._parts.state.metrics))
+            self._nursery = KeptProcess(self._nursery_program(self._orders, self._figures))
             await self._nursery.start()
             await self._workers.start(parts.workers)
         except NotServingError as error:
@@ -193,7 +195,7 @@ class Supervisor:
             self._admin = KeptProcess(self._admin_program())
             if handover.admin_pid is not None:
                 self._admin.adopt(handover.admin_pid)
-        self._nursery = KeptProcess(self._nursery_program(self._orders, self._parts.state.metrics))
+        self._nursery = KeptProcess(self._nursery_program(self._orders, self._figures))
         self._workers.adopt(self._parts.workers, handover.workers)
         self._workers.restarts.update(handover.restarts)
 
@@ -347,6 +349,7 @@ class Supervisor:
         if self._admin is not None:
             await self._admin.stop(_STOP_SECONDS)
         self._metrics.stop()
+        self._metrics.forget_ended()
         if self._control is not None:
             self._parts.state.restart_socket.unlink(missing_ok=True)
             self._control.close()

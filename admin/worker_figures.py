@@ -7,10 +7,12 @@ after a hundred restarts than before, and no counter ever goes back.
 import contextlib
 import logging
 import os
+import stat
 import struct
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
@@ -18,10 +20,33 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from admin.state_folder import StateFolder
+
 logger = logging.getLogger(__name__)
 
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, or none
 _ADDED_UP = ("counter", "histogram")
 _OF_ENDED = "ended"
+
+
+def folder_in_memory(state: StateFolder) -> Path:
+    """Return where the workers of a state folder write their figures, the same for every program; it is made.
+
+    They map their files, and to write to one on a full disk would end them (SIGBUS). Where no folder can be
+    had in memory, or somebody else's has its name, it is the one in the state folder, on disk.
+    """
+    name = blake2b(bytes(state.root.resolve()), digest_size=8).hexdigest()
+    folder = _IN_MEMORY / f"towngate-{os.geteuid()}-{name}"
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        logger.warning("figures are on disk: path=%s error=%s", folder, error.strerror)
+        return state.metrics
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        logger.warning("figures are on disk: path=%s error=it is not ours alone", folder)
+        return state.metrics
+    return folder
 
 
 class WorkerFigures(Collector):
@@ -36,6 +61,15 @@ class WorkerFigures(Collector):
         """Remove the figures of processes that are gone, before the first worker starts."""
         for path in self._files():
             path.unlink()
+
+    def forget_ended(self) -> None:
+        """Remove the figures of workers that have ended, and the folder in memory, if there are no others."""
+        for path in self._files():
+            if path.stem.endswith(f"_{_OF_ENDED}") or _has_ended(path):
+                path.unlink()
+        if self._folder.parent == _IN_MEMORY:
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
 
     def collect(self) -> Iterable[Metric]:
         """Add up their files; one that a worker is just making has nothing in it, and cannot be read."""

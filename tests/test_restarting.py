@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from admin.demo_web import DemoWeb
 from admin.state_folder import StateFolder
+from admin.worker_figures import folder_in_memory
 from tests.proxied_town import eventually, served_web
 from tests.proxy_client import ProxyClient, exchange
 from tests.published_town import PublishedTown
@@ -252,7 +253,7 @@ def test_what_workers_counted_that_ended_is_kept_and_not_in_files_of_their_own(p
         assert proxy.restart().returncode == 0
         eventually(lambda: len(proxy.workers()) == 1, PATIENCE_SECONDS)
     assert proxy.figure("egress_lane_connections_total", "tunnelled") == before + 2
-    files = StateFolder(proxy.state).metrics.glob("*.db")
+    files = folder_in_memory(StateFolder(proxy.state)).glob("*.db")
     pids = {path.stem.rpartition("_")[2] for path in files}
     assert pids == {str(proxy.workers()[0]), "ended"}
 

@@ -12,6 +12,7 @@ from admin.handover import taken
 from admin.listening import Address
 from admin.state_folder import Side, StateFolder, StateFolderError
 from admin.supervisor import Parts, StartError, Supervisor
+from admin.worker_figures import folder_in_memory
 from policy.log_lines import configure_logging
 
 
@@ -50,6 +51,7 @@ def proxy(
         hosts,
         has_lane=has_lane,
         connections=connections,
+        figures=folder_in_memory(folder),
     )
     handover = taken()
     try:

@@ -23,6 +23,7 @@ from admin.key_file import KeyFileError
 from admin.listening import Address
 from admin.state_folder import StateFolder, StateFolderError
 from admin.supervisor import Parts, StartError, Supervisor
+from admin.worker_figures import folder_in_memory
 from categories.taxonomy import taxonomy
 from policy.document import load_document
 from policy.log_lines import configure_logging
@@ -87,6 +88,7 @@ def run(
         site.arguments(),
         has_lane,
         connections,
+        folder_in_memory(folder),
     )
     handover = taken()
     try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from admin.worker_figures import WorkerFigures
+from admin import worker_figures
+from admin.state_folder import StateFolder
+from admin.worker_figures import WorkerFigures, folder_in_memory
 
 _COUNTING = """
 import sys
@@ -149,3 +152,37 @@ def test_a_file_that_a_worker_was_just_making_when_it_was_killed_holds_up_none(
     figures.take_in_ended()
     assert told(figures)["visits_total finance"] == 6
     assert len(list(tmp_path.glob("counter_*"))) == 2
+
+
+def test_figures_are_in_memory_where_nobody_else_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Worker
+) -> None:
+    memory, state = tmp_path / "memory", StateFolder(tmp_path / "state")
+    memory.mkdir()
+    monkeypatch.setattr(worker_figures, "_IN_MEMORY", memory)
+    folder = folder_in_memory(state)
+    assert folder.parent == memory and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # The next program in this one's place finds the same.
+    assert folder_in_memory(state) == folder != folder_in_memory(StateFolder(tmp_path / "other"))
+    figures = WorkerFigures(folder)
+    leave_files_of_one_that_ended(tmp_path, worker)
+    for path in tmp_path.glob("*.db"):
+        path.rename(folder / path.name)
+    figures.take_in_ended()
+    figures.forget_ended()
+    assert {path.name.rpartition("_")[2] for path in folder.iterdir()} == {f"{worker.pid}.db"}
+    worker.end()
+    figures.forget_ended()
+    assert not folder.exists()
+
+
+def test_figures_are_on_disk_where_a_folder_in_memory_is_open_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory, state = tmp_path / "memory", StateFolder(tmp_path / "state")
+    monkeypatch.setattr(worker_figures, "_IN_MEMORY", memory)
+    assert folder_in_memory(state) == state.metrics
+    memory.mkdir()
+    folder_in_memory(state).chmod(0o755)
+    assert folder_in_memory(state) == state.metrics
+    assert "figures are on disk" in caplog.text and "error=it is not ours alone" in caplog.text

@@ -104,6 +104,19 @@ def test_reload_replaces_the_workers_and_keeps_the_service_and_its_connections(m
     assert main_pid() != pid
     status = machine.must("systemctl", "show", "towngate-proxy", "--property=StatusText", "--value")
     assert status == "2 of 2 workers ready, 0 draining\n"
+    assert "figures are on disk" not in machine.journal("towngate-proxy")
+
+
+def test_who_connects_while_the_supervisor_is_killed_waits_for_the_next_one(machine: Machine) -> None:
+    def main_pid() -> str:
+        return machine.must("systemctl", "show", "towngate-proxy", "--property=MainPID", "--value").strip()
+
+    before = main_pid()
+    machine.must("kill", "-9", before)
+    eventually(lambda: main_pid() != before)
+    # systemd keeps the socket: nobody serves yet, and nobody is refused.
+    assert "This site is blocked" in browse(machine, "http://cardroom.example/")
+    eventually(lambda: main_pid() not in ("0", before))
 
 
 def left_in_spool(machine: Machine) -> set[str]:
