@@ -15,7 +15,7 @@ from typing import Protocol
 
 from tests.evasion.outside import CARDROOM
 from tests.published_town import PublishedTown
-from tests.running_proxy import running_worker
+from tests.running_proxy import running_mitmdump, running_worker
 from tests.towns import DOCUMENT
 
 _START_SECONDS = 30.0
@@ -53,14 +53,37 @@ def misled(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
     return _worker(folder, origin_ca, "tests.evasion.misled_worker")
 
 
+def laneless(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy]:
+    """Run one worker whose tunnels are all mitmproxy's."""
+    return _worker(folder, origin_ca, "tests.quick_worker", "--no-lane")
+
+
 @contextmanager
-def _worker(folder: Path, origin_ca: Path, program: str) -> Iterator[TriedProxy]:
+def stock(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
+    """Run a stock mitmdump with the chain of addons as a script, and the same policy."""
+    published = _published(folder, origin_ca)
+    with running_mitmdump(published.state.root, _free_port()) as proxy:
+        # It listens before its addons have read what was published.
+        with socket.create_connection(("127.0.0.1", proxy.port), _START_SECONDS) as connection:
+            connection.sendall(b"GET http://cardroom.example/ HTTP/1.1\r\nHost: cardroom.example\r\n\r\n")
+            connection.recv(1)
+        yield TriedProxy(proxy.port, "a stock mitmdump with the addons")
+        assert "Traceback" not in proxy.logged(), proxy.logged()
+
+
+@contextmanager
+def _worker(folder: Path, origin_ca: Path, program: str, *options: str) -> Iterator[TriedProxy]:
+    published = _published(folder, origin_ca)
+    with running_worker(published.state.root, program=("-m", program), options=options) as worker:
+        yield TriedProxy(worker.port, "one worker")
+        assert "Traceback" not in worker.logged(), worker.logged()
+
+
+def _published(folder: Path, origin_ca: Path) -> PublishedTown:
     published = PublishedTown(folder / "state", document=_POLICY)
     published.state.extra_roots.write_bytes(origin_ca.read_bytes())
     published.publish_categories(_LISTED, _LISTED_PAGES)
-    with running_worker(published.state.root, program=("-m", program)) as worker:
-        yield TriedProxy(worker.port, "one worker")
-        assert "Traceback" not in worker.logged(), worker.logged()
+    return published
 
 
 @contextmanager
@@ -139,7 +162,7 @@ shutdown_lifetime 0 seconds
 """
 
 COMPARED: Mapping[str, Start] = {"Towngate": towngate, "mitmdump": mitmdump, "squid": squid}
-PROXIES: Mapping[str, Start] = {**COMPARED, "misled": misled}
+PROXIES: Mapping[str, Start] = {**COMPARED, "misled": misled, "laneless": laneless, "stock": stock}
 
 
 def _free_port() -> int:

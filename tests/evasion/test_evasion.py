@@ -29,6 +29,21 @@ def test_origin_sees_what_was_allowed_and_nothing_else(id_: str, came_of: Mappin
     _assert_holds(CASES[id_], came_of[id_])
 
 
+@pytest.mark.parametrize("proxy", ["laneless", "stock"])
+def test_the_same_comes_of_every_case_without_the_lane_and_in_a_stock_mitmdump(
+    proxy: str, came_of: Mapping[str, Outcome], tmp_path: Path, namespaces: None
+) -> None:
+    made = outcomes(tmp_path, [proxy], vectors=None)[proxy]["outcomes"]
+    for id_, case in CASES.items():
+        _assert_holds(case, made[id_])
+    differing = {
+        id_: (came_of[id_], made[id_])
+        for id_ in CASES
+        if (made[id_].answer, made[id_].reached) != (came_of[id_].answer, came_of[id_].reached)
+    }
+    assert differing == {}
+
+
 def test_no_request_of_llhttps_cases_is_forwarded_in_a_way_that_two_servers_could_read_otherwise(
     tmp_path: Path, test_data: TestData, namespaces: None
 ) -> None:
