@@ -1,6 +1,7 @@
 """`towngate restart`, and workers that are replaced, under load: nobody who browses notices."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import admin
+import proxy_addons
 from admin.demo_web import DemoWeb
 from admin.state_folder import StateFolder
 from admin.worker_figures import folder_in_memory
@@ -82,8 +85,13 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             *("--proxy", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics_port}"),
             *("--hosts", str(web.hosts_file(folder / "hosts"))),
         ]
+        # Elsewhere than in the checkout, whose packages python -m would find before those of the patches.
         supervisor = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(patches)}
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(patches)},
         )
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "ready\n"
@@ -200,6 +208,45 @@ def test_a_new_program_that_does_not_start_leaves_the_old_one_at_work(
         assert proxy.client.get("https://library.example/").status == 200
     finally:
         broken.unlink()
+
+
+def test_a_newer_program_is_put_to_work_without_a_failed_connection_and_the_one_before_again(
+    proxy: Proxy,
+) -> None:
+    only_worker(proxy)
+    for package in (admin, proxy_addons):
+        (source,) = package.__path__
+        shutil.copytree(source, proxy.patches / package.__name__)
+    newer(proxy.patches / "proxy_addons" / "via.py", '"towngate-"', '"newer-"')
+    newer(proxy.patches / "admin" / "supervisor_metrics.py", '"Workers by what', '"Newer: workers by what')
+    has_ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        browsing = pool.submit(
+            get_all_the_time, lambda: proxy.client.get("https://library.example/").status, has_ended
+        )
+        try:
+            assert proxy.restart().returncode == 0
+            assert who_serves(proxy) == ("newer", True)
+        finally:
+            has_ended.set()
+            for package in (admin, proxy_addons):
+                shutil.rmtree(proxy.patches / package.__name__)
+        assert browsing.result() > 0
+    assert proxy.restart().returncode == 0
+    assert who_serves(proxy) == ("towngate", False)
+
+
+def newer(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+
+
+def who_serves(proxy: Proxy) -> tuple[str, bool]:
+    """Return what the workers call themselves, and whether the supervisor is the newer one."""
+    via = proxy.client.get("http://library.example/").headers["Via"]
+    with urllib.request.urlopen(f"http://{proxy.metrics}/metrics") as answer:
+        return via.split()[-1].partition("-")[0], b"Newer: workers" in answer.read()
 
 
 def test_no_connection_fails_when_the_nursery_is_killed_and_workers_go_on_being_replaced(
