@@ -7,6 +7,7 @@ import struct
 _SERVER_NAME = 0
 _HOST_NAME = 0
 _ECH = 0xFE0D
+_PADDING = 21
 
 
 def client_hello(sni: str | None) -> bytes:
@@ -55,7 +56,17 @@ def with_ech(hello: bytes) -> bytes:
     """Return a ClientHello of one record with an encrypted_client_hello extension as well, made up."""
     # RFC 9849 section 5: outer, HPKE with SHA-256 and AES-128-GCM, config 7, a key and the inner hello.
     body = b"\0" + struct.pack("!HHB", 1, 1, 7) + struct.pack("!H", 32) + bytes(32) + b"\0\x40" + bytes(64)
-    extension = struct.pack("!HH", _ECH, len(body)) + body
+    return _with_extension(hello, _ECH, body)
+
+
+def post_quantum(hello: bytes) -> bytes:
+    """Return a ClientHello of one record that is as long as browsers' are with a post-quantum key share."""
+    # X25519MLKEM768 has 1,216 bytes; a hello has a key share already, so they come as padding.
+    return _with_extension(hello, _PADDING, bytes(1216))
+
+
+def _with_extension(hello: bytes, kind: int, body: bytes) -> bytes:
+    extension = struct.pack("!HH", kind, len(body)) + body
     handshake = bytearray(hello[5:] + extension)
     at = 4 + 2 + 32
     at += 1 + handshake[at]

@@ -6,6 +6,7 @@ Its worker is a program of one line, in place of the real one.
 import asyncio
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ from admin.handover import NewProgramError
 from admin.kept_process import KeptProcess
 from admin.listening import Address
 from admin.restart_socket import Asker, RestartUnfinishedError
+from admin.service_manager import ServiceManager
 from admin.state_folder import StateFolder
 from admin.supervisor import Parts, Supervisor
 
@@ -147,6 +149,41 @@ async def test_a_worker_that_did_not_start_leaves_no_figures(
     with pytest.raises(NotServingError):
         await supervisor._start_worker(1)
     assert not list(supervisor._parts.state.metrics.iterdir())
+
+
+async def test_the_watchdog_hears_of_the_supervisor_only_while_a_worker_serves(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_number: int) -> Child:
+        raise NotServingError("no worker starts")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+
+        def is_pinged() -> bool:
+            heard = []
+            with suppress(BlockingIOError):
+                while True:
+                    heard.append(systemd.recv(1000))
+            return b"WATCHDOG=1" in heard
+
+        supervisor._systemd = ServiceManager(
+            {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "40000"}
+        )
+        looking = asyncio.create_task(supervisor._look())
+        async with asyncio.timeout(20):
+            while not is_pinged():
+                await asyncio.sleep(0.02)
+            monkeypatch.setattr(supervisor._workers, "_start_worker", fails)
+            os.kill(supervisor._workers.remains()[0].pid, signal.SIGKILL)
+            while supervisor._workers.states["ready"]:
+                await asyncio.sleep(0.02)
+        is_pinged()
+        # Ten times as long as it would take.
+        await asyncio.sleep(0.2)
+        assert not is_pinged()
+        looking.cancel()
 
 
 async def test_a_process_that_cannot_be_spawned_does_not_serve() -> None:

@@ -12,6 +12,7 @@ from tests.client_hellos import (
     in_many_records,
     in_two_records,
     made_up_hello,
+    post_quantum,
     record,
     server_names,
 )
@@ -23,6 +24,8 @@ def test_name_of_a_real_hello_is_read() -> None:
     assert server_name_of(HELLO) == b"library.example"
     assert server_name_of(in_two_records(HELLO)) == b"library.example"
     assert server_name_of(in_many_records(HELLO, MAX_RECORDS)) == b"library.example"
+    assert server_name_of(post_quantum(HELLO)) == b"library.example"
+    assert len(post_quantum(HELLO)) > 1460 and server_name_of(post_quantum(HELLO)[:1460]) is None
 
 
 @given(st.integers(0, len(HELLO) - 1))

@@ -17,7 +17,7 @@ from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.gate import Connect, Gate
 from proxy_addons.tls_alert import REFUSED
 from proxy_addons.tunnel_lane import TunnelLane
-from tests.client_hellos import client_hello, in_two_records
+from tests.client_hellos import client_hello, in_two_records, post_quantum
 from tests.people import CLERK
 from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown, eventually
 from tests.proxy_client import exchange, read_to_end, send_in_parts
@@ -25,6 +25,7 @@ from tests.published_town import PublishedTown
 from tests.running_proxy import running_worker
 
 HELLO = client_hello("raw.example")
+POST_QUANTUM = post_quantum(HELLO)
 CONNECT = b"CONNECT raw.example:443 HTTP/1.1\r\nHost: raw.example:443\r\n\r\n"
 
 
@@ -53,6 +54,8 @@ def test_allowed_tunnel_stays_in_the_lane_and_a_page_does_not(town: ProxiedTown)
         (*(CONNECT[i : i + 1] for i in range(len(CONNECT))), HELLO),
         (CONNECT, in_two_records(HELLO)),
         (CONNECT + HELLO[:1], HELLO[1:4], HELLO[4:]),
+        # More than a segment of Ethernet holds.
+        (CONNECT, POST_QUANTUM[:1460], POST_QUANTUM[1460:]),
     ],
 )
 def test_head_and_hello_may_come_in_any_pieces(parts: tuple[bytes, ...], town: ProxiedTown) -> None:
