@@ -5,6 +5,7 @@ through the readings says how much stays behind.
 """
 
 import argparse
+import resource
 import ssl
 import statistics
 import sys
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="make bench-soak ARGS=...", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000, help="over connections that are decrypted")
     parser.add_argument("--tunnels", type=int, default=1_000_000, help="connections that are not")
+    parser.add_argument("--idle", type=int, default=5000, help="tunnels that are open at once, and idle")
     parser.add_argument("--web-sockets", type=int, default=1000, help="open at once, over decrypted ones")
     parser.add_argument("--messages", type=int, default=3600, help="on each WebSocket: an hour's")
     for way in ("--download", "--upload"):
@@ -79,17 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             way, type=int, default=10 * GIB, help="bytes: in a tunnel, plain and decrypted, fast and slowly"
         )
     options = parser.parse_args(arguments)
+    # A descriptor for each connection that stays open, here and in the origin server.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towngate-soak-")))
         origin = stack.enter_context(running_origin(folder))
         # All of them come from one address, beside what goes on at once.
-        connections = options.web_sockets + 2 * _AT_ONCE_CONNECTIONS
+        connections = max(options.web_sockets, options.idle) + 2 * _AT_ONCE_CONNECTIONS
         proxy = stack.enter_context(towngate(folder, origin, connections=connections))
         print(f"{machine()}\n\n{proxy.about}", flush=True)
         if options.requests:
             print(_requests(proxy, options.requests), flush=True)
         if options.web_sockets:
             print(_messages(proxy, options.web_sockets, options.messages), flush=True)
+        if options.idle:
+            print(_idle(proxy, options.idle), flush=True)
         if options.tunnels:
             print(_tunnels(proxy, options.tunnels), flush=True)
         for way in _WAYS:
@@ -117,6 +124,19 @@ def _tunnels(proxy: Proxy, count: int) -> Slope:
         get_through_tunnel(proxy.port, targets[number % len(targets)], tls, _SMALL)
 
     return _soak("tunnels", proxy, count, 1, lambda n: at_once(n, one))
+
+
+def _idle(proxy: Proxy, count: int) -> Slope:
+    targets, tls = proxy.https, _trusting(proxy)
+    with ExitStack() as stack:
+
+        def some(number: int) -> None:
+            for _ in range(number):
+                target = targets[len(opened) % len(targets)]
+                opened.append(stack.enter_context(tunnel_to(proxy.port, target, tls)))
+
+        opened: list[ssl.SSLSocket] = []
+        return _soak("tunnels that stay open, and idle", proxy, count, 1, some)
 
 
 def _messages(proxy: Proxy, sockets: int, messages: int) -> Slope:

@@ -11,6 +11,8 @@ def test_every_part_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         [
             "--requests",
             "40",
+            "--idle",
+            "40",
             "--tunnels",
             "40",
             "--web-sockets",
@@ -27,7 +29,8 @@ def test_every_part_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     for part in (
         "requests on decrypted connections",
         "messages of WebSockets",
-        "tunnels",
+        "tunnels: ",
+        "tunnels that stay open, and idle: ",
         "download of",
         "upload of",
     ):
