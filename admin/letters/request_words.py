@@ -138,6 +138,8 @@ async def _to_sign(told: Told) -> Words:
 
 
 async def _approved(told: Told) -> Words:
+    if told.request.state is not State.AWAITS_OPENING:
+        raise OutdatedLetterError(f"{told.request.number} does not wait for IT any more")
     return Words(
         subject=told.subject("Approved, waiting for IT to open it"),
         heading="Approved, waiting for IT to open it",
@@ -157,6 +159,8 @@ async def _approver(told: Told) -> str | None:
 
 async def _allowed(told: Told) -> Words:
     request, town = told.request, told.town
+    if request.state_at(town.now) is not State.APPROVED or request.paused_for:
+        raise OutdatedLetterError(f"{request.number} opens nothing any more")
     approver = town.people.part_of(await _approver(told), request, told.reader)
     until = town.until(request.expires_at or town.now)
     everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""

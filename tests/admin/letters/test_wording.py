@@ -157,6 +157,22 @@ async def test_a_stop_is_told_to_asker_head_and_help_desk_in_one_thread(sending:
     assert "Known for malware." in text_of(follow_up)
 
 
+async def test_access_that_ended_while_the_mail_server_was_away_is_not_said_to_be_open(
+    sending: Sending,
+) -> None:
+    stopped = await approved(sending, await submitted(sending.db))
+    await access_requests.stop(sending.db, MAIL_TOWN, stopped.id, actor=IT, at=LATER, reason="Known.")
+    await approved(sending, await submitted(sending.db, host="dice.example", code="D7M-4QP"))
+    sending.clock.at = LATER + timedelta(days=8)
+    found = await arrived(sending)
+    assert [m["Subject"] for m in found[CLERK]] == ["[REQ-1] Stopped by IT"]
+    assert [m["Subject"].partition(" ")[2][:15] for m in found["helpdesk"]] == [
+        "Access allowed:",
+        "Access stopped:",
+        "Access allowed:",
+    ], "for the help desk it is on record"
+
+
 async def test_where_the_policy_waits_the_ticket_leads_to_where_it_is_opened(sending: Sending) -> None:
     sending.policy = WAITING_TOWN
     request = await approved(sending, await submitted(sending.db))
