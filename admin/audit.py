@@ -22,6 +22,9 @@ type Detail = str | int | bool | list[str] | None
 AT_THE_COMMAND_LINE = " at the command line"
 """How an actor ends who is known to the machine and not to the policy; no person's id does."""
 
+CLOCK = "the clock"
+"""Who acted where the time for something had come."""
+
 _START = bytes(32)
 # Whatever somebody with the file's rights may have put before the first.
 _BEFORE_THE_FIRST = -(2**63)

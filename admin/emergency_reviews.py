@@ -19,7 +19,6 @@ from admin.outbox import Letter, LetterKind
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
-_ACTOR = "the clock"
 _A_MOMENT = timedelta(milliseconds=1)
 
 
@@ -152,7 +151,7 @@ class EmergencyReviews:
         else:
             return
         details: dict[str, Detail] = {"people": sorted(people), "review": True}
-        await audit.record(t, Event(kind, _ACTOR, request.number, at, details))
+        await audit.record(t, Event(kind, audit.CLOCK, request.number, at, details))
         for person in sorted(people):
             letter = Letter(LetterKind.EMERGENCY_UNREVIEWED, person, request.number, again=at.isoformat())
             await outbox.put(t, letter, at)

@@ -19,8 +19,6 @@ from admin.outbox import Letter, LetterKind
 from admin.request_moves import record_refusal, too_late
 from policy.town_policy import Policy
 
-_ACTOR = "the clock"
-
 
 class ExemptionReviews:
     """Looks for what is due, and takes what people answer. `policy` returns the running one."""
@@ -85,7 +83,7 @@ class ExemptionReviews:
             "people": use.people if use else 0,
             "is_unused": use.is_unused_at(at) if use else True,
         }
-        await audit.record(t, Event(EventKind.EXEMPTION_REVIEW_DUE, _ACTOR, request.number, at, details))
+        await audit.record(t, Event(EventKind.EXEMPTION_REVIEW_DUE, audit.CLOCK, request.number, at, details))
         for person in sorted({*request.own, *took_part(self._policy(), request)}):
             letter = Letter(LetterKind.EXEMPTION_REVIEW, person, request.number, again=at.isoformat())
             await outbox.put(t, letter, at)

@@ -43,7 +43,7 @@ ROLES = (
 """Who acted, as events can be filtered by it; a person counts as the first that they are."""
 
 # Who acted where Towngate did by itself: it takes up a document, begins, keeps times, reads lists.
-_OF_ITSELF = frozenset({"policy.yaml", "first start", "the clock", "the lists", "the visit log"})
+_OF_ITSELF = frozenset({"policy.yaml", "first start", audit.CLOCK, "the lists", "the visit log"})
 
 
 @dataclass(frozen=True, slots=True)

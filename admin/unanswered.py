@@ -16,8 +16,6 @@ from admin.database import Database, Transaction
 from admin.deciders import deciders, next_above
 from policy.town_policy import Policy
 
-_ACTOR = "the clock"
-
 
 class Unanswered:
     """Looks for requests whose time has come. `policy` returns the running one."""
@@ -49,7 +47,7 @@ async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: dateti
     )
     if reminded:
         details: dict[str, Detail] = {"people": sorted(deciders(policy, seen)), "step": seen.step}
-        await audit.record(t, Event(EventKind.REQUEST_REMINDED, _ACTOR, seen.number, at, details))
+        await audit.record(t, Event(EventKind.REQUEST_REMINDED, audit.CLOCK, seen.number, at, details))
         await request_letters.put_reminders(t, policy, seen, at)
     return bool(reminded)
 
@@ -72,7 +70,7 @@ async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datet
     )
     if passed_on:
         details: dict[str, Detail] = {"people": above, "step": seen.step}
-        await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, _ACTOR, seen.number, at, details))
+        await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, audit.CLOCK, seen.number, at, details))
         moved = await access_request_lists.get(t, seen.id)
         await request_letters.put_passed_on(t, policy, moved, at)
     return bool(passed_on)

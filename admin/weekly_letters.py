@@ -22,7 +22,6 @@ from admin.week import Week, last_due
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
-_ACTOR = "the clock"
 _MOST_WEEKS = 4
 
 
@@ -82,7 +81,7 @@ async def _put(t: Transaction, policy: Policy, week: Week, at: datetime) -> None
         about = f"WEEK-{department}" if department else "WEEK"
         await outbox.put(t, Letter(LetterKind.WEEKLY_REPORT, to, about, values, again=str(week)), at)
     told: dict[str, audit.Detail] = {"people": sorted({to for to, _ in people})}
-    await audit.record(t, Event(EventKind.WEEKLY_REPORT_SENT, _ACTOR, str(week), at, told))
+    await audit.record(t, Event(EventKind.WEEKLY_REPORT_SENT, audit.CLOCK, str(week), at, told))
 
 
 async def _place(db: Reader) -> Week | None:

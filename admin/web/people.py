@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from admin.asking import AccessRequest
+from admin.audit import CLOCK
 from admin.deciders import deciders, deciders_of, next_above, passed_on_to
 from policy.town_policy import Approver, Policy
 
@@ -79,10 +80,12 @@ class People:
         """Return what a person is to a request, within a sentence.
 
         "you", "your department head", "IT", "the help desk"; to others than the asker
-        "the" in place of "your".
+        "the" in place of "your". "we" is Towngate, where the time for something had come.
         """
         if person is not None and person == viewer:
             return "you"
+        if person == CLOCK:
+            return "we"
         department = self.policy.departments.get(request.department or "")
         whose = "your" if viewer in request.askers else "the"
         if department is not None and person == department.head:

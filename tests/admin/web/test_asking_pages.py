@@ -269,7 +269,7 @@ async def test_asker_sees_by_when_somebody_answers_and_who_gets_it_then(site: Si
     administrator = await site.signed_in(people.ADMINISTRATOR)
     shown = (await clerk.get(f"/requests/{id_}")).text
     assert "<h1" in shown and "No answer yet, passed on to the town administrator" in shown
-    assert "passed it on, as nobody had answered" in shown
+    assert "We passed it on, as nobody had answered" in shown
     assert "Waiting for you" in (await head.get(f"/requests/{id_}")).text
     assert "cardroom.example" in (await administrator.get("/decide")).text
 

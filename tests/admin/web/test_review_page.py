@@ -132,5 +132,11 @@ async def test_board_says_nothing_of_lists_where_no_site_was_asked_for(site: Sit
     await allowing(site)
     await post(await site.signed_in(HEAD), FORM, **ASKED)
     assert (await allow(await site.signed_in(people.ADMINISTRATOR), 1, 0)).status_code == 303
-    board = (await (await site.signed_in(IT)).get("/review")).text
+    it = await site.signed_in(IT)
+    board = (await it.get("/review")).text
     assert ASKED["reason"] in board and "Not listed" not in board
+    assert "For everyone in Finance, by the town administrator" in board
+    done = await post(it, "/review/requests/1/stop", "/review", reason="The case is closed")
+    assert (
+        "Done, sites listed as Gambling. Closed everywhere" in (await it.get(done.headers["location"])).text
+    )

@@ -110,7 +110,7 @@ async def test_full_opens_the_sites_whole_and_the_rest_is_recorded_alone(site: S
     await signed(site, level="full", authorisations="publish")
     assert decided(site) == (Verdict.ALLOW, Cause.EXEMPTION)
     shown = (await (await site.signed_in(people.HEAD)).get("/social-media")).text
-    assert "Recorded, not enforced" in shown and "publish" in shown
+    assert "Recorded, not enforced" in shown and "Publish" in shown
 
 
 async def test_head_agrees_by_proposing_and_a_coordinator_does_not(site: Site) -> None:
