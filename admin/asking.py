@@ -11,9 +11,10 @@ one. Where the policy waits for IT, what was approved, and signed, is left to IT
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from admin.asked import (
     AccountUse,
@@ -27,6 +28,7 @@ from admin.asked import (
     until_of,
 )
 from categories.host_name import is_address, registrable_domain
+from categories.match import CategoryMatch
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Policy
 from policy.town_time import zone_of
@@ -90,6 +92,12 @@ class NewAccessRequest:
     def proposed_by(self) -> str | None:
         """Who proposes the person, None for what people ask for themselves."""
         return proposer_of(self.asked)
+
+    def listed_as(self, match: CategoryMatch | None) -> Self:
+        """Return it with what its site is listed as, and by which entry of which list; None: as nothing."""
+        if match is None:
+            return self
+        return replace(self, category=match.category, entry=match.entry, source=match.source)
 
 
 @dataclass(frozen=True, slots=True)

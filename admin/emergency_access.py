@@ -74,7 +74,6 @@ class EmergencyAccesses(AsksForSites):
         host = typed_host(typed)
         visit, decision = await self._stopped(person, host, now)
         ends_at = now + terms.longest
-        match = decision.match
         new = NewAccessRequest(
             host=host,
             person=person,
@@ -86,9 +85,6 @@ class EmergencyAccesses(AsksForSites):
             code=new_code(),
             policy_version=policy.version,
             rule=decision.rule,
-            category=match.category if match else None,
-            entry=match.entry if match else None,
-            source=match.source if match else None,
             kind=Kind.EMERGENCY,
             asked=EmergencyUse(ends_at),
         )
@@ -96,6 +92,7 @@ class EmergencyAccesses(AsksForSites):
         async def open_at_once(t: Transaction, request: AccessRequest) -> None:
             await _open(t, policy, terms, request, now, ends_at)
 
+        new = new.listed_as(decision.match)
         sent = await submitting.submit(self._db, policy, self._lists.categories, new, now, then=open_at_once)
         await self._publisher.publish_state()
         logger.warning("emergency access opened: request=%s categories=%d", sent.number, len(visit.matches))

@@ -130,14 +130,11 @@ class SocialMediaUses(AsksForSites):
             chain=terms.approval,
             code=new_code(),
             policy_version=policy.version,
-            category=match.category if match else None,
-            entry=match.entry if match else None,
-            source=match.source if match else None,
             sent_by=proposer,
             kind=Kind.SOCIAL_MEDIA,
             asked=SocialMediaUse(level, tuple(sorted(authorisations)), until, proposer),
         )
-        return await submitting.submit(self._db, policy, self._lists.categories, new, now)
+        return await submitting.submit(self._db, policy, self._lists.categories, new.listed_as(match), now)
 
     async def terms_of(self, session: Session, request: AccessRequest) -> Terms | None:
         """Return the terms of a request that the session sees, None where it has none."""

@@ -100,11 +100,8 @@ class StandingPermissions:
             chain=terms.approval,
             code=new_code(),
             policy_version=policy.version,
-            category=match.category if match else None,
-            entry=match.entry if match else None,
-            source=match.source if match else None,
             risks=risks,
             kind=Kind.STANDING,
             asked=StandingUse(case_number, tuple(sorted(categories)), until),
         )
-        return await submitting.submit(self._db, policy, self._lists.categories, new, now)
+        return await submitting.submit(self._db, policy, self._lists.categories, new.listed_as(match), now)

@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.access_request_lists import get
 from admin.api.bearer import TooManyCallsError, WrongScopeError
 from admin.api_tokens import TokenRefusedError
 from admin.asking import (
@@ -29,7 +28,7 @@ from admin.measures import AlreadySoError
 from admin.never_inspected import InspectionAnsweredError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.visits import NamesHiddenError
-from admin.web.page import admin_of
+from admin.web.page import admin_of, whose_answer
 from admin.web.people import People
 from admin.web.request_words import standing
 from admin.web.session_cookie import session_of
@@ -130,10 +129,8 @@ async def _too_many(_http_request: Request, error: TooManyCallsError) -> Respons
 
 
 async def _not_allowed(http_request: Request, _error: Exception) -> Response:
-    request, session = await _request_in(http_request), session_of(http_request)
-    person = session.person if session else None
-    awaited = People(admin_of(http_request).policy).awaited(request, person) if request else ""
-    if request is not None and request.person == person:
+    is_own, awaited = await whose_answer(http_request)
+    if is_own:
         return problem("own-request", f"{f'It goes to {awaited}. ' if awaited else ''}Nothing changed.")
     return problem(
         "not-allowed", f"{f'It waits for {awaited}.' if awaited else 'This is for IT.'} Nothing changed."
@@ -228,17 +225,6 @@ def _status(http_request: Request, request: AccessRequest) -> str:
     admin = admin_of(http_request)
     times = Times(admin.zone, admin.now())
     return plain(standing(request, admin.policy, session_of(http_request), times).words)
-
-
-async def _request_in(http_request: Request) -> AccessRequest | None:
-    """Return the request that the address is about, if it is about one."""
-    request_id = http_request.path_params.get("id")
-    if not isinstance(request_id, int) or "/requests/" not in http_request.url.path:
-        return None
-    try:
-        return await get(admin_of(http_request).db, request_id)
-    except UnknownRequestError:
-        return None
 
 
 EXCEPTION_HANDLERS: Mapping[Any, Any] = {

@@ -9,15 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.access_request_lists import get
-from admin.asking import AccessRequest, NotAllowedError, TransitionError, UnknownRequestError
+from admin.asking import NotAllowedError, TransitionError, UnknownRequestError
 from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.web.long_questions import MOST_SECONDS, BrowserGoneError, TooLongError
-from admin.web.page import admin_of, go_to, page, sign_in_path, status_of
+from admin.web.page import admin_of, go_to, page, sign_in_path, status_of, whose_answer
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
 from admin.web.words import report_status
@@ -37,11 +36,7 @@ async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
 
 async def not_allowed(http_request: Request, _error: Exception) -> Response:
     """Say why a person may not do this; for an answer to a request, whose answer it needs."""
-    request = await _request_in(http_request)
-    session = session_of(http_request)
-    person = session.person if session else None
-    awaited = People(admin_of(http_request).policy).awaited(request, person) if request else ""
-    is_own = request is not None and person in request.own
+    is_own, awaited = await whose_answer(http_request)
     return await page(http_request, "not_allowed.html", 403, is_own=is_own, awaited=awaited)
 
 
@@ -152,20 +147,6 @@ def _plain(status: int, what: str) -> Response:
         status,
         media_type="text/html",
     )
-
-
-async def _request_in(http_request: Request) -> AccessRequest | None:
-    """Return the request that the address is about, if it is about one."""
-    request_id = http_request.path_params.get("id")
-    path = http_request.url.path
-    if not isinstance(request_id, int) or not path.startswith(
-        ("/decide/", "/requests/", "/review/requests/")
-    ):
-        return None
-    try:
-        return await get(admin_of(http_request).db, request_id)
-    except UnknownRequestError:
-        return None
 
 
 EXCEPTION_HANDLERS: Mapping[Any, Any] = {

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from admin import roles
+from admin import access_request_lists, roles
 from admin.admin_process import AdminProcess
 from admin.asked import Kind
-from admin.asking import AccessRequest, ForWhom, State
+from admin.asking import AccessRequest, ForWhom, State, UnknownRequestError
 from admin.database import DatabaseError
 from admin.request_time_line import Turn
 from admin.roles import Permission
@@ -139,6 +139,22 @@ def status_of(http_request: Request, request: AccessRequest) -> Status:
     admin = admin_of(http_request)
     times = Times(admin.zone, admin.now())
     return standing(request, admin.policy, session_of(http_request), times)
+
+
+async def whose_answer(http_request: Request) -> tuple[bool, str]:
+    """Say of the request that the address is about whether the person asked for it, joined or proposed it,
+    and whose answer it waits for, within a sentence; empty for none.
+    """
+    id_, path = http_request.path_params.get("id"), http_request.url.path
+    if not isinstance(id_, int) or not ("/requests/" in path or path.startswith("/decide/")):
+        return False, ""
+    admin, session = admin_of(http_request), session_of(http_request)
+    person = session.person if session else None
+    try:
+        request = await access_request_lists.get(admin.db, id_)
+    except UnknownRequestError:
+        return False, ""
+    return person in request.own, People(admin.policy).awaited(request, person)
 
 
 async def _links(http_request: Request) -> list[Link]:

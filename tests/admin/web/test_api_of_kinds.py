@@ -74,6 +74,17 @@ async def test_person_reads_the_terms_of_social_media_and_signs_them(site: Site)
     await clerk.post("/requests/1/terms", 409, version=terms["version"])
 
 
+async def test_who_proposed_a_person_is_told_that_it_is_their_own(site: Site) -> None:
+    await test_social_media.authorising(site)
+    head = await program_of(site, people.HEAD)
+    proposal = test_social_media.PROPOSAL
+    asked: dict[str, object] = {**proposal, "sites": proposal["sites"].split()}
+    proposed = await head.post("/social-media", 201, **asked)
+    refused = await head.post("/requests/1/approve", 403, step=1, hosts=proposed["hosts"])
+    assert refused["type"] == "/api#own-request"
+    assert refused["detail"] == "It goes to the town administrator. Nothing changed."
+
+
 async def test_request_of_another_kind_has_no_terms(site: Site) -> None:
     await test_social_media.authorising(site)
     await site.sent_request()
