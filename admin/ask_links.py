@@ -62,25 +62,29 @@ class AskLinks:
 
     async def remember(self, session: Session, row: VisitRow) -> str:
         """Remember a visit that was stopped here as its block page's link would; return its code."""
+        ask = await self.of_visit(row, session.person, session.device)
+        await sessions.remember_ask(self._db, ask, self._clock(), session)
+        return ask.code
+
+    async def of_visit(self, row: VisitRow, person: str | None, device: str | None = None) -> AskToken:
+        """Return what the block page's link of a visit said to a person, by policy and lists as they are."""
         listed_as = await self._categories(row.host) | {row.category or ""}
         risks = listed_as & self._policy().security_categories
-        ask = AskToken(
+        return AskToken(
             host=row.host,
             category=row.category,
             entry=row.entry,
             source=row.source,
             rule=row.rule,
             approval=asking_roles(row.cause, row.rule, self._policy(), listed_as),
-            person=session.person,
-            device=session.device,
+            person=person,
+            device=device,
             department=row.who.department,
             policy_version=row.policy_version,
             code=row.code,
             issued_at=self._clock(),
             risks=tuple(sorted(risks)),
         )
-        await sessions.remember_ask(self._db, ask, self._clock(), session)
-        return ask.code
 
     async def remember_request(self, session: Session, request: AccessRequest) -> str:
         """Remember what a request's own link said, for whoever looks at the request; return its code."""

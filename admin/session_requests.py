@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NoReturn
 
-from admin import access_request_lists, access_requests, joining, submitting
+from admin import access_request_lists, access_requests, joining, proposing, roles, submitting
 from admin.ask_links import AskLinks
 from admin.asked import Kind
 from admin.asking import (
@@ -20,7 +20,7 @@ from admin.asking import (
 )
 from admin.clock import Clock
 from admin.database import Database
-from admin.deciders import may_stop
+from admin.deciders import deciders_of, may_stop
 from admin.exemption_reviews import ExemptionReviews
 from admin.never_granted import Listed
 from admin.publisher import Publisher
@@ -28,9 +28,15 @@ from admin.request_moves import Refusal, record_refusal
 from admin.request_views import RequestViews
 from admin.sessions import Session
 from admin.visit_views import VisitViews
+from admin.visits import NamesHiddenError
+from admin.written_text import tidy_text
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
+from policy.decision import Verdict
 from policy.town_policy import Approver, Policy
+
+ASKED_BY_IT = "Asked for by IT: "
+"""What the reason of a request begins with that IT sent for somebody."""
 
 
 class SessionRequests:
@@ -93,6 +99,59 @@ class SessionRequests:
             source=ask.source,
             browser=session.browser,
             risks=ask.risks,
+            kind=self._kind(ask),
+        )
+        return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
+
+    async def for_visitor(self, session: Session, visit_id: int) -> AskToken:
+        """Return what IT asks for on behalf of whoever was stopped at a visit of the log, who is named.
+
+        Raises NotAllowedError but for IT security, and for who would decide it, both recorded;
+        LookupError for no visit, NamesHiddenError while names are hidden, UnknownRequestError where nobody is
+        known whom it stopped, or nobody can allow it.
+        """
+        actor = session.person
+        if actor is None or not session.is_signed_in or not roles.reviews(self._policy(), actor):
+            await self._refuse_for_visitor(session, "Visits: only IT asks for somebody else.")
+        row = await self._visit_views.get(session, visit_id)
+        if not session.shows_names_at(self._clock()):
+            raise NamesHiddenError("whom it is for is a name")
+        person = self._policy().people.get(row.who.person or "")
+        ask = await self._asks.of_visit(row, row.who.person)
+        if row.verdict is not Verdict.BLOCK or row.who.person is None or person is None or not ask.approval:
+            raise UnknownRequestError("nobody was stopped there for whom it could be allowed")
+        for role in ask.approval:
+            if actor in deciders_of(self._policy(), Approver(role), row.who.person, person.department):
+                why = "You would decide this yourself. Let the person ask from the page."
+                await self._refuse_for_visitor(session, why)
+        return ask
+
+    async def _refuse_for_visitor(self, session: Session, why: str) -> NoReturn:
+        await proposing.refuse(self._db, session, "visits", self._clock(), why, move="ask for a visitor")
+
+    async def ask_for_visitor(
+        self, session: Session, visit_id: int, reason: str, duration: Duration
+    ) -> AccessRequest:
+        """Ask so: for the person alone, through the rule's approvers. Raises as for_visitor and submit do."""
+        ask = await self.for_visitor(session, visit_id)
+        person, said = ask.person or "", tidy_text("reason", reason, "Enter what it is needed for")
+        new = NewAccessRequest(
+            host=ask.host,
+            person=person,
+            department=self._policy().people[person].department,
+            for_whom=ForWhom.PERSON,
+            # Whoever decides must not take IT's words for the person's.
+            reason=f"{ASKED_BY_IT}{said}",
+            duration=duration,
+            chain=tuple(Approver(role) for role in ask.approval),
+            code=ask.code,
+            policy_version=ask.policy_version,
+            rule=ask.rule,
+            category=ask.category,
+            entry=ask.entry,
+            source=ask.source,
+            risks=ask.risks,
+            sent_by=session.person,
             kind=self._kind(ask),
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())

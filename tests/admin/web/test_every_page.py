@@ -736,6 +736,19 @@ async def test_pages_of_the_notice_are_clean(site: Site, look: Look) -> None:
     look.wrong += await violations(look.page)
 
 
+async def test_asking_for_a_visitor_is_clean(site: Site, look: Look) -> None:
+    await site.log(visit(host=LONG_HOST))
+    it = await site.signed_in(people.IT)
+    await post(it, "/visits/names", reason="A call to the help desk", case="")
+    await look.use(it)
+    form = await site.of_visit(1, "visits", "ask")
+    await look.at("ask-for-visitor", form)
+    await look.answered("ask-for-visitor-error", await post(it, form, reason="", duration="week"))
+    await look.page.goto(site.url + "/visits")
+    await look.page.locator("#visits summary").first.click()
+    look.wrong += await violations(look.page)
+
+
 async def test_own_visits_are_clean(site: Site, look: Look) -> None:
     await _log_a_day(site)
     await site.log(visit(host=LONG_HOST, device=None))

@@ -100,6 +100,8 @@ ACTIONS = {
     "/decide/{id:number}": Action(APPROVERS, "/decide/{fresh}", {"answer": "deny", **WHY}),
     "/decide/{id:number}/open": Action(IT | {people.HELP_DESK}, "/decide/2/open"),
     "/decide/{id:number}/stop": Action(APPROVERS | IT, "/decide/2/stop", WHY),
+    # Names are hidden: IT is led to them first. Nobody else may ask at all.
+    "/visits/{id:number}/ask": Action(IT, "/visits/{visit}/ask", {**WHY, "duration": "week"}),
     "/visits/names": Action(IT | {AUDITOR}, "", WHY),
     "/visits/names/{id:number}": Action(frozenset({AUDITOR}), "/visits/names/1", {"answer": "refuse"}),
     "/emergency/lockdown": Action(IT),
