@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
 from tests.admin.web.test_personal_use import ASKED, FORM, offering
+from tests.admin.web.test_visit_pages import allowed
 from tests.browsing import StartBrowser
 
 PHONE = {"width": 360, "height": 640}
@@ -114,6 +115,31 @@ async def test_visit_log_is_live_and_stands_still_while_it_is_read(site: Site, p
     await page.locator("#visits summary").first.click()
     await page.locator("h1").click()
     await expect(page.get_by_role("rowheader", name="third.example")).to_be_visible()
+
+
+async def test_live_visit_log_keeps_its_filters_and_copying_from_it_filters_nothing(
+    site: Site, page: Page
+) -> None:
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await site.log(visit(host="first.example"))
+    await sign_in(page, site, people.IT)
+    address = f"{site.url}/visits?department=finance&since=2026-03-06T09:00&verdict=block"
+    await page.goto(address)
+    await site.log(
+        visit(host="parks.example", department="parks", person=None),
+        allowed("open.example"),
+        visit(site.clock.at - timedelta(hours=2), host="early.example"),
+    )
+    await site.log(visit(host="second.example"))
+    await expect(page.get_by_role("rowheader", name="second.example")).to_be_visible()
+    hosts = await page.locator("#visits th.site").all_inner_texts()
+    assert {*hosts} == {"first.example", "second.example"}
+    # What is copied is text: a double click selects it, and leads nowhere.
+    await page.get_by_role("rowheader", name="second.example").dblclick(position={"x": 24, "y": 20})
+    selected = await page.evaluate("document.getSelection().toString().trim()")
+    assert selected and selected in "second.example"
+    await expect(page.locator("#live")).to_have_text("Paused while you read")
+    assert page.url == address
 
 
 async def test_visit_log_says_when_it_is_not_up_to_date(site: Site, page: Page) -> None:
