@@ -10,6 +10,7 @@ from policy.decision import Cause, Lane, Verdict
 from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.test_api import program_of
 
 
 async def with_names(site: Site) -> httpx.AsyncClient:
@@ -40,6 +41,19 @@ async def test_what_it_asks_for_is_decided_by_the_head_and_opens_for_the_person_
     await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
     (exemption,) = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes()).exemptions
     assert (exemption.host, exemption.person) == ("cardroom.example", people.CLERK)
+
+
+async def test_programs_ask_so_too_once_names_are_shown_to_their_token(site: Site) -> None:
+    await site.log(visit())
+    it = await program_of(site, people.IT)
+    path = await site.of_visit(1, "visits", "ask")
+    asked = {"reason": "Their charity report", "duration": "week"}
+    assert (await it.post(path, 403, **asked))["type"] == "/api#names-hidden"
+    await it.post("/visits/names", reason="A call to the help desk")
+    sent = await it.post(path, 201, **asked)
+    assert (sent["number"], sent["site"], sent["state"]) == ("REQ-1", "cardroom.example", "submitted")
+    assert (await it.post(path, 409, **asked))["type"] == "/api#asked-already"
+    await it.post("/visits/1/ask", 404, **asked)
 
 
 async def test_request_that_waits_already_is_led_to(site: Site) -> None:

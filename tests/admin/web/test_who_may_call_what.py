@@ -144,6 +144,10 @@ CALLS = {
     "GET /visits": Call(LOG),
     "GET /visits/own": Call(SIGNED_IN),
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
+    # Names are hidden, as IT is told; the others may not.
+    "POST /visits/{id:number}/ask": Call(
+        NO_ROLE, "/visits/{visit}/ask", {"reason": "Needed", "duration": "week"}
+    ),
     "POST /visits/names": Call(IT | {AUDITOR}, body={"reason": "Case 7"}),
     "GET /visits/names": Call(SIGNED_IN),
     "GET /visits/names/{id:number}": Call(IT | {AUDITOR}, "/visits/names/1"),
