@@ -43,10 +43,9 @@ for (const input of document.querySelectorAll("[data-counts]")) {
   const output = document.getElementById(input.dataset.counts);
   const count = () => {
     const left = input.maxLength - input.value.length;
-    output.textContent = `${left} ${left === 1 ? "letter" : "letters"} left`;
+    output.textContent = `${left} ${left === 1 ? "character" : "characters"} left`;
   };
-  input.addEventListener("change", count);
-  input.addEventListener("blur", count);
+  input.addEventListener("input", count);
 }
 
 // The visit log stands still while it is being read: scrolled, text selected, a row open.

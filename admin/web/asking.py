@@ -221,7 +221,8 @@ async def _form(
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
-    others = await admin.requests.to_join(person, ask)
+    found = await admin.requests.to_join(person, ask)
+    own, others = (found, None) if found is not None and person in found.askers else (None, found)
     earlier = await admin.request_views.answered_before(known(http_request), ask)
     return await page(
         http_request,
@@ -237,6 +238,9 @@ async def _form(
         longest=admin.policy.asking.longest,
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
+        own=own,
+        sees_own=own is not None and await _may_see(http_request, own),
+        own_status=status_of(http_request, own) if own else None,
         others=others,
         opens_at_once=admin.emergency_access.is_named(person) and not ask.risks,
         can_join=others is not None and not others.step and person not in involved(admin.policy, others),

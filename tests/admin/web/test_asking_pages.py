@@ -126,18 +126,31 @@ async def test_form_comes_back_filled_in_when_a_field_is_wrong(
 async def test_asking_twice_leads_to_the_request_that_is_open(site: Site) -> None:
     client = await site.asking()
     await post(client, "/ask/K7M-4QP", **FILLED_IN)
-    answer = await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    answer = await post(client, "/ask/K7M-4QP", "/requests/1", **FILLED_IN)
     assert answer.headers["location"] == "/requests/1"
+
+
+async def test_form_of_a_site_that_was_asked_for_says_how_that_stands_instead(site: Site) -> None:
+    client = await site.asking()
+    await post(client, "/ask/K7M-4QP", **FILLED_IN)
+    page = (await client.get("/ask/K7M-4QP")).text
+    assert "You have asked already" in page and 'href="/requests/1"' in page
+    assert "REQ-1" in page and "Waiting for your department head" in page
+    assert "Send request" not in page and "/sign-in?next=/requests/1" not in page
+    await post(client, "/requests/1/withdraw", "/requests/1")
+    assert "Send request" in (await client.get("/ask/K7M-4QP")).text
 
 
 async def test_asking_again_the_next_day_says_where_the_request_is(site: Site) -> None:
     await site.sent_request()
     site.clock.at += timedelta(days=1)
     client = await site.asking()
-    answer = await post(client, "/ask/K7M-4QP", **FILLED_IN)
-    assert answer.status_code == 409
-    assert "You have asked already" in answer.text and "/sign-in?next=/requests/1" in answer.text
-    assert "Waiting for your department head" in answer.text
+    shown = await client.get("/ask/K7M-4QP")
+    answer = await post(client, "/ask/K7M-4QP", "/wrong-category/K7M-4QP", **FILLED_IN)
+    assert (shown.status_code, answer.status_code) == (200, 409)
+    for said in (shown.text, answer.text):
+        assert "You have asked already" in said and "/sign-in?next=/requests/1" in said
+        assert "Waiting for your department head" in said
 
 
 async def test_colleague_is_told_that_someone_has_asked(site: Site) -> None:
@@ -224,10 +237,11 @@ async def test_what_was_stopped_elsewhere_is_neither_shown_nor_asked_for(site: S
 async def test_markup_in_host_and_reason_is_shown_as_text(site: Site) -> None:
     markup = "<script>alert(1)</script>"
     client = await site.asking(entry=markup, source=markup, category=markup)
+    form = (await client.get("/ask/K7M-4QP")).text
+    assert markup not in form and "&lt;script&gt;" in form
     await post(client, "/ask/K7M-4QP", **(FILLED_IN | {"reason": markup}))
     head = await site.signed_in(people.HEAD)
     for browser, path in (
-        (client, "/ask/K7M-4QP"),
         (client, "/requests/1"),
         (head, "/decide"),
         (head, "/decide/1"),

@@ -384,7 +384,10 @@ async def test_pages_that_refuse_are_clean(site: Site, look: Look) -> None:
     await look.answered("used-link", await asker.get("/ask", params={"token": token}))
     await site.sent_request(code="J7M-4QP", host="two.example")
     elsewhere = await site.asking(code="N7M-4QP", host="two.example")
-    asked = await post(elsewhere, "/ask/N7M-4QP", reason="Again", duration="week", for_whom="person")
+    await look.use(elsewhere)
+    await look.at("ask-asked-already", "/ask/N7M-4QP")
+    again_there = {"reason": "Again", "duration": "week", "for_whom": "person"}
+    asked = await post(elsewhere, "/ask/N7M-4QP", "/wrong-category/N7M-4QP", **again_there)
     await look.answered("asked-already", asked)
     site.clock.at += timedelta(minutes=16)
     await look.answered("not-at-the-device", await asker.get("/stopped"))

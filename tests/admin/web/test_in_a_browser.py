@@ -183,6 +183,13 @@ async def test_form_is_sent_once_however_often_its_button_is_pressed(site: Site,
     assert len(sent) == 1
 
 
+async def test_what_is_left_of_a_reason_is_counted_while_it_is_written(site: Site, page: Page) -> None:
+    await page.goto(f"{site.url}/ask?token={site.token()}")
+    await expect(page.locator("#reason-left")).to_have_text("500 characters at most")
+    await page.get_by_label("What do you need it for?").press_sequentially("It")
+    await expect(page.locator("#reason-left")).to_have_text("498 characters left")
+
+
 async def test_password_can_be_shown(site: Site, page: Page) -> None:
     await page.goto(f"{site.url}/sign-in")
     await page.get_by_label("Password", exact=True).fill("secret words")
