@@ -72,6 +72,21 @@ async def test_decision_is_one_screen_of_a_phone(site: Site, page: Page) -> None
     await expect(entry).to_be_in_viewport()
 
 
+async def test_answers_that_are_opened_leave_room_for_what_is_decided_on(site: Site, page: Page) -> None:
+    await site.sent_request()
+    await sign_in(page, site, people.HEAD)
+    await page.get_by_role("link", name="cardroom.example").click()
+    for answer, last in (("Do not allow", "Do not allow it"), ("Change time", "Allow until Sun")):
+        await page.locator("summary", has_text=answer).click()
+        bar = await page.locator(".decide-bar").bounding_box()
+        assert bar is not None and bar["height"] <= 0.6 * PHONE["height"] + 1
+        await expect(page.locator("h1")).to_be_in_viewport(ratio=1)
+        button = page.get_by_role("button", name=last)
+        await button.scroll_into_view_if_needed()
+        await expect(button).to_be_in_viewport(ratio=0.9)
+        await page.evaluate("scrollTo(0, 0)")
+
+
 async def test_keyboard_alone_signs_in_and_decides(site: Site, page: Page) -> None:
     await site.sent_request()
     await site.give_password(people.HEAD)
@@ -219,3 +234,35 @@ async def test_longest_date_stays_within_its_box_on_a_phone(site: Site, page: Pa
     within, box = await date.bounding_box(), await page.locator(".facts").first.bounding_box()
     assert within is not None and box is not None
     assert within["x"] + within["width"] <= box["x"] + box["width"]
+
+
+@pytest.mark.parametrize("width", [320, 360])
+async def test_longest_date_stays_within_its_heading_on_a_phone(site: Site, page: Page, width: int) -> None:
+    site.clock.at = datetime(2026, 9, 30, 14, tzinfo=UTC)
+    asker = await site.asking()
+    await post(asker, "/ask/K7M-4QP", reason="For the file.", duration="today", for_whom="person")
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-10-01T00:00:00-04:00")
+    await sign_in(page, site, people.CLERK)
+    await page.set_viewport_size({"width": width, "height": 640})
+    await page.goto(f"{site.url}/requests/1")
+    date = page.locator("h1 time")
+    assert await date.inner_text() == "Wed,\u00a0September\u00a030,\u00a011:59\u00a0PM"
+    assert await date.evaluate("(e) => e.getClientRects().length") == 1, "in one line"
+    right = await date.evaluate("(e) => e.getBoundingClientRect().right")
+    assert right <= width - 15
+
+
+async def test_paper_is_white_and_its_tables_are_tables(site: Site, page: Page) -> None:
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/records")
+    await page.emulate_media(media="print", color_scheme="dark")
+    await page.set_viewport_size({"width": 720, "height": 960})
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert await page.evaluate("getComputedStyle(document.body).getPropertyValue('--ok-tint')") == "#ecf3ec"
+    row = page.locator("tbody tr").first
+    assert await row.evaluate("(e) => getComputedStyle(e).display") == "table-row"
+    heading = page.get_by_role("columnheader", name="About")
+    box, cell = await heading.bounding_box(), await row.locator("td").first.bounding_box()
+    assert box is not None and cell is not None and abs(box["x"] - cell["x"]) < 1
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 720
