@@ -206,4 +206,4 @@ def told(policy: Policy, request: AccessRequest) -> frozenset[str]:
 
 
 def _tidy(note: str) -> str:
-    return tidy_text("note", note, "Enter a note. The person reads it")
+    return tidy_text("note", note, "Enter why. The person reads it")

@@ -7,7 +7,7 @@ from policy.town_policy import Limit, LimitAction, Per, Policy, Quota
 
 _DOES = {
     LimitAction.BLOCK: "is stopped",
-    LimitAction.WARN: "is warned of",
+    LimitAction.WARN: "gets a warning first",
     LimitAction.ASK: "is stopped, and may be asked for",
 }
 
@@ -23,7 +23,7 @@ def over(limit: Limit) -> str:
 
 
 def does(limit: Limit) -> str:
-    """Return what comes of it, to go on with after `over`: "is warned of"."""
+    """Return what comes of it, to go on with after `over`: "gets a warning first"."""
     return _DOES[limit.action]
 
 

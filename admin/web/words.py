@@ -43,7 +43,15 @@ STATES: Mapping[str, str] = {
     State.ENDED: "Ended",
 }
 """Where requests stood, where no more is to say of it than `request_status` says."""
-LEVELS: Mapping[str, str] = {Level.VIEW: "To read", Level.FULL: "Whole"}
+LEVELS: Mapping[str, str] = {Level.VIEW: "To read", Level.FULL: "Full use"}
+LANES: Mapping[Lane, str] = {
+    Lane.TUNNEL: "not decrypted",
+    Lane.INSPECT: "decrypted",
+    Lane.PLAIN: "not encrypted",
+    Lane.BLOCK: "a page was shown",
+    Lane.REFUSE: "closed",
+}
+"""What became of a visit's connection."""
 _LONGEST_HOST = 200
 _STATUS_ICONS = {
     "ok": "check_circle",

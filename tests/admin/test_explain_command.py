@@ -284,7 +284,7 @@ def test_limits_that_hold_for_an_allowed_visit_are_named(
     town.publish_policy(DOCUMENT.replace("default:", f"{limits}default:"))
     result = explain("https://library.example/", "--as", "clerk", *MONDAY_TEN)
     said = result.output.replace("\u00a0", " ")
-    assert "Limit big holds: a download of more than 500 MB is warned of" in said
+    assert "Limit big holds: a download of more than 500 MB gets a warning first" in said
     blocked = explain("https://cardroom.example/", "--as", "clerk", *MONDAY_TEN).output
     assert "Limit big" not in blocked
     assert "Limits: None is part of this: limits hold only for what is allowed." in blocked.splitlines()

@@ -226,7 +226,7 @@ async def large_download(town: TwoDepartments) -> AsyncIterator[None]:
     page = await town.office_of("clerk")
     card = page.locator("li.card", has_text=LIBRARY).first
     await town.shows(page, "/stopped", card)
-    assert "Over the limit large" in await card.inner_text()
+    assert "Over a limit of the town" in await card.inner_text()
     await card.get_by_role("button", name="Ask").click()
     assert await heading(page) == f"Ask for downloads from {LIBRARY}"
     number = await _ask_for_today(town, page)

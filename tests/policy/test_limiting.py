@@ -251,7 +251,7 @@ def test_limits_say_in_words_what_they_do_and_where_they_cannot_act() -> None:
     ]
     assert said == [
         "a download of more than 20 GB is stopped",
-        "a download of more than 500 MB is warned of",
+        "a download of more than 500 MB gets a warning first",
         "a download of videos is stopped, and may be asked for",
         "more than 30 minutes a day for each person is stopped, and may be asked for",
         "more than 2 GB a day for each department is stopped",

@@ -46,9 +46,9 @@ def published(site: Site) -> PolicySnapshot:
 async def test_policy_page_says_the_limits_in_plain_words(site: Site) -> None:
     await with_limits(site)
     page = (await site.client().get("/policy")).text.replace("\u00a0", " ")
-    assert "A download of more than 500 MB is warned of." in page
+    assert "A download of more than 500 MB gets a warning first." in page
     assert "A download of more than 1 GB is stopped, and may be asked for, at iso.example." in page
-    assert "More than 30 minutes a day for each person is stopped, at sites of Shopping." in page
+    assert "More than 30 minutes a day for each person is stopped, at sites listed as Shopping." in page
 
 
 async def test_tunnel_that_a_limit_ended_says_so_and_one_that_warns_is_gone_past_there(site: Site) -> None:
@@ -56,7 +56,7 @@ async def test_tunnel_that_a_limit_ended_says_so_and_one_that_warns_is_gone_past
     await site.log(stopped("big", "files.example", "over 500 MB came on one connection"))
     client = await site.signed_in(people.CLERK)
     page = (await client.get("/stopped")).text
-    assert "Over the limit big: over 500 MB came on one connection." in page
+    assert "Over a limit of the town: over 500 MB came on one connection." in page
     assert "The site itself is open." in page and "Download now" in page
     action = await site.of_visit(1, "stopped", "download")
     assert (await post(client, action)).headers["location"] == "/stopped"

@@ -38,6 +38,7 @@ def client(site: Site, at: datetime | None = None) -> Client:
 async def approved(site: Site, **changed: str) -> httpx.AsyncClient:
     """Let the clerk ask, the head and then IT agree; return the clerk's browser."""
     clerk = await site.signed_in(people.CLERK)
+    assert "Your department head decides, then IT security." in (await clerk.get(FORM)).text
     sent = await post(clerk, FORM, **{**ASKED, **changed})
     assert sent.headers.get("location") == "/requests/1/sent", sent.text
     assert (await access_request_lists.get(site.admin.db, 1)).browser is None, "it is the person's alone"

@@ -63,6 +63,8 @@ async def test_personal_use_is_open_to_the_person_for_its_window_alone(site: Sit
     assert f'href="{FORM}"' in (await clerk.get("/requests")).text
     sent = await post(clerk, FORM, **ASKED)
     assert sent.headers["location"] == "/requests/1/sent"
+    next_steps = " ".join(re.sub(r"<[^>]+>", " ", (await clerk.get("/requests/1/sent")).text).split())
+    assert "Sites of this kind then open Fri, March 6, 3 PM to 4 PM ." in next_steps
     assert ">Personal use: Sports<" in (await clerk.get("/requests")).text
     assert not opens(site, THREE_PM, "sports")
     head = await site.signed_in(people.HEAD)

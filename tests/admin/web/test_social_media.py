@@ -88,6 +88,8 @@ async def signed(site: Site, **changed: str) -> httpx.AsyncClient:
 async def test_sites_open_for_reading_once_the_person_has_signed(site: Site) -> None:
     await authorising(site)
     clerk = await approved(site)
+    head = await site.signed_in(people.HEAD)
+    assert "The sites then open<" in (await head.get("/requests/1/sent")).text
     assert decided(site) == (Verdict.BLOCK, Cause.RULE), "approved is not signed"
     assert "the terms are to be signed" in (await clerk.get("/requests/1")).text
     terms = (await clerk.get("/requests/1/terms")).text
@@ -325,7 +327,7 @@ async def test_table_says_who_signed_what_when_and_computes_nothing(site: Site) 
     answer = await (await site.signed_in(people.IT)).get("/social-media.csv")
     (row,) = csv.DictReader(answer.text.splitlines())
     assert row["person"] == "'=cmd()" and row["sites"] == "facebook.com social.example"
-    assert (row["level"], row["recorded_not_enforced"]) == ("Whole", "comment")
+    assert (row["level"], row["recorded_not_enforced"]) == ("Full use", "comment")
     assert row["state"].startswith("Allowed until "), "as on the page"
     assert row["signed_at"] == FRIDAY_MORNING.isoformat() and row["terms_version"]
 

@@ -133,20 +133,20 @@ async def test_why_shows_every_step_and_the_one_that_decided(site: Site) -> None
     hit = page.partition('class="steps__hit"')[2].partition("</li>")[0]
     assert "Rule not-town-business" in hit and "this one" in hit
     assert "Clerk" not in page
-    assert "Today the answer is another" not in page
+    assert "Today the answer is different" not in page
 
 
 async def test_why_says_when_the_answer_would_be_another_today(site: Site) -> None:
     await site.log(allowed("cardroom.example"))
     page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
-    assert "Today the answer is another" in page and "Now it would be blocked" in page
+    assert "Today the answer is different" in page and "Now it would be blocked" in page
 
 
 async def test_why_says_which_files_a_rule_stops_and_that_this_was_one(site: Site) -> None:
     await with_rule_of_files(site)
     await site.log(stopped_download(site))
     page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
-    assert "Today the answer is another" not in page
+    assert "Today the answer is different" not in page
     words = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "Stops downloads of installers, programs, by rule no-programs" in words
     assert "Rule no-programs, of downloads : this one, the file is of the type executable: block" in words
@@ -198,7 +198,7 @@ async def test_why_says_what_the_proxy_itself_refused_and_compares_nothing(
     await site.log(visit(host="library.example", cause=cause, rule=None, category=None, entry=None))
     page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert said in page
-    assert "Today the answer is another" not in page and "Each step in order" not in page
+    assert "Today the answer is different" not in page and "Each step in order" not in page
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_why_of_an_emergency_says_it_and_that_it_is_over(
     await site.log(visit(host=host, cause=cause, verdict=verdict, rule=None, category=None, entry=None))
     page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
     assert said in page
-    assert "Today the answer is another" in page and "emergency measures changed since" in page
+    assert "Today the answer is different" in page and "emergency measures changed since then" in page
 
 
 async def test_warned_visit_is_found_and_said(site: Site) -> None:
@@ -279,7 +279,8 @@ async def test_what_is_opened_is_shown_looked_for_and_counted_apart(site: Site) 
     it = await site.signed_in(people.IT)
     inside = (await it.get("/visits?verdict=inspect")).text
     assert "opened.example" in inside and "tunnelled.example" not in inside and "social.example" not in inside
-    assert "Allowed and checked inside</" in inside
+    assert "Allowed and checked inside</" in inside and "https, port 443, decrypted" in inside
+    assert "https, port 443, not decrypted" in (await it.get("/visits?host=tunnelled.example")).text
     reading = (await it.get("/visits?verdict=view_only")).text
     assert "social.example" in reading and "opened.example" not in reading
     assert "Read only <span" in reading  # the filter, in words
