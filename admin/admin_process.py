@@ -102,7 +102,7 @@ class AdminProcess:
         self.asks = AskLinks(
             db, ask_key.ensure(state.ask_token_key), self.site_lists, lambda: publisher.policy, clock
         )
-        self.delegations = Delegations(db, lambda: publisher.policy, clock)
+        self.delegations = Delegations(db, lambda: publisher.policy, lambda: publisher.document_policy, clock)
         self.asking_ahead = AskingAhead(db, self.site_lists, lambda: publisher.published, clock)
         self.exemption_reviews = ExemptionReviews(db, lambda: self.policy, clock)
         self.social_media = SocialMediaUses(db, publisher, lambda: self.policy, self.site_lists, clock)

@@ -40,11 +40,18 @@ async def with_stand_ins(db: Reader, policy: Policy, at: datetime) -> Policy:
 
 
 class Delegations:
-    """Names and ends them, and knows who stands in now. `policy` returns the document's."""
+    """Names and ends them, and knows who stands in now.
 
-    def __init__(self, db: Database, policy: Callable[[], Policy], clock: Clock) -> None:
+    `policy` returns the running one, `document_policy` that of its document: who follows a head whom IT
+    closed heads the department, and names nobody.
+    """
+
+    def __init__(
+        self, db: Database, policy: Callable[[], Policy], document_policy: Callable[[], Policy], clock: Clock
+    ) -> None:
         self._db = db
-        self._document_policy = policy
+        self._policy = policy
+        self._document_policy = document_policy
         self._clock = clock
         self._known: tuple[Delegation, ...] = ()
 
@@ -55,10 +62,10 @@ class Delegations:
     @property
     def policy(self) -> Policy:
         """The running policy, with those who stand in now among the delegates of each department."""
-        return _with(self._document_policy(), self._known, self._clock())
+        return _with(self._policy(), self._known, self._clock())
 
     def departments_of(self, session: Session) -> tuple[str, ...]:
-        """Return the departments that the session's person is head of."""
+        """Return the departments whose head the session's person is by the document."""
         if session.person is None or not session.is_signed_in:
             return ()
         departments = self._document_policy().departments
@@ -66,7 +73,7 @@ class Delegations:
 
     def shown(self, session: Session) -> tuple[Delegation, ...]:
         """Return those not over that the person named, or stands in by; first is what begins first."""
-        now, policy = self._clock(), self._document_policy()
+        now, policy = self._clock(), self._policy()
         return tuple(
             one
             for one in self._known
@@ -84,7 +91,7 @@ class Delegations:
         Raises NotAllowedError, recorded, but for the department's head; InvalidRequestError.
         """
         head = await self._head(session, department)
-        policy, now = self._document_policy(), self._clock()
+        policy, now = self._policy(), self._clock()
         zone = zone_of(policy)
         today = now.astimezone(zone).date()
         if delegate not in policy.people or delegate == head:

@@ -105,7 +105,7 @@ async def test_without_a_delegate_it_goes_up_and_whoever_decides_now_gets_a_lett
 async def test_who_stands_in_is_told_of_what_waits_when_the_head_leaves(db: Database) -> None:
     request = await submitted(db, PARKS_CLERK)
     head = Session(1, Level.SIGNED_IN, PARKS_HEAD, None, "b", "c", MONDAY, LATER)
-    delegations = Delegations(db, lambda: TOWN, lambda: MONDAY)
+    delegations = Delegations(db, lambda: TOWN, lambda: TOWN, lambda: MONDAY)
     day = MONDAY.date()
     await delegations.name(head, "parks", CLERK, day, day)
     assert (await close(db, PARKS_HEAD)).passed_on == (request.number,)

@@ -28,7 +28,10 @@ class Town:
     def __init__(self, db: Database) -> None:
         self.at = MONDAY
         self.document = TOWN
-        self.delegations = Delegations(db, lambda: self.document, lambda: self.at)
+        self.closed = frozenset[str]()
+        self.delegations = Delegations(
+            db, lambda: without(self.document, self.closed), lambda: self.document, lambda: self.at
+        )
 
     @property
     def policy(self) -> Policy:
@@ -86,6 +89,21 @@ async def test_nobody_but_the_head_names_anybody(db: Database, town: Town, perso
     assert recorded == [(EventKind.DELEGATION_REFUSED, person)] * 2
 
 
+async def test_a_delegate_who_follows_a_head_who_left_decides_and_names_nobody(
+    db: Database, town: Town
+) -> None:
+    request = await submitted(db)
+    town.closed = frozenset({HEAD})
+    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, DELEGATE)] == [request.id]
+    assert town.delegations.departments_of(session(DELEGATE)) == ()
+    with pytest.raises(NotAllowedError, match="Only the head"):
+        await town.delegations.name(session(DELEGATE), "finance", CLERK, TUESDAY, THURSDAY)
+    # The next one whom policy.yaml names does.
+    finance = replace(TOWN.departments["finance"], head=DELEGATE, delegates=())
+    town.document = replace(TOWN, departments={**TOWN.departments, "finance": finance})
+    await town.delegations.name(session(DELEGATE), "finance", CLERK, TUESDAY, THURSDAY)
+
+
 async def test_a_browser_that_only_knows_the_device_names_nobody(db: Database, town: Town) -> None:
     with pytest.raises(NotAllowedError):
         await town.delegations.name(session(HEAD, Level.DEVICE), "finance", CLERK, TUESDAY, THURSDAY)
@@ -129,7 +147,7 @@ async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goe
 ) -> None:
     await town.delegations.name(session(PARKS_HEAD), "parks", CLERK, date(2026, 3, 2), THURSDAY)
     request = await submitted(db, PARKS_CLERK)
-    town.document = without(TOWN, {PARKS_HEAD})
+    town.closed = frozenset({PARKS_HEAD})
     assert [r.id for r in await access_request_lists.to_decide(db, town.policy, CLERK)] == [request.id]
     assert await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR) == []
     town.at = FRIDAY_BEGINS
@@ -141,7 +159,7 @@ async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goe
 
 async def test_it_is_known_again_after_a_restart(db: Database, town: Town) -> None:
     await town.delegations.name(session(HEAD), "finance", PARKS_CLERK, date(2026, 3, 2), THURSDAY)
-    again = Delegations(db, lambda: TOWN, lambda: MONDAY)
+    again = Delegations(db, lambda: TOWN, lambda: TOWN, lambda: MONDAY)
     assert again.policy == TOWN
     await again.load()
     assert again.policy == town.policy

@@ -15,7 +15,7 @@ FIRST, LAST = date(2026, 3, 3), date(2026, 3, 5)
 
 def of_head(town: Sending) -> tuple[Delegations, Session]:
     session = Session(1, Level.SIGNED_IN, HEAD, None, "b", "c", LATER, LATER + timedelta(days=30))
-    return Delegations(town.db, lambda: town.policy, town.clock), session
+    return Delegations(town.db, lambda: town.policy, lambda: town.policy, town.clock), session
 
 
 async def said_to(town: Sending, person: str) -> list[tuple[str, str]]:
