@@ -15,6 +15,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Row
 from admin.outbox import Letter, LetterKind
+from admin.roles import only_reads
 from admin.sessions import Session
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -96,6 +97,8 @@ class Delegations:
         today = now.astimezone(zone).date()
         if delegate not in policy.people or delegate == head:
             raise InvalidRequestError("delegate", "Choose who stands in for you")
+        if only_reads(policy, delegate):
+            raise InvalidRequestError("delegate", "An auditor reads, and decides nothing. Choose another")
         if first is None or first < today:
             raise InvalidRequestError("first", "Choose a first day, today or later")
         if last is None or not first <= last < first + timedelta(days=MOST_DAYS):
@@ -176,9 +179,10 @@ def _with(policy: Policy, known: Iterable[Delegation], now: datetime) -> Policy:
 
 
 def _counts(policy: Policy, one: Delegation) -> bool:
-    """Whether the head is still that, or left and nobody is it yet, and the delegate still there."""
+    """Whether the head is still that, or left and nobody is it yet, and the delegate there and no auditor."""
     department = policy.departments.get(one.department)
-    return department is not None and department.head in (one.head, "") and one.delegate in policy.people
+    has_named = department is not None and department.head in (one.head, "")
+    return has_named and one.delegate in policy.people and not only_reads(policy, one.delegate)
 
 
 async def _not_over(db: Reader, at: datetime) -> tuple[Delegation, ...]:

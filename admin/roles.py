@@ -112,6 +112,11 @@ def sees_records(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security", "town_administrator", "auditor")
 
 
+def only_reads(policy: Policy, person: str) -> bool:
+    """Whether the person is an auditor, who decides nothing."""
+    return _has_any(policy, person, "auditor")
+
+
 def duties_of(policy: Policy, person: str) -> frozenset[str]:
     """Return all that a person may do beyond what everyone may: roles, and departments they decide for."""
     roles = {role for role, members in policy.roles.items() if person in members}

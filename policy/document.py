@@ -21,7 +21,7 @@ from policy.document_sections import (
     read_roles,
     read_schedules,
     read_town,
-    warn_of_auditors,
+    refuse_auditors_who_decide,
 )
 from policy.document_value import Findings, Value
 from policy.document_weekly_report import read_weekly_report
@@ -110,7 +110,7 @@ def _policy(
         _add(people, listed)
     roles = read_roles(sections["roles"], people)
     departments_read = read_departments(departments, people)
-    warn_of_auditors(sections["roles"], roles, departments_read)
+    refuse_auditors_who_decide(sections["roles"], roles, departments_read)
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
     default = _default(sections["default"].fields(required=("action",))["action"]) or Verdict.ALLOW

@@ -125,10 +125,10 @@ def read_roles(value: Value, people: Collection[str]) -> dict[str, tuple[str, ..
     return {role: tuple(fields[role].each_of(people, "a person")) for role in _ROLES}
 
 
-def warn_of_auditors(
+def refuse_auditors_who_decide(
     value: Value, roles: Mapping[str, Collection[str]], departments: Mapping[str, Department]
 ) -> None:
-    """Warn of an auditor who decides as well: whoever looks over what was decided has decided nothing."""
+    """Report an auditor who decides as well: whoever looks over what was decided has decided nothing."""
     for person in roles["auditor"]:
         others = [role for role in _ROLES if role != "auditor" and person in roles[role]]
         others += [
@@ -137,7 +137,10 @@ def warn_of_auditors(
             if person in (department.head, *department.delegates)
         ]
         if others:
-            value.warn(f"{person!r} is an auditor and {', '.join(others)}: auditors read, and decide nothing")
+            value.report(
+                f"{person!r} is an auditor and {', '.join(others)}: auditors read, and decide nothing;"
+                " leave out one"
+            )
 
 
 def read_schedules(entries: Entries) -> dict[str, Schedule]:

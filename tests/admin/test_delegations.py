@@ -13,7 +13,7 @@ from admin.delegations import Delegations
 from admin.sessions import Level, Session
 from policy.leaving import without
 from policy.town_policy import Policy
-from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
+from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, PARKS_HEAD
 
 TUESDAY = date(2026, 3, 3)
@@ -127,6 +127,16 @@ async def test_what_cannot_be_meant_names_nobody(
     with pytest.raises(InvalidRequestError) as refused:
         await town.delegations.name(session(HEAD), "finance", delegate, first, last)
     assert refused.value.field == field
+    assert town.delegations.shown(session(HEAD)) == ()
+
+
+async def test_an_auditor_stands_in_for_nobody(db: Database, town: Town) -> None:
+    with pytest.raises(InvalidRequestError, match="An auditor reads, and decides nothing"):
+        await town.delegations.name(session(HEAD), "finance", AUDITOR, TUESDAY, THURSDAY)
+    await town.delegations.name(session(HEAD), "finance", CLERK, date(2026, 3, 2), THURSDAY)
+    assert CLERK in town.policy.departments["finance"].delegates
+    town.document = replace(TOWN, roles={**TOWN.roles, "auditor": (AUDITOR, CLERK)})
+    assert town.policy == town.document
     assert town.delegations.shown(session(HEAD)) == ()
 
 

@@ -58,7 +58,7 @@ def test_every_example_in_the_first_policy_is_good_too(starter: CategorySnapshot
     examples = re.sub(r"^( *)# (?=- |  \S|[\w.]+: )", r"\1", body, flags=re.MULTILINE)
     text = head + town + examples.replace("head: chief", "head: clerk")
     document = load_document(text, taxonomy())
-    assert set(document.policy.people) == {"ada", "clerk"}
+    assert set(document.policy.people) == {"ada", "clerk", "nora"}
     assert set(document.policy.devices) == {"10.10.20.15", "10.10.20.90"}
     assert [rule.id for rule in document.policy.rules][2] == "investigations"
     assert_opens(document)

@@ -23,7 +23,7 @@ async def test_recorded_names_everyone_who_may_look_and_who_may_see_names(site: 
     ("roles", "said"),
     [
         (
-            "  help_desk: [helpdesk]\n  auditor: [administrator]\n",
+            "  help_desk: [helpdesk]\n  auditor: [clerk]\n",
             ["IT, the help desk and auditors. They see", "IT and auditors may see names"],
         ),
         ("", ["IT. They see departments"]),
