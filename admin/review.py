@@ -7,7 +7,7 @@ is refused is recorded, with its actor.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,14 @@ from admin.publisher import Publisher
 from admin.request_moves import record_refusal
 from admin.sessions import Session
 from admin.site_lists import SiteLists, blocking_categories
-from admin.site_reports import ANSWERS, Answer, AnsweredMeanwhileError, ReportKind, SiteReport
+from admin.site_reports import (
+    ANSWERS,
+    Answer,
+    AnsweredMeanwhileError,
+    OwnReportError,
+    ReportKind,
+    SiteReport,
+)
 from admin.unlisted_sites import UnlistedSite, unlisted_sites
 from admin.untrusting_hosts import UntrustingHost, untrusting_hosts
 from admin.written_text import tidy_text
@@ -180,6 +187,10 @@ class Review:
         self._check(session)
         return await site_reports.unanswered(self._db, kind)
 
+    def may_answer(self, person: str, reports: Iterable[SiteReport]) -> bool:
+        """As site_reports.may_answer, by the running policy."""
+        return site_reports.may_answer(self._publisher.policy, reports, person)
+
     async def waiting(self) -> int:
         """Return how many cards of the board wait for an answer.
 
@@ -193,7 +204,8 @@ class Review:
     async def keep(self, session: Session, id_: int, note: str) -> list[SiteReport]:
         """Leave the site of a report, and of others like it, listed as it is; `note` says why.
 
-        Raises UnknownRequestError, NotAllowedError, AnsweredMeanwhileError, InvalidRequestError.
+        Raises UnknownRequestError, NotAllowedError (OwnReportError for what its sender answers, who is not
+        alone), AnsweredMeanwhileError, InvalidRequestError.
         """
         tidy = tidy_text("note", note, "Enter why. Those who asked read it")
         return await self._answer(session, id_, Answer.KEPT, tidy)
@@ -304,7 +316,7 @@ class Review:
         corrects = answer in (Answer.CORRECTED, Answer.BLOCKED)
         at = self._clock()
         async with self._db.transaction() as t:
-            refused = await self._refusal(t, id_, seen if corrects else None, corrects=corrects)
+            refused = await self._refusal(t, id_, actor, seen if corrects else None, corrects=corrects)
             if refused is None:
                 if corrects:
                     await self._correct_for(t, report, category, actor)
@@ -320,11 +332,13 @@ class Review:
         return answered
 
     async def _refusal(
-        self, t: Transaction, id_: int, seen: int | None, *, corrects: bool
-    ) -> AnsweredMeanwhileError | CorrectedMeanwhileError | None:
+        self, t: Transaction, id_: int, actor: str, seen: int | None, *, corrects: bool
+    ) -> AnsweredMeanwhileError | CorrectedMeanwhileError | OwnReportError | None:
         report = await site_reports.get(t, id_)
         if report.answer is not None:
             return AnsweredMeanwhileError(report)
+        if not self.may_answer(actor, await site_reports.open_like(t, report)):
+            return OwnReportError(f"{actor} said so of {report.site}: another of IT answers")
         present = await corrections.in_force(t, report.site) if corrects else None
         if (present.id if present else None) != seen:
             return CorrectedMeanwhileError(report.site, present)

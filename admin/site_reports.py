@@ -7,12 +7,13 @@ Reports of one kind about one site are answered together, once: of two people of
 second gets an AnsweredMeanwhileError, which is recorded.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from admin import audit
-from admin.asking import InvalidRequestError, UnknownRequestError, site_of
+from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError, site_of
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -76,6 +77,10 @@ ANSWERS = {
     ReportKind.WRONG_CATEGORY: frozenset({Answer.CORRECTED, Answer.KEPT}),
     ReportKind.ACCIDENT: frozenset({Answer.BLOCKED, Answer.NO_PROBLEM}),
 }
+
+
+class OwnReportError(NotAllowedError):
+    """Nobody answers what they said themselves, while another of IT is there; recorded, nothing changed."""
 
 
 class AnsweredMeanwhileError(Exception):
@@ -180,6 +185,22 @@ async def answer(
         if each.person is not None:
             await put(t, _answer_letter(each, each.person), at)
     return answered
+
+
+def may_answer(policy: Policy, reports: Iterable[SiteReport], person: str) -> bool:
+    """Whether one of IT may answer these: not who sent one of them, unless nobody else of IT is left."""
+    it = frozenset(policy.roles.get("it_security", ()))
+    return person in (it - {report.person for report in reports} or it)
+
+
+async def open_like(db: Reader, report: SiteReport) -> list[SiteReport]:
+    """Return the open reports that an answer to this one would answer, itself too."""
+    rows = await db.fetch_all(
+        "SELECT * FROM site_report WHERE kind = ? AND site = ? AND answer IS NULL ORDER BY id",
+        report.kind.value,
+        report.site,
+    )
+    return [_report(row) for row in rows]
 
 
 async def refuse(t: Transaction, report: SiteReport, *, actor: str, at: datetime, why: str) -> None:

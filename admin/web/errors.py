@@ -14,7 +14,7 @@ from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
-from admin.site_reports import AnsweredMeanwhileError
+from admin.site_reports import AnsweredMeanwhileError, OwnReportError
 from admin.web.long_questions import MOST_SECONDS, BrowserGoneError, TooLongError
 from admin.web.page import admin_of, go_to, page, sign_in_path, status_of, whose_answer
 from admin.web.people import People
@@ -34,8 +34,10 @@ async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
     return go_to(path)
 
 
-async def not_allowed(http_request: Request, _error: Exception) -> Response:
+async def not_allowed(http_request: Request, error: Exception) -> Response:
     """Say why a person may not do this; for an answer to a request, whose answer it needs."""
+    if isinstance(error, OwnReportError):
+        return await page(http_request, "not_allowed.html", 403, is_own=True, awaited="another of IT")
     is_own, awaited = await whose_answer(http_request)
     return await page(http_request, "not_allowed.html", 403, is_own=is_own, awaited=awaited)
 

@@ -76,6 +76,7 @@ async def show_board(http_request: Request, error: InvalidRequestError | None = 
         opened=[(request, status_of(http_request, request)) for request in opened],
         wrong=[(reports, await _listing(http_request, reports[0])) for reports in wrong],
         accidents=[(reports, await _listing(http_request, reports[0])) for reports in accidents],
+        may_answer=lambda reports: admin.review.may_answer(session.person or "", reports),
         blocking=admin.review.blocking_categories(),
         untrusting=await admin.review.untrusting(session),
         never_inspected=await admin.review.never_inspected(session),

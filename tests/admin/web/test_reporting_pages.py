@@ -9,6 +9,7 @@ from admin import corrections
 from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
+from tests.towns import DOCUMENT
 
 CODE = "K7M-4QP"
 
@@ -133,6 +134,42 @@ async def test_what_was_corrected_since_the_board_was_shown_is_not_overwritten(s
     answer = await post(it, "/review/reports/1", "/review", answer="correct", category="education")
     assert answer.status_code == 409 and "Already corrected" in answer.text
     assert "To review (1)" in (await it.get("/review")).text
+
+
+async def test_nobody_of_it_answers_what_they_said_themselves_while_another_is_there(site: Site) -> None:
+    await say_wrong(site, people.IT)
+    it = await site.signed_in(people.IT)
+    answers = ({"answer": "correct", "category": "education"}, {"answer": "keep", "note": "It is right"})
+    two_of_it = DOCUMENT.replace("it_security: [it]", "it_security: [it, administrator]")
+    site.state.policy_document.write_text(two_of_it)
+    await site.admin._publisher.reload_document()
+    board = (await it.get("/review")).text
+    assert "You said so yourself. Another of IT answers it." in board and "/review/reports/1" not in board
+    for fields in answers:
+        refused = await post(it, "/review/reports/1", "/review", **fields)
+        assert refused.status_code == 403 and "It goes to another of IT. Nothing changed." in refused.text
+    events = await site.admin.db.fetch_all("SELECT kind, actor FROM event WHERE subject = 'REP-1'")
+    assert [tuple(row) for row in events] == [
+        ("report.sent", people.IT),
+        *[("report.move_refused", people.IT)] * 2,
+    ]
+    assert await corrections.all_in_force(site.admin.db) == []
+    # Who is alone in IT answers it: nobody else could.
+    site.state.policy_document.write_text(DOCUMENT)
+    await site.admin._publisher.reload_document()
+    assert (await post(it, "/review/reports/1", "/review", **answers[0])).status_code == 303
+
+
+async def test_what_another_of_it_said_as_well_is_answered_by_who_did_not(site: Site) -> None:
+    two_of_it = DOCUMENT.replace("it_security: [it]", "it_security: [it, administrator]")
+    site.state.policy_document.write_text(two_of_it)
+    await site.admin._publisher.reload_document()
+    await say_wrong(site)
+    await say_wrong(site, people.IT, code="H7M-4QP")
+    it, other = await site.signed_in(people.IT), await site.signed_in(people.ADMINISTRATOR)
+    keep = {"answer": "keep", "note": "It is right"}
+    assert (await post(it, "/review/reports/1", "/review", **keep)).status_code == 403
+    assert (await post(other, "/review/reports/1", "/review", **keep)).status_code == 303
 
 
 async def test_accident_is_marked_on_its_visit_and_blocked_from_the_board(site: Site) -> None:
