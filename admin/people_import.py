@@ -33,7 +33,7 @@ class PeopleChange:
 
     @property
     def changed(self) -> list[str]:
-        """Who stays, with another name, mail or department."""
+        """Who stays, with another name, mail, department or kind."""
         both = self.before.keys() & self.after.keys()
         return sorted(id_ for id_ in both if self.before[id_] != self.after[id_])
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ from admin.state_folder import StateFolder
 from policy.document_sections import read_people as people_of
 from policy.people_list import PeopleList, as_csv, read_people_csv
 from policy.problem import PolicyError
-from policy.town_policy import Person, Policy
+from policy.town_policy import Person, PersonKind, Policy
 
 _SHOWN = 50
 # With a mark, so that a spreadsheet reads it as UTF-8 too.
@@ -37,9 +38,9 @@ _ENCODING = "utf-8-sig"
 def import_(file: Path, *, is_applied: bool, force: str | None, state: Path, as_json: bool) -> None:
     """Take the people in FILE, CSV or YAML, in place of those in people.csv beside the policy.
 
-    CSV has the columns id, name, mail, department; YAML is as in policy.yaml. Who is removed loses access,
-    passwords and open requests at once. Exit code 1 when FILE has problems, or would remove over a fifth of
-    the people and is not forced: then nothing is applied.
+    CSV has the columns id, name, mail, department, kind; YAML is as in policy.yaml. Who is removed loses
+    access, passwords and open requests at once. Exit code 1 when FILE has problems, or would remove over a
+    fifth of the people and is not forced: then nothing is applied.
     """
     folder = StateFolder(state)
     listed, document_policy = _checked(file, folder)
@@ -164,13 +165,14 @@ def _say_each(sign: str, lines: Sequence[str]) -> None:
 
 
 def _person(person: Person) -> str:
-    return ", ".join(part for part in (person.name, person.mail, person.department) if part)
+    kind = person.kind if person.kind is not PersonKind.EMPLOYEE else ""
+    return ", ".join(part for part in (person.name, person.mail, person.department, kind) if part)
 
 
 def _difference(before: Person, after: Person) -> str:
     parts = (
-        (name, getattr(before, name) or "none", getattr(after, name) or "none")
-        for name in ("name", "mail", "department")
+        (field.name, getattr(before, field.name) or "none", getattr(after, field.name) or "none")
+        for field in fields(Person)
     )
     return "; ".join(f"{name} {was} -> {now}" for name, was, now in parts if was != now)
 

@@ -65,6 +65,15 @@ async def test_a_list_is_looked_at_applied_and_what_removed_people_had_ends(
     assert events[1].details == {"people": 10, "added": 0, "changed": 1, "removed": ["ann"]}
 
 
+async def test_another_kind_of_person_is_shown(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "staff.csv"
+    file.write_text("id,name,kind\nann,Ann,\nben,Ben,volunteer\n")
+    assert (await imported(site, file, "--apply")).exit_code == 0
+    file.write_text("id,name,kind\nann,Ann,contractor\nben,Ben,volunteer\ncy,Cy,volunteer\n")
+    looked = (await imported(site, file)).output
+    assert "\n+ cy: Cy, volunteer\n~ ann: kind employee -> contractor\n" in looked
+
+
 async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_named_again(
     site: Site, tmp_path: Path
 ) -> None:
