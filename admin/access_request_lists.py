@@ -201,8 +201,9 @@ async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRe
     """Return the department's other, decided requests for the site of one, newest first, 20 at most."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped') AND access_request.id != ?"
-        " AND (access_request.host != '' OR kind = ?) ORDER BY access_request.id DESC LIMIT 20",
+        " AND state IN ('awaits_signature', 'awaits_opening', 'approved', 'denied', 'stopped')"
+        " AND access_request.id != ? AND (access_request.host != '' OR kind = ?)"
+        " ORDER BY access_request.id DESC LIMIT 20",
         request.host,
         request.department,
         request.id,

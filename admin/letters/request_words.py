@@ -16,6 +16,8 @@ from admin.opening import opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
+from admin.web.request_words import earlier
+from admin.web.words import Times
 from policy.access_duration import Duration
 
 
@@ -114,13 +116,10 @@ async def _reach(told: Told) -> str:
 
 
 async def _earlier(told: Told) -> str:
-    request, town = told.request, told.town
-    last = next(iter(await access_request_lists.earlier_decisions(told.db, request)), None)
-    if last is None or last.decided_at is None:
+    last = next(iter(await access_request_lists.earlier_decisions(told.db, told.request)), None)
+    if last is None:
         return "never asked"
-    if last.expires_at is None:
-        return f"not allowed {town.day(last.decided_at)}"
-    return f"allowed {town.day(last.decided_at)} to {town.last_day(last.expires_at)}"
+    return words.plain(earlier(last, told.town.policy, told.reader, Times(told.town.zone, told.town.now)))
 
 
 async def _to_sign(told: Told) -> Words:

@@ -15,7 +15,9 @@ from admin.deciders import deciders, may_stop, took_part
 from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
+from admin.web.request_words import earlier
 from admin.web.session_cookie import field, form_number, person_of, signed_in
+from admin.web.words import Times
 from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
@@ -161,7 +163,10 @@ async def _decision(
         use=await exemption_use.of(admin.db, admin.db.visits, request.renews, admin.now())
         if request.renews
         else None,
-        earlier=await admin.request_views.earlier_decisions(request),
+        earlier=[
+            earlier(decided, admin.policy, session.person, Times(admin.zone, admin.now()))
+            for decided in await admin.request_views.earlier_decisions(request)
+        ],
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
         ends=offered(admin),

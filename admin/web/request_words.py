@@ -1,6 +1,9 @@
-"""Where a request stands, for the person who looks."""
+"""Where a request stands, for the person who looks, and what became of one for who decides another."""
 
-from admin.asking import AccessRequest
+from markupsafe import Markup
+
+from admin.asked import Kind
+from admin.asking import AccessRequest, State
 from admin.sessions import Session
 from admin.web.people import People
 from admin.web.words import Status, Times, request_status
@@ -19,3 +22,26 @@ def standing(request: AccessRequest, policy: Policy, session: Session | None, ti
         waits_for=awaited,
         decided_by=people.part_of(request.decided_by, request, viewer),
     )
+
+
+def earlier(request: AccessRequest, policy: Policy, viewer: str | None, times: Times) -> Markup:
+    """Return what came of a request that was decided, for who decides on the site again."""
+    day, end = times.day(request.decided_at or request.submitted_at), request.expires_at
+    quoted = Markup(": “{}”").format(request.note) if request.note else ""
+    if request.state is State.DENIED:
+        return Markup("not allowed {}{}").format(day, quoted)
+    if request.state is State.STOPPED:
+        by = People(policy).part_of(request.decided_by, request, viewer)
+        return Markup("stopped by {} {}{}").format(by, day, quoted)
+    if request.kind is Kind.EMERGENCY:
+        return Markup("opened at once {}, in an emergency").format(day)
+    if end is not None:
+        return Markup("allowed {} to {}").format(day, times.last_day(end))
+    match request.state_at(times.now):
+        case State.ENDED:
+            then = "and not opened in time"
+        case State.AWAITS_SIGNATURE:
+            then = "the terms are to be signed"
+        case _:
+            then = "waiting for IT to open it"
+    return Markup("approved {}, {}").format(day, then)

@@ -112,6 +112,23 @@ async def test_a_head_is_told_what_a_decision_needs_and_by_when(sending: Sending
         assert said.lstrip("> ").partition(":  ")[2].strip() in html_of(mail).replace("\u00a0", " ")
 
 
+async def test_mail_to_decide_tells_earlier_access_by_what_became_of_it(sending: Sending) -> None:
+    first = await submitted(sending.db)
+    await access_requests.deny(sending.db, MAIL_TOWN, first.id, actor=HEAD, at=LATER, reason="Not now")
+    await submitted(sending.db)
+    assert "Earlier:      not allowed Mon, March 2: “Not now”" in text_of((await arrived(sending))[HEAD][-1])
+    await approved(sending, await access_request_lists.get(sending.db, 2))
+    await access_requests.stop(sending.db, MAIL_TOWN, 2, actor=IT, at=LATER, reason="Malware.")
+    await submitted(sending.db)
+    said = text_of((await arrived(sending))[HEAD][-1])
+    assert "Earlier:      stopped by IT Mon, March 2: “Malware.”" in said
+    sending.policy = WAITING_TOWN
+    await approved(sending, await access_request_lists.get(sending.db, 3))
+    await submitted(sending.db, COLLEAGUE)
+    said = text_of((await arrived(sending))[HEAD][-1])
+    assert "Earlier:      approved Mon, March 2, waiting for IT to open it" in said
+
+
 async def test_access_for_today_is_said_to_be_for_today(sending: Sending) -> None:
     await submitted(sending.db, duration=Duration.TODAY)
     (mail,) = (await arrived(sending))[HEAD]

@@ -4,9 +4,12 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from admin import exemptions
 from admin.corrections import correct
-from tests import people
+from policy.town_policy import AfterApproval
+from tests import people, towns
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
 
 
@@ -143,6 +146,41 @@ async def test_reloading_the_page_after_a_decision_decides_nothing(site: Site) -
         assert page.status_code == 200
     assert "Next request (1)" in page.text
     assert (await head.get("/decide/1")).headers["location"] == "/decide/1/done"
+
+
+async def test_earlier_access_that_was_stopped_is_told_with_who_stopped_it_and_why(site: Site) -> None:
+    await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/decide/1", answer="deny", reason="Not needed for work")
+    await site.sent_request(code="H7M-4QP")
+    await post(head, "/decide/2", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    third = await site.sent_request(code="A7M-4QP")
+    facts = await _facts(head, third)
+    assert facts["Earlier"] == "allowed Fri, March 6 to Fri, March 13"
+    assert facts["Before that"] == "not allowed Fri, March 6: “Not needed for work”"
+    it = await site.signed_in(people.IT)
+    await post(it, "/decide/2/stop", "/decide/2/done?stop=yes", reason="It served malware.")
+    assert (await _facts(head, third))["Earlier"] == "stopped by IT Fri, March 6: “It served malware.”"
+
+
+async def test_earlier_request_that_was_approved_and_not_opened_is_told_as_that(site: Site) -> None:
+    waits = towns.DOCUMENT.replace("rules:\n", "after_approval: wait_for_it\nrules:\n", 1)
+    site.state.policy_document.write_text(waits)
+    await site.until(lambda: site.admin.policy.after_approval is AfterApproval.WAIT_FOR_IT)
+    await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    await site.sent_request(people.HEAD, code="H7M-4QP")
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    facts = await _facts(administrator, 2)
+    assert facts["Earlier"] == "approved Fri, March 6, waiting for IT to open it"
+
+
+async def _facts(client: httpx.AsyncClient, number: int) -> dict[str, str]:
+    """Return what the page to decide says of a request, by the names of its facts."""
+    page = (await client.get(f"/decide/{number}")).text.replace("\u00a0", " ")
+    found = re.findall(r"<dt>([^<]+)</dt><dd>(.*?)</dd>", page, re.DOTALL)
+    return {name: " ".join(re.sub(r"<[^>]+>", "", said).split()) for name, said in found}
 
 
 async def test_access_is_stopped_with_a_reason(site: Site) -> None:
