@@ -8,11 +8,10 @@ from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
 from admin.database import Database
 from admin.deciders import involved
+from admin.decision_facts import DecisionFacts, decision_facts
 from admin.emergency_access import told
 from admin.request_time_line import Move
 from admin.sessions import Session
-from admin.visit_log import counting
-from admin.visit_log.counting import Reach
 from policy.ask_token import AskToken
 from policy.town_policy import Policy
 
@@ -76,13 +75,6 @@ class RequestViews:
             raise NotAllowedError("Access that is open: only people with that duty see this.")
         return await access_request_lists.granted(self._db, self._clock())
 
-    async def reach(self, request: AccessRequest) -> Reach:
-        """Return how often the asker's department went to the site in the last 30 days."""
-        if not request.host:
-            return Reach(0, 0)
-        since = self._clock() - counting.REACH_WITHIN
-        return await counting.reach(self._db.visits, request.host, request.department, since)
-
     async def answered_before(self, session: Session, ask: AskToken) -> AccessRequest | None:
         """As access_request_lists.answered_before, within 90 days, for the session's person."""
         if session.person is None:
@@ -93,9 +85,9 @@ class RequestViews:
             self._db, ask.host, session.person, department, since
         )
 
-    async def earlier_decisions(self, request: AccessRequest) -> list[AccessRequest]:
-        """Return the department's other, decided requests for the site, newest first."""
-        return await access_request_lists.earlier_decisions(self._db, request)
+    async def decision_facts(self, request: AccessRequest) -> DecisionFacts:
+        """Return what whoever decides the request is told of it."""
+        return await decision_facts(self._db, self._policy(), request, self._clock())
 
     async def time_line(self, request: AccessRequest) -> list[Move]:
         """Return what happened to the request, oldest first."""

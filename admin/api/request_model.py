@@ -11,11 +11,13 @@ from admin import asking
 from admin.api.operation import Call
 from admin.asked import Authorisation, Kind, Level
 from admin.asking import ForWhom, State
+from admin.deciders import deciders
+from admin.decision_facts import DecisionFacts
 from admin.emergency_reviews import EmergencyReview
 from admin.exemption_use import Use
 from admin.request_time_line import Turn
 from admin.web.people import People
-from admin.web.request_words import standing
+from admin.web.request_words import said_earlier, standing
 from admin.web.words import Times, plain
 from policy.access_duration import Duration
 from policy.town_policy import Approver, PersonKind
@@ -159,12 +161,85 @@ class Review(BaseModel):
         )
 
 
+class Usage(BaseModel):
+    """What access was used for in the last 30 days."""
+
+    visits: int
+    people: int | None = Field(description="Null where they are under 3.")
+    size_bytes: int
+    last_used_at: datetime | None
+    is_unused: bool = Field(description="Nobody used it for 60 days.")
+
+    @classmethod
+    def of(cls, use: Use, now: datetime) -> Self:
+        """Return it as the pages show it."""
+        return cls(
+            visits=use.visits,
+            people=_unless_few(use.people),
+            size_bytes=use.size_bytes,
+            last_used_at=use.last_used_at,
+            is_unused=use.is_unused_at(now),
+        )
+
+
+class Reach(BaseModel):
+    """How often the department went to the site in the last 30 days."""
+
+    tries: int
+    people: int | None = Field(description="Null where they are under 3.")
+
+
+class Earlier(BaseModel):
+    """What became of an earlier request of the department for the site."""
+
+    state: State
+    said: str = Field(description="In words, as the page has it.")
+    decided_at: datetime | None
+    expires_at: datetime | None
+    note: str | None
+
+
+class ToDecide(BaseModel):
+    """What the page to decide tells of the request."""
+
+    entry: str | None = Field(description="The entry of a list that named the site.")
+    source: str | None = Field(description="The list.")
+    reach: Reach | None = Field(description="Null where there is no one site.")
+    use: Usage | None = Field(description="Of the access that it renews.")
+    earlier: list[Earlier] = Field(description="Newest first, 20 at most.")
+    ends_at: datetime = Field(description="When access ends that is allowed now as it was asked for.")
+
+    @classmethod
+    def of(cls, call: Call[Any, Any], facts: DecisionFacts) -> Self:
+        """Return it for who decides."""
+        policy, now, reach = call.admin.policy, call.admin.now(), facts.reach
+        times = Times(call.admin.zone, now)
+        return cls(
+            entry=facts.request.entry,
+            source=facts.request.source,
+            reach=Reach(tries=reach.tries, people=_unless_few(reach.people)) if reach else None,
+            use=Usage.of(facts.use, now) if facts.use else None,
+            earlier=[
+                Earlier(
+                    state=one.state_at(now),
+                    said=plain(said_earlier(one, policy, call.session.person, times)),
+                    decided_at=one.decided_at,
+                    expires_at=one.expires_at,
+                    note=one.note,
+                )
+                for one in facts.earlier
+            ],
+            ends_at=facts.ends_at,
+        )
+
+
 class AccessRequestDetail(AccessRequest):
     """A request, what happened to it, and what its site's pages need beside it."""
 
     moves: list[Move]
     needed_hosts: list[str]
     review: Review | None = Field(description="Of emergency access.")
+    to_decide: ToDecide | None = Field(description="For whoever it waits for: null for others.")
 
     @classmethod
     async def read(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
@@ -182,32 +257,14 @@ class AccessRequestDetail(AccessRequest):
         ]
         needed = await admin.needed_hosts.suggested(call.session, request)
         review = await admin.emergency_access.review_of(request.id)
+        is_decider = call.session.person in deciders(admin.policy, request)
+        facts = await admin.request_views.decision_facts(request) if is_decider else None
         return cls(
             **_seen(call, request),
             moves=moves,
             needed_hosts=needed,
             review=Review.of(call, request, review) if review else None,
-        )
-
-
-class Usage(BaseModel):
-    """What access was used for in the last 30 days."""
-
-    visits: int
-    people: int | None = Field(description="Null where they are under 3.")
-    size_bytes: int
-    last_used_at: datetime | None
-    is_unused: bool = Field(description="Nobody used it for 60 days.")
-
-    @classmethod
-    def of(cls, use: Use, now: datetime) -> Self:
-        """Return it as the pages show it."""
-        return cls(
-            visits=use.visits,
-            people=use.people if use.people >= _FEW_PEOPLE else None,
-            size_bytes=use.size_bytes,
-            last_used_at=use.last_used_at,
-            is_unused=use.is_unused_at(now),
+            to_decide=ToDecide.of(call, facts) if facts else None,
         )
 
 
@@ -263,6 +320,10 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "renews": request.renews,
         "review_since": request.review_since,
     }
+
+
+def _unless_few(people: int) -> int | None:
+    return people if people >= _FEW_PEOPLE else None
 
 
 def _window(request: asking.AccessRequest) -> Window | None:

@@ -16,7 +16,7 @@ from admin.opening import opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
-from admin.web.request_words import earlier
+from admin.web.request_words import said_earlier
 from admin.web.words import Times
 from policy.access_duration import Duration
 
@@ -119,7 +119,9 @@ async def _earlier(told: Told) -> str:
     last = next(iter(await access_request_lists.earlier_decisions(told.db, told.request)), None)
     if last is None:
         return "never asked"
-    return words.plain(earlier(last, told.town.policy, told.reader, Times(told.town.zone, told.town.now)))
+    return words.plain(
+        said_earlier(last, told.town.policy, told.reader, Times(told.town.zone, told.town.now))
+    )
 
 
 async def _to_sign(told: Told) -> Words:

@@ -9,15 +9,13 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use, roles
-from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end, risks_of
+from admin import roles
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, risks_of
 from admin.deciders import deciders, may_stop, took_part
 from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
-from admin.web.request_words import earlier
 from admin.web.session_cookie import field, form_number, person_of, signed_in
-from admin.web.words import Times
 from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
@@ -146,7 +144,7 @@ async def _decision(
         return go_to(f"/decide/{request.id}/done")
     if person not in deciders(admin.policy, request):
         raise NotAllowedError(f"{request.number} does not wait for {person}")
-    is_over = request.window is not None and request.window.ends_at <= admin.now()
+    facts = await admin.request_views.decision_facts(request)
     waiting = [waiting.id for waiting in await admin.request_views.to_decide(session)]
     return await page(
         http_request,
@@ -155,24 +153,13 @@ async def _decision(
         request=request,
         place=waiting.index(request.id) + 1 if request.id in waiting else 1,
         waiting=max(len(waiting), 1),
-        rule=next((rule for rule in admin.policy.rules if rule.id == request.rule), None),
+        facts=facts,
         needed=await admin.needed_hosts.suggested(session, request),
         accepts_risks=has_duty(http_request, roles.reviews),
-        risks=sorted(risks_of(admin.policy, request)),
-        reach=await admin.request_views.reach(request),
-        use=await exemption_use.of(admin.db, admin.db.visits, request.renews, admin.now())
-        if request.renews
-        else None,
-        earlier=[
-            earlier(decided, admin.policy, session.person, Times(admin.zone, admin.now()))
-            for decided in await admin.request_views.earlier_decisions(request)
-        ],
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
         ends=offered(admin),
-        asked_end=asked_end(admin.policy, request, admin.now()),
-        is_over=is_over,
-        denial_reasons=(_WINDOW_OVER,) if is_over else DENIAL_REASONS,
+        denial_reasons=(_WINDOW_OVER,) if facts.is_over else DENIAL_REASONS,
         error=error,
     )
 

@@ -21,7 +21,7 @@ from admin.templates import environment
 from admin.web import words
 from admin.web.long_questions import LongQuestions
 from admin.web.people import People
-from admin.web.request_words import standing
+from admin.web.request_words import said_earlier, standing
 from admin.web.session_cookie import CSRF_FIELD, Cookies, csrf_token, session_of
 from admin.web.words import Status, Times
 from categories.taxonomy import taxonomy
@@ -43,6 +43,7 @@ _ENVIRONMENT.globals.update(
     words=words,
     limit_words=limit_words,
     amounts=amounts,
+    said_earlier=said_earlier,
     csrf_field=CSRF_FIELD,
     State=State,
     ForWhom=ForWhom,

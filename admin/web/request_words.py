@@ -24,7 +24,7 @@ def standing(request: AccessRequest, policy: Policy, session: Session | None, ti
     )
 
 
-def earlier(request: AccessRequest, policy: Policy, viewer: str | None, times: Times) -> Markup:
+def said_earlier(request: AccessRequest, policy: Policy, viewer: str | None, times: Times) -> Markup:
     """Return what came of a request that was decided, for who decides on the site again."""
     day, end = times.day(request.decided_at or request.submitted_at), request.expires_at
     quoted = Markup(": “{}”").format(request.note) if request.note else ""

@@ -79,6 +79,23 @@ async def test_a_request_goes_its_way_by_programs_alone(site: Site) -> None:
     assert (await clerk.get("/requests/1"))["note"] == "The report is there."
 
 
+async def test_who_decides_by_a_program_is_told_what_the_page_tells(site: Site) -> None:
+    clerk, head = await program_of(site, people.CLERK), await program_of(site, people.HEAD)
+    await site.log(*(visit(site.clock.at - timedelta(days=n)) for n in range(6)))
+    await site.sent_request()
+    await head.post("/requests/1/deny", step=0, reason="Not needed for work")
+    await site.sent_request(code="H7M-4QP")
+    told = (await head.get("/requests/2"))["to_decide"]
+    assert (told["entry"], told["source"]) == ("cardroom.example", "starter")
+    assert told["reach"] == {"tries": 6, "people": None}
+    assert told["use"] is None and told["ends_at"] == "2026-03-13T14:14:07Z"
+    (earlier,) = told["earlier"]
+    assert earlier["state"] == "denied" and earlier["note"] == "Not needed for work"
+    assert earlier["said"] == "not allowed Fri, March 6: “Not needed for work”"
+    assert (await clerk.get("/requests/2"))["to_decide"] is None
+    assert (await (await program_of(site, people.IT)).get("/requests/2"))["to_decide"] is None
+
+
 async def test_own_request_is_refused_as_on_the_page(site: Site) -> None:
     await site.sent_request(people.HEAD)
     head = await program_of(site, people.HEAD)
