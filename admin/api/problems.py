@@ -132,9 +132,8 @@ async def _not_allowed(http_request: Request, _error: Exception) -> Response:
     is_own, awaited = await whose_answer(http_request)
     if is_own:
         return problem("own-request", f"{f'It goes to {awaited}. ' if awaited else ''}Nothing changed.")
-    return problem(
-        "not-allowed", f"{f'It waits for {awaited}.' if awaited else 'This is for IT.'} Nothing changed."
-    )
+    said = f"It waits for {awaited}." if awaited else "Only people with that duty see and do this."
+    return problem("not-allowed", f"{said} Nothing changed.")
 
 
 async def _already_decided(http_request: Request, error: TransitionError) -> Response:

@@ -201,7 +201,8 @@ async def test_search_by_name_waits_for_a_second_person(site: Site) -> None:
     await it.get("/visits", 403, person=people.CLERK)
     (waiting,) = (await administrator.get("/visits/names"))["items"]
     assert (waiting["number"], waiting["person"]["name"], waiting["may_answer"]) == ("NAMES-1", "Clerk", True)
-    await it.post("/visits/names/1", 403, agrees=True)
+    refused = await it.post("/visits/names/1", 403, agrees=True)
+    assert refused["detail"] == "Only people with that duty see and do this. Nothing changed."
     own = await it.get("/visits/names/1")
     assert (own["state"], own["reason"], own["may_answer"]) == ("waiting", "A phishing mail", False)
     agreed = await administrator.post("/visits/names/1", agrees=True)

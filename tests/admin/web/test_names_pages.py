@@ -80,7 +80,8 @@ async def test_own_request_is_never_agreed_to_nor_one_about_oneself_and_the_try_
     it, other = await site.signed_in(people.IT), await site.signed_in("it-2")
     own = await ask(it)
     assert "Agree, show" not in (await it.get(own)).text
-    assert (await post(it, own, "/visits/names", answer="agree")).status_code == 403
+    refused = await post(it, own, "/visits/names", answer="agree")
+    assert refused.status_code == 403 and "Only people with that duty see and do this" in refused.text
     about = await ask(it, "/visits?person=it-2")
     assert (await other.get(about)).status_code == 404
     assert (await post(other, about, "/visits/names", answer="agree")).status_code == 403
