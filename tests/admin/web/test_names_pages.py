@@ -231,7 +231,7 @@ async def test_those_who_may_agree_get_a_mail_and_who_asked_hears_the_answer(sit
     async with post_office() as office:
         await with_mail(site, office)
         asked = await ask(it)
-        assert "Ann Auditor or More IT can agree. They got a mail" in (await it.get(asked)).text
+        assert "Ann Auditor or More IT can agree. They get a mail" in (await it.get(asked)).text
         await site.until(lambda: len(office.messages) == 2)
         assert office.recipients == ["auditor@town.example", "it-2@town.example"]
         assert set(office.subjects) == {"[NAMES-1] A second person is needed, by Fri, March 6, 2:14 PM"}
