@@ -359,5 +359,6 @@ def _access_request(row: Row) -> AccessRequest:
         reviewed_by=row["reviewed_by"],
         remind_at=from_ms(row["remind_at"]) if row["remind_at"] is not None else None,
         passed_on=tuple(json.loads(row["passed_on"])),
+        answered_by=tuple(json.loads(row["answered_by"])),
         approved_until=from_ms(row["approved_until"]) if row["approved_until"] is not None else None,
     )

@@ -115,7 +115,8 @@ class AccessRequest:
     `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
     `risks` are the security risks it was listed as when it was asked for. `step` counts the approvers
     of `chain` who agreed. Those who are asked are reminded at `remind_at`, None once they were, and the
-    request goes up at `due_at`; `passed_on` says for each step how often it did. `decided_by`
+    request goes up at `due_at`; `passed_on` says for each step how often it did, `answered_by` who agreed to
+    those before the present one. `decided_by`
     made the last move, with `note` as what the asker reads. `expires_at` and `exemption` are None
     unless access was granted; of several exemptions they are of the one that ends last. `approved_until` is
     what the last approver said where IT opens access, None elsewhere. `hosts` are further hosts that it
@@ -158,6 +159,7 @@ class AccessRequest:
     reviewed_by: str | None
     remind_at: datetime | None = None
     passed_on: tuple[int, ...] = ()
+    answered_by: tuple[str, ...] = ()
     joined: tuple[Joined, ...] = ()
     renews: int | None = None
     review_since: datetime | None = None

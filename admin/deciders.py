@@ -44,6 +44,7 @@ def _asked_at(policy: Policy, request: AccessRequest, step: int, more: int = 0) 
         passed_on=times,
         joined=request.askers[1:],
         proposed_by=request.proposed_by,
+        answered_by=request.answered_by[:step],
     )
 
 
@@ -59,6 +60,7 @@ def deciders_of(
     passed_on: int = 0,
     joined: Iterable[str] = (),
     proposed_by: str | None = None,
+    answered_by: Iterable[str] = (),
 ) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
 
@@ -66,8 +68,9 @@ def deciders_of(
        head left, whom they named to stand in, while that lasts
     2. it_security, town_administrator: as the policy's roles say
     3. never the asker, nor who joined, nor who proposed them
-    4. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
-    5. passed on unanswered, the next of these may answer as well, as often as it was passed on
+    4. of a role that somebody else has, too, nobody who answered an earlier step
+    5. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
+    6. passed on unanswered, the next of these may answer as well, as often as it was passed on
     """
     own = frozenset({asker, *joined})
     none_of = own | {proposed_by or ""}
@@ -81,8 +84,9 @@ def deciders_of(
         case Approver.IT_SECURITY | Approver.TOWN_ADMINISTRATOR:
             people = _with_role(policy, role) - none_of
     above = (_with_role(policy, higher) - none_of for higher in policy.asking.pass_on_to)
+    earlier = frozenset(answered_by)
     asked: list[frozenset[str]] = []
-    for group in (people, *above):
+    for group in (each - earlier or each for each in (people, *above)):
         if not group.issubset(frozenset().union(*asked)):
             asked.append(group)
     return frozenset().union(*asked[: passed_on + 1])

@@ -106,11 +106,15 @@ async def move(
     kind = own or MOVES[request.state, after]
     answers = request.waits_for if after is not State.WITHDRAWN and own is None else None
     moved = await t.execute(
-        "UPDATE access_request SET state = ?, step = step + ?, remind_at = ?, due_at = ?, decided_at = ?,"
-        " decided_by = ?, note = ?, approved_until = coalesce(?, approved_until)"
+        "UPDATE access_request SET state = ?, step = step + ?,"
+        " answered_by = iif(?, json_insert(answered_by, '$[#]', ?), answered_by),"
+        " remind_at = ?, due_at = ?, decided_at = ?, decided_by = ?, note = ?,"
+        " approved_until = coalesce(?, approved_until)"
         " WHERE id = ? AND state = ? AND step = ?",
         after.value,
         after is State.SUBMITTED,
+        after is State.SUBMITTED,
+        actor,
         *(
             map(to_ms, answer_times(policy, at))
             if after is State.SUBMITTED

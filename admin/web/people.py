@@ -1,5 +1,6 @@
 """The policy's people and departments as the pages name them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from admin.asking import AccessRequest
@@ -38,12 +39,16 @@ class People:
         department: str | None,
         viewer: str | None,
         proposed_by: str | None = None,
+        answered_by: Iterable[str] = (),
     ) -> str:
         """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
 
-        A head's own request has another decider than the role says. Nor does who proposed it decide.
+        A head's own request has another decider than the role says. Nor does who proposed it decide, nor who
+        answered an earlier step.
         """
-        found = deciders_of(self.policy, role, asker, department, proposed_by=proposed_by)
+        found = deciders_of(
+            self.policy, role, asker, department, proposed_by=proposed_by, answered_by=answered_by
+        )
         if viewer in found:
             return "you"
         record = self.policy.departments.get(department or "")
@@ -65,7 +70,9 @@ class People:
             return "you"
         if role is None:
             return ""
-        return self.answers(role, request.person, request.department, viewer, request.proposed_by)
+        return self.answers(
+            role, request.person, request.department, viewer, request.proposed_by, request.answered_by
+        )
 
     def above(self, request: AccessRequest) -> str:
         """Return to whom a request goes up next, within a sentence; empty where nobody is above."""

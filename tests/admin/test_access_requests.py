@@ -20,7 +20,9 @@ from admin.asking import (
 )
 from admin.audit import EventKind
 from admin.database import Database
+from admin.deciders import deciders
 from admin.outbox import HELP_DESK, Channel
+from admin.web.people import People
 from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
 from policy.state import Exemption
@@ -323,8 +325,33 @@ async def test_an_approver_may_shorten_the_time_but_not_go_beyond_thirty_days(db
     assert approved.state_at(ends_at) is State.ENDED
 
 
+async def test_who_agreed_answers_no_later_step_while_somebody_else_can(db: Database) -> None:
+    roles = {"it_security": (HEAD, IT), "town_administrator": (HEAD, ADMINISTRATOR)}
+    both = replace(TOWN, roles={**TOWN.roles, **roles})
+    request = await submitted(db, chain=(*TWO_STEPS, Approver.TOWN_ADMINISTRATOR))
+    for step, (actor, asked, said) in enumerate(
+        [
+            (HEAD, {HEAD, DELEGATE}, "you"),
+            (IT, {IT}, "IT security"),
+            (ADMINISTRATOR, {ADMINISTRATOR}, "the town administrator"),
+        ]
+    ):
+        assert deciders(both, request) == asked
+        assert People(both).awaited(request, HEAD) == said
+        if step:
+            with pytest.raises(TransitionError, match="went on to its next approver"):
+                await access_requests.approve(
+                    db, both, listed, request.id, actor=HEAD, at=LATER, seen_step=step
+                )
+        request = await access_requests.approve(
+            db, both, listed, request.id, actor=actor, at=LATER, seen_step=step
+        )
+    assert request.state is State.APPROVED
+
+
 async def test_an_answer_sent_twice_never_answers_two_steps(db: Database) -> None:
-    both = replace(TOWN, roles={**TOWN.roles, "it_security": (HEAD, IT)})
+    # Nobody else is of IT: who agreed as head is asked again.
+    both = replace(TOWN, roles={**TOWN.roles, "it_security": (HEAD,)})
     request = await submitted(db, chain=TWO_STEPS)
     await access_requests.approve(db, both, listed, request.id, actor=HEAD, at=LATER, seen_step=0)
     with pytest.raises(TransitionError, match="went on to its next approver"):

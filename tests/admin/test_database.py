@@ -282,6 +282,23 @@ async def test_what_was_asked_for_after_a_sign_in_is_no_longer_the_browsers(tmp_
         assert [row["kind"] for row in rows] == ["site", "download"]
 
 
+async def test_who_agreed_to_what_was_open_before_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "town.db"
+    old = made_by_version(path, 27)
+    for state, step in (("submitted", 2), ("submitted", 0), ("approved", 1)):
+        old.execute(OLD_REQUEST, (state,))
+        old.execute("UPDATE access_request SET step = ? WHERE id = last_insert_rowid()", (step,))
+    for id_, (actor, kind) in enumerate([("head", "endorsed"), ("it", "endorsed"), ("it", "host_added")], 1):
+        old.execute(
+            "INSERT INTO event VALUES (?, 1, ?, ?, 'REQ-1', '{}', ?)",
+            (id_, f"request.{kind}", actor, b"%d" % id_),
+        )
+    old.close()
+    async with Database.open(path) as db:
+        rows = await db.fetch_all("SELECT answered_by FROM access_request ORDER BY id")
+        assert [row["answered_by"] for row in rows] == ['["head","it"]', "[]", "[]"]
+
+
 async def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "town.db"
     old = made_by_version(path, 2)
