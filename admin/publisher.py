@@ -24,12 +24,15 @@ from admin import (
     never_inspected,
     notices,
     own_devices,
+    sessions,
 )
 from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.clock import Clock
-from admin.database import Database
+from admin.database import Database, Transaction
+from admin.delegations import with_stand_ins
 from admin.people_file import read_people
+from admin.roles import duties_of
 from admin.state_folder import StateFolder
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
@@ -169,6 +172,7 @@ class Publisher:
             )
             if policy.version != self._recorded_version:
                 await audit.record(t, Event(EventKind.POLICY_PUBLISHED, "policy.yaml", policy.version, now))
+                await _end_sessions(t, policy, now)
             live = await exemptions.live(t, now) + await limit_lifts.live(t, now)
             passwords = await accounts.proxy_passwords(t)
             corrected = await corrections.live(t)
@@ -250,6 +254,16 @@ class Publisher:
             if failed:
                 raise PolicyError(failed)
         return document.policy
+
+
+async def _end_sessions(t: Transaction, policy: Policy, now: datetime) -> None:
+    """End the sessions of those to whom this policy leaves less: what they lose comes back with none."""
+    acting = await with_stand_ins(t, policy, now)
+
+    def duties(person: str) -> frozenset[str] | None:
+        return duties_of(acting, person) if person in acting.people else None
+
+    await sessions.end_beyond(t, duties)
 
 
 def _published(path: Path) -> PolicySnapshot | None:

@@ -65,7 +65,7 @@ async def attempt(
     """
     async with db.transaction() as t:
         request = await get(t, id_)
-        refused = refusal(request)
+        refused = refusal(request) or await left(t, actor)
         if refused is None and towards_access is not None:
             refused = await never_granted.refusal(policy, towards_access, request)
         if refused is None:
@@ -75,6 +75,14 @@ async def attempt(
             return moved
         await record_refusal(t, request, refused, actor=actor, at=at, what=what)
     raise refused
+
+
+async def left(t: Transaction, *people: str) -> NotAllowedError | None:
+    """Return what refuses people whom IT closed meanwhile: the policy at hand may be of before."""
+    for person in people:
+        if await t.fetch_one("SELECT 1 FROM closed_person WHERE person = ? AND reopened_at IS NULL", person):
+            return NotAllowedError(f"{person} was closed by IT")
+    return None
 
 
 async def record_refusal(

@@ -11,7 +11,7 @@ What a token for the API holds (`api_tokens`) is a session of level SIGNED_IN as
 import hashlib
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -198,6 +198,14 @@ async def end_by_id(t: Transaction, id_: int) -> None:
 async def end_all_of(t: Transaction, person: str) -> None:
     """End every session of a person."""
     await t.execute("DELETE FROM session WHERE person = ?", person)
+
+
+async def end_beyond(t: Transaction, duties_of: Callable[[str], frozenset[str] | None]) -> None:
+    """End the sessions of whoever has a duty less than when they signed in, or is None: nobody any more."""
+    for row in await t.fetch_all("SELECT id, person, duties FROM session WHERE person IS NOT NULL"):
+        duties = duties_of(row["person"])
+        if duties is None or not duties.issuperset(json.loads(row["duties"])):
+            await end_by_id(t, row["id"])
 
 
 async def end_all(t: Transaction) -> None:

@@ -31,7 +31,7 @@ from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.deciders import agrees_by_proposing, deciders_of
 from admin.never_granted import Listed
-from admin.request_moves import move
+from admin.request_moves import left, move
 from admin.written_text import tidy_text
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -49,8 +49,8 @@ async def submit(
 
     `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
-    for more than it lets one person ask a day; AlreadyOpenError when the person's request for the same
-    site is not decided yet.
+    for more than it lets one person ask a day; NotAllowedError for who was closed meanwhile;
+    AlreadyOpenError when the person's request for the same site is not decided yet.
     """
     site = site_of(new.host) if new.host else ""
     terms = policy.asking
@@ -71,6 +71,9 @@ async def submit(
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
     sent_by = new.sent_by or new.person
     async with db.transaction() as t:
+        gone = await left(t, new.person, sent_by)
+        if gone is not None:
+            raise gone
         sent = await access_request_lists.count_sent(t, new.person, day_begins(at, zone_of(policy)))
         if sent >= terms.per_day:
             raise InvalidRequestError(

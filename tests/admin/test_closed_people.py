@@ -115,6 +115,17 @@ async def test_who_stands_in_is_told_of_what_waits_when_the_head_leaves(db: Data
     assert (await close(db, CLERK, without(TOWN, {PARKS_HEAD}))).passed_on == (request.number,)
 
 
+async def test_who_was_closed_moves_nothing_by_the_policy_of_a_moment_before(db: Database) -> None:
+    request = await submitted(db)
+    await close(db, HEAD)
+    with pytest.raises(NotAllowedError, match="head was closed by IT"):
+        await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    assert (await audit.events_of(db, request.number))[-1].kind is audit.EventKind.REQUEST_MOVE_REFUSED
+    with pytest.raises(NotAllowedError, match="head was closed by IT"):
+        await submitted(db, HEAD, chain=(Approver.IT_SECURITY,))
+    await access_requests.approve(db, TOWN, listed, request.id, actor=DELEGATE, at=MONDAY)
+
+
 async def test_a_head_who_left_and_asked_for_themselves_leaves_nothing_open(db: Database) -> None:
     own = await submitted(db, HEAD, chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY))
     assert (await close(db, HEAD)).withdrawn == (own.number,)

@@ -134,6 +134,20 @@ async def test_a_token_goes_with_a_duty_that_is_lost_and_does_not_come_back(site
     assert [kind for kind, _ in await events(site)] == [EventKind.TOKEN_CREATED, EventKind.TOKEN_REFUSED]
 
 
+async def test_what_went_with_a_duty_stays_gone_also_where_nobody_used_it_meanwhile(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    text = await made(it, "people:read")
+    clerk = await site.signed_in(people.CLERK)
+    for other in (people.HELP_DESK, people.IT):
+        site.state.policy_document.write_text(
+            towns.DOCUMENT.replace("it_security: [it]", f"it_security: [{other}]")
+        )
+        await site.until(lambda other=other: site.admin.policy.roles["it_security"] == (other,))
+    assert "duties" in await refusal(site, text)
+    assert (await it.get("/people")).status_code == 303
+    assert (await clerk.get("/requests")).status_code == 200
+
+
 async def test_a_token_goes_with_the_person_and_with_another_password(site: Site) -> None:
     clerk = await site.signed_in(people.CLERK)
     text = await made(clerk, "requests:read")
