@@ -39,6 +39,8 @@ _SELECT = """
     ) LEFT JOIN own_device ON own_device.access_request = access_request.id
     LEFT JOIN internet_account ON internet_account.access_request = access_request.id
 """
+# What waits at the instant ?1 and is not over by itself.
+_IN_TIME = "(open_until IS NULL OR open_until > ?1)"
 _TIME_LINE = frozenset(
     {
         EventKind.REQUEST_SUBMITTED,
@@ -84,7 +86,8 @@ async def counts(db: Reader, now: datetime) -> Counts:
         "  SELECT 1 FROM own_device WHERE access_request = access_request.id"
         "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
         "  SELECT 1 FROM internet_account WHERE access_request = access_request.id"
-        "  AND stopped_at IS NULL AND expires_at > ?1) THEN 'ended' ELSE state END AS standing,"
+        "  AND stopped_at IS NULL AND expires_at > ?1) OR open_until <= ?1"
+        "  THEN 'ended' ELSE state END AS standing,"
         " count(*) AS requests, min(submitted_at) AS oldest FROM access_request GROUP BY standing",
         to_ms(now),
     )
@@ -117,9 +120,12 @@ async def mine(db: Reader, person: str | None, browser: str | None) -> list[Acce
     return [_access_request(row) for row in rows]
 
 
-async def to_decide(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
-    """Return the requests that wait for this person's answer, nearest deadline first."""
-    rows = await db.fetch_all(f"{_SELECT} WHERE state = 'submitted' ORDER BY due_at, access_request.id")
+async def to_decide(db: Reader, policy: Policy, person: str, at: datetime) -> list[AccessRequest]:
+    """Return the requests that wait for this person's answer at `at`, nearest deadline first."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE state = 'submitted' AND {_IN_TIME} ORDER BY due_at, access_request.id",
+        to_ms(at),
+    )
     return [request for request in map(_access_request, rows) if person in deciders(policy, request)]
 
 
@@ -127,16 +133,17 @@ async def unanswered(db: Reader, at: datetime) -> list[AccessRequest]:
     """Return undecided requests of which somebody is to be reminded at `at`, or whose time is over."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE state = 'submitted' AND (remind_at <= ?1 OR due_at <= ?1)"
-        " ORDER BY due_at, access_request.id",
+        f" AND {_IN_TIME} ORDER BY due_at, access_request.id",
         to_ms(at),
     )
     return [_access_request(row) for row in rows]
 
 
-async def to_open(db: Reader, policy: Policy, person: str) -> list[AccessRequest]:
-    """Return what was approved and this person may open, what waits longest first."""
+async def to_open(db: Reader, policy: Policy, person: str, at: datetime) -> list[AccessRequest]:
+    """Return what was approved and this person may open at `at`, what waits longest first."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE state = 'awaits_opening' ORDER BY decided_at, access_request.id"
+        f"{_SELECT} WHERE state = 'awaits_opening' AND {_IN_TIME} ORDER BY decided_at, access_request.id",
+        to_ms(at),
     )
     return [request for request in map(_access_request, rows) if may_open(policy, request, person)]
 
@@ -154,17 +161,18 @@ async def open_request_for(db: Reader, host: str, kind: Kind, department: str | 
 
 
 async def open_request_of(
-    db: Reader, site: str, person: str, kind: Kind, asked: Asked | None = None
+    db: Reader, site: str, person: str, kind: Kind, at: datetime, asked: Asked | None = None
 ) -> AccessRequest | None:
-    """Return the request of a kind for the site that the person sent or joined and that is not over.
+    """Return the request of a kind for the site that the person sent or joined and that waits at `at`.
 
     `asked` is what it asks for beside the site, None where that does not matter.
     """
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ?1 AND kind = ?3 AND (?4 IS NULL OR asked = ?4)"  # noqa: S608
-        " AND state IN ('submitted', 'awaits_signature', 'awaits_opening')"
-        " AND (access_request.person = ?2 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
-        "  WHERE joiner.access_request = access_request.id AND joiner.person = ?2))",
+        f"{_SELECT} WHERE access_request.host = ?2 AND kind = ?4 AND (?5 IS NULL OR asked = ?5)"  # noqa: S608
+        f" AND state IN ('submitted', 'awaits_signature', 'awaits_opening') AND {_IN_TIME}"
+        " AND (access_request.person = ?3 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
+        "  WHERE joiner.access_request = access_request.id AND joiner.person = ?3))",
+        to_ms(at),
         site,
         person,
         kind.value,
@@ -186,13 +194,14 @@ async def count_sent(db: Reader, person: str, since: datetime) -> int:
 async def standing(db: Reader, person: str, department: str | None, at: datetime) -> list[AccessRequest]:
     """Return what a person need not ask for: open requests of theirs, access that is theirs at `at`."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE (state = 'submitted' AND (access_request.person = ?1 OR access_request.id IN ("  # noqa: S608
-        "SELECT access_request FROM access_request_joiner WHERE person = ?1)))"
+        f"{_SELECT} WHERE (state = 'submitted' AND {_IN_TIME}"  # noqa: S608 - own words
+        " AND (access_request.person = ?2 OR access_request.id IN ("
+        "SELECT access_request FROM access_request_joiner WHERE person = ?2)))"
         " OR access_request.id IN (SELECT access_request FROM exemption WHERE stopped_at IS NULL"
-        " AND expires_at > ?3 AND (person = ?1 OR department = ?2)) ORDER BY access_request.id",
+        " AND expires_at > ?1 AND (person = ?2 OR department = ?3)) ORDER BY access_request.id",
+        to_ms(at),
         person,
         department,
-        to_ms(at),
     )
     return [_access_request(row) for row in rows]
 

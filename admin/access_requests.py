@@ -15,7 +15,7 @@ from admin import (
 )
 from admin.access_request_lists import get
 from admin.asked import Kind
-from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end
+from admin.asking import WAITING, AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end
 from admin.audit import Detail
 from admin.database import Database, Transaction
 from admin.deciders import deciders, may_stop, took_part
@@ -85,7 +85,7 @@ async def approve(
         await grant(t, request, accepted_risks, at=at, ends_at=ends_at, approved_by=actor)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        return _may_not_decide(policy, request, actor, seen_step)
+        return _may_not_decide(policy, request, actor, at, seen_step)
 
     return await attempt(db, policy, id_, actor, at, "approve", refusal, agree, towards_access=listed)
 
@@ -93,15 +93,12 @@ async def approve(
 async def open_access(
     db: Database, policy: Policy, listed: Listed, id_: int, *, actor: str, at: datetime
 ) -> AccessRequest:
-    """Open what was approved, as opening.opens_until says how long.
-
-    Raises as approve does, and InvalidRequestError for a window that is over.
-    """
+    """Open what was approved, as opening.opens_until says how long. Raises as approve does."""
 
     async def open_it(t: Transaction, request: AccessRequest) -> None:
         ends_at = opens_until(request, at)
         if ends_at is None:
-            raise InvalidRequestError("window", f"The time that {request.number} is for is over")
+            raise too_late(request, at)
         await own_devices.refuse_clash(t, policy, request.asked, at)
         accepted_risks = accepted_risks_of(policy, request, await answers_so_far(t, request))
         details: dict[str, Detail] = {
@@ -115,7 +112,7 @@ async def open_access(
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_open(policy, request, actor):
             return NotAllowedError(f"{request.number} is for IT to open, not for {actor}")
-        return None if request.state is State.AWAITS_OPENING else too_late(request)
+        return None if request.state_at(at) is State.AWAITS_OPENING else too_late(request, at)
 
     return await attempt(db, policy, id_, actor, at, "open", refusal, open_it, towards_access=listed)
 
@@ -140,13 +137,13 @@ async def deny(
         await move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        return _may_not_decide(policy, request, actor, seen_step)
+        return _may_not_decide(policy, request, actor, at, seen_step)
 
     return await attempt(db, policy, id_, actor, at, "deny", refusal, disagree)
 
 
 async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
-    """Take back what one asked for or proposed, before it is decided or signed. Raises as approve does.
+    """Take back what one asked for or proposed, before access is open. Raises as approve does.
 
     What others joined stays open for them: it is then the one's who joined first.
     """
@@ -160,8 +157,7 @@ async def withdraw(db: Database, policy: Policy, id_: int, *, actor: str, at: da
     def refusal(request: AccessRequest) -> Refusal | None:
         if actor not in (request.person, request.proposed_by):
             return NotAllowedError(f"{request.number} is another person's request")
-        can_be = (State.SUBMITTED, State.AWAITS_SIGNATURE)
-        return None if request.state in can_be else too_late(request)
+        return None if request.state_at(at) in WAITING else too_late(request, at)
 
     return await attempt(db, policy, id_, actor, at, "withdraw", refusal, take_back)
 
@@ -182,7 +178,7 @@ async def stop(
         if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
         is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
-        return None if is_live else too_late(request)
+        return None if is_live else too_late(request, at)
 
     return await attempt(db, policy, id_, actor, at, "stop", refusal, end)
 
@@ -199,15 +195,15 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
 
 
 def _may_not_decide(
-    policy: Policy, request: AccessRequest, actor: str, seen_step: int | None
+    policy: Policy, request: AccessRequest, actor: str, at: datetime, seen_step: int | None
 ) -> Refusal | None:
     if actor in request.own:
         return NotAllowedError("This is your own request. It goes to someone else.")
     is_present = seen_step is None or seen_step == request.step
     if actor in deciders(policy, request) and is_present:
-        return None
+        return None if request.state_at(at) is State.SUBMITTED else too_late(request, at)
     if actor in took_part(policy, request):
-        return too_late(request)
+        return too_late(request, at)
     if request.state is State.SUBMITTED:
         return NotAllowedError(f"{request.number} does not wait for {actor}")
     return NotAllowedError(f"{actor} has no say in {request.number}")

@@ -2,19 +2,20 @@
 
     submitted -> approved -> (ended by time) | stopped
               -> awaits_signature -> approved | awaits_opening | stopped | withdrawn
-              -> awaits_opening -> approved | stopped
+              -> awaits_opening -> approved | stopped | withdrawn
               -> denied | withdrawn
 
 A request goes through its chain of approvers in turn; each approval but the last is a move from
 submitted to submitted, one step on. Social media waits for the person to sign the terms after the last
-one. Where the policy waits for IT, what was approved, and signed, is left to IT to open.
+one. Where the policy waits for IT, what was approved, and signed, is left to IT to open. What was asked for
+until a time is over then, wherever it stands.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Self, assert_never
 
 from admin.asked import (
     AccountUse,
@@ -37,7 +38,7 @@ MAX_REASON_LENGTH = 500
 
 
 class State(StrEnum):
-    """Where a request stands. ENDED is never stored: it is APPROVED past its expiry."""
+    """Where a request stands. ENDED is never stored: it is past AccessRequest.over_at."""
 
     SUBMITTED = "submitted"
     AWAITS_SIGNATURE = "awaits_signature"
@@ -49,6 +50,10 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
     STOPPED = "stopped"
     ENDED = "ended"
+
+
+WAITING = frozenset({State.SUBMITTED, State.AWAITS_SIGNATURE, State.AWAITS_OPENING})
+"""Where something has still to happen before access is open."""
 
 
 class ForWhom(StrEnum):
@@ -229,11 +234,27 @@ class AccessRequest:
         """Whether access to the site opens a canonical host: itself, or a subdomain of it."""
         return host == self.host or host.endswith(f".{self.host}")
 
+    @property
+    def over_at(self) -> datetime | None:
+        """When it ends by itself, None where it does not.
+
+        Access ends at its expiry. What waits for an answer, a signature or IT does when what was asked for
+        until a time would: as approved, where that is sooner. The column open_until has the same.
+        """
+        match self.state:
+            case State.APPROVED:
+                return self.expires_at
+            case State.SUBMITTED | State.AWAITS_SIGNATURE | State.AWAITS_OPENING:
+                until = self.asked_until
+                return min(until, self.approved_until or until) if until is not None else None
+            case State.DENIED | State.WITHDRAWN | State.STOPPED | State.ENDED:
+                return None
+            case _:
+                assert_never(self.state)
+
     def state_at(self, now: datetime) -> State:
-        """Return the state, ENDED for access whose time is over, opened or never signed for."""
-        ends_at = self.asked_until if self.state is State.AWAITS_SIGNATURE else self.expires_at
-        has_end = self.state in (State.APPROVED, State.AWAITS_SIGNATURE) and ends_at is not None
-        return State.ENDED if has_end and ends_at is not None and now >= ends_at else self.state
+        """Return the state, ENDED for what is over by itself."""
+        return State.ENDED if self.over_at is not None and now >= self.over_at else self.state
 
 
 class InvalidRequestError(ValueError):

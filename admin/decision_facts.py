@@ -19,8 +19,7 @@ class DecisionFacts:
     `rule` is None where no rule of the running policy stopped it. `reach` is how often the asker's department
     went to the site in the last 30 days, None where there is no one site; `use` that of the access which
     it renews, None where it renews none. `earlier` are the department's other, decided requests for the
-    site, newest first. `ends_at` is when access ends that is allowed now as it was asked for; `is_over` that
-    the time it was asked for is.
+    site, newest first. `ends_at` is when access ends that is allowed now as it was asked for.
     """
 
     request: AccessRequest
@@ -30,7 +29,6 @@ class DecisionFacts:
     use: Use | None
     earlier: list[AccessRequest]
     ends_at: datetime
-    is_over: bool
 
 
 async def decision_facts(
@@ -47,5 +45,4 @@ async def decision_facts(
         use=await exemption_use.of(db, db.visits, renews, now) if renews else None,
         earlier=await access_request_lists.earlier_decisions(db, request),
         ends_at=asked_end(policy, request, now),
-        is_over=request.window is not None and request.window.ends_at <= now,
     )

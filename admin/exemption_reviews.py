@@ -54,7 +54,7 @@ class ExemptionReviews:
                 id_,
                 to_ms(at),
             ):
-                refused = too_late(request)
+                refused = too_late(request, at)
             else:
                 details: dict[str, Detail] = {"visits": use.visits, "people": use.people}
                 await audit.record(t, Event(EventKind.EXEMPTION_KEPT, actor, request.number, at, details))

@@ -26,7 +26,7 @@ async def join(
         request = await access_request_lists.get(t, id_)
         if person in request.askers:
             raise AlreadyOpenError(request)
-        refused = _refusal(policy, request, person)
+        refused = _refusal(policy, request, person, at)
         if refused is None:
             await _add(t, request, person, browser, at)
             return await access_request_lists.get(t, id_)
@@ -51,14 +51,14 @@ async def hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: dat
     await audit.record(t, Event(EventKind.REQUEST_HANDED_ON, actor, request.number, at, details))
 
 
-def _refusal(policy: Policy, request: AccessRequest, person: str) -> Refusal | None:
+def _refusal(policy: Policy, request: AccessRequest, person: str, at: datetime) -> Refusal | None:
     record = policy.people.get(person)
     if record is None or record.department is None or record.department != request.department:
         return NotAllowedError(f"{request.number} is of another department")
     if person in involved(policy, request):
         return NotAllowedError(f"{request.number} is yours to answer")
     is_open = request.state is State.SUBMITTED and request.step == 0
-    return None if is_open else request_moves.too_late(request)
+    return None if is_open else request_moves.too_late(request, at)
 
 
 async def _add(t: Transaction, request: AccessRequest, person: str, browser: str, at: datetime) -> None:

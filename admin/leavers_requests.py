@@ -57,7 +57,7 @@ async def leave(
         await move(t, before, request, new_state, actor=actor, at=at)
         await request_letters.put(t, after, await get(t, request.id), at)
         ended[new_state].append(request.number)
-    waiting = await access_request_lists.to_decide(t, before, person)
+    waiting = await access_request_lists.to_decide(t, before, person, at)
     for request in waiting:
         await request_letters.put(t, after, request, at)
     passed_on = tuple(request.number for request in waiting)

@@ -27,7 +27,6 @@ def opens_until(request: AccessRequest, at: datetime) -> datetime | None:
     """
     if request.state is not State.AWAITS_OPENING or request.approved_until is None:
         return None
-    if request.asked_until is None:
+    if request.over_at is None:
         return max(request.approved_until, at + OPEN_AT_LEAST)
-    ends_at = min(request.approved_until, request.asked_until)
-    return ends_at if at < ends_at else None
+    return request.over_at if at < request.over_at else None

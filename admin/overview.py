@@ -49,9 +49,10 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
     """
     hours = await hours_between(db, since, now)
     standing = await db.fetch_one(
-        "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted') AS undecided,"
+        "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted'"
+        " AND (open_until IS NULL OR open_until > ?1)) AS undecided,"
         " (SELECT count(DISTINCT access_request) FROM exemption"
-        " WHERE stopped_at IS NULL AND expires_at > ?) AS in_force",
+        " WHERE stopped_at IS NULL AND expires_at > ?1) AS in_force",
         to_ms(now),
     )
     if standing is None:

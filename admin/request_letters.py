@@ -78,6 +78,8 @@ def _letters(policy: Policy, request: AccessRequest) -> Iterable[Letter]:
             for person in sorted(concerned):
                 yield Letter(LetterKind.REQUEST_STOPPED, person, request.number)
             yield Letter(LetterKind.TICKET_STOPPED, HELP_DESK, request.number)
+        case State.WITHDRAWN if request.approved_until is not None:
+            yield Letter(LetterKind.TICKET_STOPPED, HELP_DESK, request.number)
         case State.WITHDRAWN | State.ENDED:
             # Who was asked sees it where it was; it needs nothing of them.
             return

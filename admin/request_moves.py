@@ -36,6 +36,7 @@ MOVES: Mapping[tuple[State, State], EventKind] = {
     (State.AWAITS_SIGNATURE, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
     (State.AWAITS_SIGNATURE, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.AWAITS_OPENING, State.APPROVED): EventKind.REQUEST_OPENED,
+    (State.AWAITS_OPENING, State.WITHDRAWN): EventKind.REQUEST_WITHDRAWN,
     (State.AWAITS_OPENING, State.STOPPED): EventKind.REQUEST_STOPPED,
     (State.APPROVED, State.STOPPED): EventKind.REQUEST_STOPPED,
 }
@@ -137,7 +138,7 @@ async def move(
         request.step,
     )
     if not moved:
-        raise too_late(request)
+        raise too_late(request, at)
     moved_details: dict[str, Detail] = {
         "before": request.state.value,
         "after": after.value,
@@ -148,8 +149,11 @@ async def move(
     await audit.record(t, Event(kind, actor, request.number, at, moved_details))
 
 
-def too_late(request: AccessRequest) -> TransitionError:
-    """Return what tells that somebody else was first."""
-    if request.state is State.SUBMITTED:
+def too_late(request: AccessRequest, at: datetime) -> TransitionError:
+    """Return what tells that somebody else was first, or that its time is over."""
+    state = request.state_at(at)
+    if state is State.ENDED:
+        return TransitionError(request, f"the time of {request.number} is over")
+    if state is State.SUBMITTED:
         return TransitionError(request, f"{request.number} went on to its next approver")
-    return TransitionError(request, f"{request.number} is decided: it is {request.state.value}")
+    return TransitionError(request, f"{request.number} is decided: it is {state.value}")

@@ -60,13 +60,13 @@ class RequestViews:
         """Return what waits for this person, nearest deadline first; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        return await access_request_lists.to_decide(self._db, self._policy(), session.person)
+        return await access_request_lists.to_decide(self._db, self._policy(), session.person, self._clock())
 
     async def to_open(self, session: Session) -> list[AccessRequest]:
         """Return what was approved and this person may open; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        return await access_request_lists.to_open(self._db, self._policy(), session.person)
+        return await access_request_lists.to_open(self._db, self._policy(), session.person, self._clock())
 
     async def granted(self, session: Session) -> list[AccessRequest]:
         """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""

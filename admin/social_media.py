@@ -213,9 +213,8 @@ async def sign(
 ) -> AccessRequest:
     """Sign the terms of an approved proposal: its sites open, or wait for IT where the policy has that.
 
-    Raises UnknownRequestError; NotAllowedError but for its person, NeverGrantedError, TransitionError, all
-    recorded; InvalidRequestError where other terms than `version` are in force, or
-    its time is over.
+    Raises UnknownRequestError; NotAllowedError but for its person, NeverGrantedError, TransitionError (also
+    when its time is over), all recorded; InvalidRequestError where other terms than `version` are in force.
     """
 
     async def open_it(t: Transaction, request: AccessRequest) -> None:
@@ -224,8 +223,6 @@ async def sign(
             raise InvalidRequestError(
                 "version", "The terms have changed since you opened them. Read them again"
             )
-        if use.until <= at:
-            raise InvalidRequestError("version", f"The time that {request.number} is for is over")
         await t.execute(
             "INSERT INTO terms_version (version, text, first_signed_at) VALUES (?, ?, ?)"
             " ON CONFLICT (version) DO NOTHING",
@@ -259,7 +256,7 @@ async def sign(
     def refusal(request: AccessRequest) -> Refusal | None:
         if actor != request.person:
             return NotAllowedError(f"{request.number} is not for {actor} to sign")
-        return None if request.state is State.AWAITS_SIGNATURE else too_late(request)
+        return None if request.state_at(at) is State.AWAITS_SIGNATURE else too_late(request, at)
 
     return await attempt(db, policy, id_, actor, at, "sign", refusal, open_it, towards_access=listed)
 

@@ -82,7 +82,12 @@ async def submit(
                 f" Ask again tomorrow, or call {_help_desk(policy)}",
             )
         open_already = await access_request_lists.open_request_of(
-            t, site, new.person, new.kind, new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None
+            t,
+            site,
+            new.person,
+            new.kind,
+            at,
+            new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None,
         )
         if open_already is not None:
             raise AlreadyOpenError(open_already)

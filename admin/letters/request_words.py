@@ -35,7 +35,8 @@ async def words_about_request(put: PutLetter, db: Database, town: Town) -> Words
 
 async def _to_decide(told: Told) -> Words:
     request, town = told.request, told.town
-    is_awaited = request.state is State.SUBMITTED and str(request.step) == told.put.letter.values["step"]
+    is_open = request.state_at(town.now) is State.SUBMITTED
+    is_awaited = is_open and str(request.step) == told.put.letter.values["step"]
     if not is_awaited or told.reader not in deciders(town.policy, request):
         raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
     due = town.moment(request.due_at)
@@ -92,8 +93,8 @@ async def _reminder(told: Told) -> Words:
 
 async def _passed_on(told: Told) -> Words:
     request, town = told.request, told.town
-    if request.state is not State.SUBMITTED:
-        raise OutdatedLetterError(f"{request.number} is answered by now")
+    if request.state_at(town.now) is not State.SUBMITTED:
+        raise OutdatedLetterError(f"{request.number} is answered by now, or its time is over")
     whom = town.people.awaited(request, told.reader)
     return Words(
         subject=told.subject(f"No answer yet, passed on to {whom}"),
@@ -126,7 +127,7 @@ async def _earlier(told: Told) -> str:
 
 async def _to_sign(told: Told) -> Words:
     request, town = told.request, told.town
-    if request.state is not State.AWAITS_SIGNATURE:
+    if request.state_at(town.now) is not State.AWAITS_SIGNATURE:
         raise OutdatedLetterError(f"{request.number} does not wait for a signature any more")
     return Words(
         subject=told.subject("Approved, waiting for your signature"),
@@ -275,15 +276,17 @@ async def _ticket_opened(told: Told) -> Words:
 
 async def _ticket_stopped(told: Told) -> Words:
     request, town = told.request, told.town
+    is_withdrawn = request.state is State.WITHDRAWN
+    what = f"{'Not to open any more' if is_withdrawn else 'Access stopped'}: {told.host}"
     return Words(
-        subject=told.subject(f"Access stopped: {told.host}"),
-        heading=f"Access stopped: {told.host}",
+        subject=told.subject(what),
+        heading=what,
         quote=request.note or "",
         quoted=told.decided_by,
         facts=(
             ("Site", told.host),
             ("For", told.for_whom),
-            ("Stopped", town.moment(request.decided_at or town.now)),
+            ("Withdrawn" if is_withdrawn else "Stopped", town.moment(request.decided_at or town.now)),
         ),
         link=told.see,
     )

@@ -11,6 +11,7 @@ from admin import exemption_use
 from admin.admin_process import AdminProcess
 from admin.asking import (
     MAX_REASON_LENGTH,
+    WAITING,
     AccessRequest,
     AlreadyOpenError,
     ForWhom,
@@ -167,7 +168,9 @@ async def _shown(
         needed=await admin.needed_hosts.suggested(session, request),
         error=error,
         is_asker=is_asker,
-        can_decide=session.is_signed_in and session.person in deciders(admin.policy, request),
+        can_decide=session.is_signed_in
+        and state is State.SUBMITTED
+        and session.person in deciders(admin.policy, request),
         has_mail=admin.correspondence.reaches(request.person),
         can_open=session.is_signed_in
         and opens_until(request, admin.now()) is not None
@@ -177,8 +180,7 @@ async def _shown(
         if can_stop or is_asker
         else None,
         review=await admin.emergency_access.review_of(request.id),
-        can_withdraw=session.person in (request.person, request.proposed_by)
-        and state in (State.SUBMITTED, State.AWAITS_SIGNATURE),
+        can_withdraw=session.person in (request.person, request.proposed_by) and state in WAITING,
     )
 
 

@@ -20,7 +20,6 @@ from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
 DENIAL_REASONS = ("Not needed for work", "Use another site")
-_WINDOW_OVER = "The time you asked for is over"
 
 
 async def inbox(http_request: Request) -> Response:
@@ -77,7 +76,8 @@ async def decided_page(http_request: Request) -> Response:
     admin = admin_of(http_request)
     session = signed_in(http_request)
     request = await _request_of(http_request)
-    if person_of(session) in deciders(admin.policy, request):
+    is_open = request.state_at(admin.now()) is State.SUBMITTED
+    if is_open and person_of(session) in deciders(admin.policy, request):
         return go_to(f"/decide/{request.id}")
     return await _decided(http_request, request)
 
@@ -85,10 +85,7 @@ async def decided_page(http_request: Request) -> Response:
 async def open_access(http_request: Request, _form: FormData) -> Response:
     """Open what was approved and waits for IT."""
     request_id = http_request.path_params["id"]
-    try:
-        await admin_of(http_request).requests.open_access(signed_in(http_request), request_id)
-    except InvalidRequestError as error:
-        return await _decided(http_request, await _request_of(http_request), error)
+    await admin_of(http_request).requests.open_access(signed_in(http_request), request_id)
     return go_to(f"/decide/{request_id}/done")
 
 
@@ -140,7 +137,7 @@ async def _decision(
     admin = admin_of(http_request)
     session = signed_in(http_request)
     person = person_of(session)
-    if request.state is not State.SUBMITTED:
+    if request.state_at(admin.now()) is not State.SUBMITTED:
         return go_to(f"/decide/{request.id}/done")
     if person not in deciders(admin.policy, request):
         raise NotAllowedError(f"{request.number} does not wait for {person}")
@@ -159,7 +156,7 @@ async def _decision(
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
         ends=offered(admin),
-        denial_reasons=(_WINDOW_OVER,) if facts.is_over else DENIAL_REASONS,
+        denial_reasons=DENIAL_REASONS,
         error=error,
     )
 
@@ -177,7 +174,7 @@ def _expiry(form: FormData) -> datetime:
 
 def _denial(form: FormData) -> str:
     chosen = field(form, "reason")
-    if chosen in (*DENIAL_REASONS, _WINDOW_OVER):
+    if chosen in DENIAL_REASONS:
         return chosen
     return _required(form, "other_reason", "Choose a reason, or enter one. The asker reads it")
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.asking import NotAllowedError, TransitionError, UnknownRequestError
+from admin.asking import NotAllowedError, State, TransitionError, UnknownRequestError
 from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
@@ -50,7 +50,7 @@ async def forged_form(http_request: Request, error: Exception) -> Response:
 
 
 async def no_longer_so(http_request: Request, error: Exception) -> Response:
-    """Say who was first; nothing changed."""
+    """Say who was first, or that its time is over; nothing changed."""
     if not isinstance(error, TransitionError):
         raise error
     session = session_of(http_request)
@@ -60,6 +60,7 @@ async def no_longer_so(http_request: Request, error: Exception) -> Response:
         "no_longer_so.html",
         409,
         request=request,
+        is_over=request.state_at(admin_of(http_request).now()) is State.ENDED,
         status=status_of(http_request, request),
         decided_by=People(admin_of(http_request).policy).part_of(
             request.decided_by, request, session.person if session else None

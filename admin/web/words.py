@@ -239,7 +239,7 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
         case State.ENDED:
             return Status(
                 "off",
-                Markup("Ended {}").format(times.day(request.expires_at or request.asked_until or times.now)),
+                Markup("Ended {}").format(times.day(request.over_at or times.now)),
             )
         case _:
             assert_never(state)

@@ -62,7 +62,7 @@ async def test_a_request_waits_for_its_first_approver(db: Database) -> None:
     assert request.remind_at == MONDAY + timedelta(hours=4)
     assert request.due_at == MONDAY + timedelta(hours=23, minutes=30)
     for person in TOWN.people:
-        waiting = await access_request_lists.to_decide(db, TOWN, person)
+        waiting = await access_request_lists.to_decide(db, TOWN, person, MONDAY)
         assert [r.id for r in waiting] == ([request.id] if person in (HEAD, DELEGATE) else [])
     assert await events(db, "REQ-1") == [(EventKind.REQUEST_SUBMITTED, CLERK)]
 
@@ -262,7 +262,7 @@ async def test_a_chain_is_answered_in_turn(db: Database) -> None:
     )
     assert endorsed.due_at == LATER + timedelta(hours=23, minutes=30)
     assert await exemptions.live(db, LATER) == ()
-    assert await access_request_lists.to_decide(db, TOWN, HEAD) == []
+    assert await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY) == []
     approved = await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=LATER)
     assert approved.state is State.APPROVED
     moves = await access_request_lists.time_line(db, approved)
@@ -508,7 +508,7 @@ async def test_the_inbox_begins_with_the_nearest_deadline(db: Database) -> None:
     late = await submitted(db, host="a.example", at=MONDAY + timedelta(hours=2))
     early = await submitted(db, host="b.example", at=MONDAY)
     middle = await submitted(db, host="c.example", at=MONDAY + timedelta(hours=1))
-    inbox = await access_request_lists.to_decide(db, TOWN, HEAD)
+    inbox = await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY)
     assert [r.id for r in inbox] == [early.id, middle.id, late.id]
 
 
@@ -620,14 +620,14 @@ async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -
     with pytest.raises(NotAllowedError):
         await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=actor, at=LATER)
     assert (await access_request_lists.get(db, request.id)).state is State.AWAITS_OPENING
-    assert await access_request_lists.to_open(db, WAITING_TOWN, actor) == []
+    assert await access_request_lists.to_open(db, WAITING_TOWN, actor, MONDAY) == []
 
 
 async def test_nobody_opens_their_own_while_somebody_else_can(db: Database) -> None:
     request = await approved_in_a_waiting_town(db, person=IT, department="finance")
     with pytest.raises(NotAllowedError, match="for IT to open"):
         await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
-    assert await access_request_lists.to_open(db, WAITING_TOWN, IT) == []
+    assert await access_request_lists.to_open(db, WAITING_TOWN, IT, MONDAY) == []
     alone = replace(WAITING_TOWN, roles={**WAITING_TOWN.roles, "it_security": (IT,), "help_desk": ()})
     opened = await access_requests.open_access(db, alone, listed, request.id, actor=IT, at=LATER)
     assert opened.state is State.APPROVED, "others approved it"

@@ -32,7 +32,7 @@ async def close(db: Database, person: str, policy: Policy = TOWN, actor: str = I
 
 
 async def to_decide(db: Database, policy: Policy, person: str) -> list[str]:
-    return [request.number for request in await access_request_lists.to_decide(db, policy, person)]
+    return [request.number for request in await access_request_lists.to_decide(db, policy, person, MONDAY)]
 
 
 async def test_sessions_and_passwords_of_who_left_end(db: Database) -> None:

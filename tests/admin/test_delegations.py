@@ -59,11 +59,11 @@ async def test_who_is_named_decides_from_the_first_day_until_the_last_is_over(
         (FRIDAY_BEGINS, False),
     ):
         town.at = at
-        waiting = await access_request_lists.to_decide(db, town.policy, PARKS_CLERK)
+        waiting = await access_request_lists.to_decide(db, town.policy, PARKS_CLERK, MONDAY)
         assert [r.id for r in waiting] == [request.id] * decides, at
         # The policy's own delegate and the head decide meanwhile, too.
-        assert await access_request_lists.to_decide(db, town.policy, DELEGATE)
-        assert await access_request_lists.to_decide(db, town.policy, HEAD)
+        assert await access_request_lists.to_decide(db, town.policy, DELEGATE, MONDAY)
+        assert await access_request_lists.to_decide(db, town.policy, HEAD, MONDAY)
     town.at = TUESDAY_BEGINS
     done = await access_requests.approve(db, town.policy, listed, request.id, actor=PARKS_CLERK, at=town.at)
     assert done.state is State.APPROVED
@@ -158,11 +158,13 @@ async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goe
     await town.delegations.name(session(PARKS_HEAD), "parks", CLERK, date(2026, 3, 2), THURSDAY)
     request = await submitted(db, PARKS_CLERK)
     town.closed = frozenset({PARKS_HEAD})
-    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, CLERK)] == [request.id]
-    assert await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR) == []
+    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, CLERK, MONDAY)] == [
+        request.id
+    ]
+    assert await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR, MONDAY) == []
     town.at = FRIDAY_BEGINS
-    assert await access_request_lists.to_decide(db, town.policy, CLERK) == []
-    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR)] == [
+    assert await access_request_lists.to_decide(db, town.policy, CLERK, MONDAY) == []
+    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR, MONDAY)] == [
         request.id
     ]
 

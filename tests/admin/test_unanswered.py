@@ -52,20 +52,20 @@ async def test_those_who_are_asked_are_reminded_once(db: Database) -> None:
 async def test_what_is_still_unanswered_goes_up_and_those_below_may_still_answer(db: Database) -> None:
     request = await submitted(db)
     await look(db, PASSED_ON_AT - timedelta(milliseconds=1))
-    assert await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR) == []
+    assert await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY) == []
     await look(db, PASSED_ON_AT)
-    (passed_on,) = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR)
+    (passed_on,) = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
     assert passed_on.passed_on == (1,)
     # Those above have as long as those before: 8 hours from Tuesday, 9:30.
     assert passed_on.due_at == PASSED_ON_AT + timedelta(hours=23, minutes=30)
-    assert [r.id for r in await access_request_lists.to_decide(db, TOWN, HEAD)] == [request.id]
+    assert [r.id for r in await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY)] == [request.id]
     assert (await letters(db))[-2:] == [
         (LetterKind.REQUEST_TO_DECIDE, ADMINISTRATOR),
         (LetterKind.REQUEST_PASSED_ON, CLERK),
     ]
     await look(db, passed_on.due_at)
     for person in (HEAD, ADMINISTRATOR, IT):
-        assert await access_request_lists.to_decide(db, TOWN, person), person
+        assert await access_request_lists.to_decide(db, TOWN, person, MONDAY), person
     last = await access_request_lists.get(db, request.id)
     await look(db, last.due_at + timedelta(days=30))
     assert (await access_request_lists.get(db, request.id)).passed_on == (2,)
@@ -131,7 +131,7 @@ async def test_what_became_due_while_nothing_ran_is_done_once(db: Database) -> N
     late = PASSED_ON_AT + timedelta(days=3)
     async with Database.open(db.path) as other:
         await asyncio.gather(*(look(each, late) for each in (db, other, db, other)))
-    found = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR)
+    found = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
     assert [request.passed_on for request in found] == [(1,)] * 5
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_PASSED_ON]
     assert sum(to == ADMINISTRATOR for _, to in await letters(db)) == 5

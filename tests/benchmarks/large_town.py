@@ -91,7 +91,7 @@ async def decide_all(
     About `pause_seconds` pass before each answer.
     """
     lost = 0
-    while waiting := await access_request_lists.to_decide(db, policy, head):
+    while waiting := await access_request_lists.to_decide(db, policy, head, clock()):
         dice.shuffle(waiting)
         for request in waiting:
             await asyncio.sleep(dice.uniform(0.0, 2 * pause_seconds))

@@ -115,10 +115,13 @@ async def test_personal_use_whose_window_is_over_is_not_opened(site: Site) -> No
     site.clock.at = FOUR_PM
     it = await site.signed_in(people.IT)
     shown = (await it.get("/decide/1/done")).text
-    assert "cannot be opened any more" in shown and "/decide/1/open" not in shown and "Stop access" in shown
+    assert ">Ended</h1>" in shown and "/decide/1/open" not in shown and "Stop access" not in shown
     assert "Open it" not in (await it.get("/requests/1")).text
-    answer = await post(it, "/decide/1/open", "/decide/1/done")
-    assert answer.status_code == 422 and "The time that REQ-1 is for is over" in answer.text
+    answer = await post(it, "/decide/1/open", "/decide")
+    assert answer.status_code == 409 and "Its time is over" in answer.text
+    clerk = await site.signed_in(people.CLERK)
+    shown = (await clerk.get("/requests/1")).text
+    assert "IT had not opened it" in shown and "Withdraw the request" not in shown
     assert not opens(site, FOUR_PM, "sports")
 
 
@@ -140,18 +143,30 @@ async def test_what_would_end_before_it_begins_is_not_allowed(site: Site) -> Non
     assert answer.status_code == 422 and "Choose another" in answer.text
 
 
-async def test_when_the_window_is_over_the_head_reads_that_and_says_so(site: Site) -> None:
+async def test_the_asker_takes_back_what_it_has_not_opened_yet(site: Site) -> None:
+    await awaiting_opening(site)
+    clerk = await site.signed_in(people.CLERK)
+    assert "Withdraw the request" in (await clerk.get("/requests/1")).text
+    answer = await post(clerk, "/requests/1/withdraw", "/requests/1")
+    assert answer.status_code == 303 and "Withdrawn" in (await clerk.get("/requests/1")).text
+
+
+async def test_what_nobody_answered_in_time_waits_for_nobody(site: Site) -> None:
     await offering(site)
     clerk = await site.signed_in(people.CLERK)
     await post(clerk, FORM, **ASKED)
     site.clock.at = FOUR_PM
     head = await site.signed_in(people.HEAD)
-    shown = (await head.get("/decide/1")).text
-    assert "it cannot be allowed any more" in shown and 'value="allow"' not in shown
-    reason = "The time you asked for is over"
-    await post(head, "/decide/1", answer="deny", step="0", reason=reason)
+    assert "Nothing to decide." in (await head.get("/decide")).text
+    assert (await head.get("/decide/1")).headers["location"] == "/decide/1/done"
+    assert ">Ended</h1>" in (await head.get("/decide/1/done")).text
+    assert "Decide" not in (await head.get("/requests/1")).text.partition("<main")[2]
+    answer = await post(head, "/decide/1", "/decide", answer="deny", step="0", reason="Use another site")
+    assert answer.status_code == 409 and "Its time is over" in answer.text
     clerk = await site.signed_in(people.CLERK)
-    assert reason in (await clerk.get("/requests/1")).text
+    assert "nobody had answered" in (await clerk.get("/requests/1")).text
+    again = await post(clerk, FORM, **{**ASKED, "day": "2026-03-07"})
+    assert again.headers["location"] == "/requests/2/sent"
 
 
 async def test_no_one_decides_their_own_personal_use(site: Site) -> None:

@@ -262,8 +262,11 @@ async def test_what_nobody_signed_in_time_is_over(site: Site) -> None:
     shown = (await clerk.get("/requests/1")).text
     assert "nobody had signed" in shown and "Read and sign" not in shown
     answer = await post(clerk, "/requests/1/terms", "/requests", version=version, **AGREE)
-    assert answer.status_code == 422 and "is over" in answer.text
+    assert answer.status_code == 409 and "Its time is over" in answer.text
     assert decided(site)[0] is Verdict.BLOCK
+    head = await site.signed_in(people.HEAD)
+    again = await post(head, FORM, **{**PROPOSAL, "last": "2027-06-30"})
+    assert again.headers.get("location") == "/requests/2/sent", again.text
 
 
 @pytest.mark.parametrize("who", [people.CLERK, people.HEAD])
