@@ -104,14 +104,16 @@ async def stop(t: Transaction, access_request: int, stopped_by: str, at: datetim
     )
 
 
-async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) -> None:
-    """End all access that is a person's own."""
-    await t.execute(
-        "UPDATE exemption SET stopped_at = ?, stopped_by = ? WHERE person = ? AND stopped_at IS NULL",
+async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) -> frozenset[int]:
+    """End all access that is a person's own; return the numbers of the requests that it was by."""
+    rows = await t.fetch_all(
+        "UPDATE exemption SET stopped_at = ?1, stopped_by = ?2 WHERE person = ?3 AND stopped_at IS NULL"
+        " RETURNING access_request, expires_at > ?1 AS was_live",
         to_ms(at),
         stopped_by,
         person,
     )
+    return frozenset(row["access_request"] for row in rows if row["was_live"])
 
 
 async def are_live(db: Reader, access_request: int, at: datetime) -> bool:

@@ -57,18 +57,14 @@ async def stop(t: Transaction, access_request: int, stopped_by: str, at: datetim
     )
 
 
-async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) -> frozenset[int]:
-    """End the account of a person; return the numbers of the requests that had granted what is ended."""
-    live_now = await t.fetch_all(
-        "SELECT access_request FROM internet_account"
-        " WHERE person = ? AND stopped_at IS NULL AND expires_at > ?",
-        person,
+async def stop_of(t: Transaction, person: str, stopped_by: str, at: datetime) -> None:
+    """End the account of a person."""
+    await t.execute(
+        "UPDATE internet_account SET stopped_at = ?, stopped_by = ? WHERE person = ? AND stopped_at IS NULL",
         to_ms(at),
+        stopped_by,
+        person,
     )
-    ended = frozenset(row["access_request"] for row in live_now)
-    for access_request in ended:
-        await stop(t, access_request, stopped_by=stopped_by, at=at)
-    return ended
 
 
 async def live(db: Reader, at: datetime) -> Mapping[str, datetime]:

@@ -1,5 +1,6 @@
 """What becomes of the requests of somebody who leaves: withdrawn, stopped, passed on or handed on."""
 
+import json
 from datetime import datetime
 
 from admin import (
@@ -25,21 +26,22 @@ async def leave(
     Return the numbers of the requests that were withdrawn, of those by which they had access that is stopped,
     and of those that were passed on. Access of a department, and what waits for it, stays; so does what
     others joined or they only joined, for the others: what is not open yet is then the one's who joined
-    first.
+    first, and what is open is stopped when nobody has it any more.
     """
-    await exemptions.stop_of(t, person, stopped_by=actor, at=at)
+    had_access = await exemptions.stop_of(t, person, stopped_by=actor, at=at)
     await own_devices.stop_of(t, person, stopped_by=actor, at=at)
-    had_account = await internet_accounts.stop_of(t, person, stopped_by=actor, at=at)
+    await internet_accounts.stop_of(t, person, stopped_by=actor, at=at)
     await t.execute(
         "DELETE FROM access_request_joiner WHERE person = ? AND access_request IN ("
         "SELECT id FROM access_request WHERE state IN ('submitted', 'awaits_opening'))",
         person,
     )
     rows = await t.fetch_all(
-        "SELECT id FROM access_request WHERE person = ? AND (state = 'submitted'"
+        "SELECT id FROM access_request WHERE (person = ? AND (state = 'submitted'"
         " OR (state IN ('awaits_signature', 'awaits_opening', 'approved')"
-        " AND for_whom = 'person')) ORDER BY id",
+        " AND for_whom = 'person'))) OR id IN (SELECT value FROM json_each(?)) ORDER BY id",
         person,
+        json.dumps(sorted(had_access)),
     )
     ended: dict[State, list[str]] = {State.WITHDRAWN: [], State.STOPPED: []}
     for row in rows:
@@ -50,7 +52,7 @@ async def leave(
             await joining.hand_on(t, request, actor=actor, at=at)
             await request_letters.put(t, after, await get(t, request.id), at)
             continue
-        if await exemptions.are_live(t, request.id, at) or request.id in had_account:
+        if await exemptions.are_live(t, request.id, at):
             ended[State.STOPPED].append(request.number)
             continue
         new_state = State.WITHDRAWN if request.state is State.SUBMITTED else State.STOPPED

@@ -11,17 +11,27 @@ from admin import (
     audit,
     closed_people,
     exemptions,
+    internet_accounts,
     outbox,
     sessions,
 )
+from admin.asked import AccountUse, Kind
 from admin.asking import ForWhom, NotAllowedError, State
 from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
 from admin.database import Database
 from admin.delegations import Delegations
 from admin.sessions import Level, Session
 from policy.leaving import without
-from policy.town_policy import Approver, Policy
-from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, listed, submitted
+from policy.town_policy import Approver, PersonKind, Policy
+from tests.admin.small_town import (
+    DELEGATE,
+    MONDAY,
+    PARKS_CLERK,
+    SECOND_IT,
+    TOWN,
+    listed,
+    submitted,
+)
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 LATER = MONDAY + timedelta(minutes=5)
@@ -77,6 +87,20 @@ async def test_open_requests_are_withdrawn_and_their_own_access_is_stopped(db: D
     assert (event.kind, event.actor) == (audit.EventKind.PERSON_CLOSED, IT)
     assert event.details["stopped"] == [granted.number]
     assert event.details["why"] == "Retired."
+
+
+async def test_the_request_of_an_internet_account_is_stopped_with_it(db: Database) -> None:
+    use = AccountUse(PersonKind.EMPLOYEE, "", "", MONDAY + timedelta(days=90), HEAD)
+    both = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+    account = await submitted(
+        db, host="", kind=Kind.INTERNET_ACCOUNT, asked=use, chain=both, sent_by=HEAD, category=None
+    )
+    await access_requests.approve(db, TOWN, listed, account.id, actor=IT, at=MONDAY)
+    assert (await close(db, CLERK)).stopped == (account.number,)
+    assert (await access_request_lists.get(db, account.id)).state is State.STOPPED
+    assert await internet_accounts.live(db, LATER) == {}
+    last = (await audit.events_of(db, account.number))[-1]
+    assert (last.kind, last.actor) == (audit.EventKind.REQUEST_STOPPED, IT)
 
 
 async def test_what_waits_for_a_head_who_left_goes_to_the_delegate(db: Database) -> None:

@@ -248,14 +248,16 @@ async def leave(db: Database, person: str) -> tuple[tuple[str, ...], tuple[str, 
         return await leavers_requests.leave(t, TOWN, without(TOWN, {person}), person, actor=IT, at=LATER)
 
 
-async def test_who_joined_keeps_access_when_the_asker_leaves(db: Database) -> None:
+async def test_who_joined_keeps_access_when_the_asker_leaves_until_they_leave_too(db: Database) -> None:
     request = await joined(db, (await submitted(db)).id)
     await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert await leave(db, CLERK) == ((), (request.number,), ())
     assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]
     assert (await access_request_lists.get(db, request.id)).state_at(LATER) is State.APPROVED
-    assert await leave(db, COLLEAGUE) == ((), (), ())
+    assert await leave(db, COLLEAGUE) == ((), (request.number,), ())
     assert await exemptions.live(db, LATER) == ()
+    assert (await access_request_lists.get(db, request.id)).state is State.STOPPED
+    assert (await audit.events_of(db, request.number))[-1].kind is EventKind.REQUEST_STOPPED
 
 
 @pytest.mark.parametrize("policy", [TOWN, replace(TOWN, after_approval=AfterApproval.WAIT_FOR_IT)])
