@@ -131,9 +131,9 @@ async def deny(
 
     Raises as approve does, and InvalidRequestError for the reason.
     """
-    note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def disagree(t: Transaction, request: AccessRequest) -> None:
+        note = tidy_text("reason", reason, "Enter why, so that the asker knows")
         await move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
 
     def refusal(request: AccessRequest) -> Refusal | None:
@@ -166,9 +166,9 @@ async def stop(
     db: Database, policy: Policy, id_: int, *, actor: str, at: datetime, reason: str
 ) -> AccessRequest:
     """End access that was granted or approved, now; the asker reads `reason`. Raises as deny does."""
-    note = tidy_text("reason", reason, "Enter why, so that the asker knows")
 
     async def end(t: Transaction, request: AccessRequest) -> None:
+        note = tidy_text("reason", reason, "Enter why, so that the asker knows")
         await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
         await exemptions.stop(t, request.id, stopped_by=actor, at=at)
         await own_devices.stop(t, request.id, stopped_by=actor, at=at)

@@ -266,7 +266,11 @@ class InvalidRequestError(ValueError):
 
 
 class NeverGrantedError(InvalidRequestError):
-    """The policy lets nobody allow it; where it was asked for before, recorded."""
+    """The policy lets nobody allow it; recorded."""
+
+
+class TooMuchError(InvalidRequestError):
+    """It is more than the policy lets one person ask for, or for longer; recorded."""
 
 
 class AlreadyOpenError(Exception):

@@ -23,6 +23,7 @@ from admin.asking import (
     NewAccessRequest,
     NotAllowedError,
     State,
+    TooMuchError,
     TransitionError,
     UnknownRequestError,
     never_allowed,
@@ -176,7 +177,7 @@ async def _open(
         since,
     )
     if row is not None and row["opened"] > terms.per_day:
-        raise InvalidRequestError(
+        raise TooMuchError(
             "site", f"You have opened {terms.per_day} sites today, as many as a day has. Ask for this one"
         )
     opener = request.person

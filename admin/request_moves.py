@@ -62,19 +62,25 @@ async def attempt(
 ) -> AccessRequest:
     """Make a move and put its letters, or record that it was refused and raise why; in one transaction.
 
-    A move `towards_access` says how sites are listed: what nobody can be granted is refused, too.
+    A move `towards_access` says how sites are listed: what nobody can be granted is refused, too. What
+    `change` raises ValueError for (InvalidRequestError is one) is refused as well: all of it is undone.
     """
-    async with db.transaction() as t:
-        request = await get(t, id_)
-        refused = refusal(request) or await left(t, actor)
-        if refused is None and towards_access is not None:
-            refused = await never_granted.refusal(policy, towards_access, request)
-        if refused is None:
-            await change(t, request)
-            moved = await get(t, id_)
-            await request_letters.put(t, policy, moved, at)
-            return moved
-        await record_refusal(t, request, refused, actor=actor, at=at, what=what)
+    try:
+        async with db.transaction() as t:
+            request = await get(t, id_)
+            refused = refusal(request) or await left(t, actor)
+            if refused is None and towards_access is not None:
+                refused = await never_granted.refusal(policy, towards_access, request)
+            if refused is None:
+                await change(t, request)
+                moved = await get(t, id_)
+                await request_letters.put(t, policy, moved, at)
+                return moved
+            await record_refusal(t, request, refused, actor=actor, at=at, what=what)
+    except ValueError as error:
+        async with db.transaction() as t:
+            await record_refusal(t, await get(t, id_), error, actor=actor, at=at, what=what)
+        raise
     raise refused
 
 

@@ -23,6 +23,7 @@ from admin.asking import (
     NeverGrantedError,
     NewAccessRequest,
     State,
+    TooMuchError,
     answer_times,
     site_of,
 )
@@ -48,16 +49,36 @@ async def submit(
     """Send a request to its first approver; one that renews another asks for its further hosts, too.
 
     `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
-    Raises InvalidRequestError, also for what the policy never allows, for longer than its longest and
-    for more than it lets one person ask a day; NotAllowedError for who was closed meanwhile;
-    AlreadyOpenError when the person's request for the same site is not decided yet.
+    Raises InvalidRequestError: of these NeverGrantedError, and TooMuchError for longer than the policy's
+    longest or more than it lets one person ask a day, are recorded; NotAllowedError for who was closed
+    meanwhile; AlreadyOpenError when the person's request for the same site is not decided yet.
     """
     site = site_of(new.host) if new.host else ""
+    try:
+        return await _submit(db, policy, listed, new, site, at, then)
+    except (NeverGrantedError, TooMuchError) as error:
+        about = site or new.kind.value.replace("_", " ")
+        details: dict[str, Detail] = {"move": "ask", "kind": new.kind.value, "why": str(error)}
+        async with db.transaction() as t:
+            refused = Event(EventKind.REQUEST_MOVE_REFUSED, new.sent_by or new.person, about, at, details)
+            await audit.record(t, refused)
+        raise
+
+
+async def _submit(
+    db: Database,
+    policy: Policy,
+    listed: Listed,
+    new: NewAccessRequest,
+    site: str,
+    at: datetime,
+    then: Callable[[Transaction, AccessRequest], Awaitable[None]] | None,
+) -> AccessRequest:
     terms = policy.asking
     await _refuse_never_granted(policy, listed, replace(new, host=site))
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
     if new.asked is None and new.duration not in terms.longest.up_to():
-        raise InvalidRequestError("duration", "That is longer than the town allows. Choose another time")
+        raise TooMuchError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError(
             "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
@@ -76,7 +97,7 @@ async def submit(
             raise gone
         sent = await access_request_lists.count_sent(t, new.person, day_begins(at, zone_of(policy)))
         if sent >= terms.per_day:
-            raise InvalidRequestError(
+            raise TooMuchError(
                 "reason",
                 f"You have sent {sent} requests today, as many as a day has."
                 f" Ask again tomorrow, or call {_help_desk(policy)}",

@@ -29,6 +29,7 @@ from policy.state import Exemption
 from policy.town_policy import AfterApproval, Approver, Asking, Policy
 from tests.admin.small_town import (
     AUDITOR,
+    COLLEAGUE,
     DELEGATE,
     MONDAY,
     PARKS_CLERK,
@@ -45,6 +46,11 @@ WEEK_LATER = MONDAY + timedelta(days=7, hours=-1, minutes=14)
 """A week after LATER by the town's clock, which goes forward in between."""
 
 TWO_STEPS = (Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY)
+PERSONAL_USE = {
+    "host": "",
+    "kind": Kind.PERSONAL_USE,
+    "asked": Window(("shopping",), MONDAY + timedelta(hours=1), MONDAY + timedelta(hours=2)),
+}
 
 
 async def events(db: Database, number: str) -> list[tuple[EventKind, str]]:
@@ -112,6 +118,28 @@ async def test_what_the_policy_never_allows_is_refused_with_who_to_call(db: Data
         (EventKind.REQUEST_MOVE_REFUSED, HEAD),
     ]
     assert await exemptions.live(db, LATER) == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "asking", "changed", "why"),
+    [
+        ("never", Asking(never=frozenset({"gambling"})), {}, "is never allowed"),
+        ("too long", Asking(), {"duration": Duration.YEAR}, "longer than the town allows"),
+        ("a day's cap", Asking(per_day=1), {"host": "dice.example"}, "You have sent 1 requests today"),
+        ("of personal use", Asking(per_day=1), PERSONAL_USE, "You have sent 1 requests today"),
+    ],
+)
+async def test_what_the_policy_refuses_to_take_is_recorded(
+    db: Database, case: str, asking: Asking, changed: dict[str, Any], why: str
+) -> None:
+    if asking.per_day == 1:
+        await submitted(db)
+    with pytest.raises(InvalidRequestError, match=why):
+        await submitting.submit(db, replace(TOWN, asking=asking), listed, ask(**changed), LATER)
+    about = changed.get("host", "cardroom.example") or "personal use"
+    ((actor, move, said),) = await refusals(db, about)
+    assert (actor, move) == (CLERK, "ask"), case
+    assert why in str(said)
 
 
 NEVER = replace(TOWN, asking=Asking(never=frozenset({"adult"})))
@@ -378,6 +406,43 @@ async def test_who_has_no_say_changes_nothing_and_is_recorded(db: Database, acto
     assert (recorded.kind, recorded.actor) == (EventKind.REQUEST_MOVE_REFUSED, actor)
     assert recorded.details["move"] == decide
     assert [move.actor for move in await access_request_lists.time_line(db, request)] == [CLERK]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"seen_hosts": ["cdn.example"]}, "Hosts were added meanwhile"),
+        ({"seen_joined": [COLLEAGUE]}, "Others joined meanwhile"),
+        ({"expires_at": MONDAY + timedelta(days=400)}, "access may end between"),
+    ],
+)
+async def test_an_approval_of_what_is_not_so_is_recorded(
+    db: Database, changed: dict[str, Any], why: str
+) -> None:
+    request = await submitted(db)
+    with pytest.raises(ValueError, match=why):
+        await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER, **changed)
+    assert await access_request_lists.get(db, request.id) == request
+    ((actor, move, said),) = await refusals(db, request.number)
+    assert (actor, move) == (HEAD, "approve")
+    assert why in str(said)
+
+
+@pytest.mark.parametrize("actor", [HEAD, PARKS_HEAD])
+@pytest.mark.parametrize("end", ["deny", "stop"])
+async def test_who_may_not_learns_that_before_that_a_reason_is_missing(
+    db: Database, end: str, actor: str
+) -> None:
+    request = await submitted(db)
+    if end == "stop":
+        await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    expected = InvalidRequestError if actor == HEAD else NotAllowedError
+    with pytest.raises(expected):
+        if end == "deny":
+            await access_requests.deny(db, TOWN, request.id, actor=actor, at=LATER, reason=" ")
+        else:
+            await access_requests.stop(db, TOWN, request.id, actor=actor, at=LATER, reason=" ")
+    assert [refused[:2] for refused in await refusals(db, request.number)] == [(actor, end)]
 
 
 async def test_a_heads_own_request_is_decided_by_the_town_administrator_alone(db: Database) -> None:
