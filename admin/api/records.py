@@ -47,7 +47,9 @@ class Verified(BaseModel):
     compared_with: int = Field(
         description="How many copies of the newest digest, kept elsewhere, were there."
     )
-    guards_missing: list[str] = Field(description="What refuses changes in the database and is not there.")
+    guards_missing: list[str] = Field(
+        description="What refuses changes in the database and is not there as it was made."
+    )
     call: str = Field(description="Whom to call where it is not whole.")
 
 

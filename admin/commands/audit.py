@@ -14,7 +14,9 @@ from admin.audit import Damage, Head, Verification
 from admin.audit_heads import HeadsError, read_heads
 from admin.command import CommandError
 from admin.database import Database, DatabaseError
+from admin.settings import read_settings
 from admin.state_folder import StateFolder
+from policy.problem import PolicyError
 
 
 @click.group()
@@ -27,7 +29,8 @@ def audit() -> None:
 @click.option(
     "--heads",
     type=Path,
-    help="Heads that were exported, a file or syslog's; else admin/audit-heads, if it is there.",
+    help="Heads that were exported, a file or syslog's; else the file that they are exported to now:"
+    " 'audit: heads_file' of settings.yaml, or admin/audit-heads.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def verify(*, state: Path, heads: Path | None, as_json: bool) -> None:
@@ -54,7 +57,23 @@ def verify(*, state: Path, heads: Path | None, as_json: bool) -> None:
 
 
 def _kept_here(folder: StateFolder) -> list[Head]:
+    named = _heads_file_of(folder.settings_document)
+    if named is not None:
+        return read_heads(named)
     return read_heads(folder.audit_heads) if folder.audit_heads.exists() else []
+
+
+def _heads_file_of(settings: Path) -> Path | None:
+    """Return the file that the settings name; None where they name none."""
+    try:
+        return read_settings(settings.read_text(encoding="utf-8"), settings.parent).audit.heads_file
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        first = str(error).partition("\n")[0]
+        raise CommandError(
+            f"{settings.name}: {first}; nothing was compared, name the file of heads by --heads"
+        ) from error
 
 
 async def _verify(folder: StateFolder, heads: Sequence[Head]) -> Verification:
@@ -90,8 +109,8 @@ def _said(found: Verification, folder: StateFolder, heads: Sequence[Head]) -> li
         lines = [f"{folder.database}: {_damage(found.damage, found.broken_at)}"]
     if found.guards_missing:
         lines.append(
-            f"{folder.database}: not there: {', '.join(found.guards_missing)}. Somebody removed what refuses"
-            " changes to the log; find out who and when."
+            f"{folder.database}: not there, or other than they were: {', '.join(found.guards_missing)}."
+            " Somebody removed or changed what refuses changes to the log; find out who and when."
         )
     return lines
 

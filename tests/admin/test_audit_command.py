@@ -32,6 +32,17 @@ def state(tmp_path: Path) -> StateFolder:
     return state
 
 
+def export(state: StateFolder, to: Path) -> None:
+    """Keep the log's head in a file, as admin does."""
+
+    async def keep() -> None:
+        async with Database.open(state.database) as db:
+            settings = AuditSettings(heads_file=to)
+            await AuditHeads(db, lambda: settings, state.audit_heads, lambda: MONDAY).export()
+
+    asyncio.run(keep())
+
+
 def verify(state: StateFolder, *args: str) -> Result:
     return CliRunner().invoke(cli, ["audit", "verify", "--state", str(state.root), *args])
 
@@ -61,7 +72,7 @@ def test_an_edited_event_is_named_and_the_exit_code_is_1(state: StateFolder) -> 
     result = verify(state)
     assert result.exit_code == 1
     assert "event 2 does not fit the one before it" in result.output
-    assert "not there: event_is_never_changed" in result.output
+    assert "not there, or other than they were: event_is_never_changed." in result.output
     result = verify(state, "--json")
     found = json.loads(result.output)
     assert (result.exit_code, found["events"], found["broken_at"], found["damage"]) == (1, 2, 2, "broken")
@@ -71,15 +82,19 @@ def test_an_edited_event_is_named_and_the_exit_code_is_1(state: StateFolder) -> 
 def test_a_tail_that_was_cut_off_shows_against_the_heads_that_were_exported(
     state: StateFolder, tmp_path: Path
 ) -> None:
-    async def export() -> None:
-        async with Database.open(state.database) as db:
-            settings = AuditSettings(heads_file=tmp_path / "witness")
-            await AuditHeads(db, lambda: settings, state.audit_heads, lambda: MONDAY).export()
-
-    asyncio.run(export())
+    export(state, tmp_path / "witness")
     whole = verify(state, "--heads", str(tmp_path / "witness"))
     assert whole.exit_code == 0
     assert "They fit 1 heads; the newest, of 2026-03-02 15:00 UTC, knows 3 events." in whole.output
+    cut_off(state)
+    assert verify(state).exit_code == 0
+    cut = verify(state, "--heads", str(tmp_path / "witness"))
+    assert cut.exit_code == 1
+    assert "event 3 was exported and is not there: the log's tail was cut off" in cut.output
+
+
+def cut_off(state: StateFolder) -> None:
+    """Remove the newest event, and leave no trace of how."""
     with closing(sqlite3.connect(state.database)) as connection, connection:
         (trigger,) = connection.execute(
             "SELECT sql FROM sqlite_master WHERE name = 'event_is_never_deleted'"
@@ -87,10 +102,40 @@ def test_a_tail_that_was_cut_off_shows_against_the_heads_that_were_exported(
         connection.execute("DROP TRIGGER event_is_never_deleted")
         connection.execute("DELETE FROM event WHERE id = 3")
         connection.execute(trigger)
-    assert verify(state).exit_code == 0
-    cut = verify(state, "--heads", str(tmp_path / "witness"))
+
+
+def test_a_cut_off_tail_shows_against_the_file_that_the_settings_export_to(
+    state: StateFolder, tmp_path: Path
+) -> None:
+    state.settings_document.write_text(f"audit: {{heads_file: {tmp_path / 'witness'}}}\n")
+    missing = verify(state)
+    assert missing.exit_code == 2
+    assert f"{tmp_path / 'witness'}: No such file or directory" in missing.output
+    export(state, tmp_path / "witness")
+    assert "They fit 1 heads" in verify(state).output
+    cut_off(state)
+    cut = verify(state)
     assert cut.exit_code == 1
     assert "event 3 was exported and is not there: the log's tail was cut off" in cut.output
+
+
+def test_settings_that_cannot_be_read_are_not_taken_for_none(state: StateFolder) -> None:
+    state.settings_document.write_text("audit: {head_file: witness}\n")
+    result = verify(state)
+    assert result.exit_code == 2
+    assert "settings.yaml: " in result.output and "name the file of heads by --heads" in result.output
+
+
+def test_a_trigger_that_was_made_anew_and_refuses_nothing_is_not_there(state: StateFolder) -> None:
+    with closing(sqlite3.connect(state.database)) as connection, connection:
+        connection.execute("DROP TRIGGER event_is_never_changed")
+        connection.execute(
+            "CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event WHEN 0"
+            " BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        )
+    result = verify(state)
+    assert result.exit_code == 1
+    assert "event_is_never_changed" in result.output
 
 
 def test_a_file_without_heads_compares_with_nothing(state: StateFolder, tmp_path: Path) -> None:
