@@ -181,6 +181,17 @@ async def open_request_of(
     return _access_request(row) if row else None
 
 
+async def open_renewal(db: Reader, renews: int, person: str) -> AccessRequest | None:
+    """Return the person's request that is to go on with the access of another, while it is open, or None."""
+    row = await db.fetch_one(
+        f"{_SELECT} WHERE renews = ? AND access_request.person = ?"
+        " AND state IN ('submitted', 'awaits_signature', 'awaits_opening')",
+        renews,
+        person,
+    )
+    return _access_request(row) if row else None
+
+
 async def count_sent(db: Reader, person: str, since: datetime) -> int:
     """Return how many requests the person has sent since an instant."""
     row = await db.fetch_one(

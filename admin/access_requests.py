@@ -55,7 +55,7 @@ async def approve(
             raise InvalidRequestError("hosts", "Hosts were added meanwhile. Look at them, then decide")
         if seen_joined is not None and set(seen_joined) != set(request.askers[1:]):
             raise InvalidRequestError("joined", "Others joined meanwhile. Look who, then decide")
-        await own_devices.refuse_clash(t, policy, request.asked, at)
+        await own_devices.refuse_clash(t, policy, request.asked, at, request.renews)
         if request.step + 1 < len(request.chain):
             await move(t, policy, request, State.SUBMITTED, actor=actor, at=at)
             return
@@ -99,7 +99,7 @@ async def open_access(
         ends_at = opens_until(request, at)
         if ends_at is None:
             raise too_late(request, at)
-        await own_devices.refuse_clash(t, policy, request.asked, at)
+        await own_devices.refuse_clash(t, policy, request.asked, at, request.renews)
         accepted_risks = accepted_risks_of(policy, request, await answers_so_far(t, request))
         details: dict[str, Detail] = {
             "expires_at": ends_at.isoformat(),

@@ -58,6 +58,7 @@ class InternetAccounts:
         sponsor: str,
         last: date | None,
         reason: str,
+        renews: int | None = None,
     ) -> AccessRequest:
         """Send a request for a person's account, until the last day is over.
 
@@ -91,6 +92,7 @@ class InternetAccounts:
             code=new_code(),
             policy_version=policy.version,
             sent_by=proposer,
+            renews=renews,
             kind=Kind.INTERNET_ACCOUNT,
             asked=AccountUse(record.kind, employer, sponsor if is_contractor else "", until, proposer),
         )

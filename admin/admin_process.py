@@ -54,6 +54,7 @@ from admin.people_register import PeopleRegister
 from admin.publisher import Publisher
 from admin.quota_use import QuotaUse
 from admin.records import Records
+from admin.renewing import Renewals
 from admin.reports import Reports
 from admin.request_views import RequestViews
 from admin.review import Review
@@ -127,6 +128,15 @@ class AdminProcess:
             self.visit_views,
             self.site_lists.categories,
             self.exemption_reviews,
+            clock,
+        )
+        self.renewals = Renewals(
+            lambda: self.policy,
+            self.requests,
+            self.device_requests,
+            self.standing_permissions,
+            self.accounts,
+            self.social_media,
             clock,
         )
         self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)

@@ -1,7 +1,9 @@
-"""Who may decide a request, at each of its steps, and who may end what came of it. Pure."""
+"""Who may decide a request, at each of its steps, and who may end or renew what came of it. Pure."""
 
 from collections.abc import Iterable
 
+from admin import proposing
+from admin.asked import AccountUse, DeviceUse, EmergencyUse, SocialMediaUse, StandingUse, Window
 from admin.asking import AccessRequest, State, risks_of
 from policy.town_policy import Approver, Policy
 
@@ -110,6 +112,26 @@ def agrees_by_proposing(policy: Policy, request: AccessRequest) -> bool:
     """Whether who proposed a person would be the first to be asked, and others are asked after them."""
     first = deciders_of(policy, request.chain[0], request.person, request.department)
     return request.proposed_by in first and len(request.chain) > 1
+
+
+def may_renew(policy: Policy, request: AccessRequest, person: str) -> bool:
+    """Whether the person may ask for the same again: the asker, or who may send the form that it came of.
+
+    Of a site that is who may stop it, too. A window of personal use and emergency access are not renewed.
+    """
+    match request.asked:
+        case None:
+            return person in request.askers or may_stop(policy, request, person)
+        case DeviceUse():
+            return person == request.person
+        case StandingUse():
+            return request.department in proposing.decides_for(policy, person)
+        case AccountUse():
+            return request.department in proposing.proposes_for_accounts(policy, person)
+        case SocialMediaUse():
+            return request.department in proposing.proposes_for_social_media(policy, person)
+        case Window() | EmergencyUse():
+            return False
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:

@@ -30,7 +30,14 @@ class DeviceRequests:
         self._clock = clock
 
     async def ask(
-        self, session: Session, *, name: str, address: str, last: date | None, reason: str
+        self,
+        session: Session,
+        *,
+        name: str,
+        address: str,
+        last: date | None,
+        reason: str,
+        renews: int | None = None,
     ) -> AccessRequest:
         """Send a request for a device at an IP address, until the last day is over.
 
@@ -51,7 +58,7 @@ class DeviceRequests:
             _address(address),
             proposing.end_of("last", last, now, zone_of(policy), terms.longest),
         )
-        await own_devices.refuse_clash(self._db, policy, device, now)
+        await own_devices.refuse_clash(self._db, policy, device, now, renews)
         new = NewAccessRequest(
             host="",
             person=session.person,
@@ -62,6 +69,7 @@ class DeviceRequests:
             chain=terms.approval,
             code=new_code(),
             policy_version=policy.version,
+            renews=renews,
             kind=Kind.DEVICE,
             asked=device,
         )

@@ -42,6 +42,8 @@ async def grant(
 ) -> None:
     """Open what was approved, and what its pages need, for each who asked."""
     if request.device is not None:
+        if request.renews is not None:
+            await own_devices.end_renewed(t, request.renews, at)
         await own_devices.grant(t, request.id, request.person, request.device, at, ends_at, by=approved_by)
     if request.account is not None:
         await internet_accounts.grant(t, request.id, request.person, at, ends_at, approved_by=approved_by)

@@ -46,6 +46,16 @@ async def grant(
     )
 
 
+async def end_renewed(t: Transaction, access_request: int, at: datetime) -> None:
+    """End the device of a request that another one goes on with."""
+    await t.execute(
+        "UPDATE own_device SET expires_at = ?1"
+        " WHERE access_request = ?2 AND stopped_at IS NULL AND expires_at > ?1",
+        to_ms(at),
+        access_request,
+    )
+
+
 async def stop(t: Transaction, access_request: int, stopped_by: str, at: datetime) -> None:
     """End what a request was granted."""
     await t.execute(
@@ -82,17 +92,21 @@ async def live(db: Reader, at: datetime) -> tuple[DeviceEntry, ...]:
     return tuple(one.entry for one in await granted(db, at))
 
 
-async def refuse_clash(db: Reader, policy: Policy, asked: Asked | None, at: datetime) -> None:
+async def refuse_clash(
+    db: Reader, policy: Policy, asked: Asked | None, at: datetime, renews: int | None = None
+) -> None:
     """Raise InvalidRequestError for a device whose name or address another one has; never for other kinds.
 
-    `policy` may be with people's own devices, or without.
+    `policy` may be with people's own devices, or without. `renews` is the number of the request of the device
+    that it goes on with.
     """
     if not isinstance(asked, DeviceUse):
         return
     known = [
         (address, device.name) for address, device in policy.devices.items() if device.expires_at is None
     ]
-    known += [(entry.address, entry.name) for entry in await live(db, at)]
+    others = (one.entry for one in await granted(db, at) if one.access_request != renews)
+    known += [(entry.address, entry.name) for entry in others]
     if any(address == asked.address for address, _ in known):
         raise InvalidRequestError("address", f"{asked.address} is the address of another device already")
     if any(name.casefold() == asked.name.casefold() for _, name in known):

@@ -20,7 +20,7 @@ from admin.asking import (
 )
 from admin.clock import Clock
 from admin.database import Database
-from admin.deciders import deciders_of, may_stop
+from admin.deciders import deciders_of, may_renew
 from admin.exemption_reviews import ExemptionReviews
 from admin.never_granted import Listed
 from admin.publisher import Publisher
@@ -183,26 +183,33 @@ class SessionRequests:
             self._db, ask.host, self._kind(ask), record.department
         )
 
-    async def renew(self, session: Session, id_: int) -> AccessRequest:
-        """Ask for the same again, through its chain as it is now; whoever asked, or may stop it, does.
+    async def to_renew(self, session: Session, id_: int) -> AccessRequest:
+        """Return a request whose access the session may ask for again.
 
-        Raises UnknownRequestError, NotAllowedError, TransitionError where it gave no access, all recorded;
-        InvalidRequestError, AlreadyOpenError.
+        Raises UnknownRequestError, NotAllowedError, TransitionError where it gave no access, all recorded.
         """
         request = await self._seen(session, id_, "renew")
         actor = await self._actor(session, id_)
-        if actor not in request.askers and not may_stop(self._policy(), request, actor):
+        if not may_renew(self._policy(), request, actor):
             not_theirs = NotAllowedError(f"{request.number} is not for {actor} to renew")
             await self._refuse(request, not_theirs, actor, "renew")
+        if request.expires_at is None:
+            await self._refuse(request, _nothing_to_renew(request), actor, "renew")
+        return request
+
+    async def renew(self, session: Session, request: AccessRequest) -> AccessRequest:
+        """Ask for the site of `to_renew` again, through its chain as it is now.
+
+        Raises NotAllowedError, TransitionError where nobody has a say in it, both recorded;
+        InvalidRequestError, AlreadyOpenError.
+        """
+        actor = await self._actor(session, request.id)
         remaining = (asker for asker in request.askers if asker in self._policy().people)
         person = actor if actor in request.askers else next(remaining, request.person)
         record = self._policy().people.get(person)
-        if request.asked is not None:
-            await self._refuse(request, NotAllowedError("This is asked for anew."), actor, "renew")
         ask = await self._asks.followed(session, await self._asks.remember_request(session, request))
-        if record is None or ask is None or request.exemption is None:
-            nothing = TransitionError(request, f"{request.number} has given no access that can be renewed")
-            await self._refuse(request, nothing, actor, "renew")
+        if record is None or ask is None:
+            await self._refuse(request, _nothing_to_renew(request), actor, "renew")
         new = NewAccessRequest(
             host=request.host,
             person=person,
@@ -335,3 +342,7 @@ class SessionRequests:
             at=self._clock(),
             why="Sign in to decide.",
         )
+
+
+def _nothing_to_renew(request: AccessRequest) -> TransitionError:
+    return TransitionError(request, f"{request.number} has given no access that can be renewed")

@@ -95,6 +95,7 @@ class SocialMediaUses(AsksForSites):
         authorisations: Collection[Authorisation],
         last: date | None,
         reason: str,
+        renews: int | None = None,
     ) -> AccessRequest:
         """Send a proposal: the sites as they were typed, open until the last day is over.
 
@@ -131,6 +132,7 @@ class SocialMediaUses(AsksForSites):
             code=new_code(),
             policy_version=policy.version,
             sent_by=proposer,
+            renews=renews,
             kind=Kind.SOCIAL_MEDIA,
             asked=SocialMediaUse(level, tuple(sorted(authorisations)), until, proposer),
         )

@@ -59,6 +59,7 @@ class StandingPermissions:
         case_number: str,
         last: date | None,
         reason: str,
+        renews: int | None = None,
     ) -> AccessRequest:
         """Send a request for one site, as it was typed, or for categories, until the last day is over.
 
@@ -101,6 +102,7 @@ class StandingPermissions:
             code=new_code(),
             policy_version=policy.version,
             risks=risks,
+            renews=renews,
             kind=Kind.STANDING,
             asked=StandingUse(case_number, tuple(sorted(categories)), until),
         )

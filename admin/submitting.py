@@ -77,19 +77,7 @@ async def _submit(
     terms = policy.asking
     await _refuse_never_granted(policy, listed, replace(new, host=site))
     reason = tidy_text("reason", new.reason, "Enter what you need it for")
-    if new.asked is None and new.duration not in terms.longest.up_to():
-        raise TooMuchError("duration", "That is longer than the town allows. Choose another time")
-    if not new.chain:
-        raise InvalidRequestError(
-            "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
-        )
-    if not all(
-        deciders_of(policy, role, new.person, new.department, proposed_by=new.proposed_by)
-        for role in new.chain
-    ):
-        raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
-    if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
-        raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
+    _check(policy, new, site)
     sent_by = new.sent_by or new.person
     async with db.transaction() as t:
         gone = await left(t, new.person, sent_by)
@@ -110,10 +98,12 @@ async def _submit(
             at,
             new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None,
         )
+        if open_already is None and new.renews is not None:
+            open_already = await access_request_lists.open_renewal(t, new.renews, new.person)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
         id_ = await _insert(t, policy, replace(new, host=site, reason=reason), at)
-        if new.renews is not None:
+        if new.renews is not None and not new.hosts:
             await _copy_hosts(t, new.renews, id_, added_by=sent_by, at=at)
         for host in new.hosts:
             await _ask_for_host(t, id_, host, added_by=sent_by, at=at)
@@ -131,6 +121,23 @@ async def _submit(
             request = await get(t, id_)
         await request_letters.put(t, policy, request, at)
     return request
+
+
+def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:
+    """Raise InvalidRequestError for what the policy has nobody ask, or nobody decide."""
+    if new.asked is None and new.duration not in policy.asking.longest.up_to():
+        raise TooMuchError("duration", "That is longer than the town allows. Choose another time")
+    if not new.chain:
+        raise InvalidRequestError(
+            "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
+        )
+    if not all(
+        deciders_of(policy, role, new.person, new.department, proposed_by=new.proposed_by)
+        for role in new.chain
+    ):
+        raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
+    if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
+        raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
 
 
 async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: datetime) -> int:

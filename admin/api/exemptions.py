@@ -16,7 +16,7 @@ async def list_exemptions(call: Call[Nothing, Nothing]) -> Listed[Exemption]:
 
 async def renew_access(call: Call[Nothing, Nothing]) -> AccessRequest:
     """Ask for the same again, through its chain as it is now."""
-    return AccessRequest.of(call, await call.admin.requests.renew(call.session, call.id))
+    return AccessRequest.of(call, await call.admin.renewals.renew(call.session, call.id))
 
 
 async def keep_access(call: Call[Nothing, Nothing]) -> AccessRequest:

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from admin import emergency_reviews, exemption_use
-from admin.asking import State, never_allowed
-from admin.letters.parts import Link, OutdatedLetterError, Words, said_use
+from admin.asking import never_allowed
+from admin.deciders import may_renew, may_stop
+from admin.letters.parts import Link, OutdatedLetterError, Words, said_use, sentence
 from admin.letters.told import Told
 from admin.outbox import LetterKind
 from admin.web import words
@@ -57,43 +58,38 @@ async def _unreviewed(told: Told) -> Words:
 
 async def _review(told: Told) -> Words:
     request, town = told.request, told.town
-    if request.account is not None:
-        return _account_ends(told)
     use = await exemption_use.of(told.db, told.db.visits, request.id, town.now)
     if request.review_since is None or use is None:
         raise OutdatedLetterError(f"{request.number} does not come up for review any more")
     until = town.until(request.expires_at or town.now)
     unused = " Nobody has used it for 60 days: it should be closed." if use.is_unused_at(town.now) else ""
-    again = "Renew it" if request.asked is None else "Ask for it anew"
-    if told.is_asker:
-        answer = again
-    elif told.reader in request.own:
-        answer = f"{again}, or stop it"
-    else:
-        answer = f"{again}, keep it or stop it" if request.asked is None else "Keep it or stop it"
+    is_account = request.account is not None
+    what = f"the internet account of {told.for_whom}" if is_account else told.host
     return Words(
         subject=told.subject(f"Still needed? Allowed until {until}"),
-        heading=f"Is {told.host} still needed?",
-        paragraphs=(f"It is open until {until}, and then ends by itself.{unused} {answer} on its page.",),
-        facts=(("Site", told.host), ("For", told.for_whom), ("Use", said_use(use, town))),
+        heading=f"Is {what} still needed?",
+        paragraphs=(f"It is open until {until}, and then ends by itself.{unused}{_answers(told)}",),
+        facts=(
+            *(() if is_account else (("Site", told.host),)),
+            ("For", told.for_whom),
+            ("Use", said_use(use, town)),
+        ),
         link=told.see,
         below=("Nothing is decided by this mail. You sign in to answer.",),
     )
 
 
-def _account_ends(told: Told) -> Words:
-    request, town = told.request, told.town
-    if request.review_since is None or request.state_at(town.now) is not State.APPROVED:
-        raise OutdatedLetterError(f"{request.number} does not end soon any more")
-    until = town.last_day(request.expires_at or town.now)
-    return Words(
-        subject=told.subject(f"Still needed? Ends {until}"),
-        heading=f"Is the internet account of {told.for_whom} still needed?",
-        paragraphs=(f"It ends by itself after {until}. To go on it is asked for anew.",),
-        facts=(("For", told.for_whom), ("Until", until)),
-        link=told.see,
-        below=("Nothing is decided by this mail. You sign in to ask.",),
-    )
+def _answers(told: Told) -> str:
+    """Return what the reader can answer, as a sentence; nothing where that is nothing."""
+    policy, request, reader = told.town.policy, told.request, told.reader
+    stops = may_stop(policy, request, reader)
+    answers = [
+        *(("renew it",) if may_renew(policy, request, reader) else ()),
+        *(("keep it",) if stops and reader not in request.own else ()),
+        *(("stop it",) if stops else ()),
+    ]
+    said = " or ".join((", ".join(answers[:-1]), answers[-1])) if answers[1:] else "".join(answers)
+    return f" {sentence(said)} on its page." if said else ""
 
 
 ACCESS_WORDS: Mapping[LetterKind, Callable[[Told], Awaitable[Words]]] = {

@@ -15,9 +15,8 @@ _FIELDS = ("person", "employer", "sponsor", "last", "reason")
 
 
 async def ask_page(http_request: Request) -> Response:
-    """Show the form, empty but for the person whom the address names."""
-    filled_in = {**dict.fromkeys(_FIELDS, ""), "person": http_request.query_params.get("person", "")}
-    return await _form(http_request, filled_in)
+    """Show the form, empty."""
+    return await _form(http_request, dict.fromkeys(_FIELDS, ""))
 
 
 async def ask(http_request: Request, form: FormData) -> Response:

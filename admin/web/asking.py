@@ -20,7 +20,7 @@ from admin.asking import (
     UnknownRequestError,
     never_allowed,
 )
-from admin.deciders import deciders, involved, may_stop
+from admin.deciders import deciders, involved, may_renew, may_stop
 from admin.opening import may_open, opens_until
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
@@ -156,6 +156,7 @@ async def _shown(
     state = request.state_at(admin.now())
     is_asker = session.person in request.askers
     can_stop = session.is_signed_in and not is_asker and may_stop(admin.policy, request, person_of(session))
+    can_renew = session.is_signed_in and may_renew(admin.policy, request, person_of(session))
     return await page(
         http_request,
         "request.html",
@@ -176,8 +177,9 @@ async def _shown(
         and opens_until(request, admin.now()) is not None
         and may_open(admin.policy, request, person_of(session)),
         can_stop=can_stop,
+        can_renew=can_renew,
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
-        if can_stop or is_asker
+        if can_stop or can_renew or is_asker
         else None,
         review=await admin.emergency_access.review_of(request.id),
         can_withdraw=session.person in (request.person, request.proposed_by) and state in WAITING,

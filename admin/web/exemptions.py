@@ -9,7 +9,7 @@ from starlette.responses import Response
 from admin import exemption_use, own_devices
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError
-from admin.deciders import may_stop
+from admin.deciders import may_renew, may_stop
 from admin.exemption_use import Use
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import person_of, signed_in
@@ -31,6 +31,7 @@ async def exemptions_page(http_request: Request) -> Response:
             status_of(http_request, request),
             uses[request.id],
             may_stop(admin.policy, request, person_of(session)),
+            may_renew(admin.policy, request, person_of(session)),
         )
         for request in granted
         if request.id in uses and _is_shown(chosen, request, uses[request.id], admin.now())
@@ -52,7 +53,7 @@ async def exemptions_page(http_request: Request) -> Response:
 async def renew(http_request: Request, _form: FormData) -> Response:
     """Ask for the same again, through the same chain."""
     try:
-        sent = await admin_of(http_request).requests.renew(
+        sent = await admin_of(http_request).renewals.renew(
             signed_in(http_request), http_request.path_params["id"]
         )
     except AlreadyOpenError as error:

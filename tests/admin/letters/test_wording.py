@@ -27,7 +27,7 @@ from admin.letters.parts import Words
 from admin.names import Names
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
-from policy.town_policy import AfterApproval, Approver, Asking, PersonKind, SecondPerson
+from policy.town_policy import AfterApproval, Approver, Asking, PersonKind, SecondPerson, SocialMedia
 from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, listed, submitted
 from tests.post_office import post_office
@@ -231,6 +231,7 @@ async def test_mail_to_decide_tells_nothing_of_a_site_where_there_is_none(sendin
 
 async def test_who_proposed_is_not_told_to_keep_what_others_decide_about(sending: Sending) -> None:
     use = SocialMediaUse(Level.VIEW, (), LATER + timedelta(days=90), DELEGATE)
+    sending.policy = replace(sending.policy, asking=Asking(social_media=SocialMedia("Write kindly.", "1")))
     request = await submitted(sending.db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use)
     async with sending.db.transaction() as t:
         await granting.grant(t, request, frozenset(), at=LATER, ends_at=use.until, approved_by=HEAD)
@@ -239,9 +240,9 @@ async def test_who_proposed_is_not_told_to_keep_what_others_decide_about(sending
     await sending.put(*(Letter(LetterKind.EXEMPTION_REVIEW, to, "REQ-1") for to in (CLERK, DELEGATE, HEAD)))
     found = await arrived(sending)
     said = {to: text_of(found[to][-1]) for to in (CLERK, DELEGATE, HEAD)}
-    assert "Ask for it anew on its page." in said[CLERK]
-    assert "Ask for it anew, or stop it on its page." in said[DELEGATE]
-    assert "Keep it or stop it on its page." in said[HEAD]
+    assert "on its page." not in said[CLERK]
+    assert "Renew it or stop it on its page." in said[DELEGATE]
+    assert "Renew it, keep it or stop it on its page." in said[HEAD]
 
 
 async def test_access_that_nobody_can_allow_any_more_is_said_to_be_that(sending: Sending) -> None:

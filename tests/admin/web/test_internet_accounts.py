@@ -130,7 +130,7 @@ async def test_a_week_before_the_end_those_who_asked_and_agreed_are_asked_whethe
     told = [row["recipient"] for row in await site.admin.db.fetch_all(query)]
     assert told == [people.HEAD, people.IT, "temp"]
     shown = (await (await site.signed_in(people.HEAD)).get("/requests/1")).text
-    assert f'href="{ASK}?person=temp"' in shown
+    assert ">Renew<" in shown
 
 
 async def test_records_tell_the_sponsor_by_role(site: Site) -> None:
@@ -170,3 +170,19 @@ async def test_where_nobody_needs_one_there_is_nothing_to_ask_for(site: Site) ->
     head = await site.signed_in(people.HEAD)
     assert "Nobody needs" in (await head.get(ASK)).text
     assert ASK not in (await head.get("/decide")).text
+
+
+async def test_head_renews_it_and_who_has_it_does_not(site: Site) -> None:
+    await requiring(site)
+    await opened(site)
+    site.clock.at += timedelta(days=40)
+    head, person = await site.signed_in(people.HEAD), await site.signed_in("temp")
+    page = (await head.get("/requests/1")).text
+    assert ">Renew<" in page and page.count(">Stop access<") == 1
+    assert ">Renew<" not in (await person.get("/requests/1")).text
+    assert (await post(person, "/requests/1/renew", "/requests/1")).status_code == 403
+    assert (await post(head, "/requests/1/renew", "/requests/1")).headers["location"] == "/requests/2"
+    assert (await allow(await site.signed_in(people.IT), 2, 1)).status_code == 303
+    assert cause(site, at=MAY + timedelta(days=40, seconds=-1)) is Cause.DEFAULT
+    assert cause(site, at=MAY + timedelta(days=40)) is Cause.NO_ACCOUNT
+    assert "Ended" in (await head.get("/requests/1")).text

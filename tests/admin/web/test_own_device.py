@@ -144,3 +144,29 @@ async def test_where_the_policy_has_none_there_is_nothing_to_ask_for(site: Site)
     clerk = await site.signed_in(people.CLERK)
     assert FORM not in (await clerk.get("/requests")).text
     assert "has no devices of one" in (await clerk.get(FORM)).text
+
+
+async def test_it_is_renewed_while_it_runs_for_as_long_through_the_same_chain(site: Site) -> None:
+    await allowing(site)
+    clerk = await approved(site)
+    site.clock.at += timedelta(days=20)
+    clerk = await site.signed_in(people.CLERK)
+    assert ">Renew<" in (await clerk.get("/requests/1")).text
+    head = await site.signed_in(people.HEAD)
+    assert ">Renew<" not in (await head.get("/requests/1")).text, "it is their device"
+    assert (await post(head, "/requests/1/renew", "/requests/1")).status_code == 403
+    for days in (0, 1):
+        site.clock.at += timedelta(days=days)
+        clerk = await site.signed_in(people.CLERK)
+        sent = await post(clerk, "/requests/1/renew", "/requests/1")
+        assert sent.headers.get("location") == "/requests/2", sent.text
+    head = await site.signed_in(people.HEAD)
+    assert (await allow(head, 2, 0)).status_code == 303
+    assert (await allow(await site.signed_in(people.IT), 2, 1)).status_code == 303
+    # Asked for on March 6 until March 31; 25 days again from March 26.
+    assert client(site, datetime(2026, 4, 21, 3, 59, tzinfo=UTC)) == AS_CLERKS
+    assert client(site, datetime(2026, 4, 21, 4, tzinfo=UTC)) == AS_NETWORK
+    shown = (await (await site.signed_in(people.IT)).get("/exemptions")).text
+    assert shown.count("CLERK-TABLET</a>") == 1, "the other one goes on with it"
+    other = await post(clerk, FORM, **{**ASKED, "name": "OTHER"})
+    assert "is the address of another device already" in other.text

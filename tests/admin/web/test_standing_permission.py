@@ -149,3 +149,24 @@ async def test_only_who_decides_for_a_named_department_asks_and_a_try_is_recorde
         assert (await post(client, FORM, "/requests", **ASKED)).status_code == 403
     shown = (await (await site.signed_in(people.IT)).get("/records")).text
     assert "head or delegate of a department" in shown
+
+
+async def test_head_renews_it_for_as_long_through_the_same_chain(site: Site) -> None:
+    await allowing(site)
+    head, administrator = await site.signed_in(people.HEAD), await site.signed_in(people.ADMINISTRATOR)
+    await post(head, FORM, **ASKED)
+    await allow(administrator, 1, 0)
+    site.clock.at += timedelta(days=150)
+    for days in (0, 1):
+        site.clock.at += timedelta(days=days)
+        head = await site.signed_in(people.HEAD)
+        assert ">Renew<" in (await head.get("/requests/1")).text
+        assert (await post(head, "/requests/1/renew", "/requests/1")).headers["location"] == "/requests/2"
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    assert "2026-104" in (await administrator.get("/decide/2")).text
+    assert (await allow(administrator, 2, 0)).status_code == 303
+    assert (await access_request_lists.get(site.admin.db, 2)).asked_until == datetime(
+        2027, 1, 29, 5, tzinfo=UTC
+    )
+    snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+    assert [(e.id, e.case_number) for e in snapshot.exemptions] == [("EX-2", "2026-104")]
