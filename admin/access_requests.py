@@ -18,7 +18,7 @@ from admin.asked import Kind
 from admin.asking import WAITING, AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end
 from admin.audit import Detail
 from admin.database import Database, Transaction
-from admin.deciders import deciders, may_stop, took_part
+from admin.deciders import deciders, may_end, took_part
 from admin.granting import accepted_risks_of, answers_so_far, grant
 from admin.never_granted import Listed
 from admin.opening import may_open, opens_until
@@ -175,7 +175,7 @@ async def stop(
         await internet_accounts.stop(t, request.id, stopped_by=actor, at=at)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        if not may_stop(policy, request, actor):
+        if not may_end(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
         is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
         return None if is_live else too_late(request, at)

@@ -56,7 +56,7 @@ class Scope(StrEnum):
 
 SCOPES: Mapping[Scope, str] = {
     Scope.REQUESTS_READ: "see your requests, those you may see of others, reports and exemptions",
-    Scope.REQUESTS_WRITE: "ask for access, join, renew, withdraw, sign terms;"
+    Scope.REQUESTS_WRITE: "ask for access, join, renew, end, withdraw, sign terms;"
     " say that a site is listed wrongly",
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from admin import proposing
 from admin.asked import AccountUse, DeviceUse, EmergencyUse, SocialMediaUse, StandingUse, Window
-from admin.asking import AccessRequest, State, risks_of
+from admin.asking import AccessRequest, ForWhom, State, risks_of
 from policy.town_policy import Approver, Policy
 
 
@@ -132,6 +132,18 @@ def may_renew(policy: Policy, request: AccessRequest, person: str) -> bool:
             return request.department in proposing.proposes_for_social_media(policy, person)
         case Window() | EmergencyUse():
             return False
+
+
+def may_end(policy: Policy, request: AccessRequest, person: str) -> bool:
+    """Whether the person may end access that was approved: as `may_stop`, or as their own.
+
+    Own is what nobody else has by the request, and a department's to its head and delegates.
+    """
+    if request.for_whom is ForWhom.DEPARTMENT:
+        is_own = request.department in proposing.decides_for(policy, person)
+    else:
+        is_own = request.askers == (person,)
+    return is_own or may_stop(policy, request, person)
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:

@@ -19,6 +19,11 @@ async def renew_access(call: Call[Nothing, Nothing]) -> AccessRequest:
     return AccessRequest.of(call, await call.admin.renewals.renew(call.session, call.id))
 
 
+async def end_access(call: Call[Nothing, Nothing]) -> AccessRequest:
+    """End access of your own, now, which is not needed any more."""
+    return AccessRequest.of(call, await call.admin.requests.end(call.session, call.id))
+
+
 async def keep_access(call: Call[Nothing, Nothing]) -> AccessRequest:
     """Note that access which is up for review is still needed."""
     await call.admin.requests.keep(call.session, call.id)

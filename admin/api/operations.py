@@ -92,6 +92,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/exemptions", _READ, exemptions.list_exemptions),
             Operation("POST", "/requests/{id:number}/renew", _WRITE, exemptions.renew_access, 201),
+            Operation("POST", "/requests/{id:number}/end", _WRITE, exemptions.end_access),
             Operation("POST", "/requests/{id:number}/keep", _DECIDE, exemptions.keep_access),
             Operation("POST", "/requests/{id:number}/leave-open", _REVIEW, exemptions.leave_open),
         ),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from admin import emergency_reviews, exemption_use
 from admin.asking import never_allowed
-from admin.deciders import may_renew, may_stop
+from admin.deciders import may_end, may_renew, may_stop
 from admin.letters.parts import Link, OutdatedLetterError, Words, said_use, sentence
 from admin.letters.told import Told
 from admin.outbox import LetterKind
@@ -82,11 +82,11 @@ async def _review(told: Told) -> Words:
 def _answers(told: Told) -> str:
     """Return what the reader can answer, as a sentence; nothing where that is nothing."""
     policy, request, reader = told.town.policy, told.request, told.reader
-    stops = may_stop(policy, request, reader)
+    is_anothers = reader not in request.own and may_stop(policy, request, reader)
     answers = [
         *(("renew it",) if may_renew(policy, request, reader) else ()),
-        *(("keep it",) if stops and reader not in request.own else ()),
-        *(("stop it",) if stops else ()),
+        *(("keep it",) if is_anothers else ()),
+        *(("end it",) if may_end(policy, request, reader) else ()),
     ]
     said = " or ".join((", ".join(answers[:-1]), answers[-1])) if answers[1:] else "".join(answers)
     return f" {sentence(said)} on its page." if said else ""

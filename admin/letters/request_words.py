@@ -226,9 +226,10 @@ async def _stopped(told: Told) -> Words:
     request, town = told.request, told.town
     part = town.people.part_of(request.decided_by, request, told.reader)
     talk = f" To talk about it, ask {part} or {town.help_desk()}." if told.is_asker else ""
+    stopped = f"{'Ended' if request.decided_by in request.askers else 'Stopped'} by {part}"
     return Words(
-        subject=told.subject(f"Stopped by {part}"),
-        heading=f"Stopped by {part}",
+        subject=told.subject(stopped),
+        heading=stopped,
         paragraphs=(f"Access to {told.host} for {told.for_whom} has ended.{talk}",),
         quote=request.note or "",
         quoted=told.decided_by,

@@ -148,6 +148,7 @@ def _routes() -> list[BaseRoute]:
         _post("/requests/{id:number}/withdraw", asking.withdraw),
         _post("/requests/{id:number}/hosts", asking.add_host),
         _post("/requests/{id:number}/renew", exemptions.renew),
+        _post("/requests/{id:number}/end", asking.end),
         _post("/requests/{id:number}/keep", exemptions.keep),
         _get("/decide", deciding.inbox),
         _get("/decide/{id:number}", deciding.decision_page),

@@ -20,7 +20,7 @@ from admin.asking import (
     UnknownRequestError,
     never_allowed,
 )
-from admin.deciders import deciders, involved, may_renew, may_stop
+from admin.deciders import deciders, involved, may_end, may_renew, may_stop
 from admin.opening import may_open, opens_until
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
@@ -178,6 +178,7 @@ async def _shown(
         and may_open(admin.policy, request, person_of(session)),
         can_stop=can_stop,
         can_renew=can_renew,
+        can_end=session.is_signed_in and not can_stop and may_end(admin.policy, request, person_of(session)),
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
         if can_stop or can_renew or is_asker
         else None,
@@ -191,6 +192,13 @@ async def withdraw(http_request: Request, _form: FormData) -> Response:
     request_id = http_request.path_params["id"]
     request = await admin_of(http_request).requests.withdraw(known(http_request), request_id)
     return go_to(f"/requests/{request_id}" if request.state is State.WITHDRAWN else "/requests")
+
+
+async def end(http_request: Request, _form: FormData) -> Response:
+    """End one's own access."""
+    request_id = http_request.path_params["id"]
+    await admin_of(http_request).requests.end(signed_in(http_request), request_id)
+    return go_to(f"/requests/{request_id}")
 
 
 def offered(admin: AdminProcess) -> dict[Duration, datetime]:

@@ -235,7 +235,7 @@ def request_status(request: AccessRequest, times: Times, waits_for: str, decided
         case State.WITHDRAWN:
             return Status("off", STATES[state])
         case State.STOPPED:
-            return Status("danger" if decided_by == "IT" else "no", f"Stopped by {decided_by}")
+            return _stopped(request, decided_by)
         case State.ENDED:
             return Status(
                 "off",
@@ -250,6 +250,12 @@ def _waiting(request: AccessRequest, waits_for: str) -> str:
         return STATES[request.state]
     is_passed_on = request.passed_on_at(request.step) > 0 and waits_for != "you"
     return f"{'No answer yet, passed on to' if is_passed_on else 'Waiting for'} {waits_for}"
+
+
+def _stopped(request: AccessRequest, decided_by: str) -> Status:
+    if request.decided_by in request.askers:
+        return Status("off", f"Ended by {decided_by}")
+    return Status("danger" if decided_by == "IT" else "no", f"Stopped by {decided_by}")
 
 
 def _in_force(request: AccessRequest, times: Times) -> Status:

@@ -240,9 +240,9 @@ async def test_who_proposed_is_not_told_to_keep_what_others_decide_about(sending
     await sending.put(*(Letter(LetterKind.EXEMPTION_REVIEW, to, "REQ-1") for to in (CLERK, DELEGATE, HEAD)))
     found = await arrived(sending)
     said = {to: text_of(found[to][-1]) for to in (CLERK, DELEGATE, HEAD)}
-    assert "on its page." not in said[CLERK]
-    assert "Renew it or stop it on its page." in said[DELEGATE]
-    assert "Renew it, keep it or stop it on its page." in said[HEAD]
+    assert "End it on its page." in said[CLERK]
+    assert "Renew it or end it on its page." in said[DELEGATE]
+    assert "Renew it, keep it or end it on its page." in said[HEAD]
 
 
 async def test_access_that_nobody_can_allow_any_more_is_said_to_be_that(sending: Sending) -> None:

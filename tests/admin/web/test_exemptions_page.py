@@ -106,3 +106,38 @@ async def test_what_the_policy_never_allows_by_now_is_not_renewed(site: Site) ->
     clerk = await site.signed_in(people.CLERK)
     answer = await post(clerk, f"/requests/{id_}/renew", page=f"/requests/{id_}")
     assert answer.status_code == 422 and "is never allowed" in answer.text
+
+
+async def test_asker_ends_what_is_theirs_alone_and_nobody_elses(site: Site) -> None:
+    id_ = await open_for(site, "one.example", 20, "AAA-111")
+    page = f"/requests/{id_}"
+    clerk, parks_head = await site.signed_in(people.CLERK), await site.signed_in(people.PARKS_HEAD)
+    assert (await post(parks_head, f"{page}/end", page="/requests")).status_code == 403
+    assert f'action="{page}/end"' in (await clerk.get(page)).text
+    ended = await post(clerk, f"{page}/end", page=page)
+    assert ended.headers["location"] == page
+    assert PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes()).exemptions == ()
+    shown = (await clerk.get(page)).text
+    assert "Ended by you" in shown and "/end" not in shown
+    event = (await audit.events_of(site.admin.db, f"REQ-{id_}"))[-1]
+    assert (event.kind, event.actor) == (EventKind.REQUEST_STOPPED, people.CLERK)
+    head = await site.signed_in(people.HEAD)
+    assert "Ended by Clerk" in (await head.get(page)).text
+
+
+async def test_asker_does_not_end_what_a_colleague_needs_too_or_the_whole_department(site: Site) -> None:
+    ids = [
+        await open_for(site, host, 20, code) for host, code in (("a.example", "AAA-111"), ("b.example", "B"))
+    ]
+    async with site.admin.db.transaction() as t:
+        await t.execute("UPDATE access_request SET for_whom = 'department' WHERE id = ?", ids[0])
+        await t.execute(
+            "INSERT INTO access_request_joiner (access_request, person, browser, joined_at)"
+            " VALUES (?, 'temp', 'x', 1)",
+            ids[1],
+        )
+    clerk = await site.signed_in(people.CLERK)
+    for id_ in ids:
+        page = f"/requests/{id_}"
+        assert "/end" not in (await clerk.get(page)).text
+        assert (await post(clerk, f"{page}/end", page=page)).status_code == 403

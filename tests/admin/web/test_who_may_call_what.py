@@ -102,12 +102,15 @@ CALLS = {
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
     "GET /exemptions": Call(SEEING),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),
+    "POST /requests/{id:number}/end": Call(APPROVERS | CLERK | IT, "/requests/2/end"),
     "POST /requests/{id:number}/keep": Call(APPROVERS | IT, "/requests/2/keep"),
     "POST /requests/{id:number}/leave-open": Call(IT, "/requests/2/leave-open"),
     "POST /requests/{id:number}/wrong-category": Call(
         OF_REQUEST, "/requests/2/wrong-category", {"remark": "?"}
     ),
-    "POST /requests/{id:number}/stop": Call(APPROVERS | IT, "/requests/2/stop", {"reason": "Not safe"}),
+    "POST /requests/{id:number}/stop": Call(
+        APPROVERS | CLERK | IT, "/requests/2/stop", {"reason": "Not safe"}
+    ),
     "GET /delegations": Call(SIGNED_IN),
     "POST /delegations": Call(
         HEAD, body={"department": "finance", "delegate": COLLEAGUE, "first": FROM, "last": FROM}
