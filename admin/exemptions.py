@@ -18,6 +18,7 @@ _IN_FORCE = (
 )
 _REVIEWED_EVERY = timedelta(days=90)
 _REVIEWED_BEFORE_END = timedelta(days=7)
+_OPEN_BEFORE_REVIEW = timedelta(days=1)
 
 
 def exemption_name(id_: int) -> str:
@@ -49,11 +50,13 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
 def next_review(at: datetime, expires_at: datetime) -> datetime | None:
     """Return when access that goes on at an instant comes up for review next.
 
-    90 days later, or a week before it ends where that is sooner; None for what is open for less than
-    two weeks from then.
+    90 days later, or a week before it ends where that is sooner or would come less than a week after; None
+    for what ends within eight days from then.
     """
-    last = expires_at - _REVIEWED_BEFORE_END
-    return min(at + _REVIEWED_EVERY, last) if last - at >= _REVIEWED_BEFORE_END else None
+    last, regular = expires_at - _REVIEWED_BEFORE_END, at + _REVIEWED_EVERY
+    if last - at < _OPEN_BEFORE_REVIEW:
+        return None
+    return regular if last - regular >= _REVIEWED_BEFORE_END else last
 
 
 async def end_renewed(

@@ -94,6 +94,28 @@ async def test_what_is_open_for_a_week_is_not_reviewed_and_a_month_is_once(revie
     assert await reviewing.is_asked_at(month.id, month.expires_at - 7 * DAY)
 
 
+@pytest.mark.parametrize(
+    ("days", "reviewed_after"),
+    [
+        (7, []),
+        (8, [1]),
+        (13, [6]),
+        (97, [90]),
+        (98, [91]),
+        (103, [96]),
+        (104, [90, 97]),
+        (200, [90, 180, 193]),
+    ],
+)
+def test_every_access_longer_than_a_week_is_reviewed_a_week_before_its_end(
+    days: int, reviewed_after: list[int]
+) -> None:
+    found, at = [], MONDAY
+    while (at := exemptions.next_review(at, MONDAY + days * DAY) or MONDAY) > MONDAY:
+        found.append((at - MONDAY).days)
+    assert found == reviewed_after
+
+
 async def test_a_review_is_asked_for_once_whoever_looks_and_told_to_asker_and_approvers(
     db: Database, reviewing: Reviewing
 ) -> None:
