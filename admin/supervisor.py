@@ -297,7 +297,7 @@ class Supervisor:
         """Start the nursery that is on disk now, beside the one that runs. Raises NewProgramError."""
         orders = Orders()
         try:
-            with tempfile.TemporaryDirectory() as figures:
+            with tempfile.TemporaryDirectory(dir=self._figures) as figures:
                 child = await Child.started(self._nursery_program(orders, Path(figures)))
                 child.send(signal.SIGTERM)
                 await child.ended()

@@ -236,6 +236,24 @@ def test_a_newer_program_is_put_to_work_without_a_failed_connection_and_the_one_
     assert who_serves(proxy) == ("towngate", False)
 
 
+def test_a_new_program_whose_workers_do_not_serve_leaves_the_old_ones_at_work(proxy: Proxy) -> None:
+    before = only_worker(proxy)
+    (source,) = proxy_addons.__path__
+    copy = proxy.patches / proxy_addons.__name__
+    shutil.copytree(source, copy)
+    newer(copy / "worker.py", "    towngate = Towngate()\n", "    raise LookupError('broken')\n")
+    try:
+        restarted = proxy.restart()
+    finally:
+        shutil.rmtree(copy)
+    assert restarted.returncode == 1
+    assert "proxy worker 1 ended at its start; the log says why; the old one goes on" in restarted.stderr
+    assert before in proxy.workers()
+    assert proxy.client.get("https://library.example/").status == 200
+    assert proxy.restart().returncode == 0
+    assert proxy.client.get("https://library.example/").status == 200
+
+
 def newer(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert text.count(before) == 1
