@@ -14,7 +14,7 @@ class HeldLimit:
     """A limit that holds for a visit, or stopped it.
 
     `left` is what is left of a quota on that day; None where it is no quota, or nothing is known of the day.
-    `stops`: the visit itself is stopped by it, or warned of, and not only what is over it.
+    `stops`: the visit itself is stopped by it, or gets a warning, and not only what is over it.
     """
 
     limit: Limit
@@ -23,15 +23,16 @@ class HeldLimit:
 
     @property
     def words(self) -> str:
-        """What it says, like "a download of more than 500 MB is warned of"."""
+        """What it says, like "a download of more than 500 MB gets a warning first"."""
         return f"{limit_words.over(self.limit)} {limit_words.does(self.limit)}"
 
     @property
     def done(self) -> str:
-        """What it does to the visit itself, like "It warns of this visit."; empty where it does nothing."""
+        """What it does to the visit itself, like "It stops this visit."; empty where it does nothing."""
         if not self.stops:
             return ""
-        return "It warns of this visit." if self.limit.action is LimitAction.WARN else "It stops this visit."
+        is_warning = self.limit.action is LimitAction.WARN
+        return "This visit gets a warning first." if is_warning else "It stops this visit."
 
 
 def held_limits(

@@ -119,9 +119,9 @@ class HeldLimit(BaseModel):
     """A limit of the policy that holds for the visit, or stopped it; what is left is of the visit's day."""
 
     id: str
-    says: str = Field(description="Like: a download of more than 500 MB is warned of.")
+    says: str = Field(description="Like: a download of more than 500 MB gets a warning first.")
     stops: bool = Field(
-        description="The visit itself is stopped, or warned of, and not only what is over it."
+        description="The visit itself is stopped, or gets a warning, and not only what is over it."
     )
     left: str | None = Field(description="Of a quota; null where it is none, or nothing is known of the day.")
     is_used_up: bool | None
