@@ -7,6 +7,7 @@ after a hundred restarts than before, and no counter ever goes back.
 import contextlib
 import logging
 import os
+import shutil
 import stat
 import struct
 import threading
@@ -67,9 +68,9 @@ class WorkerFigures(Collector):
         for path in self._files():
             if path.stem.endswith(f"_{_OF_ENDED}") or _has_ended(path):
                 path.unlink()
-        if self._folder.parent == _IN_MEMORY:
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
+        if self._folder.parent == _IN_MEMORY and not self._files():
+            # A nursery that was killed while it imported may have left a folder in it.
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def collect(self) -> Iterable[Metric]:
         """Add up their files; one that a worker is just making has nothing in it, and cannot be read."""

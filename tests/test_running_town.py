@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -17,6 +18,8 @@ import pytest
 import pytest_asyncio
 import trustme
 
+from admin.state_folder import StateFolder
+from admin.worker_figures import folder_in_memory
 from tests.running_town import (
     WORKER,
     RunningTown,
@@ -309,6 +312,8 @@ async def test_nothing_outlives_the_supervisor(number: signal.Signals, tmp_path:
         async with asyncio.timeout(10):
             while any(_is_running(pid) for pid in pids):
                 await asyncio.sleep(0.1)
+    # Killed, it leaves the figures to the next one: there is none.
+    shutil.rmtree(folder_in_memory(StateFolder(town.state)))
 
 
 async def _run(state: Path, *options: str) -> tuple[int, str, str]:

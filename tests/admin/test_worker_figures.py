@@ -172,6 +172,7 @@ def test_figures_are_in_memory_where_nobody_else_looks(
     figures.forget_ended()
     assert {path.name.rpartition("_")[2] for path in folder.iterdir()} == {f"{worker.pid}.db"}
     worker.end()
+    (folder / "nursery").mkdir()
     figures.forget_ended()
     assert not folder.exists()
 
