@@ -59,7 +59,9 @@ async def renew(http_request: Request, _form: FormData) -> Response:
     except AlreadyOpenError as error:
         return go_to(f"/requests/{error.request.id}")
     except InvalidRequestError as error:
-        return await page(http_request, "not_renewed.html", 422, error=error)
+        return await page(
+            http_request, "not_renewed.html", 422, error=error, request_id=http_request.path_params["id"]
+        )
     return go_to(f"/requests/{sent.id}")
 
 
