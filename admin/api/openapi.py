@@ -25,8 +25,8 @@ _ABOUT = f"""What people do in the admin site, for their programs. An operation 
 the person whose token it is, and refuses what the page refuses.
 
 Send a token as `Authorization: Bearer tg_...`. Each person makes their own at `/tokens`; it never grants \
-more than its person may do now. A token is used every {AGAIN_EVERY.total_seconds():g} s for as long as it \
-likes, and {MOST_AT_ONCE} times at once; then the answer is 429, with `Retry-After`.
+more than its person may do now. A token may be used once every {AGAIN_EVERY.total_seconds():g} s, and \
+{MOST_AT_ONCE} times at once; beyond that the answer is 429, with `Retry-After`.
 
 Lists that go on have a `next`: the address of what follows. Times are UTC (RFC 3339)."""
 

@@ -262,6 +262,8 @@ async def test_paper_is_white_and_its_tables_are_tables(site: Site, page: Page) 
     assert await page.evaluate("getComputedStyle(document.body).getPropertyValue('--ok-tint')") == "#ecf3ec"
     row = page.locator("tbody tr").first
     assert await row.evaluate("(e) => getComputedStyle(e).display") == "table-row"
+    foot = (await page.locator(".print-foot").inner_text()).replace("\u00a0", " ")
+    assert foot == "Town of Exampleton, Records, as of Fri, March 6, 10:14 AM"
     heading = page.get_by_role("columnheader", name="About")
     box, cell = await heading.bounding_box(), await row.locator("td").first.bounding_box()
     assert box is not None and cell is not None and abs(box["x"] - cell["x"]) < 1
