@@ -6,7 +6,7 @@ whatever policy.yaml says of them.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -131,6 +131,17 @@ async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str,
     after = await with_stand_ins(t, without(policy, {person}), at)
     withdrawn, stopped, passed_on = await leavers_requests.leave(t, before, after, person, actor=actor, at=at)
     return Ended(withdrawn, stopped, passed_on)
+
+
+async def end_all_of_each(
+    t: Transaction, policy: Policy, people: Iterable[str], *, actor: str, at: datetime
+) -> dict[str, Ended]:
+    """As `end_all_of`, in turn: what waits for one who goes is passed on to none who went before them."""
+    found = {}
+    for person in people:
+        found[person] = await end_all_of(t, policy, person, actor=actor, at=at)
+        policy = without(policy, {person})
+    return found
 
 
 def _refusal(policy: Policy, person: str, actor: str) -> str | None:

@@ -7,8 +7,7 @@ from datetime import datetime
 from admin import audit, closed_people
 from admin.audit import Event, EventKind
 from admin.closed_people import Ended
-from admin.database import Database, Transaction
-from policy.leaving import without
+from admin.database import Database
 from policy.town_policy import Person, Policy
 
 _MOST_REMOVED = 1 / 5
@@ -52,7 +51,7 @@ async def preview(db: Database, policy: Policy, change: PeopleChange, at: dateti
     found: dict[str, Ended] = {}
     try:
         async with db.transaction() as t:
-            found = await _end(t, policy, change, actor="preview", at=at)
+            found = await closed_people.end_all_of_each(t, policy, change.removed, actor="preview", at=at)
             raise _OnlyLookedError
     except _OnlyLookedError:
         return found
@@ -72,7 +71,7 @@ async def apply(
     The event tells how many, and who was removed.
     """
     async with db.transaction() as t:
-        await _end(t, policy, change, actor=actor, at=at)
+        await closed_people.end_all_of_each(t, policy, change.removed, actor=actor, at=at)
         details: dict[str, audit.Detail] = {
             "people": len(change.after),
             "added": len(change.added),
@@ -81,13 +80,3 @@ async def apply(
         }
         await audit.record(t, Event(EventKind.PEOPLE_IMPORTED, actor, "people.csv", at, details))
         write()
-
-
-async def _end(
-    t: Transaction, policy: Policy, change: PeopleChange, *, actor: str, at: datetime
-) -> dict[str, Ended]:
-    found = {}
-    for person in change.removed:
-        found[person] = await closed_people.end_all_of(t, policy, person, actor=actor, at=at)
-        policy = without(policy, {person})
-    return found

@@ -8,6 +8,7 @@ killed or the disk was full, or because another process made the change, the wat
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from admin import (
     sessions,
 )
 from admin.atomic_file import write_atomically
-from admin.audit import Event, EventKind
+from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction
 from admin.delegations import with_stand_ins
@@ -48,6 +49,8 @@ from policy.town_policy import Policy
 logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+# Who is said to have done what a document does.
+_ACTOR = "policy.yaml"
 
 type _Stamp = tuple[int, int, int] | None
 
@@ -162,16 +165,18 @@ class Publisher:
     async def _publish(self) -> None:
         now = self._clock()
         async with self._db.transaction() as t:
-            policy = with_own_devices(
-                without(self._document_policy, await closed_people.closed(t)), await own_devices.live(t, now)
-            )
+            closed = await closed_people.closed(t)
+            policy = with_own_devices(without(self._document_policy, closed), await own_devices.live(t, now))
             # The file may be ahead of a database that was restored: the sequence only grows.
             row = await t.fetch_one(
                 "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
                 self._sequence,
             )
             if policy.version != self._recorded_version:
-                await audit.record(t, Event(EventKind.POLICY_PUBLISHED, "policy.yaml", policy.version, now))
+                removed = await self._end_removed(t, policy, closed, now)
+                details: dict[str, Detail] = {"removed": removed} if removed else {}
+                event = Event(EventKind.POLICY_PUBLISHED, _ACTOR, policy.version, now, details)
+                await audit.record(t, event)
                 await _end_sessions(t, policy, now)
             live = await exemptions.live(t, now) + await limit_lifts.live(t, now)
             passwords = await accounts.proxy_passwords(t)
@@ -208,6 +213,15 @@ class Publisher:
         self.published = snapshot
         self._published_change = row["change"]
         self._device_ends_at = first_end(policy, now)
+
+    async def _end_removed(
+        self, t: Transaction, policy: Policy, closed: Collection[str], now: datetime
+    ) -> list[str]:
+        """End all that people have whom the policy before named, and this one does not; return them."""
+        before = self.published.policy if self.published is not None else policy
+        removed = sorted(before.people.keys() - policy.people.keys() - set(closed))
+        await closed_people.end_all_of_each(t, before, removed, actor=_ACTOR, at=now)
+        return removed
 
     async def _read_document(self) -> Policy | None:
         """Return the document's policy; None when it has problems, which are kept and logged."""

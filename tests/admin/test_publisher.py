@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from admin import access_requests, accounts, audit
+from admin import access_requests, accounts, audit, sessions
 from admin import publisher as publisher_module
 from admin.audit import EventKind
 from admin.database import Database
@@ -25,6 +25,12 @@ from tests.towns import DOCUMENT
 OTHER_TOWN = DOCUMENT.replace("Town of Exampleton", "Town of Otherton")
 BAD = DOCUMENT.replace("gambling", "gambing")
 FAILING_TEST = DOCUMENT.replace("expect: allow", "expect: block")
+WITHOUT_CLERK = (
+    DOCUMENT.partition("tests:")[0]
+    .replace("  clerk:         {name: Clerk, mail: clerk@town.example, department: finance}\n", "")
+    .replace("  127.0.0.1: {name: FIN-PC-15, person: clerk}\n", "")
+    .replace("devices:\n", "")
+)
 URL = "http://127.0.0.1:8000"
 
 
@@ -203,6 +209,30 @@ async def test_a_new_document_is_in_force_within_two_seconds(
     assert publisher.policy == published(state).policy
     assert len(await audit.events_of(town_db, publisher.policy.version)) == 1
     await stop(task)
+
+
+async def test_who_is_left_out_of_the_document_loses_all_they_had_for_good(
+    publisher: Publisher, state: StateFolder, town_db: Database
+) -> None:
+    await publisher.start()
+    request = await submitted(town_db)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    waiting = await submitted(town_db, host="bets.example", category=None)
+    await accounts.set_password(town_db, CLERK, "correct horse battery", "proxy", actor="it", now=MONDAY)
+    async with town_db.transaction() as t:
+        await sessions.open_signed_in(t, CLERK, MONDAY, None)
+    state.policy_document.write_text(WITHOUT_CLERK)
+    assert await publisher.reload_document()
+    assert CLERK not in publisher.policy.people
+    (event,) = await audit.events_of(town_db, publisher.policy.version)
+    assert (event.kind, event.details) == (EventKind.POLICY_PUBLISHED, {"removed": [CLERK]})
+    state.policy_document.write_text(DOCUMENT)
+    assert await publisher.reload_document()
+    assert CLERK in publisher.policy.people
+    assert (published(state).exemptions, published(state).proxy_passwords) == ((), {})
+    assert await town_db.fetch_all("SELECT * FROM session") == []
+    row = await town_db.fetch_one("SELECT state FROM access_request WHERE id = ?", waiting.id)
+    assert row is not None and row["state"] == "withdrawn"
 
 
 @pytest.mark.parametrize(
