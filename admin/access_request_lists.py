@@ -122,11 +122,20 @@ async def mine(db: Reader, person: str | None, browser: str | None) -> list[Acce
 
 async def to_decide(db: Reader, policy: Policy, person: str, at: datetime) -> list[AccessRequest]:
     """Return the requests that wait for this person's answer at `at`, nearest deadline first."""
+    return [request for request in await _undecided(db, at) if person in deciders(policy, request)]
+
+
+async def of_nobody(db: Reader, policy: Policy, at: datetime) -> list[AccessRequest]:
+    """Return the requests that nobody may answer at `at`, as roles are now; in the same order."""
+    return [request for request in await _undecided(db, at) if not deciders(policy, request)]
+
+
+async def _undecided(db: Reader, at: datetime) -> list[AccessRequest]:
     rows = await db.fetch_all(
         f"{_SELECT} WHERE state = 'submitted' AND {_IN_TIME} ORDER BY due_at, access_request.id",
         to_ms(at),
     )
-    return [request for request in map(_access_request, rows) if person in deciders(policy, request)]
+    return [_access_request(row) for row in rows]
 
 
 async def unanswered(db: Reader, at: datetime) -> list[AccessRequest]:

@@ -22,9 +22,10 @@ def involved(policy: Policy, request: AccessRequest) -> frozenset[str]:
 def next_above(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return whom the present step would be passed on to; empty where nobody is above.
 
-    A security risk stays with IT security, who alone can accept it.
+    A security risk stays with IT security once it waits for them, who alone can accept it.
     """
-    if request.waits_for is None or risks_of(policy, request):
+    is_to_accept = request.waits_for is Approver.IT_SECURITY and bool(risks_of(policy, request))
+    if request.waits_for is None or is_to_accept:
         return frozenset()
     return _asked_at(policy, request, request.step, more=1) - deciders(policy, request)
 

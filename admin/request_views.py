@@ -62,6 +62,10 @@ class RequestViews:
             return []
         return await access_request_lists.to_decide(self._db, self._policy(), session.person, self._clock())
 
+    async def of_nobody(self) -> list[AccessRequest]:
+        """Return the requests that nobody may answer, as the policy's roles are now."""
+        return await access_request_lists.of_nobody(self._db, self._policy(), self._clock())
+
     async def to_open(self, session: Session) -> list[AccessRequest]:
         """Return what was approved and this person may open; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:

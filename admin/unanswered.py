@@ -38,7 +38,10 @@ class Unanswered:
 
 
 async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
-    """Remind those who are asked; False when the request has moved since it was seen."""
+    """Remind those who are asked; False where nobody is, or the request has moved since it was seen."""
+    people = sorted(deciders(policy, seen))
+    if not people:
+        return False
     reminded = await t.execute(
         "UPDATE access_request SET remind_at = NULL"
         " WHERE id = ? AND state = ? AND step = ? AND passed_on = ? AND remind_at = ?",
@@ -46,7 +49,7 @@ async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: dateti
         to_ms(seen.remind_at) if seen.remind_at is not None else None,
     )
     if reminded:
-        details: dict[str, Detail] = {"people": sorted(deciders(policy, seen)), "step": seen.step}
+        details: dict[str, Detail] = {"people": people, "step": seen.step}
         await audit.record(t, Event(EventKind.REQUEST_REMINDED, audit.CLOCK, seen.number, at, details))
         await request_letters.put_reminders(t, policy, seen, at)
     return bool(reminded)

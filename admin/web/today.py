@@ -90,7 +90,15 @@ async def _authority(http_request: Request) -> _Authority | None:
 
 async def _troubles(http_request: Request) -> tuple[str, ...]:
     admin = admin_of(http_request)
-    troubles = admin.troubles() + await admin.correspondence.troubles()
+    troubles = (
+        *admin.troubles(),
+        *await admin.correspondence.troubles(),
+        *(
+            f"{request.number} waits for nobody: only those who asked could answer it."
+            " Name another in the policy"
+            for request in await admin.request_views.of_nobody()
+        ),
+    )
     if troubles and not has_duty(http_request, roles.runs_towngate):
         return ("Part of Towngate is not well. IT sees what.",)
     return troubles

@@ -105,6 +105,33 @@ async def test_a_security_risk_waits_for_it_security_alone(db: Database) -> None
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
 
 
+@pytest.mark.parametrize("first", [Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR])
+async def test_a_risk_goes_up_as_anything_does_until_it_waits_for_it_security(
+    db: Database, first: Approver
+) -> None:
+    request = await submitted(db, chain=(first, Approver.IT_SECURITY), category="malware")
+    await look(db, PASSED_ON_AT)
+    passed_on = await access_request_lists.get(db, request.id)
+    assert passed_on.passed_on == (1,)
+    actor = ADMINISTRATOR if first is Approver.DEPARTMENT_HEAD else IT
+    endorsed = await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=PASSED_ON_AT)
+    assert endorsed.waits_for is Approver.IT_SECURITY
+    await look(db, endorsed.due_at)
+    assert (await access_request_lists.get(db, request.id)).passed_on == (1,)
+
+
+async def test_nobody_is_reminded_where_nobody_may_answer_until_somebody_may(db: Database) -> None:
+    request = await submitted(db)
+    alone = replace(TOWN, roles={}, departments={})
+    await look(db, REMINDED_AT, alone)
+    assert await kinds(db) == [EventKind.REQUEST_SUBMITTED]
+    (waiting,) = await access_request_lists.of_nobody(db, alone, REMINDED_AT)
+    assert waiting.id == request.id
+    assert await access_request_lists.of_nobody(db, TOWN, REMINDED_AT) == []
+    await look(db, REMINDED_AT)
+    assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
+
+
 @pytest.mark.parametrize(
     ("case", "sent_at", "due_at"),
     [

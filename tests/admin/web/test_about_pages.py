@@ -75,6 +75,16 @@ async def test_what_is_broken_inside_is_told_to_it_alone(site: Site) -> None:
     assert "/srv/spool" not in shown and "Part of Towngate is not well" in shown
 
 
+async def test_today_says_which_requests_wait_for_nobody(site: Site) -> None:
+    await site.sent_request()
+    it = await site.signed_in(people.IT)
+    assert "waits for nobody" not in (await it.get("/today")).text
+    document = DOCUMENT.replace("head: head,", "head: clerk,").replace("[administrator]", "[clerk]")
+    site.state.policy_document.write_text(f"{document}asking: {{pass_on_to: [town_administrator]}}\n")
+    await site.admin._publisher.reload_document()
+    assert "REQ-1 waits for nobody: only those who asked could answer it." in (await it.get("/today")).text
+
+
 @pytest.mark.parametrize(
     ("days_left", "has_next", "alert", "said"),
     [
