@@ -308,6 +308,19 @@ async def to_review(db: Reader, at: datetime) -> list[int]:
     return [row["access_request"] for row in rows]
 
 
+async def open_unasked_since(db: Reader, since: datetime, at: datetime) -> list[int]:
+    """Return the numbers of the requests whose access is open since then, nobody being asked at `at`."""
+    rows = await db.fetch_all(
+        "SELECT access_request FROM exemption WHERE granted_at <= ?1 AND review_since IS NULL"
+        " AND stopped_at IS NULL AND expires_at > ?2 UNION SELECT access_request FROM internet_account"
+        " WHERE granted_at <= ?1 AND review_since IS NULL AND stopped_at IS NULL"
+        " AND expires_at > ?2 ORDER BY access_request",
+        to_ms(since),
+        to_ms(at),
+    )
+    return [row["access_request"] for row in rows]
+
+
 async def unreviewed(db: Reader, at: datetime) -> list[AccessRequest]:
     """Return those of `granted` that IT has not looked at since a host was opened, 200 at most."""
     rows = await db.fetch_all(

@@ -1,12 +1,13 @@
 """Access that is open for long comes up for review: every 90 days, and a week before it ends.
 
+So does, once a day, what nobody has used for 60 days; after an answer not for as long again.
 Its use is the evidence. Those who approved it and the asker are written to; access goes on meanwhile and ends
 by itself, whatever anybody answers. When the next review is, is stored with the exemption: what became
 due while admin was down is told by the first look, and once.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 
 from admin import access_request_lists, audit, exemption_use, outbox
 from admin.asking import AccessRequest, NotAllowedError, TransitionError
@@ -18,6 +19,9 @@ from admin.exemptions import next_review
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import record_refusal, too_late
 from policy.town_policy import Policy
+from policy.town_time import zone_of
+
+_ASKED_ABOUT = frozenset({EventKind.EXEMPTION_REVIEW_DUE, EventKind.EXEMPTION_KEPT})
 
 
 class ExemptionReviews:
@@ -27,13 +31,18 @@ class ExemptionReviews:
         self._db = db
         self._policy = policy
         self._clock = clock
+        self._looked_for_unused_on: date | None = None
 
     async def look(self) -> None:
-        """Ask for the reviews that are due."""
+        """Ask for the reviews that are due, and once in a day of the town's about what is unused."""
         at = self._clock()
         for id_ in await access_request_lists.to_review(self._db, at):
             async with self._db.transaction() as t:
-                await self._ask(t, await access_request_lists.get(t, id_), at)
+                await self._ask(t, await access_request_lists.get(t, id_), at, "review_at <= ?3")
+        today = at.astimezone(zone_of(self._policy())).date()
+        if self._looked_for_unused_on != today:
+            await self._ask_about_unused(at)
+            self._looked_for_unused_on = today
 
     async def keep(self, id_: int, actor: str) -> None:
         """Note that access is still needed: the next review comes when it is due.
@@ -62,17 +71,31 @@ class ExemptionReviews:
             await record_refusal(t, request, refused, actor=actor, at=at, what="keep")
         raise refused
 
-    async def _ask(self, t: Transaction, request: AccessRequest, at: datetime) -> None:
+    async def _ask_about_unused(self, at: datetime) -> None:
+        since = at - exemption_use.UNUSED_AFTER
+        ids = await access_request_lists.open_unasked_since(self._db, since, at)
+        uses = await exemption_use.of_all(self._db, self._db.visits, at) if ids else {}
+        for id_ in ids:
+            request = await access_request_lists.get(self._db, id_)
+            events = await audit.events_of(self._db, request.number)
+            if any(event.kind in _ASKED_ABOUT and event.at > since for event in events):
+                continue
+            # The use of all leaves accounts out, whose visits are many.
+            use = uses.get(id_) or await exemption_use.of(self._db, self._db.visits, id_, at)
+            if use is not None and use.is_unused_at(at):
+                async with self._db.transaction() as t:
+                    await self._ask(t, request, at, "review_since IS NULL")
+
+    async def _ask(self, t: Transaction, request: AccessRequest, at: datetime, unless_asked: str) -> None:
+        """Ask whether access is needed, where it is in force and the condition says that nobody did."""
         if request.expires_at is None:
             return
         following = next_review(at, request.expires_at)
         is_first = await t.execute(
-            f"UPDATE {_table(request)} SET review_since = ?, review_at = ? WHERE access_request = ?"  # noqa: S608 - own words
-            " AND review_at <= ? AND stopped_at IS NULL AND expires_at > ?",
-            to_ms(at),
-            to_ms(following) if following is not None else None,
+            f"UPDATE {_table(request)} SET review_since = ?3, review_at = ?2 WHERE access_request = ?1"  # noqa: S608 - own words
+            f" AND {unless_asked} AND stopped_at IS NULL AND expires_at > ?3",
             request.id,
-            to_ms(at),
+            to_ms(following) if following is not None else None,
             to_ms(at),
         )
         if not is_first:

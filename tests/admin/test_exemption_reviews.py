@@ -79,6 +79,7 @@ async def test_long_access_is_reviewed_every_90_days_and_a_week_before_it_ends(r
     assert request.expires_at is not None
     due = [MONDAY + 90 * DAY, MONDAY + 180 * DAY, MONDAY + 270 * DAY, request.expires_at - 7 * DAY]
     for at in due:
+        await used(reviewing.db, at - DAY)
         assert not await reviewing.is_asked_at(request.id, at - timedelta(milliseconds=1))
         assert await reviewing.is_asked_at(request.id, at)
     assert not await reviewing.is_asked_at(request.id, request.expires_at - DAY)
@@ -186,6 +187,32 @@ async def test_unused_is_what_nobody_used_for_60_days_in_which_it_was_open(
         await used(db, MONDAY + last_used * DAY)
     use = await exemption_use.of(db, db.visits, 1, now)
     assert use is not None and use.is_unused_at(now) is is_unused, case
+
+
+async def test_what_nobody_used_for_60_days_is_asked_about_that_day_and_once_in_60(
+    db: Database, reviewing: Reviewing
+) -> None:
+    request = await reviewing.granted(Duration.YEAR)
+    used_one = await reviewing.granted(Duration.YEAR, host="poker.example")
+    await used(db, MONDAY + 30 * DAY, exemption="EX-2")
+    assert not await reviewing.is_asked_at(request.id, MONDAY + 59 * DAY)
+    assert await reviewing.is_asked_at(request.id, MONDAY + 60 * DAY)
+    assert (await access_request_lists.get(db, used_one.id)).review_since is None
+    due = (await audit.events_of(db, request.number))[-1]
+    assert (due.kind, due.details["is_unused"]) == (EventKind.EXEMPTION_REVIEW_DUE, True)
+    await reviewing.reviews.keep(request.id, HEAD)
+    assert not await reviewing.is_asked_at(request.id, MONDAY + 119 * DAY), "it was kept"
+    assert await reviewing.is_asked_at(request.id, MONDAY + 120 * DAY)
+
+
+async def test_an_internet_account_that_nobody_used_for_60_days_is_asked_about(
+    db: Database, reviewing: Reviewing
+) -> None:
+    account = AccountUse(PersonKind.EMPLOYEE, "", "", MONDAY + 300 * DAY, DELEGATE)
+    request = await reviewing.granted(Duration.YEAR, host="", kind=Kind.INTERNET_ACCOUNT, asked=account)
+    await allowed(db, MONDAY + DAY, "10.10.20.15")
+    assert not await reviewing.is_asked_at(request.id, MONDAY + 60 * DAY)
+    assert await reviewing.is_asked_at(request.id, MONDAY + 61 * DAY)
 
 
 async def test_an_approver_keeps_it_once_and_it_ends_as_before(db: Database, reviewing: Reviewing) -> None:
