@@ -85,7 +85,7 @@ async def approve(
         await grant(t, request, accepted_risks, at=at, ends_at=ends_at, approved_by=actor)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        return _may_not_decide(policy, request, actor, at, seen_step)
+        return may_not_decide(policy, request, actor, at, seen_step)
 
     return await attempt(db, policy, id_, actor, at, "approve", refusal, agree, towards_access=listed)
 
@@ -137,7 +137,7 @@ async def deny(
         await move(t, policy, request, State.DENIED, actor=actor, at=at, note=note)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        return _may_not_decide(policy, request, actor, at, seen_step)
+        return may_not_decide(policy, request, actor, at, seen_step)
 
     return await attempt(db, policy, id_, actor, at, "deny", refusal, disagree)
 
@@ -194,9 +194,13 @@ async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) 
     raise NotAllowedError(why)
 
 
-def _may_not_decide(
+def may_not_decide(
     policy: Policy, request: AccessRequest, actor: str, at: datetime, seen_step: int | None
 ) -> Refusal | None:
+    """Return why the person may not answer the step that they were shown, None where they may.
+
+    None as `seen_step` is the present one.
+    """
     if actor in request.own:
         return NotAllowedError("This is your own request. It goes to someone else.")
     is_present = seen_step is None or seen_step == request.step

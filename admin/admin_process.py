@@ -33,6 +33,7 @@ from admin.background import Background
 from admin.clock import Clock, utc_now
 from admin.correspondence import Correspondence
 from admin.database import Database, DatabaseError
+from admin.deciding_several import SeveralDecisions
 from admin.delegations import Delegations
 from admin.device_requests import DeviceRequests
 from admin.download_reminders import DownloadReminders
@@ -138,6 +139,9 @@ class AdminProcess:
             self.accounts,
             self.social_media,
             clock,
+        )
+        self.several_decisions = SeveralDecisions(
+            self.requests, self.request_views, lambda: self.policy, clock
         )
         self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)
         self.weekly_reports = WeeklyReports(db, lambda: self.policy, clock)

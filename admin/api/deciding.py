@@ -1,10 +1,15 @@
 """Answering what waits for a person; opening and stopping access."""
 
-from pydantic import AwareDatetime, Field
+from typing import Literal
 
-from admin.api.operation import Call, Input, Nothing
+from pydantic import AwareDatetime, BaseModel, Field
+
+from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.request_model import AccessRequest
 from admin.asking import InvalidRequestError
+from admin.deciding_several import MOST, Outcome, Seen
+from admin.web.request_words import said_why_not
+from admin.web.words import Times, plain
 
 
 class Approve(Input):
@@ -21,6 +26,29 @@ class Deny(Input):
 
     step: int
     reason: str
+
+
+class SeenRequest(Approve):
+    """One of several requests, as it was seen."""
+
+    id: int = Field(ge=1, le=2**53)
+
+
+class DecideSeveral(Input):
+    """One answer to several requests, each as it was seen. IT has no say in any of them."""
+
+    answer: Literal["allow", "deny"]
+    reason: str = Field("", description="Why they are not allowed; the askers read it.")
+    requests: list[SeenRequest] = Field(description=f"{MOST} at most.")
+
+
+class Answered(BaseModel):
+    """What came of one of several requests."""
+
+    id: int
+    is_decided: bool
+    why_not: str | None = Field(description="Why it is not decided, as the page says it.")
+    request: AccessRequest | None = Field(description="As it stands; null for what you may not see.")
 
 
 class Stop(Input):
@@ -56,6 +84,17 @@ async def deny_request(call: Call[Nothing, Deny]) -> AccessRequest:
     return AccessRequest.of(call, request)
 
 
+async def decide_several(call: Call[Nothing, DecideSeveral]) -> Listed[Answered]:
+    """Answer several requests at once, each as it would be alone, with an outcome of its own."""
+    body, several = call.body, call.admin.several_decisions
+    seen = [Seen(one.id, one.step, one.hosts, one.joined, one.expires_at) for one in body.requests]
+    if body.answer == "allow":
+        outcomes = await several.allow(call.session, seen)
+    else:
+        outcomes = await several.deny(call.session, seen, body.reason)
+    return Listed[Answered](items=[_answered(call, outcome) for outcome in outcomes])
+
+
 async def open_access(call: Call[Nothing, Nothing]) -> AccessRequest:
     """Open what was approved and waits for IT."""
     return AccessRequest.of(call, await call.admin.requests.open_access(call.session, call.id))
@@ -64,3 +103,15 @@ async def open_access(call: Call[Nothing, Nothing]) -> AccessRequest:
 async def stop_access(call: Call[Nothing, Stop]) -> AccessRequest:
     """End access that was granted or approved, now."""
     return AccessRequest.of(call, await call.admin.requests.stop(call.session, call.id, call.body.reason))
+
+
+def _answered(call: Call[Nothing, DecideSeveral], outcome: Outcome) -> Answered:
+    admin, request = call.admin, outcome.request
+    times = Times(admin.zone, admin.now())
+    why_not = said_why_not(outcome, admin.policy, call.session, times) if outcome.why_not else None
+    return Answered(
+        id=outcome.id,
+        is_decided=outcome.why_not is None,
+        why_not=plain(why_not) if why_not else None,
+        request=AccessRequest.of(call, request) if request else None,
+    )

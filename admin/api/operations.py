@@ -73,6 +73,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("POST", "/requests/{id:number}/approve", _DECIDE, deciding.approve_request),
             Operation("POST", "/requests/{id:number}/deny", _DECIDE, deciding.deny_request),
+            Operation("POST", "/requests/decide", _DECIDE, deciding.decide_several),
             Operation("POST", "/requests/{id:number}/open", _DECIDE, deciding.open_access),
             Operation("POST", "/requests/{id:number}/stop", _DECIDE, deciding.stop_access),
         ),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, risks_of
 from admin.deciders import deciders, may_stop, took_part
+from admin.deciding_several import can_be_among_several
 from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
@@ -24,17 +25,26 @@ DENIAL_REASONS = ("Not needed for work", "Use another site")
 
 async def inbox(http_request: Request) -> Response:
     """List what waits for this person: to decide, nearest deadline first, and to open."""
+    return await inbox_page(http_request)
+
+
+async def inbox_page(http_request: Request, error: InvalidRequestError | None = None) -> Response:
+    """Return that list; with what is wrong with what was chosen of it."""
     admin = admin_of(http_request)
     session = signed_in(http_request)
+    requests = await admin.request_views.to_decide(session)
     return await page(
         http_request,
         "decide_list.html",
-        requests=await admin.request_views.to_decide(session),
+        422 if error else 200,
+        cards=_cards(requests),
+        together={request.id for request in requests if can_be_among_several(request)},
         to_open=await admin.request_views.to_open(session),
         to_review=await admin.emergency_access.to_review(session),
         names_asked=await admin.names.to_answer(session),
         asks_for_accounts=bool(admin.accounts.proposes_for(session)),
         has_mail=admin.correspondence.reaches(session.person),
+        error=error,
     )
 
 
@@ -59,10 +69,10 @@ async def decide(http_request: Request, form: FormData) -> Response:
                 seen_step=form_number(form, "step"),
                 seen_hosts=field(form, "hosts").split(),
                 seen_joined=field(form, "joined").split(),
-                expires_at=_expiry(form),
+                expires_at=expiry(form),
             )
         else:
-            await admin.requests.deny(session, request_id, _denial(form), seen_step=form_number(form, "step"))
+            await admin.requests.deny(session, request_id, denial(form), seen_step=form_number(form, "step"))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
     except ValueError:
@@ -161,10 +171,19 @@ async def _decision(
     )
 
 
-def _expiry(form: FormData) -> datetime:
-    """Return the very instant that was on the button."""
+def _cards(requests: list[AccessRequest]) -> list[list[AccessRequest]]:
+    """Return a card for each site, with all who ask for it, where the nearest of their deadlines is."""
+    cards: dict[object, list[AccessRequest]] = {}
+    for request in requests:
+        site = (request.kind, request.host) if request.asked is None else request.id
+        cards.setdefault(site, []).append(request)
+    return list(cards.values())
+
+
+def expiry(form: FormData, name: str = "expires_at") -> datetime:
+    """Return the very instant that was on the button. Raises InvalidRequestError."""
     try:
-        expires_at = datetime.fromisoformat(field(form, "expires_at"))
+        expires_at = datetime.fromisoformat(field(form, name))
     except ValueError as error:
         raise InvalidRequestError("expires_at", "Choose until when it is open") from error
     if expires_at.tzinfo is None:
@@ -172,7 +191,8 @@ def _expiry(form: FormData) -> datetime:
     return expires_at
 
 
-def _denial(form: FormData) -> str:
+def denial(form: FormData) -> str:
+    """Return why it is not allowed. Raises InvalidRequestError."""
     chosen = field(form, "reason")
     if chosen in DENIAL_REASONS:
         return chosen

@@ -3,7 +3,8 @@
 from markupsafe import Markup
 
 from admin.asked import Kind
-from admin.asking import AccessRequest, State
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State
+from admin.deciding_several import Outcome
 from admin.sessions import Session
 from admin.web.people import People
 from admin.web.words import Status, Times, request_status
@@ -45,3 +46,20 @@ def said_earlier(request: AccessRequest, policy: Policy, viewer: str | None, tim
         case _:
             then = "waiting for IT to open it"
     return Markup("approved {}, {}").format(day, then)
+
+
+def said_why_not(outcome: Outcome, policy: Policy, session: Session, times: Times) -> Markup:
+    """Return why a request, one of several, is not decided, or cannot be: a sentence or two."""
+    request, error = outcome.request, outcome.why_not
+    if request is None:
+        return Markup("There is no such request, or it is for someone else.")
+    if isinstance(error, InvalidRequestError):
+        return Markup("{}.").format(error)
+    if isinstance(error, NotAllowedError):
+        is_own = session.person in request.own
+        awaited = People(policy).awaited(request, session.person)
+        own = "This is your own request. " if is_own else ""
+        return Markup("{}{}").format(
+            own, f"It waits for {awaited}." if awaited else "It is for someone else."
+        )
+    return Markup("Answered already. {}.").format(standing(request, policy, session, times).words)

@@ -20,7 +20,7 @@ from admin.admin_process import AdminProcess
 from admin.sessions import Opened, Session
 
 # What is larger is no form of ours.
-_MAX_FIELDS = 50
+_MAX_FIELDS = 120
 _MAX_FORM_BYTES = 64 * 1024
 CSRF_FIELD = "csrf_token"
 API = "/api/v1"

@@ -20,6 +20,7 @@ from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.mailed_site import with_mail, with_settings
 from tests.admin.web.test_about_pages import NEVER, OPENING
+from tests.admin.web.test_deciding_several import confirm
 from tests.admin.web.test_download_reminders import with_limit as with_hours
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_inspection_answers import failed, with_social_read, with_social_read_of
@@ -365,6 +366,27 @@ async def test_pages_for_a_head_are_clean(site: Site, look: Look) -> None:
     await look.at("decided-denied", "/decide/2/done")
     await site.sent_request(people.HEAD, code="J7M-4QP")
     await look.at("not-allowed", "/visits", 403)
+
+
+async def test_pages_to_decide_several_are_clean(site: Site, look: Look) -> None:
+    await site.log(*(visit(FRIDAY_MORNING - timedelta(days=n)) for n in range(6)))
+    await site.sent_request(people.HEAD)
+    await site.sent_request(people.PARKS_HEAD, department="parks", code="H7M-4QP")
+    await site.sent_request(people.HEAD, host=LONG_HOST, code="J7M-4QP")
+    both = ("department_head", "it_security")
+    await site.sent_request(people.HEAD, host="dice.example", code="N7M-4QP", rule=None, approval=both)
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    await look.use(administrator)
+    await look.at("decide-list-several", "/decide")
+    await look.at("decide-none-chosen", "/decide/several?answer=allow", 422)
+    chosen = "request=1+2&request=3&request=4&request=99"
+    await look.at("decide-several", f"/decide/several?answer=allow&{chosen}")
+    await look.at("decide-several-not", f"/decide/several?answer=deny&{chosen}")
+    await look.at("decide-several-none", "/decide/several?answer=allow&request=4")
+    shown = await administrator.get(f"/decide/several?answer=allow&{chosen}")
+    await post(administrator, "/decide/2", answer="deny", step="0", reason="Not needed for work")
+    await look.answered("decide-several-errors", await confirm(administrator, shown, answer="deny"))
+    await look.answered("decided-several", await confirm(administrator, shown))
 
 
 async def test_pages_that_refuse_are_clean(site: Site, look: Look) -> None:

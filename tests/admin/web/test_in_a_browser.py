@@ -113,6 +113,29 @@ async def test_keyboard_alone_signs_in_and_decides(site: Site, page: Page) -> No
     await expect(page.locator("h1")).to_contain_text("Open now, until")
 
 
+async def test_several_are_chosen_and_decided_by_keyboard_without_scripts(
+    browser: StartBrowser, site: Site
+) -> None:
+    await site.sent_request()
+    await site.sent_request(host="bingo.example", code="H7M-4QP")
+    chromium = await browser()
+    head = await (await chromium.new_context(java_script_enabled=False, viewport=PHONE)).new_page()
+    await sign_in(head, site, people.HEAD)
+    await head.goto(f"{site.url}/decide")
+    await head.get_by_role("link", name="cardroom.example").focus()
+    for key in ("Tab", "Space", "Tab", "Tab", "Space"):
+        await head.keyboard.press(key)
+    # The box stands above the link that its card is.
+    await head.locator("label").last.click()
+    await expect(head.get_by_role("checkbox", name="bingo.example")).not_to_be_checked()
+    await head.locator("label").last.click()
+    await head.get_by_role("button", name="Allow those chosen", exact=True).press("Enter")
+    await expect(head.locator("h1")).to_have_text("Allow these 2 requests?")
+    await head.get_by_role("button", name="Allow these 2 requests").press("Enter")
+    await expect(head.locator("h1")).to_have_text("Your 2 answers are recorded")
+    await expect(head.get_by_text("Allowed until")).to_have_count(2)
+
+
 async def test_visit_log_is_live_and_stands_still_while_it_is_read(site: Site, page: Page) -> None:
     await page.set_viewport_size({"width": 1280, "height": 800})
     await site.log(visit(host="first.example"))

@@ -99,6 +99,8 @@ CALLS = {
     "POST /requests/{id:number}/deny": Call(
         APPROVERS, "/requests/{fresh}/deny", {"step": 0, "reason": "Not needed for work"}
     ),
+    # Each is answered with an outcome of its own: `test_deciding_several`.
+    "POST /requests/decide": Call(SIGNED_IN, body={"answer": "deny", "requests": [], "reason": "Needed"}),
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
     "GET /exemptions": Call(SEEING),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),

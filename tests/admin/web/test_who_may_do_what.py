@@ -98,6 +98,8 @@ ACTIONS = {
     "/requests/{id:number}/withdraw": Action(CLERK, "/requests/{fresh}/withdraw"),
     "/requests/{id:number}/hosts": Action(APPROVERS | CLERK, "/requests/1/hosts", {"host": "cdn.example"}),
     "/requests/{id:number}/wrong-category": Action(OF_REQUEST, "/requests/2/wrong-category"),
+    # Each is answered with an outcome of its own: `test_deciding_several`.
+    "/decide/several": Action(SIGNED_IN, "", {"answer": "deny", "request": "1", **WHY}),
     "/decide/{id:number}": Action(APPROVERS, "/decide/{fresh}", {"answer": "deny", **WHY}),
     "/decide/{id:number}/open": Action(IT | {people.HELP_DESK}, "/decide/2/open"),
     "/decide/{id:number}/stop": Action(APPROVERS | CLERK | IT, "/decide/2/stop", WHY),
@@ -156,6 +158,7 @@ PAGES = {
     "/social-media/propose": SIGNED_IN,
     "/requests/3/terms": OF_REQUEST,
     "/decide/1": APPROVERS,
+    "/decide/several?answer=allow&request=1": SIGNED_IN,
     "/exemptions": SEEING,
     "/visits": IT | {people.HELP_DESK, AUDITOR},
     "/visits/own": SIGNED_IN,
