@@ -91,6 +91,8 @@ class EventKind(StrEnum):
     PERSON_MOVE_REFUSED = "person.move_refused"
     PEOPLE_IMPORTED = "people.imported"
     """Another list of people is in force."""
+    PEOPLE_REMOVAL_FORCED = "people.removal_forced"
+    """A version of the policy may leave out over a fifth of the people."""
     PASSWORD_LINK_SENT = "password.link_sent"  # noqa: S105 - the word of an event
     """Somebody said that they forgot the person's password."""
     PASSWORD_SET = "password.set"  # noqa: S105 - the word of an event

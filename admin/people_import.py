@@ -7,7 +7,7 @@ from datetime import datetime
 from admin import audit, closed_people
 from admin.audit import Event, EventKind
 from admin.closed_people import Ended
-from admin.database import Database
+from admin.database import Database, Reader
 from policy.town_policy import Person, Policy
 
 _MOST_REMOVED = 1 / 5
@@ -37,9 +37,28 @@ class PeopleChange:
         return sorted(id_ for id_ in both if self.before[id_] != self.after[id_])
 
     @property
+    def too_many(self) -> str:
+        """What is said of a change that removes too many, as the beginning of a sentence."""
+        return f"{len(self.removed):,} of {len(self.before):,} people would be removed, over a fifth."
+
+    @property
     def removes_too_many(self) -> bool:
         """Whether over a fifth would be removed: rather half a file than a town that lost so many."""
         return len(self.removed) > len(self.before) * _MOST_REMOVED
+
+
+async def force_removal(
+    db: Database, version: str, change: PeopleChange, *, actor: str, at: datetime
+) -> None:
+    """Let a version of the policy be taken up though it leaves out over a fifth of the people; recorded."""
+    async with db.transaction() as t:
+        details: dict[str, audit.Detail] = {"removed": change.removed}
+        await audit.record(t, Event(EventKind.PEOPLE_REMOVAL_FORCED, actor, version, at, details))
+
+
+async def is_removal_forced(db: Reader, version: str) -> bool:
+    """Whether somebody said of a version that it may leave out so many."""
+    return any(event.kind is EventKind.PEOPLE_REMOVAL_FORCED for event in await audit.events_of(db, version))
 
 
 class _OnlyLookedError(Exception):

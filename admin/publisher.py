@@ -33,6 +33,7 @@ from admin.clock import Clock
 from admin.database import Database, Transaction
 from admin.delegations import with_stand_ins
 from admin.people_file import read_people
+from admin.people_import import PeopleChange, is_removal_forced
 from admin.roles import duties_of
 from admin.state_folder import StateFolder
 from categories.publishing import CurrentSnapshot
@@ -245,10 +246,24 @@ class Publisher:
                 " 'towngate categories update' fetches them",
             )
         else:
-            self.problems = ()
-            return policy
+            self.problems = await self._loses_too_many(policy)
+            if not self.problems:
+                return policy
         logger.warning("policy document refused: problems=%d first=%s", len(self.problems), self.problems[0])
         return None
+
+    async def _loses_too_many(self, policy: Policy) -> tuple[str, ...]:
+        """Say that a document leaves out over a fifth of the people; nothing where that was forced."""
+        if self.published is None:
+            return ()
+        change = PeopleChange(self.published.policy.people, policy.people)
+        if not change.removes_too_many or await is_removal_forced(self._db, policy.version):
+            return ()
+        path = self._state.policy_document
+        return (
+            f"{path.name}, {self._state.people_list.name}: {change.too_many} The running policy stays."
+            f" If it is meant: towngate policy publish {path} --force {path.name}",
+        )
 
     def _is_to_be_read(self) -> bool:
         """Whether the document changed, or the lists did that its tests could not be run with."""

@@ -17,7 +17,7 @@ from admin.commands.acting import actor
 from admin.commands.policy import check_document, is_in_force, print_places, published_policy
 from admin.database import Database, DatabaseError
 from admin.people_file import people_in, read_people
-from admin.people_import import PeopleChange, apply, preview
+from admin.people_import import PeopleChange, apply, force_removal, preview
 from admin.state_folder import StateFolder
 from policy.document_sections import read_people as people_of
 from policy.people_list import PeopleList, as_csv, read_people_csv
@@ -56,8 +56,7 @@ def import_(file: Path, *, is_applied: bool, force: str | None, state: Path, as_
             _say(change, ended, file.name)
         if stops:
             click.echo(
-                f"{len(change.removed):,} of {len(change.before):,} people would be removed, over a fifth."
-                f" Nothing was applied. If it is meant: --force {file.name}",
+                f"{change.too_many} Nothing was applied. If it is meant: --force {file.name}",
                 err=True,
             )
             raise click.exceptions.Exit(1)
@@ -65,14 +64,18 @@ def import_(file: Path, *, is_applied: bool, force: str | None, state: Path, as_
             if not as_json:
                 click.echo("Nothing was applied. Apply it with --apply.")
             return
-        asyncio.run(_apply(folder, change))
+        version = _version(folder, change)
+        asyncio.run(_apply(folder, change, version))
     except DatabaseError as error:
         raise CommandError(f"{error}; nothing was applied") from error
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}; nothing was applied") from error
     except OSError as error:
         raise CommandError(f"{folder.people_list}: {error.strerror}; nothing was applied") from error
-    _say_in_force(folder, as_json=as_json)
+    if not as_json:
+        is_there = is_in_force(folder, version)
+        said = "In force." if is_there else "Not in force yet: the admin process takes it up when it runs."
+        click.echo(f"Written to {folder.people_list}. {said}")
 
 
 def _checked(file: Path, folder: StateFolder) -> tuple[PeopleList, Policy]:
@@ -121,7 +124,14 @@ async def _ended(folder: StateFolder, change: PeopleChange) -> Mapping[str, Ende
         return await preview(db, policy, change, utc_now())
 
 
-async def _apply(folder: StateFolder, change: PeopleChange) -> None:
+def _version(folder: StateFolder, change: PeopleChange) -> str:
+    """Return which version the policy is of with the list that will be written; "" if it is bad."""
+    listed = read_people_csv(as_csv(change.after))
+    result = check_document(folder.policy_document.read_bytes(), folder, listed=listed)
+    return result.document.policy.version if result.document else ""
+
+
+async def _apply(folder: StateFolder, change: PeopleChange, version: str) -> None:
     def write() -> None:
         # For admin's user to read, as the policy beside it is, whoever runs the command.
         data = as_csv(change.after).encode(_ENCODING)
@@ -132,17 +142,9 @@ async def _apply(folder: StateFolder, change: PeopleChange) -> None:
         write()
         return
     async with Database.open(folder.database, must_exist=True) as db:
+        if change.removes_too_many:
+            await force_removal(db, version, change, actor=actor(), at=utc_now())
         await apply(db, policy, change, actor=actor(), at=utc_now(), write=write)
-
-
-def _say_in_force(folder: StateFolder, *, as_json: bool) -> None:
-    document = folder.policy_document.read_bytes()
-    listed = read_people_csv(folder.people_list.read_text(_ENCODING))
-    result = check_document(document, folder, listed=listed)
-    is_there = result.document is not None and is_in_force(folder, result.document.policy.version)
-    if not as_json:
-        said = "In force." if is_there else "Not in force yet: the admin process takes it up when it runs."
-        click.echo(f"Written to {folder.people_list}. {said}")
 
 
 def _say(change: PeopleChange, ended: Mapping[str, Ended], name: str) -> None:

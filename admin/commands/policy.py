@@ -1,6 +1,8 @@
 """`towngate policy`: check a policy document, put it in force, show the one in force."""
 
+import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,9 +18,12 @@ from rich.text import Text
 from admin.atomic_file import write_atomically
 from admin.clock import utc_now
 from admin.command import CommandError
+from admin.commands.acting import actor
 from admin.commands.lists import lists_of
 from admin.commands.opening import opening_lines, openings_as_json
+from admin.database import Database, DatabaseError
 from admin.people_file import read_people
+from admin.people_import import PeopleChange, force_removal
 from admin.state_folder import StateFolder
 from categories.host_name import HostNameError, canonical_host
 from categories.known_sites import known_sites
@@ -80,12 +85,14 @@ def check(file: BinaryIO, sites: TextIO | None, state: Path, as_json: bool) -> N
 
 @policy.command(epilog="Example: towngate policy publish policy.yaml --state /var/lib/towngate")
 @_file_argument
+@click.option("--force", metavar="FILE", help="The file's name once more, to leave out over a fifth.")
 @_state_option
-def publish(file: BinaryIO, state: Path) -> None:
+def publish(file: BinaryIO, force: str | None, state: Path) -> None:
     """Check a policy document and put it in force; with a problem the one in force stays.
 
     FILE takes the place of policy.yaml in the state folder, which is where the policy in force is
-    edited.
+    edited. Whom it leaves out of the people loses access, passwords and open requests; one that leaves out
+    over a fifth of them is not published unless it is forced.
     """
     folder = StateFolder(state)
     if not folder.root.is_dir():
@@ -96,11 +103,25 @@ def publish(file: BinaryIO, state: Path) -> None:
     if result.document is None or result.problems:
         _console.print("Not published. The policy in force stays.")
         raise click.exceptions.Exit(1)
+    version = result.document.policy.version
+    before = published_policy(folder)
+    change = PeopleChange(before.policy.people if before else {}, result.document.policy.people)
+    if change.removes_too_many and force != Path(_name(file)).name:
+        name = Path(_name(file)).name
+        _console.print(
+            Text(
+                f"{change.too_many} Not published. The policy in force stays. If it is meant: --force {name}"
+            )
+        )
+        raise click.exceptions.Exit(1)
     try:
+        if change.removes_too_many:
+            asyncio.run(_force_removal(folder, version, change))
         write_atomically(folder.policy_document, data)
+    except (DatabaseError, sqlite3.Error) as error:
+        raise CommandError(f"{folder.database}: {error}; nothing was published") from error
     except OSError as error:
         raise CommandError(f"{folder.policy_document}: {error.strerror}; nothing was published") from error
-    version = result.document.policy.version
     _console.print(f"Written to {folder.policy_document}, policy {version}.", markup=False)
     if is_in_force(folder, version):
         _console.print(f"In force: policy {version}.")
@@ -138,6 +159,11 @@ def show(state: Path, as_json: bool) -> None:
     for limit in in_force.limits:
         table.add_row(Text(limit.id, no_wrap=True), limit.action.value, Text(_conditions(limit)))
     _console.print(table)
+
+
+async def _force_removal(folder: StateFolder, version: str, change: PeopleChange) -> None:
+    async with Database.open(folder.database, must_exist=True) as db:
+        await force_removal(db, version, change, actor=actor(), at=utc_now())
 
 
 def published_policy(folder: StateFolder) -> PolicySnapshot | None:

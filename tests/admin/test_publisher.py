@@ -13,12 +13,14 @@ from admin import access_requests, accounts, audit, sessions
 from admin import publisher as publisher_module
 from admin.audit import EventKind
 from admin.database import Database
+from admin.people_import import PeopleChange, force_removal
 from admin.publisher import NoPolicyError, Publisher
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
+from policy.document import load_document
 from policy.snapshot import PolicySnapshot
 from tests.admin.small_town import MONDAY, TOWN, listed, submitted
-from tests.people import CLERK, HEAD
+from tests.people import CLERK, HEAD, HELP_DESK
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -31,6 +33,9 @@ WITHOUT_CLERK = (
     .replace("  127.0.0.1: {name: FIN-PC-15, person: clerk}\n", "")
     .replace("devices:\n", "")
 )
+WITHOUT_TWO = WITHOUT_CLERK.replace(
+    "  helpdesk:      {name: Help desk, mail: helpdesk@town.example}\n", ""
+).replace("  help_desk: [helpdesk]\n", "")
 URL = "http://127.0.0.1:8000"
 
 
@@ -209,6 +214,27 @@ async def test_a_new_document_is_in_force_within_two_seconds(
     assert publisher.policy == published(state).policy
     assert len(await audit.events_of(town_db, publisher.policy.version)) == 1
     await stop(task)
+
+
+async def test_a_document_that_leaves_out_over_a_fifth_of_the_people_is_refused_unless_forced(
+    publisher: Publisher, state: StateFolder, town_db: Database
+) -> None:
+    await publisher.start()
+    state.policy_document.write_text(WITHOUT_TWO)
+    assert not await publisher.reload_document()
+    assert publisher.problems == (
+        "policy.yaml, people.csv: 2 of 6 people would be removed, over a fifth. The running policy stays."
+        f" If it is meant: towngate policy publish {state.policy_document} --force policy.yaml",
+    )
+    again = new_publisher(state, town_db)
+    await again.start()
+    assert {CLERK, HELP_DESK} <= again.policy.people.keys()
+    change = PeopleChange(again.policy.people, {})
+    version = load_document(WITHOUT_TWO, taxonomy()).policy.version
+    await force_removal(town_db, version, change, actor="it", at=MONDAY)
+    assert await again.reload_document()
+    assert again.policy.people.keys() == {"head", "parks-head", "it", "administrator"}
+    assert again.problems == ()
 
 
 async def test_who_is_left_out_of_the_document_loses_all_they_had_for_good(

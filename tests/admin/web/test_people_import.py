@@ -93,6 +93,41 @@ async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_nam
     assert "staff-6" in in_force(site)
 
 
+async def test_a_policy_that_leaves_out_over_a_fifth_is_published_where_it_is_named_again(
+    site: Site, tmp_path: Path
+) -> None:
+    site.state.people_list.write_text(STAFF)
+    await site.until(lambda: "staff-9" in site.admin.policy.people)
+    ann = await site.signed_in("staff-9")
+    # Whoever edits the file where it is in force gets as far as with the command.
+    site.state.people_list.write_text("\n".join(STAFF.splitlines()[:2]))
+    await site.until(lambda: bool(site.admin.policy_problems))
+    assert (
+        "9 of 16 people would be removed, over a fifth. The running policy stays."
+        in (site.admin.policy_problems[0])
+    )
+    assert (await ann.get("/requests")).status_code == 200
+
+    async def publish(*args: str) -> Result:
+        command = ["policy", "publish", str(site.state.policy_document), "--state", str(site.state.root)]
+        return await asyncio.to_thread(CliRunner().invoke, cli, [*command, *args])
+
+    stopped = await publish("--force", "other.yaml")
+    assert stopped.exit_code == 1
+    assert "over a fifth. Not published. The policy in force stays. If it is meant: --force policy.yaml" in (
+        " ".join(stopped.output.split())
+    )
+    done = await publish("--force", "policy.yaml")
+    assert (done.exit_code, "In force: policy" in done.output) == (0, True)
+    assert "staff-9" not in in_force(site)
+    assert (await ann.get("/requests")).status_code == 303
+    events = await audit.events_of(site.admin.db, site.admin.policy.version)
+    assert [event.kind for event in events] == [
+        EventKind.PEOPLE_REMOVAL_FORCED,
+        EventKind.POLICY_PUBLISHED,
+    ]
+
+
 async def test_with_a_problem_nothing_is_applied(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "staff.csv"
     file.write_text("id,name,department\nann,Ann,financ\nclerk,Clerk,finance\n")
