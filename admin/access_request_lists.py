@@ -139,9 +139,11 @@ async def _undecided(db: Reader, at: datetime) -> list[AccessRequest]:
 
 
 async def unanswered(db: Reader, at: datetime) -> list[AccessRequest]:
-    """Return undecided requests of which somebody is to be reminded at `at`, or whose time is over."""
+    """Return waiting requests of which somebody is to be reminded at `at`, and those that go up by then."""
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE state = 'submitted' AND (remind_at <= ?1 OR due_at <= ?1)"
+        f"{_SELECT} WHERE access_request.id IN ("  # noqa: S608 - own words
+        "SELECT id FROM access_request WHERE remind_at <= ?1"
+        " UNION ALL SELECT id FROM access_request WHERE state = 'submitted' AND due_at <= ?1)"
         f" AND {_IN_TIME} ORDER BY due_at, access_request.id",
         to_ms(at),
     )

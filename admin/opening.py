@@ -9,14 +9,19 @@ from policy.town_policy import Policy
 OPEN_AT_LEAST = timedelta(hours=1)
 
 
-def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may open what was approved: IT; a security risk only IT security.
+def openers(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return the people who may open what was approved: IT; a security risk only IT security.
 
     Nobody opens their own, nor what they proposed, but where nobody else is left, since others approved it.
     """
     roles = ("it_security",) if risks_of(policy, request) else ("it_security", "help_desk")
-    openers = frozenset().union(*(policy.roles.get(role, ()) for role in roles))
-    return person in (openers - request.own or openers)
+    of_it = frozenset().union(*(policy.roles.get(role, ()) for role in roles))
+    return of_it - request.own or of_it
+
+
+def may_open(policy: Policy, request: AccessRequest, person: str) -> bool:
+    """Whether the person is one of `openers`."""
+    return person in openers(policy, request)
 
 
 def opens_until(request: AccessRequest, at: datetime) -> datetime | None:

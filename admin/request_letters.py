@@ -18,9 +18,16 @@ async def put(t: Transaction, policy: Policy, request: AccessRequest, at: dateti
         await outbox.put(t, letter, at)
 
 
-async def put_reminders(t: Transaction, policy: Policy, request: AccessRequest, at: datetime) -> None:
-    """Put a reminder to each who may answer the present step."""
-    for letter in _to_each(LetterKind.REQUEST_REMINDER, sorted(deciders(policy, request)), request):
+async def put_reminders(t: Transaction, people: Iterable[str], request: AccessRequest, at: datetime) -> None:
+    """Put a reminder to each of those whose answer, signature or opening a request waits for."""
+    match request.state:
+        case State.AWAITS_SIGNATURE:
+            letters = _again(LetterKind.REQUEST_TO_SIGN, people, request)
+        case State.AWAITS_OPENING:
+            letters = _again(LetterKind.REQUEST_TO_OPEN, people, request)
+        case _:
+            letters = _to_each(LetterKind.REQUEST_REMINDER, people, request)
+    for letter in letters:
         await outbox.put(t, letter, at)
 
 
@@ -49,6 +56,10 @@ def _told(request: AccessRequest) -> tuple[str, ...]:
 def _to_each(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:
     values, again = {"step": str(request.step)}, _present(request)
     return [Letter(kind, person, request.number, values, again=again) for person in people]
+
+
+def _again(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:
+    return [Letter(kind, person, request.number, again="reminder") for person in people]
 
 
 def _present(request: AccessRequest) -> str:

@@ -10,6 +10,7 @@ from admin import audit, never_granted, request_letters
 from admin.access_request_lists import get
 from admin.asked import Kind
 from admin.asking import (
+    WAITING,
     AccessRequest,
     NeverGrantedError,
     NotAllowedError,
@@ -119,6 +120,7 @@ async def move(
     """
     own = OWN_MOVES.get((request.state, after)) if request.kind is Kind.EMERGENCY else None
     kind = own or MOVES[request.state, after]
+    remind_at, due_at = answer_times(policy, at)
     answers = request.waits_for if after is not State.WITHDRAWN and own is None else None
     moved = await t.execute(
         "UPDATE access_request SET state = ?, step = step + ?,"
@@ -130,11 +132,8 @@ async def move(
         after is State.SUBMITTED,
         after is State.SUBMITTED,
         actor,
-        *(
-            map(to_ms, answer_times(policy, at))
-            if after is State.SUBMITTED
-            else (None, to_ms(request.due_at))
-        ),
+        to_ms(remind_at) if after in WAITING else None,
+        to_ms(due_at if after is State.SUBMITTED else request.due_at),
         to_ms(at),
         decided_by or actor,
         note,

@@ -1,4 +1,4 @@
-"""What becomes of requests that nobody answers: a reminder, then those above may answer as well.
+"""What becomes of requests that nobody answers, signs or opens: a reminder, then those above answer as well.
 
 When is stored with each request, so that nothing is lost while admin is down: what became due meanwhile
 is done by the first look. Each is done once, however many look.
@@ -14,6 +14,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
 from admin.deciders import deciders, next_above
+from admin.opening import openers
 from policy.town_policy import Policy
 
 
@@ -39,20 +40,31 @@ class Unanswered:
 
 async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
     """Remind those who are asked; False where nobody is, or the request has moved since it was seen."""
-    people = sorted(deciders(policy, seen))
+    people = sorted(_asked(policy, seen))
     if not people:
         return False
     reminded = await t.execute(
         "UPDATE access_request SET remind_at = NULL"
         " WHERE id = ? AND state = ? AND step = ? AND passed_on = ? AND remind_at = ?",
-        *(seen.id, State.SUBMITTED.value, seen.step, json.dumps(seen.passed_on)),
+        *(seen.id, seen.state.value, seen.step, json.dumps(seen.passed_on)),
         to_ms(seen.remind_at) if seen.remind_at is not None else None,
     )
     if reminded:
         details: dict[str, Detail] = {"people": people, "step": seen.step}
         await audit.record(t, Event(EventKind.REQUEST_REMINDED, audit.CLOCK, seen.number, at, details))
-        await request_letters.put_reminders(t, policy, seen, at)
+        await request_letters.put_reminders(t, people, seen, at)
     return bool(reminded)
+
+
+def _asked(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return whose answer, signature or opening the request waits for."""
+    match request.state:
+        case State.AWAITS_SIGNATURE:
+            return frozenset({request.person})
+        case State.AWAITS_OPENING:
+            return openers(policy, request)
+        case _:
+            return deciders(policy, request)
 
 
 async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:

@@ -12,7 +12,7 @@ from admin.deciders import deciders
 from admin.letters.access_words import ACCESS_WORDS
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
 from admin.letters.told import Told
-from admin.opening import opens_until
+from admin.opening import may_open, opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
@@ -136,6 +136,25 @@ async def _to_sign(told: Told) -> Words:
         facts=(("Sites", told.host), ("Until", town.until(request.asked_until or town.now))),
         link=Link("Read and sign the terms", f"/requests/{request.id}/terms"),
         below=("Nothing is signed by this mail. You sign in to sign.",),
+    )
+
+
+async def _to_open(told: Told) -> Words:
+    request, town = told.request, told.town
+    is_awaited = request.state_at(town.now) is State.AWAITS_OPENING
+    if not is_awaited or not may_open(town.policy, request, told.reader):
+        raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
+    return Words(
+        subject=told.subject("Still waiting to be opened"),
+        heading=f"Open {told.host} for {told.for_whom}?",
+        paragraphs=(
+            f"Approved {town.moment(request.decided_at or town.now)}, and nobody has opened it yet.",
+        ),
+        quote=request.reason,
+        quoted=told.asker,
+        facts=await _ticket_facts(told),
+        link=Link("Open it on the admin site", f"/decide/{request.id}/done"),
+        below=("Nothing is opened by this mail. You sign in to open it.",),
     )
 
 
@@ -316,6 +335,7 @@ _WORDS: Mapping[LetterKind, Callable[[Told], Awaitable[Words]]] = {
     LetterKind.REQUEST_REMINDER: _reminder,
     LetterKind.REQUEST_PASSED_ON: _passed_on,
     LetterKind.REQUEST_TO_SIGN: _to_sign,
+    LetterKind.REQUEST_TO_OPEN: _to_open,
     LetterKind.REQUEST_APPROVED: _approved,
     LetterKind.REQUEST_ALLOWED: _allowed,
     LetterKind.REQUEST_HANDED_ON: _handed_on,

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from admin import access_request_lists, access_requests, audit, outbox, submitting
+from admin.asked import Kind, Level, SocialMediaUse
 from admin.asking import NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
@@ -14,9 +15,9 @@ from admin.deciders import may_stop
 from admin.outbox import Channel, LetterKind
 from admin.unanswered import Unanswered, pass_on, remind
 from policy.business_time import OFFICE_HOURS, BusinessTime
-from policy.town_policy import Approver, Asking, Policy
+from policy.town_policy import AfterApproval, Approver, Asking, Person, Policy
 from tests.admin.small_town import DELEGATE, MONDAY, SECOND_IT, TOWN, ask, listed, submitted
-from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
+from tests.people import ADMINISTRATOR, CLERK, HEAD, HELP_DESK, IT
 
 REMINDED_AT = MONDAY + timedelta(hours=4)
 PASSED_ON_AT = MONDAY + timedelta(hours=23, minutes=30)
@@ -103,6 +104,49 @@ async def test_a_security_risk_waits_for_it_security_alone(db: Database) -> None
     await look(db, PASSED_ON_AT + timedelta(days=20))
     assert (await access_request_lists.get(db, request.id)).passed_on == ()
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
+
+
+async def test_it_is_reminded_once_of_what_was_approved_and_waits_to_be_opened(db: Database) -> None:
+    waiting = replace(
+        TOWN,
+        after_approval=AfterApproval.WAIT_FOR_IT,
+        people={**TOWN.people, HELP_DESK: Person("Help desk")},
+        roles={**TOWN.roles, "help_desk": (HELP_DESK,)},
+    )
+    request = await submitted(db)
+    await access_requests.approve(db, waiting, listed, request.id, actor=HEAD, at=MONDAY)
+    await look(db, REMINDED_AT - timedelta(milliseconds=1), waiting)
+    assert LetterKind.REQUEST_TO_OPEN not in [kind for kind, _ in await letters(db)]
+    for _ in range(3):
+        await look(db, REMINDED_AT + timedelta(days=3), waiting)
+    assert [to for kind, to in await letters(db) if kind is LetterKind.REQUEST_TO_OPEN] == [
+        HELP_DESK,
+        IT,
+        SECOND_IT,
+    ]
+    assert (await kinds(db))[1:] == [EventKind.REQUEST_APPROVED, EventKind.REQUEST_REMINDED]
+
+
+async def test_the_person_is_reminded_once_to_sign_what_was_approved(db: Database) -> None:
+    use = SocialMediaUse(Level.VIEW, (), MONDAY + timedelta(days=90), HEAD)
+    both = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
+    request = await submitted(
+        db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use, chain=both, sent_by=HEAD
+    )
+    await access_requests.approve(db, TOWN, listed, request.id, actor=ADMINISTRATOR, at=MONDAY)
+    for _ in range(3):
+        await look(db, REMINDED_AT)
+    assert [letter for letter in await letters(db) if letter[0] is LetterKind.REQUEST_TO_SIGN] == [
+        (LetterKind.REQUEST_TO_SIGN, CLERK),
+        (LetterKind.REQUEST_TO_SIGN, CLERK),
+    ]
+
+
+async def test_what_is_open_or_decided_is_not_reminded_of(db: Database) -> None:
+    opened, denied = await submitted(db), await submitted(db, host="dice.example")
+    await access_requests.approve(db, TOWN, listed, opened.id, actor=HEAD, at=MONDAY)
+    await access_requests.deny(db, TOWN, denied.id, actor=HEAD, at=MONDAY, reason="No.")
+    assert await access_request_lists.unanswered(db, PASSED_ON_AT) == []
 
 
 @pytest.mark.parametrize("first", [Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR])

@@ -338,6 +338,8 @@ async def every_mail(sending: Sending) -> list[EmailMessage]:
     """Return a mail of every kind there is, but the test's."""
     sending.policy = WAITING_TOWN
     first = await approved(sending, await submitted(sending.db))
+    async with sending.db.transaction() as t:
+        await unanswered.remind(t, WAITING_TOWN, first, LATER)
     await sending.delivery.send_due()
     await access_requests.open_access(sending.db, WAITING_TOWN, listed, first.id, actor=IT, at=LATER)
     await sending.delivery.send_due()
