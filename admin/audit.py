@@ -111,6 +111,7 @@ class EventKind(StrEnum):
     POLICY_PUBLISHED = "policy.published"
     REPORT_SENT = "report.sent"
     """Someone said that a site's category is wrong, or that they came by accident."""
+    REPORT_REMINDED = "report.reminded"
     REPORT_ANSWERED = "report.answered"
     REPORT_MOVE_REFUSED = "report.move_refused"
     SITE_CORRECTED = "site.corrected"

@@ -75,6 +75,8 @@ class LetterKind(StrEnum):
     """To the head and IT: someone came to a prohibited site by accident."""
     ACCIDENT_ANSWERED = "accident_answered"
     """To the one who said so. `answer` is "blocked" or "no_problem"."""
+    REPORT_REMINDER = "report_reminder"
+    """To IT: what was said of a site has waited for an answer for some hours."""
     DOWNLOAD_REMINDER = "download_reminder"
     """To the one who asked for it: a download need not wait any more. It names the address."""
     LIMIT_CLOSED = "limit_closed"
@@ -111,6 +113,7 @@ _VALUES: Mapping[LetterKind, frozenset[str]] = {
     LetterKind.CATEGORY_ANSWERED: frozenset({"host", "answer", "category", "note"}),
     LetterKind.ACCIDENT_REPORTED: frozenset({"host", "category", "department", "at"}),
     LetterKind.ACCIDENT_ANSWERED: frozenset({"host", "answer"}),
+    LetterKind.REPORT_REMINDER: frozenset({"host", "at"}),
     LetterKind.DOWNLOAD_REMINDER: frozenset({"host", "address", "limit"}),
     LetterKind.LIMIT_CLOSED: frozenset({"host", "limit", "at"}),
     LetterKind.ATTEMPTS_REPEATED: frozenset(

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from admin import audit
-from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError, site_of
+from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError, answer_times, site_of
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -143,6 +143,9 @@ async def send(
         }
         actor = ask.person or SOMEONE
         await audit.record(t, Event(EventKind.REPORT_SENT, actor, report.number, at, details))
+        if await open_like(t, report) == [report]:
+            remind_at, _ = answer_times(policy, at)
+            await t.execute("UPDATE site_report SET remind_at = ? WHERE id = ?", to_ms(remind_at), report.id)
         if open_already is None:
             await _tell(t, policy, report, at)
     return report
@@ -201,6 +204,23 @@ async def open_like(db: Reader, report: SiteReport) -> list[SiteReport]:
         report.site,
     )
     return [_report(row) for row in rows]
+
+
+async def remind(t: Transaction, policy: Policy, at: datetime) -> None:
+    """Remind IT, once, of each site of which something was said and not answered for the policy's hours."""
+    rows = await t.fetch_all(
+        "UPDATE site_report SET remind_at = NULL WHERE answer IS NULL AND remind_at <= ? RETURNING *",
+        to_ms(at),
+    )
+    for report in map(_report, rows):
+        reports = await open_like(t, report)
+        of_it = sorted(policy.roles.get("it_security", ()))
+        people = [person for person in of_it if may_answer(policy, reports, person)]
+        details: dict[str, Detail] = {"people": people, "site": report.site}
+        await audit.record(t, Event(EventKind.REPORT_REMINDED, audit.CLOCK, report.number, at, details))
+        values = {"host": report.site, "at": report.sent_at.isoformat()}
+        for person in people:
+            await put(t, Letter(LetterKind.REPORT_REMINDER, person, report.number, values), at)
 
 
 async def refuse(t: Transaction, report: SiteReport, *, actor: str, at: datetime, why: str) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from admin import access_request_lists, audit, request_letters
+from admin import access_request_lists, audit, request_letters, site_reports
 from admin.asking import AccessRequest, State, answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
@@ -27,8 +27,10 @@ class Unanswered:
         self._clock = clock
 
     async def look(self) -> None:
-        """Remind of, or pass on, what is due; what is due for both is passed on."""
+        """Remind of, or pass on, what is due; what is due for both is passed on. Reports are reminded of."""
         at = self._clock()
+        async with self._db.transaction() as t:
+            await site_reports.remind(t, self._policy(), at)
         for request in await access_request_lists.unanswered(self._db, at):
             policy = self._policy()
             async with self._db.transaction() as t:

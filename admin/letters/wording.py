@@ -87,6 +87,21 @@ def _accident_reported(put: PutLetter, town: Town) -> Words:
     )
 
 
+def _report_reminder(put: PutLetter, town: Town) -> Words:
+    values = put.letter.values
+    return Words(
+        subject=_tagged(put, "Still waiting for your answer"),
+        heading="A report about a site waits for your answer",
+        paragraphs=("Nobody has answered it yet.",),
+        facts=(
+            ("Site", words.host(values["host"])),
+            ("Sent", town.moment(datetime.fromisoformat(values["at"]))),
+        ),
+        link=_board(put, town),
+        below=("Nothing is changed by this mail.",),
+    )
+
+
 def _accident_answered(put: PutLetter, _town: Town) -> Words:
     host = words.host(put.letter.values["host"])
     was_blocked = put.letter.values["answer"] == "blocked"
@@ -192,6 +207,7 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.CATEGORY_ANSWERED: _category_answered,
     LetterKind.ACCIDENT_REPORTED: _accident_reported,
     LetterKind.ACCIDENT_ANSWERED: _accident_answered,
+    LetterKind.REPORT_REMINDER: _report_reminder,
     LetterKind.DOWNLOAD_REMINDER: _download_reminder,
     LetterKind.LIMIT_CLOSED: _limit_closed,
     LetterKind.NOTICE_RECEIPT: _notice_receipt,

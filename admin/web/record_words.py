@@ -51,6 +51,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.NAMES_REFUSED: "An answer about names was refused",
     EventKind.POLICY_PUBLISHED: "A policy came into force",
     EventKind.REPORT_SENT: "Sent a report",
+    EventKind.REPORT_REMINDED: "Reminded of a report",
     EventKind.REPORT_ANSWERED: "Answered a report",
     EventKind.REPORT_MOVE_REFUSED: "An answer to a report was refused",
     EventKind.SITE_CORRECTED: "Corrected a category",

@@ -12,6 +12,7 @@ from admin.asking import InvalidRequestError
 from admin.audit import EventKind
 from admin.database import Database
 from admin.site_reports import Answer, ReportKind, SiteReport
+from admin.unanswered import Unanswered
 from policy.ask_token import AskToken
 from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
@@ -132,6 +133,30 @@ async def test_the_answer_names_the_category_that_holds_now(
     assert row is not None
     values = json.loads(row["details"])["values"]
     assert (values["host"], values["answer"], values["category"]) == ("cardroom.example", answer, told)
+
+
+async def test_it_is_reminded_once_of_a_site_that_nobody_answered(db: Database) -> None:
+    await sent(db)
+    await sent(db, person=PARKS_CLERK, department="parks", code="H7M-4QP")
+    await answered(db, await sent(db, host="other.example", code="J7M-4QP"))
+    remind_at = MONDAY + timedelta(hours=4)
+    for at in (remind_at - timedelta(milliseconds=1), remind_at, remind_at + timedelta(days=30)):
+        await Unanswered(db, lambda: TOWN, lambda at=at: at).look()  # type: ignore[misc]
+    reminders = [letter for letter in await letters(db) if letter[0] == "report_reminder"]
+    assert reminders == [("report_reminder", IT, "REP-1"), ("report_reminder", SECOND_IT, "REP-1")]
+    kinds = [event.kind for event in await audit.events_of(db, "REP-1")]
+    assert kinds == [EventKind.REPORT_SENT, EventKind.REPORT_REMINDED]
+
+
+@pytest.mark.parametrize("reporters", [(IT,), (IT, SECOND_IT)])
+async def test_who_said_it_is_reminded_only_where_nobody_else_can_answer(
+    db: Database, reporters: tuple[str, ...]
+) -> None:
+    for n, person in enumerate(reporters):
+        await sent(db, person=person, code=f"H7M-4Q{n}")
+    await Unanswered(db, lambda: TOWN, lambda: MONDAY + timedelta(hours=4)).look()
+    reminded = {to for kind, to, _ in await letters(db) if kind == "report_reminder"}
+    assert reminded == ({SECOND_IT} if reporters == (IT,) else {IT, SECOND_IT})
 
 
 async def test_what_was_answered_can_be_said_again(db: Database) -> None:

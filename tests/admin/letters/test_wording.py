@@ -274,6 +274,7 @@ def others() -> list[Letter]:
             "WC-1",
             {**site, "answer": "corrected", "category": "press", "note": ""},
         ),
+        Letter(LetterKind.REPORT_REMINDER, IT, "REP-1", {**site, "at": at}),
         Letter(
             LetterKind.ACCIDENT_REPORTED,
             HEAD,

@@ -1,0 +1,5 @@
+-- When IT is reminded of what is said of a site: of the first report of a kind that is open, NULL once it was.
+ALTER TABLE site_report ADD COLUMN remind_at INTEGER;
+CREATE INDEX site_report_to_remind ON site_report (remind_at) WHERE answer IS NULL;
+UPDATE site_report SET remind_at = sent_at
+WHERE id IN (SELECT min(id) FROM site_report WHERE answer IS NULL GROUP BY kind, site);
