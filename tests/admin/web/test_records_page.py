@@ -139,7 +139,7 @@ async def test_verify_says_that_all_are_whole_and_then_which_one_was_removed(sit
     shown = text(await it.get("/records"))
     called = "Touch nothing; call Town administrator."
     assert f"Record {head.last_id} was changed or removed. {called}" in shown
-    assert f"What refuses changes to records was removed from the database. {called}" in shown
+    assert f"What refuses changes to records was removed from the database, or changed. {called}" in shown
 
 
 async def test_others_see_no_records_and_verify_nothing(site: Site) -> None:
