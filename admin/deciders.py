@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from admin import proposing
-from admin.asked import AccountUse, DeviceUse, EmergencyUse, SocialMediaUse, StandingUse, Window
+from admin.asked import AccountUse, DeviceUse, EmergencyUse, Kind, SocialMediaUse, StandingUse, Window
 from admin.asking import AccessRequest, ForWhom, State, risks_of
 from policy.town_policy import Approver, Policy
 
@@ -148,5 +148,16 @@ def may_end(policy: Policy, request: AccessRequest, person: str) -> bool:
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may end access that was approved: IT security, or an approver of the chain."""
-    return person in policy.roles.get("it_security", ()) or person in took_part(policy, request)
+    """Whether the person may end access that was approved: IT security, or an approver of the chain.
+
+    Of emergency access, those who would have been asked in the department.
+    """
+    in_department = hear_of_emergency(policy, request)
+    return person in {*policy.roles.get("it_security", ()), *took_part(policy, request), *in_department}
+
+
+def hear_of_emergency(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    """Return who hears of emergency access for the person's department, though not asked; none of others."""
+    if request.kind is not Kind.EMERGENCY:
+        return frozenset()
+    return deciders_of(policy, Approver.DEPARTMENT_HEAD, request.person, request.department)

@@ -33,6 +33,7 @@ from admin.asking_for_sites import AsksForSites, imagine, typed_host
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Transaction
+from admin.deciders import hear_of_emergency
 from admin.emergency_reviews import EmergencyReview, reviewers
 from admin.granting import grant
 from admin.outbox import Letter, LetterKind
@@ -197,13 +198,15 @@ async def _open(
 
 
 def told(policy: Policy, request: AccessRequest) -> frozenset[str]:
-    """Return who hears of emergency access at once: the head, IT security, who reviews it. None of others."""
+    """Return who hears of emergency access at once, and may stop it; none of others.
+
+    Those who answer for the department, IT security, and who reviews it.
+    """
     if request.kind is not Kind.EMERGENCY:
         return frozenset()
-    department = policy.departments.get(request.department or "")
-    head = {department.head} if department is not None else set[str]()
     it_security = policy.roles.get("it_security", ())
-    return frozenset({*head, *it_security, *reviewers(policy, request)}) - {request.person, ""}
+    for_department = hear_of_emergency(policy, request)
+    return frozenset({*for_department, *it_security, *reviewers(policy, request)}) - {request.person}
 
 
 def _tidy(note: str) -> str:

@@ -1,12 +1,14 @@
 """The parts of `asking` in a policy document about what some people have that others have not."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 
 from policy import notation
 from policy.document_authorising import read_chain
 from policy.document_value import Value
 from policy.town_policy import Approver, EmergencyAccess, OwnDevice, StandingPermission
 
+_LONGEST_EMERGENCY = timedelta(hours=4)
 _REVIEWERS = (Approver.TOWN_ADMINISTRATOR, Approver.IT_SECURITY)
 
 
@@ -26,6 +28,10 @@ def read_emergency_access(
             if set(roles[role]) == {item.parsed(str)}:
                 item.report(f"nobody else is {role!r}: they would review their own access")
     longest = fields["longest"].parsed(notation.amount_of_time)
+    if longest is not None and longest > _LONGEST_EMERGENCY:
+        fields["longest"].report(
+            "4h is the longest: nobody was asked; what is needed for longer is asked for"
+        )
     default = EmergencyAccess(tuple(named), Approver(role) if role else Approver.IT_SECURITY)
     return EmergencyAccess(
         default.people,

@@ -156,6 +156,16 @@ def test_who_left_coordinates_nothing() -> None:
 ROLES = "people: {ann: {name: A}, bob: {name: B}}\nroles: {it_security: [ann]}\n"
 
 
+def test_emergency_access_is_for_four_hours_at_most() -> None:
+    text = (
+        f"{ROLES}asking: {{emergency_access: {{people: [bob], reviewed_by: it_security, longest: LONGEST}}}}"
+    )
+    terms = asking_of(text.replace("LONGEST", "4h")).emergency_access
+    assert terms is not None and terms.longest == timedelta(hours=4)
+    with pytest.raises(PolicyError, match=r"emergency_access\.longest: 4h is the longest: nobody was asked"):
+        asking_of(text.replace("LONGEST", "241m"))
+
+
 def test_emergency_access_names_people_and_who_reviews_and_has_its_defaults() -> None:
     text = f"{ROLES}asking: {{emergency_access: {{people: [bob], reviewed_by: it_security}}}}"
     assert asking_of(text).emergency_access == EmergencyAccess(

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
 from admin.audit import EventKind, events_of
 from admin.corrections import correct
@@ -100,6 +101,20 @@ async def test_it_is_recorded_as_a_kind_of_its_own_and_told_at_once(site: Site) 
     assert (await (await site.signed_in(people.PARKS_HEAD)).get("/requests/1")).status_code == 404
     shown = (await (await site.signed_in(people.IT)).get("/records")).text
     assert "Opened a site for themselves, in an emergency" in shown
+
+
+@pytest.mark.parametrize("person", [people.HEAD, people.IT, people.ADMINISTRATOR])
+async def test_whoever_hears_of_it_may_stop_it(site: Site, person: str) -> None:
+    await allowing(site)
+    await opened(site)
+    stranger = await site.signed_in(people.PARKS_HEAD)
+    stop = {"reason": "There is no emergency."}
+    assert (await post(stranger, "/decide/1/stop", "/requests", **stop)).status_code in (403, 404)
+    told = await site.signed_in(person)
+    assert "Stop access" in (await told.get("/requests/1")).text
+    stopped = await post(told, "/decide/1/stop", "/decide/1/done?stop=yes", **stop)
+    assert stopped.status_code == 303
+    assert decided(site)[0] is Verdict.BLOCK
 
 
 async def test_where_it_opens_what_is_approved_emergency_access_does_not_wait(site: Site) -> None:

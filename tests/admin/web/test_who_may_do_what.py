@@ -150,7 +150,7 @@ PAGES = {
     "/requests/device": SIGNED_IN,
     "/requests/standing": SIGNED_IN,
     "/requests/emergency": SIGNED_IN,
-    "/requests/4": SEEING | CLERK | HEAD | {people.ADMINISTRATOR},
+    "/requests/4": OF_REQUEST,
     "/decide/4/review": IT,
     "/accounts/ask": SIGNED_IN,
     "/social-media": APPROVERS | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR} | IT,
