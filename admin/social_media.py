@@ -172,10 +172,7 @@ class SocialMediaUses(AsksForSites):
 
         Heads, delegates and coordinators see their department. Raises NotAllowedError but for those.
         """
-        policy, person = self._policy(), session.person if session.is_signed_in else None
-        sees = roles.social_media_of(policy, person) if person is not None else frozenset[str]()
-        if sees is not None and not sees:
-            raise NotAllowedError("Social media register: only people with that duty see it.")
+        policy, sees = self._policy(), self._sees(session)
         signed = await signatures(self._db)
         found = [
             Registered(request, request.social_media, signed.get(request.id))
@@ -190,6 +187,20 @@ class SocialMediaUses(AsksForSites):
                 names[one.request.person].name if one.request.person in names else one.request.person,
             ),
         )
+
+    def coordinators(self, session: Session) -> dict[str, str]:
+        """Return the coordinators of the departments that `register` is of, by these. Raises as it does."""
+        sees = self._sees(session)
+        named = self.terms.coordinators if self.terms is not None else {}
+        return {id_: person for id_, person in named.items() if sees is None or id_ in sees}
+
+    def _sees(self, session: Session) -> frozenset[str] | None:
+        """Return the departments whose register a session sees, None for all. Raises NotAllowedError."""
+        person = session.person if session.is_signed_in else None
+        sees = roles.social_media_of(self._policy(), person) if person is not None else frozenset[str]()
+        if sees is not None and not sees:
+            raise NotAllowedError("Social media register: only people with that duty see it.")
+        return sees
 
     async def _site(self, policy: Policy, typed: str) -> tuple[str, CategoryMatch | None]:
         """Return the site that somebody typed, and what it is listed as first."""

@@ -110,6 +110,7 @@ def _policy(
         _add(people, listed)
     roles = read_roles(sections["roles"], people)
     departments_read = read_departments(departments, people)
+    people_read = read_people(people, departments)
     refuse_auditors_who_decide(sections["roles"], roles, departments_read)
     vocabulary = Vocabulary(taxonomy, departments.keys(), people.keys(), schedules.keys(), roles)
     unknown = sections["unknown"].fields(required=("action",))["action"]
@@ -124,7 +125,7 @@ def _policy(
         version=version,
         town=read_town(sections["town"]),
         departments=departments_read,
-        people=read_people(people, departments),
+        people=people_read,
         devices=read_devices(sections["devices"], people, departments),
         roles=roles,
         schedules=read_windows,
@@ -145,7 +146,7 @@ def _policy(
             sections["holidays"],
             read_windows,
             taxonomy,
-            people=people,
+            people=people_read,
             departments=departments,
             roles=roles,
         ),

@@ -11,7 +11,7 @@ from policy.document_privileges import read_emergency_access, read_own_device, r
 from policy.document_rules import read_categories
 from policy.document_value import Value
 from policy.schedule import Schedule
-from policy.town_policy import Approver, Asking, PersonalUse
+from policy.town_policy import Approver, Asking, Person, PersonalUse
 
 _KEYS = (
     "hours",
@@ -37,7 +37,7 @@ def read_asking(
     schedules: Mapping[str, Schedule],
     taxonomy: Taxonomy,
     *,
-    people: Collection[str] = (),
+    people: Mapping[str, Person],
     departments: Collection[str] = (),
     roles: Mapping[str, Collection[str]] | None = None,
 ) -> Asking:

@@ -1,11 +1,11 @@
 """The parts of `asking` in a policy document about what people are authorised for."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from policy import notation
 from policy.document_value import Value
-from policy.town_policy import AccountTerms, Approver, PersonKind, SocialMedia
+from policy.town_policy import AccountTerms, Approver, Person, PersonKind, SocialMedia
 
 _REQUIRED_FOR = {f"{kind.value}s": frozenset({kind}) for kind in PersonKind} | {
     "everyone": frozenset(PersonKind)
@@ -13,7 +13,7 @@ _REQUIRED_FOR = {f"{kind.value}s": frozenset({kind}) for kind in PersonKind} | {
 
 
 def read_social_media(
-    value: Value, people: Collection[str], departments: Collection[str]
+    value: Value, people: Mapping[str, Person], departments: Collection[str]
 ) -> SocialMedia | None:
     """Read `social_media`; None where it is left out, and nobody can be proposed."""
     if not value.is_given:
@@ -21,12 +21,15 @@ def read_social_media(
     fields = value.fields(required=("terms",), optional=("approval", "longest", "coordinators"))
     terms = fields["terms"].paragraphs()
     default = SocialMedia(terms, hashlib.sha256(terms.encode()).hexdigest()[:12])
-    coordinators = {
-        id_: person
-        for key, named in fields["coordinators"].entries()
-        if (id_ := key.one_of(departments, "a department")) is not None
-        and (person := named.one_of(people, "a person")) is not None
-    }
+    coordinators = {}
+    for key, named in fields["coordinators"].entries():
+        id_ = key.one_of(departments, "a department")
+        person = named.one_of(people, "a person") if id_ is not None else None
+        if id_ is None or person is None:
+            continue
+        coordinators[id_] = person
+        if people[person].department != id_:
+            named.warn(f"{person!r} is not of {id_}, and proposes its people")
     return SocialMedia(
         terms,
         default.version,

@@ -38,6 +38,7 @@ async def register_page(http_request: Request) -> Response:
         "social_media.html",
         live=[(one, status_of(http_request, one.request)) for one in live],
         past=[(one, status_of(http_request, one.request)) for one in found if one not in live],
+        coordinators=admin.social_media.coordinators(session),
         proposes=bool(admin.social_media.proposes_for(session)),
         terms=admin.social_media.terms,
     )

@@ -146,6 +146,19 @@ def test_social_media_has_a_version_of_its_terms_and_one_coordinator_a_departmen
         asking_of(text.replace("{finance: bob}", "{finance: bob, finance: ann}"))
 
 
+def test_a_coordinator_of_another_department_is_warned_of() -> None:
+    people = "people: {ann: {name: A, department: finance}, bob: {name: B}}\n"
+    departments = "departments: {finance: {name: F, head: ann}}\n"
+    text = (
+        f"{TOWN}{people}{departments}asking: {{social_media: {{terms: x, coordinators: {{finance: WHO}}}}}}"
+    )
+    assert load_document(text.replace("WHO", "ann"), taxonomy()).warnings == ()
+    (warning,) = load_document(text.replace("WHO", "bob"), taxonomy()).warnings
+    assert str(warning) == (
+        "line 5: asking.social_media.coordinators.finance: 'bob' is not of finance, and proposes its people"
+    )
+
+
 def test_who_left_coordinates_nothing() -> None:
     town = "people: {ann: {name: A}, bob: {name: B}}\ndepartments: {finance: {name: F, head: ann}}\n"
     text = f"{TOWN}{town}asking: {{social_media: {{terms: Be kind., coordinators: {{finance: bob}}}}}}"

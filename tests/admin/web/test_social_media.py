@@ -130,6 +130,15 @@ async def test_head_agrees_by_proposing_and_a_coordinator_does_not(site: Site) -
     assert "/decide/2" in (await administrator.get("/decide")).text
 
 
+async def test_register_says_who_coordinates(site: Site) -> None:
+    await authorising(site)
+    said = "Second clerk is the social media coordinator of Finance."
+    for person in (people.HEAD, people.IT, "clerk-2"):
+        assert said in (await (await site.signed_in(person)).get("/social-media")).text
+    parks_head = await site.signed_in(people.PARKS_HEAD)
+    assert said not in (await parks_head.get("/social-media")).text
+
+
 async def test_no_one_approves_what_they_proposed_in_another_role(site: Site) -> None:
     await authorising(site)
     document = site.state.policy_document
