@@ -122,15 +122,16 @@ async def mine(db: Reader, person: str | None, browser: str | None) -> list[Acce
 
 async def to_decide(db: Reader, policy: Policy, person: str, at: datetime) -> list[AccessRequest]:
     """Return the requests that wait for this person's answer at `at`, nearest deadline first."""
-    return [request for request in await _undecided(db, at) if person in deciders(policy, request)]
+    return [request for request in await undecided(db, at) if person in deciders(policy, request)]
 
 
 async def of_nobody(db: Reader, policy: Policy, at: datetime) -> list[AccessRequest]:
     """Return the requests that nobody may answer at `at`, as roles are now; in the same order."""
-    return [request for request in await _undecided(db, at) if not deciders(policy, request)]
+    return [request for request in await undecided(db, at) if not deciders(policy, request)]
 
 
-async def _undecided(db: Reader, at: datetime) -> list[AccessRequest]:
+async def undecided(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return the requests that wait for somebody's answer at `at`, nearest deadline first."""
     rows = await db.fetch_all(
         f"{_SELECT} WHERE state = 'submitted' AND {_IN_TIME} ORDER BY due_at, access_request.id",
         to_ms(at),

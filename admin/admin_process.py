@@ -49,6 +49,7 @@ from admin.limit_lifts import LimitLifts
 from admin.list_updates import ListUpdates
 from admin.names import Names
 from admin.needed_hosts import NeededHosts
+from admin.new_deciders import NewDeciders
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
 from admin.people_register import PeopleRegister
@@ -322,6 +323,8 @@ async def admin_process(
             background.keep_running("audit heads", admin.audit_heads.run)
             waiting = Unanswered(db, lambda: admin.policy, clock)
             background.keep_looking("unanswered", waiting.look, seconds=20)
+            new_deciders = NewDeciders(db, lambda: admin.policy, clock)
+            background.keep_looking("new deciders", new_deciders.look, seconds=20)
             unreviewed = EmergencyReviews(db, lambda: admin.policy, clock)
             background.keep_looking("emergency reviews", unreviewed.look, seconds=20)
             limit_letters = LimitLetters(db, lambda: admin.policy, clock)

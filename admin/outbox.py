@@ -212,6 +212,19 @@ async def put(t: Transaction, letter: Letter, at: datetime) -> None:
         )
 
 
+async def has_had(db: Reader, letter: Letter) -> bool:
+    """Whether one of this kind about the same with the same values was put to the same, again or not."""
+    row = await db.fetch_one(
+        "SELECT 1 FROM letter WHERE about = ? AND recipient = ? AND kind = ?"
+        " AND json_extract(details, '$.values') = json(?)",
+        letter.about,
+        letter.to,
+        letter.kind.value,
+        json.dumps(dict(letter.values)),
+    )
+    return row is not None
+
+
 async def due(db: Reader, channel: Channel, at: datetime, limit: int = 50) -> list[PutLetter]:
     """Return letters that are to be tried at `at`, oldest first.
 

@@ -31,6 +31,13 @@ async def put_reminders(t: Transaction, people: Iterable[str], request: AccessRe
         await outbox.put(t, letter, at)
 
 
+async def put_to_new_deciders(t: Transaction, policy: Policy, request: AccessRequest, at: datetime) -> None:
+    """Put a letter to each who may answer the present step and has had none that asks for it."""
+    for letter in _to_each(LetterKind.REQUEST_TO_DECIDE, sorted(deciders(policy, request)), request):
+        if not await outbox.has_had(t, letter):
+            await outbox.put(t, letter, at)
+
+
 async def put_passed_on(t: Transaction, policy: Policy, request: AccessRequest, at: datetime) -> None:
     """Put the letters about a request that just went up: to those above, and to the asker."""
     again = _present(request)
