@@ -273,6 +273,14 @@ class TooMuchError(InvalidRequestError):
     """It is more than the policy lets one person ask for, or for longer; recorded."""
 
 
+class JoinInsteadError(InvalidRequestError):
+    """A colleague has asked for the same, and it can be joined: `request`."""
+
+    def __init__(self, request: AccessRequest) -> None:
+        super().__init__("join", "A colleague has asked for it, and waits for an answer. Join that request")
+        self.request = request
+
+
 class AlreadyOpenError(Exception):
     """The person has asked for this site and it is not decided yet: `request`."""
 

@@ -3,7 +3,14 @@
 from datetime import datetime
 
 from admin import access_request_lists, audit, outbox, request_moves
-from admin.asking import AccessRequest, AlreadyOpenError, NotAllowedError, State
+from admin.asking import (
+    AccessRequest,
+    AlreadyOpenError,
+    ForWhom,
+    NewAccessRequest,
+    NotAllowedError,
+    State,
+)
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
@@ -32,6 +39,27 @@ async def join(
             return await access_request_lists.get(t, id_)
         await request_moves.record_refusal(t, request, refused, actor=person, at=at, what="join")
     raise refused
+
+
+def can_join(policy: Policy, request: AccessRequest, person: str, at: datetime) -> bool:
+    """Whether somebody who has neither asked nor joined may join the request as it stands."""
+    return person not in request.askers and _refusal(policy, request, person, at) is None
+
+
+async def to_join_instead(
+    t: Transaction, policy: Policy, new: NewAccessRequest, at: datetime
+) -> AccessRequest | None:
+    """Return the colleague's request that gives what a new one asks for and can be joined, or None.
+
+    What is asked for the whole department is more than a colleague's own request gives.
+    """
+    if new.asked is not None or new.renews is not None or new.department is None:
+        return None
+    found = await access_request_lists.open_request_for(t, new.host, new.kind, new.department)
+    if found is None or not can_join(policy, found, new.person, at):
+        return None
+    is_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON
+    return found if is_enough else None
 
 
 async def hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:

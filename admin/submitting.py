@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from admin import (
     access_request_lists,
     audit,
+    joining,
     never_granted,
     request_letters,
 )
@@ -20,6 +21,7 @@ from admin.asking import (
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
+    JoinInsteadError,
     NeverGrantedError,
     NewAccessRequest,
     State,
@@ -51,7 +53,8 @@ async def submit(
     `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError: of these NeverGrantedError, and TooMuchError for longer than the policy's
     longest or more than it lets one person ask a day, are recorded; NotAllowedError for who was closed
-    meanwhile; AlreadyOpenError when the person's request for the same site is not decided yet.
+    meanwhile; AlreadyOpenError when the person's request for the same site is not decided yet;
+    JoinInsteadError when a colleague's is not, and it can be joined.
     """
     site = site_of(new.host) if new.host else ""
     try:
@@ -102,6 +105,9 @@ async def _submit(
             open_already = await access_request_lists.open_renewal(t, new.renews, new.person)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
+        others = await joining.to_join_instead(t, policy, replace(new, host=site), at)
+        if others is not None:
+            raise JoinInsteadError(others)
         id_ = await _insert(t, policy, replace(new, host=site, reason=reason), at)
         if new.renews is not None and not new.hosts:
             await _copy_hosts(t, new.renews, id_, added_by=sent_by, at=at)

@@ -17,6 +17,7 @@ from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
     InvalidRequestError,
+    JoinInsteadError,
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
@@ -87,6 +88,7 @@ KINDS = {
         Kind("not-here", 405, "This cannot be done here", "The address knows other methods."),
         Kind("already-open", 409, "It is open", "There is nothing to ask for."),
         Kind("asked-already", 409, "You have asked already", "And the request is not decided yet."),
+        Kind("join-instead", 409, "A colleague has asked", "And their request can be joined."),
         Kind("already-decided", 409, "Already decided", "Somebody was first."),
         Kind("already-answered", 409, "Already answered", "Somebody was first."),
         Kind("already-corrected", 409, "Already corrected", "Somebody was first."),
@@ -143,6 +145,11 @@ async def _already_decided(http_request: Request, error: TransitionError) -> Res
 async def _asked_already(http_request: Request, error: AlreadyOpenError) -> Response:
     request = error.request
     return problem("asked-already", f"{request.number}: {_status(http_request, request)}. Nothing changed.")
+
+
+async def _join_instead(_http_request: Request, error: JoinInsteadError) -> Response:
+    how = "join it by POST /api/v1/requests/join"
+    return problem("join-instead", f"{error.request.number} waits for an answer: {how}. Nothing changed.")
 
 
 async def _answered(_http_request: Request, error: AnsweredMeanwhileError) -> Response:
@@ -240,6 +247,7 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     CorrectedMeanwhileError: _corrected,
     AlreadySoError: _already_so,
     AlreadyClosedError: _already_so,
+    JoinInsteadError: _join_instead,
     InvalidRequestError: _invalid,
     LastOfItError: _last_of_it,
     ValidationError: _not_valid,

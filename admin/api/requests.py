@@ -80,7 +80,8 @@ async def read_request(call: Call[Nothing, Nothing]) -> AccessRequestDetail:
 async def ask_for_site(call: Call[Nothing, Ask]) -> AccessRequest:
     """Ask for a site before a visit to it was stopped; it goes to the first approver.
 
-    A site that is open already is answered 409: there is nothing to ask for.
+    A site that is open already is answered 409: there is nothing to ask for. So is one that a colleague has
+    asked for, as long as their request can be joined and gives what is asked for.
     """
     code = await _code_for(call, call.body.site)
     sent = await call.admin.requests.submit(

@@ -7,7 +7,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use
+from admin import exemption_use, joining
 from admin.admin_process import AdminProcess
 from admin.asking import (
     MAX_REASON_LENGTH,
@@ -20,7 +20,7 @@ from admin.asking import (
     UnknownRequestError,
     never_allowed,
 )
-from admin.deciders import deciders, involved, may_end, may_renew, may_stop
+from admin.deciders import deciders, may_end, may_renew, may_stop
 from admin.opening import may_open, opens_until
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
@@ -255,7 +255,7 @@ async def _form(
         own_status=status_of(http_request, own) if own else None,
         others=others,
         opens_at_once=admin.emergency_access.is_named(person) and not ask.risks,
-        can_join=others is not None and not others.step and person not in involved(admin.policy, others),
+        can_join=others is not None and joining.can_join(admin.policy, others, person, admin.now()),
         earlier=earlier,
         sees_earlier=earlier is not None and await _may_see(http_request, earlier),
         earlier_status=status_of(http_request, earlier) if earlier else None,

@@ -20,6 +20,7 @@ from admin.asking import (
     AlreadyOpenError,
     ForWhom,
     InvalidRequestError,
+    JoinInsteadError,
     NotAllowedError,
     State,
     TransitionError,
@@ -59,6 +60,27 @@ class Explaining:
 
     async def fetch_one(self, sql: str, *params: Value) -> Row | None:
         raise NotImplementedError(sql)
+
+
+async def test_who_asks_for_what_a_colleague_has_asked_for_is_to_join_that(db: Database) -> None:
+    first = await submitted(db)
+    with pytest.raises(JoinInsteadError) as refused:
+        await submitted(db, COLLEAGUE)
+    assert refused.value.request == first
+    # What everyone is to have is more than a colleague's request gives.
+    for_all = await submitted(db, COLLEAGUE, for_whom=ForWhom.DEPARTMENT)
+    assert for_all.id != first.id
+    await access_requests.withdraw(db, TOWN, first.id, actor=CLERK, at=LATER)
+    with pytest.raises(JoinInsteadError):
+        await submitted(db, for_whom=ForWhom.PERSON)
+    assert (await submitted(db, PARKS_CLERK)).state is State.SUBMITTED
+
+
+async def test_who_cannot_join_what_a_colleague_has_asked_for_asks(db: Database) -> None:
+    first = await submitted(db, chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY))
+    assert (await submitted(db, HEAD)).id != first.id
+    await access_requests.approve(db, TOWN, listed, first.id, actor=HEAD, at=LATER)
+    assert (await submitted(db, COLLEAGUE)).id != first.id
 
 
 async def test_who_joined_is_found_by_index_whether_by_person_or_by_browser(db: Database) -> None:

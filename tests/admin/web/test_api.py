@@ -96,6 +96,20 @@ async def test_who_decides_by_a_program_is_told_what_the_page_tells(site: Site) 
     assert (await (await program_of(site, people.IT)).get("/requests/2"))["to_decide"] is None
 
 
+async def test_program_of_a_colleague_is_told_which_request_to_join(site: Site) -> None:
+    colleague = "people:\n  colleague: {name: Colleague, department: finance}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", colleague, 1))
+    await site.until(lambda: "colleague" in site.admin.policy.people)
+    await site.sent_request()
+    program = await program_of(site, "colleague")
+    body = {"site": "cardroom.example", "reason": "I do, too.", "duration": "week", "for_whom": "person"}
+    told = await program.post("/requests", 409, **body)
+    assert told["type"] == "/api#join-instead"
+    assert told["detail"].startswith("REQ-1 waits for an answer: join it by POST /api/v1/requests/join.")
+    joined = await program.post("/requests/join", site="cardroom.example")
+    assert joined["number"] == "REQ-1" and [one["id"] for one in joined["joined"]] == ["colleague"]
+
+
 async def test_own_request_is_refused_as_on_the_page(site: Site) -> None:
     await site.sent_request(people.HEAD)
     head = await program_of(site, people.HEAD)

@@ -328,6 +328,9 @@ async def test_colleague_joins_the_open_request_and_one_answer_opens_it_for_both
     form = (await colleague.get("/ask/C7M-4QP")).text
     assert "Someone in Finance has asked." in form and "Join this request" in form
     assert "charity report" not in form and "Clerk" not in form
+    assert "Or ask for everyone in Finance" in form and "Just me" not in form
+    own = await post(colleague, "/ask/C7M-4QP", reason="I do, too.", duration="week", for_whom="person")
+    assert own.status_code == 422 and "Join that request" in own.text and 'id="join"' in own.text
     joined = await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")
     assert joined.headers["location"] == f"/requests/{id_}/sent"
     assert "cardroom.example" in (await colleague.get("/requests")).text
