@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from admin import audit, exemptions
 from admin.asked import Asked, Kind, as_json, from_json
@@ -41,6 +41,8 @@ _SELECT = """
 """
 # What waits at the instant ?1 and is not over by itself.
 _IN_TIME = "(open_until IS NULL OR open_until > ?1)"
+ANSWERS_COUNT_FOR = timedelta(days=90)
+"""How long what was answered is told first where somebody asks again, or opens it in an emergency."""
 _TIME_LINE = frozenset(
     {
         EventKind.REQUEST_SUBMITTED,

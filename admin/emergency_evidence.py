@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import exemption_use
+from admin import access_request_lists, exemption_use
 from admin.asking import AccessRequest, NotAllowedError
 from admin.database import Database
 from admin.emergency_access import EmergencyAccesses
@@ -15,11 +15,15 @@ from admin.sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was opened, how its review stands, and what it was used for, None where it opened nothing."""
+    """What was opened, how its review stands, and what it was used for, None where it opened nothing.
+
+    `earlier` are the department's requests for the site that were decided before, newest first.
+    """
 
     request: AccessRequest
     review: EmergencyReview
     use: Use | None
+    earlier: list[AccessRequest]
 
 
 async def evidence(
@@ -38,4 +42,10 @@ async def evidence(
     review = await accesses.review_of(id_)
     if review is None or not accesses.reviews(session, request):
         raise NotAllowedError(f"{request.number} is not for {session.person} to review")
-    return Evidence(request, review, await exemption_use.of_over(db, db.visits, id_, now))
+    decided = await access_request_lists.earlier_decisions(db, request)
+    return Evidence(
+        request,
+        review,
+        use=await exemption_use.of_over(db, db.visits, id_, now),
+        earlier=[one for one in decided if (one.decided_at or now) <= request.submitted_at],
+    )

@@ -1,7 +1,6 @@
 """Requests as the pages see them: what a session may look at (errors: admin.asking)."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from admin import access_request_lists, roles
 from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError
@@ -14,9 +13,6 @@ from admin.request_time_line import Move
 from admin.sessions import Session
 from policy.ask_token import AskToken
 from policy.town_policy import Policy
-
-# How long what was answered is told first to whoever asks again.
-_ANSWERS_COUNT_FOR = timedelta(days=90)
 
 
 class RequestViews:
@@ -84,7 +80,7 @@ class RequestViews:
         if session.person is None:
             return None
         department = self._policy().people[session.person].department
-        since = self._clock() - _ANSWERS_COUNT_FOR
+        since = self._clock() - access_request_lists.ANSWERS_COUNT_FOR
         return await access_request_lists.answered_before(
             self._db, ask.host, session.person, department, since
         )

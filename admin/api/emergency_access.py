@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from admin.api.operation import Call, Input, Nothing
-from admin.api.request_model import AccessRequest, Review, Usage
+from admin.api.request_model import AccessRequest, Earlier, Review, Usage
 from admin.emergency_evidence import evidence
 
 
@@ -27,6 +27,7 @@ class Reviewed(BaseModel):
     request: AccessRequest
     use: Usage | None
     review: Review
+    earlier: list[Earlier] = Field(description="What was decided of the site before, newest first.")
 
 
 async def open_at_once(call: Call[Nothing, OpenAtOnce]) -> AccessRequest:
@@ -53,4 +54,5 @@ async def _shown(call: Call[Nothing, Nothing] | Call[Nothing, SayWhetherRight]) 
         request=AccessRequest.of(call, found.request),
         use=Usage.of(found.use, now) if found.use else None,
         review=Review.of(call, found.request, found.review),
+        earlier=[Earlier.of(call, one) for one in found.earlier],
     )

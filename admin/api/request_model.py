@@ -198,6 +198,19 @@ class Earlier(BaseModel):
     expires_at: datetime | None
     note: str | None
 
+    @classmethod
+    def of(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
+        """Return it as the caller reads it."""
+        now = call.admin.now()
+        times = Times(call.admin.zone, now)
+        return cls(
+            state=request.state_at(now),
+            said=plain(said_earlier(request, call.admin.policy, call.session.person, times)),
+            decided_at=request.decided_at,
+            expires_at=request.expires_at,
+            note=request.note,
+        )
+
 
 class ToDecide(BaseModel):
     """What the page to decide tells of the request."""
@@ -212,23 +225,13 @@ class ToDecide(BaseModel):
     @classmethod
     def of(cls, call: Call[Any, Any], facts: DecisionFacts) -> Self:
         """Return it for who decides."""
-        policy, now, reach = call.admin.policy, call.admin.now(), facts.reach
-        times = Times(call.admin.zone, now)
+        now, reach = call.admin.now(), facts.reach
         return cls(
             entry=facts.request.entry,
             source=facts.request.source,
             reach=Reach(tries=reach.tries, people=_unless_few(reach.people)) if reach else None,
             use=Usage.of(facts.use, now) if facts.use else None,
-            earlier=[
-                Earlier(
-                    state=one.state_at(now),
-                    said=plain(said_earlier(one, policy, call.session.person, times)),
-                    decided_at=one.decided_at,
-                    expires_at=one.expires_at,
-                    note=one.note,
-                )
-                for one in facts.earlier
-            ],
+            earlier=[Earlier.of(call, one) for one in facts.earlier],
             ends_at=facts.ends_at,
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from admin.asking import State
 from admin.letters.parts import Link, Town, Words
 from admin.outbox import LetterKind, PutLetter
 from admin.web import words
@@ -21,10 +22,24 @@ def _opened(put: PutLetter, town: Town) -> Words:
         ),
         quote=values["reason"],
         quoted=town.people.name(values["person"]),
-        facts=(("Site", words.host(values["host"])), ("Department", department), ("Until", until)),
+        facts=(
+            ("Site", words.host(values["host"])),
+            ("Department", department),
+            ("Until", until),
+            *_earlier(values, town),
+        ),
         link=Link("See the request", _page(about)),
         below=("IT and who reviews it can stop it now.",),
     )
+
+
+def _earlier(values: Mapping[str, str], town: Town) -> tuple[tuple[str, str], ...]:
+    """Return that the site was not allowed, or stopped, lately: a fact, or none."""
+    if "refused" not in values:
+        return ()
+    day = town.day(datetime.fromisoformat(values["refused_at"]))
+    what = "stopped" if values["refused"] == State.STOPPED else "not allowed"
+    return (("Earlier", f"{what} {day}: “{values['refused_note']}”"),)
 
 
 def _reviewed(put: PutLetter, _town: Town) -> Words:

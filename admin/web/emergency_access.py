@@ -75,6 +75,7 @@ async def _review(
         status=status_of(http_request, found.request),
         review=found.review,
         use=found.use,
+        earlier=found.earlier,
         answer=answer,
         note=note,
         max_reason_length=MAX_REASON_LENGTH,

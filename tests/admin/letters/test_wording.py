@@ -129,6 +129,27 @@ async def test_mail_to_decide_tells_earlier_access_by_what_became_of_it(sending:
     assert "Earlier:      approved Mon, March 2, waiting for IT to open it" in said
 
 
+async def test_mail_of_emergency_access_says_that_the_site_was_not_allowed_lately(sending: Sending) -> None:
+    opened = {
+        **{"host": "cardroom.example", "person": CLERK, "department": "finance"},
+        **{"until": LATER.isoformat(), "reason": "A threat."},
+    }
+    at = MONDAY.isoformat()
+    refused = {"refused": "denied", "refused_at": at, "refused_note": "Not needed for work"}
+    stopped = {"refused": "stopped", "refused_at": at, "refused_note": "Malware."}
+    for number, (values, said) in enumerate(
+        (
+            ({}, None),
+            (refused, "Earlier:      not allowed Mon, March 2: “Not needed for work”"),
+            (stopped, "Earlier:      stopped Mon, March 2: “Malware.”"),
+        )
+    ):
+        letter = Letter(LetterKind.EMERGENCY_OPENED, HEAD, f"REQ-{number}", {**opened, **values})
+        await sending.put(letter)
+        text = text_of((await arrived(sending))[HEAD][-1])
+        assert said in text if said else "Earlier" not in text, text
+
+
 async def test_access_for_today_is_said_to_be_for_today(sending: Sending) -> None:
     await submitted(sending.db, duration=Duration.TODAY)
     (mail,) = (await arrived(sending))[HEAD]

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from admin import outbox
 from admin.audit import EventKind, events_of
 from admin.corrections import correct
 from admin.emergency_reviews import EmergencyReviews
+from admin.outbox import Channel, LetterKind
 from categories.match import CategoryMatch
 from policy.deciding import decide
 from policy.decision import Cause, Verdict
@@ -76,6 +78,22 @@ async def test_emergency_access_opens_no_subdomain_that_is_a_risk_or_never_allow
     assert decided(site, also="press")[0] is Verdict.ALLOW
     for shut in ("adult", "phishing"):
         assert decided(site, also=shut, host="a.cardroom.example")[0] is Verdict.BLOCK, shut
+
+
+async def test_who_hears_of_it_reads_that_the_site_was_not_allowed_a_while_ago(site: Site) -> None:
+    await allowing(site)
+    head = await site.signed_in(people.HEAD)
+    await site.sent_request()
+    await post(head, "/decide/1", answer="deny", reason="Not needed for work")
+    clerk = await site.signed_in(people.CLERK)
+    assert (await post(clerk, FORM, **ASKED)).headers["location"] == "/requests/2"
+    told = [put.letter for put in await outbox.due(site.admin.db, Channel.MAIL, site.clock.at)]
+    (letter,) = [one for one in told if one.kind is LetterKind.EMERGENCY_OPENED and one.to == people.IT]
+    assert (letter.values["refused"], letter.values["refused_note"]) == ("denied", "Not needed for work")
+    site.clock.at = MONDAY
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    review = (await administrator.get("/decide/2/review")).text.replace("\u00a0", " ")
+    assert "not allowed <time" in review and "Fri, March 6</time>: “Not needed for work”" in review
 
 
 async def test_it_is_recorded_as_a_kind_of_its_own_and_told_at_once(site: Site) -> None:
