@@ -247,21 +247,24 @@ async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRe
 
 
 async def answered_before(
-    db: Reader, host: str, person: str, department: str | None, since: datetime
+    db: Reader, host: str, kind: Kind, person: str, department: str | None, since: datetime
 ) -> AccessRequest | None:
     """Return what was answered last, if that was not to allow the site: to the person or the department.
+
+    Where there is no site (`host` is empty), of requests of the same kind.
 
     None where it was allowed, or long ago (before `since`), or nobody asked.
     """
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ?1 AND decided_at >= ?4"
+        f"{_SELECT} WHERE access_request.host = ?1 AND decided_at >= ?4 AND (?1 != '' OR kind = ?5)"
         " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
         " AND (access_request.person = ?2 OR (for_whom = 'department' AND access_request.department = ?3))"
         " ORDER BY decided_at DESC, access_request.id DESC LIMIT 1",
-        site_of(host),
+        site_of(host) if host else "",
         person,
         department,
         to_ms(since),
+        kind.value,
     )
     found = _access_request(row) if row else None
     return found if found is not None and found.state in (State.DENIED, State.STOPPED) else None

@@ -183,7 +183,12 @@ async def _open(
         )
     opener = request.person
     refused = await access_request_lists.answered_before(
-        t, request.host, opener, request.department, at - access_request_lists.ANSWERS_COUNT_FOR
+        t,
+        request.host,
+        request.kind,
+        opener,
+        request.department,
+        at - access_request_lists.ANSWERS_COUNT_FOR,
     )
     details: dict[str, Detail] = {"expires_at": ends_at.isoformat()}
     await move(t, policy, request, State.APPROVED, actor=opener, at=at, details=details)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from admin import access_request_lists, roles
+from admin.asked import Kind
 from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
 from admin.database import Database
@@ -11,7 +12,6 @@ from admin.decision_facts import DecisionFacts, decision_facts
 from admin.emergency_access import told
 from admin.request_time_line import Move
 from admin.sessions import Session
-from policy.ask_token import AskToken
 from policy.town_policy import Policy
 
 
@@ -75,14 +75,14 @@ class RequestViews:
             raise NotAllowedError("Access that is open: only people with that duty see this.")
         return await access_request_lists.granted(self._db, self._clock())
 
-    async def answered_before(self, session: Session, ask: AskToken) -> AccessRequest | None:
+    async def answered_before(self, session: Session, kind: Kind, host: str = "") -> AccessRequest | None:
         """As access_request_lists.answered_before, within 90 days, for the session's person."""
         if session.person is None:
             return None
         department = self._policy().people[session.person].department
         since = self._clock() - access_request_lists.ANSWERS_COUNT_FOR
         return await access_request_lists.answered_before(
-            self._db, ask.host, session.person, department, since
+            self._db, host, kind, session.person, department, since
         )
 
     async def decision_facts(self, request: AccessRequest) -> DecisionFacts:

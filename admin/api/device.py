@@ -5,7 +5,7 @@ from datetime import date
 from pydantic import Field
 
 from admin.api.operation import Call, Input, Nothing
-from admin.api.request_model import AccessRequest
+from admin.api.request_model import SentRequest
 
 
 class AskDevice(Input):
@@ -17,10 +17,10 @@ class AskDevice(Input):
     reason: str
 
 
-async def ask_for_device(call: Call[Nothing, AskDevice]) -> AccessRequest:
+async def ask_for_device(call: Call[Nothing, AskDevice]) -> SentRequest:
     """Ask that visits from a device of your own are known as yours."""
     body = call.body
     sent = await call.admin.device_requests.ask(
         call.session, name=body.name, address=body.address, last=body.last, reason=body.reason
     )
-    return AccessRequest.of(call, sent)
+    return await SentRequest.sent(call, sent)

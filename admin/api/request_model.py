@@ -182,13 +182,6 @@ class Usage(BaseModel):
         )
 
 
-class Reach(BaseModel):
-    """How often the department went to the site in the last 30 days."""
-
-    tries: int
-    people: int | None = Field(description="Null where they are under 3.")
-
-
 class Earlier(BaseModel):
     """What became of an earlier request of the department for the site."""
 
@@ -210,6 +203,29 @@ class Earlier(BaseModel):
             expires_at=request.expires_at,
             note=request.note,
         )
+
+
+class SentRequest(AccessRequest):
+    """A request that was just sent, and what was answered lately to the same."""
+
+    answered_before: Earlier | None = Field(
+        description="The last answer within 90 days, to you or your department, where it was not to allow it."
+    )
+
+    @classmethod
+    async def sent(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
+        """Return it as the caller sees it."""
+        before = await call.admin.request_views.answered_before(call.session, request.kind, request.host)
+        return cls(
+            **_seen(call, request), answered_before=Earlier.of(call, before) if before is not None else None
+        )
+
+
+class Reach(BaseModel):
+    """How often the department went to the site in the last 30 days."""
+
+    tries: int
+    people: int | None = Field(description="Null where they are under 3.")
 
 
 class ToDecide(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import Field
 from admin import personal_use
 from admin.api.operation import Call, Input, Listed, Nothing, Query
 from admin.api.problems import NothingToAskError
-from admin.api.request_model import AccessRequest, AccessRequestDetail
+from admin.api.request_model import AccessRequest, AccessRequestDetail, SentRequest
 from admin.asking import ForWhom
 from admin.web.words import Times, plain
 from policy.access_duration import Duration
@@ -77,7 +77,7 @@ async def read_request(call: Call[Nothing, Nothing]) -> AccessRequestDetail:
     return await AccessRequestDetail.read(call, await call.admin.request_views.get(call.session, call.id))
 
 
-async def ask_for_site(call: Call[Nothing, Ask]) -> AccessRequest:
+async def ask_for_site(call: Call[Nothing, Ask]) -> SentRequest:
     """Ask for a site before a visit to it was stopped; it goes to the first approver.
 
     A site that is open already is answered 409: there is nothing to ask for. So is one that a colleague has
@@ -87,7 +87,7 @@ async def ask_for_site(call: Call[Nothing, Ask]) -> AccessRequest:
     sent = await call.admin.requests.submit(
         call.session, code, call.body.reason, call.body.duration, call.body.for_whom
     )
-    return AccessRequest.of(call, sent)
+    return await SentRequest.sent(call, sent)
 
 
 async def join_request(call: Call[Nothing, Join]) -> AccessRequest:
@@ -96,7 +96,7 @@ async def join_request(call: Call[Nothing, Join]) -> AccessRequest:
     return AccessRequest.of(call, await call.admin.requests.join(call.session, code))
 
 
-async def ask_for_personal_use(call: Call[Nothing, AskPersonalUse]) -> AccessRequest:
+async def ask_for_personal_use(call: Call[Nothing, AskPersonalUse]) -> SentRequest:
     """Ask for categories of sites in a window of time."""
     body = call.body
     sent = await personal_use.ask(
@@ -111,7 +111,7 @@ async def ask_for_personal_use(call: Call[Nothing, AskPersonalUse]) -> AccessReq
         ends=body.ends,
         reason=body.reason,
     )
-    return AccessRequest.of(call, sent)
+    return await SentRequest.sent(call, sent)
 
 
 async def withdraw_request(call: Call[Nothing, Nothing]) -> AccessRequest:

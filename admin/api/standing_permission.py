@@ -5,7 +5,7 @@ from datetime import date
 from pydantic import Field
 
 from admin.api.operation import Call, Input, Nothing
-from admin.api.request_model import AccessRequest
+from admin.api.request_model import SentRequest
 
 
 class AskStandingPermission(Input):
@@ -19,7 +19,7 @@ class AskStandingPermission(Input):
     reason: str
 
 
-async def ask_for_standing_permission(call: Call[Nothing, AskStandingPermission]) -> AccessRequest:
+async def ask_for_standing_permission(call: Call[Nothing, AskStandingPermission]) -> SentRequest:
     """Ask that a department of yours holds access for a case."""
     body = call.body
     sent = await call.admin.standing_permissions.ask(
@@ -31,4 +31,4 @@ async def ask_for_standing_permission(call: Call[Nothing, AskStandingPermission]
         last=body.last,
         reason=body.reason,
     )
-    return AccessRequest.of(call, sent)
+    return await SentRequest.sent(call, sent)

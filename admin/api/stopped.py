@@ -4,7 +4,7 @@ from pydantic import Field
 
 from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.reports import Report, WrongCategory
-from admin.api.request_model import AccessRequest
+from admin.api.request_model import SentRequest
 from admin.api.visits import Visit
 from admin.asking import ForWhom
 from policy.access_duration import Duration
@@ -24,12 +24,12 @@ async def list_stopped(call: Call[Nothing, Nothing]) -> Listed[Visit]:
     return Listed[Visit](items=[Visit.of(row, call.admin.policy) for row in rows])
 
 
-async def ask_about_stopped(call: Call[Nothing, AskAboutStopped]) -> AccessRequest:
+async def ask_about_stopped(call: Call[Nothing, AskAboutStopped]) -> SentRequest:
     """Ask for the site of one of them, as its block page would have let."""
     requests, body = call.admin.requests, call.body
     code = await requests.ask_about(call.session, call.id)
     sent = await requests.submit(call.session, code, body.reason, body.duration, body.for_whom)
-    return AccessRequest.of(call, sent)
+    return await SentRequest.sent(call, sent)
 
 
 async def go_on(call: Call[Nothing, Nothing]) -> Listed[Visit]:

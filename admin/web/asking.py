@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from admin import exemption_use, joining
 from admin.admin_process import AdminProcess
+from admin.asked import Kind
 from admin.asking import (
     MAX_REASON_LENGTH,
     WAITING,
@@ -22,6 +23,7 @@ from admin.asking import (
 )
 from admin.deciders import deciders, may_end, may_renew, may_stop
 from admin.opening import may_open, opens_until
+from admin.web.asking_form import answered_lately, may_see
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
 from admin.web.words import report_status
@@ -235,7 +237,7 @@ async def _form(
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
     found = await admin.requests.to_join(person, ask)
     own, others = (found, None) if found is not None and person in found.askers else (None, found)
-    earlier = await admin.request_views.answered_before(known(http_request), ask)
+    kind = Kind.DOWNLOAD if limit else Kind.SITE
     return await page(
         http_request,
         "ask.html",
@@ -251,33 +253,23 @@ async def _form(
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
         own=own,
-        sees_own=own is not None and await _may_see(http_request, own),
+        sees_own=own is not None and await may_see(http_request, own),
         own_status=status_of(http_request, own) if own else None,
         others=others,
         opens_at_once=admin.emergency_access.is_named(person) and not ask.risks,
         can_join=others is not None and joining.can_join(admin.policy, others, person, admin.now()),
-        earlier=earlier,
-        sees_earlier=earlier is not None and await _may_see(http_request, earlier),
-        earlier_status=status_of(http_request, earlier) if earlier else None,
         filled_in=filled_in,
         error=error,
+        **await answered_lately(http_request, kind, ask.host),
     )
 
 
 async def _asked_already(http_request: Request, request: AccessRequest) -> Response:
     """Lead to the request that is open, or say how to see it where it was sent from another session."""
-    if not await _may_see(http_request, request):
+    if not await may_see(http_request, request):
         status = status_of(http_request, request)
         return await page(http_request, "asked_already.html", 409, request=request, status=status)
     return go_to(f"/requests/{request.id}")
-
-
-async def _may_see(http_request: Request, request: AccessRequest) -> bool:
-    try:
-        await admin_of(http_request).request_views.get(known(http_request), request.id)
-    except UnknownRequestError:
-        return False
-    return True
 
 
 async def _request_of(http_request: Request) -> AccessRequest:

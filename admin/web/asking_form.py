@@ -5,8 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.asking import MAX_REASON_LENGTH, AccessRequest, AlreadyOpenError, InvalidRequestError
-from admin.web.page import go_to, page
+from admin.asked import Kind
+from admin.asking import (
+    MAX_REASON_LENGTH,
+    AccessRequest,
+    AlreadyOpenError,
+    InvalidRequestError,
+    UnknownRequestError,
+)
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.session_cookie import known
 
 type ShowAgain = Callable[[InvalidRequestError], Awaitable[Response]]
 """Brings the form back, filled in as it was, with what is wrong."""
@@ -41,3 +49,23 @@ async def form_page(
         error=error,
         **values,
     )
+
+
+async def answered_lately(http_request: Request, kind: Kind, host: str = "") -> dict[str, object]:
+    """Return what a form says first: the answer of lately, where that was not to allow it."""
+    views, session = admin_of(http_request).request_views, known(http_request)
+    earlier = await views.answered_before(session, kind, host)
+    return {
+        "earlier": earlier,
+        "sees_earlier": earlier is not None and await may_see(http_request, earlier),
+        "earlier_status": status_of(http_request, earlier) if earlier else None,
+    }
+
+
+async def may_see(http_request: Request, request: AccessRequest) -> bool:
+    """Whether the session may look at the page of a request."""
+    try:
+        await admin_of(http_request).request_views.get(known(http_request), request.id)
+    except UnknownRequestError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin.asked import Kind
 from admin.asking import InvalidRequestError
 from admin.device_requests import MAX_NAME_LENGTH
 from admin.web import asking_form
@@ -44,4 +45,5 @@ async def _form(
         terms=admin_of(http_request).policy.asking.own_device,
         person=session.person,
         max_name_length=MAX_NAME_LENGTH,
+        **await asking_form.answered_lately(http_request, Kind.DEVICE),
     )

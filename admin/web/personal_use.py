@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import personal_use
+from admin.asked import Kind
 from admin.asking import InvalidRequestError
 from admin.web import asking_form
 from admin.web.page import admin_of
@@ -57,6 +58,7 @@ async def _form(
         error,
         terms=admin_of(http_request).policy.asking.personal_use,
         chosen=chosen,
+        **await asking_form.answered_lately(http_request, Kind.PERSONAL_USE),
     )
 
 

@@ -4,6 +4,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin.asked import Kind
 from admin.asking import InvalidRequestError
 from admin.standing_permissions import MAX_CASE_NUMBER_LENGTH
 from admin.web import asking_form
@@ -52,4 +53,5 @@ async def _form(
         chosen=chosen,
         shut=standing_permissions.shut,
         max_case_number_length=MAX_CASE_NUMBER_LENGTH,
+        **await asking_form.answered_lately(http_request, Kind.STANDING),
     )

@@ -15,6 +15,7 @@ from admin import (
     outbox,
     submitting,
 )
+from admin.asked import Kind
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -233,7 +234,7 @@ async def test_what_nobody_joined_any_more_is_withdrawn(db: Database) -> None:
 async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Database) -> None:
     async def before(person: str = CLERK, host: str = "www.cardroom.example", days: int = 30) -> int | None:
         since = LATER - timedelta(days=days)
-        found = await access_request_lists.answered_before(db, host, person, "finance", since)
+        found = await access_request_lists.answered_before(db, host, Kind.SITE, person, "finance", since)
         return found.id if found else None
 
     assert await before() is None

@@ -96,6 +96,15 @@ async def test_who_decides_by_a_program_is_told_what_the_page_tells(site: Site) 
     assert (await (await program_of(site, people.IT)).get("/requests/2"))["to_decide"] is None
 
 
+async def test_program_that_asks_again_is_told_the_answer_of_lately(site: Site) -> None:
+    clerk, head = await program_of(site, people.CLERK), await program_of(site, people.HEAD)
+    body = {"site": "cardroom.example", "reason": "For the file.", "duration": "week", "for_whom": "person"}
+    assert (await clerk.post("/requests", 201, **body))["answered_before"] is None
+    await head.post("/requests/1/deny", step=0, reason="The library has a copy.")
+    told = (await clerk.post("/requests", 201, **body))["answered_before"]
+    assert (told["state"], told["note"]) == ("denied", "The library has a copy.")
+
+
 async def test_program_of_a_colleague_is_told_which_request_to_join(site: Site) -> None:
     colleague = "people:\n  colleague: {name: Colleague, department: finance}\n"
     site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", colleague, 1))

@@ -169,6 +169,16 @@ async def test_what_nobody_answered_in_time_waits_for_nobody(site: Site) -> None
     assert again.headers["location"] == "/requests/2/sent"
 
 
+async def test_who_asks_again_reads_the_answer_of_lately_first(site: Site) -> None:
+    await offering(site)
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    await post(clerk, FORM, **ASKED)
+    await post(head, "/decide/1", answer="deny", step="0", reason="Not needed for work")
+    form = (await clerk.get(FORM)).text
+    assert "The answer lately" in form and form.index("Not needed for work") < form.index("<textarea")
+    assert "The answer lately" not in (await head.get(FORM)).text
+
+
 async def test_no_one_decides_their_own_personal_use(site: Site) -> None:
     await offering(site)
     head = await site.signed_in(people.HEAD)
