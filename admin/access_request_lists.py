@@ -304,6 +304,29 @@ async def granted(db: Reader, at: datetime) -> list[AccessRequest]:
     return [_access_request(row) for row in rows]
 
 
+async def granted_accounts(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return requests whose internet account is in force at `at`, the one that ends first at the start."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE internet_account.stopped_at IS NULL AND internet_account.expires_at > ?"
+        " ORDER BY internet_account.expires_at, access_request.id",
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
+
+
+async def under_review(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return requests of whose access in force it is asked whether it is needed, asked longest ago first."""
+    rows = await db.fetch_all(
+        f"{_SELECT} WHERE access_request.id IN ("  # noqa: S608 - own words
+        "SELECT access_request FROM exemption WHERE review_since IS NOT NULL AND stopped_at IS NULL"
+        " AND expires_at > ?1 UNION SELECT access_request FROM internet_account"
+        " WHERE review_since IS NOT NULL AND stopped_at IS NULL AND expires_at > ?1)"
+        " ORDER BY review_since, access_request.id",
+        to_ms(at),
+    )
+    return [_access_request(row) for row in rows]
+
+
 async def to_review(db: Reader, at: datetime) -> list[int]:
     """Return the numbers of the requests whose access comes up for review at `at`, as every 90 days."""
     rows = await db.fetch_all(

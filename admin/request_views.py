@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from admin import access_request_lists, roles
 from admin.asked import Kind
-from admin.asking import AccessRequest, NotAllowedError, UnknownRequestError
+from admin.asking import AccessRequest, ForWhom, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
 from admin.database import Database
-from admin.deciders import involved
+from admin.deciders import involved, took_part
 from admin.decision_facts import DecisionFacts, decision_facts
 from admin.emergency_access import told
+from admin.proposing import decides_for
 from admin.request_time_line import Move
 from admin.sessions import Session
 from policy.town_policy import Policy
@@ -26,7 +27,8 @@ class RequestViews:
     async def get(self, session: Session, id_: int) -> AccessRequest:
         """Return a request its viewer may see: asker, sender's browser, approvers of any step, IT.
 
-        Of emergency access, whoever is told of it.
+        Of emergency access, whoever is told of it. Of what was opened in a department, or is asked for all of
+        it, its head and delegates.
 
         Raises UnknownRequestError for others, too.
         """
@@ -35,6 +37,9 @@ class RequestViews:
             return request
         if session.is_signed_in and session.person is not None:
             policy = self._policy()
+            is_departments = request.for_whom is ForWhom.DEPARTMENT or request.expires_at is not None
+            if is_departments and request.department in decides_for(policy, session.person):
+                return request
             concerned = {*request.askers, *involved(policy, request), *told(policy, request)}
             if session.person in concerned or roles.sees_all_requests(policy, session.person):
                 return request
@@ -69,11 +74,38 @@ class RequestViews:
         return await access_request_lists.to_open(self._db, self._policy(), session.person, self._clock())
 
     async def granted(self, session: Session) -> list[AccessRequest]:
-        """Return access in force, ending soonest first. Raises NotAllowedError but for IT."""
-        person = session.person if session.is_signed_in else None
-        if person is None or not roles.sees_all_requests(self._policy(), person):
+        """Return access in force to sites, ending soonest first.
+
+        Who heads a department, or stands in there, sees that of the department. Raises NotAllowedError for
+        others than them and IT.
+        """
+        return self._seen_by(session, await access_request_lists.granted(self._db, self._clock()))
+
+    async def granted_accounts(self, session: Session) -> list[AccessRequest]:
+        """Return internet accounts in force, as `granted` does."""
+        return self._seen_by(session, await access_request_lists.granted_accounts(self._db, self._clock()))
+
+    async def still_needed(self, session: Session) -> list[AccessRequest]:
+        """Return access of which it is asked whether it is needed: what the person decided and may keep."""
+        person = session.person
+        if person is None or not session.is_signed_in:
+            return []
+        asked_about = await access_request_lists.under_review(self._db, self._clock())
+        policy = self._policy()
+        return [
+            request
+            for request in asked_about
+            if person not in request.own and person in took_part(policy, request)
+        ]
+
+    def _seen_by(self, session: Session, granted: list[AccessRequest]) -> list[AccessRequest]:
+        policy, person = self._policy(), session.person
+        if person is None or not session.is_signed_in or not roles.sees_exemptions(policy, person):
             raise NotAllowedError("Access that is open: only people with that duty see this.")
-        return await access_request_lists.granted(self._db, self._clock())
+        if roles.sees_all_requests(policy, person):
+            return granted
+        own = decides_for(policy, person)
+        return [request for request in granted if request.department in own]
 
     async def answered_before(self, session: Session, kind: Kind, host: str = "") -> AccessRequest | None:
         """As access_request_lists.answered_before, within 90 days, for the session's person."""

@@ -78,6 +78,11 @@ def reviews(policy: Policy, person: str) -> bool:
     return _has_any(policy, person, "it_security")
 
 
+def sees_exemptions(policy: Policy, person: str) -> bool:
+    """Whether the person may see access that is open: all, or that of their department."""
+    return sees_all_requests(policy, person) or bool(decides_for(policy, person))
+
+
 def sees_all_requests(policy: Policy, person: str) -> bool:
     """Whether the person may look at everybody's requests and open access."""
     return _has_any(policy, person, "it_security", "help_desk", "town_administrator", "auditor")

@@ -41,6 +41,7 @@ async def inbox_page(http_request: Request, error: InvalidRequestError | None = 
         together={request.id for request in requests if can_be_among_several(request)},
         to_open=await admin.request_views.to_open(session),
         to_review=await admin.emergency_access.to_review(session),
+        still_needed=await admin.request_views.still_needed(session),
         names_asked=await admin.names.to_answer(session),
         asks_for_accounts=bool(admin.accounts.proposes_for(session)),
         has_mail=admin.correspondence.reaches(session.person),

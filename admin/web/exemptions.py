@@ -6,11 +6,13 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use, own_devices
+from admin import exemption_use, own_devices, roles
 from admin.access_request_lists import get
 from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError
 from admin.deciders import may_renew, may_stop
 from admin.exemption_use import Use
+from admin.own_devices import Granted
+from admin.proposing import decides_for
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import person_of, signed_in
 
@@ -24,6 +26,7 @@ async def exemptions_page(http_request: Request) -> Response:
     session = signed_in(http_request)
     chosen = http_request.query_params.get("show", "")
     granted = await admin.request_views.granted(session)
+    accounts = await admin.request_views.granted_accounts(session)
     uses = await exemption_use.of_all(admin.db, admin.db.visits, admin.now())
     rows = [
         (
@@ -40,13 +43,15 @@ async def exemptions_page(http_request: Request) -> Response:
         http_request,
         "exemptions.html",
         rows=rows,
-        total=len(granted),
+        total=len(granted) + len(accounts),
         filters=FILTERS,
         chosen=chosen if chosen in FILTERS else "",
-        devices=[
-            (one, may_stop(admin.policy, await get(admin.db, one.access_request), person_of(session)))
-            for one in await own_devices.granted(admin.db, admin.now())
+        accounts=[
+            (account, may_stop(admin.policy, account, person_of(session)))
+            for account in accounts
+            if _is_shown(chosen, account, None, admin.now())
         ],
+        devices=await _devices(http_request),
     )
 
 
@@ -72,12 +77,25 @@ async def keep(http_request: Request, _form: FormData) -> Response:
     return go_to(f"/requests/{id_}")
 
 
-def _is_shown(chosen: str, request: AccessRequest, use: Use, now: datetime) -> bool:
+async def _devices(http_request: Request) -> list[tuple[Granted, bool]]:
+    """Return the devices of people's own that the viewer sees, and whether they may stop each."""
+    admin, person = admin_of(http_request), person_of(signed_in(http_request))
+    found = []
+    for device in await own_devices.granted(admin.db, admin.now()):
+        request = await get(admin.db, device.access_request)
+        is_own = request.department in decides_for(admin.policy, person)
+        if is_own or roles.sees_all_requests(admin.policy, person):
+            found.append((device, may_stop(admin.policy, request, person)))
+    return found
+
+
+def _is_shown(chosen: str, request: AccessRequest, use: Use | None, now: datetime) -> bool:
+    """Whether the filter leaves access in; `use` is None of an internet account: it is not counted here."""
     match chosen:
         case "ending":
             return request.expires_at is not None and request.expires_at - now <= _THIS_WEEK
         case "unused":
-            return use.is_unused_at(now)
+            return use is not None and use.is_unused_at(now)
         case "review":
             return request.review_since is not None
         case _:

@@ -174,6 +174,10 @@ async def _links(http_request: Request) -> list[Link]:
             links.append(Link("/delegation", "Delegation"))
         if has_duty(http_request, roles.has_weekly_report):
             links.append(Link("/weekly", "Weekly report"))
+        if has_duty(http_request, roles.sees_exemptions) and not has_duty(
+            http_request, roles.sees_all_requests
+        ):
+            links.append(Link("/exemptions", "Exemptions"))
     if session is not None:
         links.append(Link("/requests", "My requests"))
     links += [Link("/stopped", "Did something not open?"), Link("/policy", "Policy")]

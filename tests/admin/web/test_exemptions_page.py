@@ -141,3 +141,30 @@ async def test_asker_does_not_end_what_a_colleague_needs_too_or_the_whole_depart
         page = f"/requests/{id_}"
         assert "/end" not in (await clerk.get(page)).text
         assert (await post(clerk, f"{page}/end", page=page)).status_code == 403
+
+
+async def test_head_sees_access_of_their_department_and_what_waits_for_their_review(site: Site) -> None:
+    id_ = await open_for(site, "one.example", 20, "AAA-111")
+    site.clock.at += 13 * DAY
+    await site.admin.exemption_reviews.look()
+    head, parks_head = await site.signed_in(people.HEAD), await site.signed_in(people.PARKS_HEAD)
+    assert 'href="/exemptions"' in (await head.get("/decide")).text
+    seen = (await head.get("/exemptions?show=review")).text
+    assert ">one.example</a>" in seen and "Renew" in seen and "Stop&nbsp;access" in seen
+    assert "one.example" not in (await parks_head.get("/exemptions")).text
+    assert "Still needed?" in (await head.get("/decide")).text
+    assert "Still needed?" not in (await parks_head.get("/decide")).text
+    clerk = await site.signed_in(people.CLERK)
+    assert (await clerk.get("/exemptions")).status_code == 403
+    assert "Still needed?" in (await clerk.get("/requests")).text
+    await post(head, f"/requests/{id_}/keep", page=f"/requests/{id_}")
+    assert "Still needed?" not in (await head.get("/decide")).text
+
+
+async def test_head_sees_what_it_alone_decided_for_their_people_once_it_is_open(site: Site) -> None:
+    id_ = await open_for(site, "one.example", 20, "AAA-111")
+    async with site.admin.db.transaction() as t:
+        await t.execute("UPDATE access_request SET chain = '[\"it_security\"]' WHERE id = ?", id_)
+    head, parks_head = await site.signed_in(people.HEAD), await site.signed_in(people.PARKS_HEAD)
+    assert (await head.get(f"/requests/{id_}")).status_code == 200
+    assert (await parks_head.get(f"/requests/{id_}")).status_code == 404

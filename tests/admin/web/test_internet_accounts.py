@@ -186,3 +186,19 @@ async def test_head_renews_it_and_who_has_it_does_not(site: Site) -> None:
     assert cause(site, at=MAY + timedelta(days=40, seconds=-1)) is Cause.DEFAULT
     assert cause(site, at=MAY + timedelta(days=40)) is Cause.NO_ACCOUNT
     assert "Ended" in (await head.get("/requests/1")).text
+
+
+async def test_exemptions_has_accounts_by_its_filters_for_it_and_the_head(site: Site) -> None:
+    await requiring(site)
+    await opened(site)
+    for days, shown in ((0, ""), (50, "ending"), (50, "review")):
+        site.clock.at = max(site.clock.at, MAY - timedelta(days=7) if days else site.clock.at)
+        await site.admin.exemption_reviews.look()
+        for who in (people.IT, people.HEAD):
+            page = (await (await site.signed_in(who)).get(f"/exemptions?show={shown}")).text
+            assert "Internet accounts" in page and "Terry Temp" in page, (who, shown)
+            assert "Nothing is open" not in page and "No access is like that" not in page
+    parks_head = await site.signed_in(people.PARKS_HEAD)
+    assert "Terry Temp" not in (await parks_head.get("/exemptions")).text
+    it = await site.signed_in(people.IT)
+    assert "/requests/1/keep" in (await it.get("/requests/1")).text

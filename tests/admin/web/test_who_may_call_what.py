@@ -102,7 +102,7 @@ CALLS = {
     # Each is answered with an outcome of its own: `test_deciding_several`.
     "POST /requests/decide": Call(SIGNED_IN, body={"answer": "deny", "requests": [], "reason": "Needed"}),
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
-    "GET /exemptions": Call(SEEING),
+    "GET /exemptions": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "POST /requests/{id:number}/end": Call(APPROVERS | CLERK | IT, "/requests/2/end"),
     "POST /requests/{id:number}/keep": Call(APPROVERS | IT, "/requests/2/keep"),

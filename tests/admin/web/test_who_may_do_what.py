@@ -159,7 +159,7 @@ PAGES = {
     "/requests/3/terms": OF_REQUEST,
     "/decide/1": APPROVERS,
     "/decide/several?answer=allow&request=1": SIGNED_IN,
-    "/exemptions": SEEING,
+    "/exemptions": SEEING | APPROVERS | {people.PARKS_HEAD},
     "/visits": IT | {people.HELP_DESK, AUDITOR},
     "/visits/own": SIGNED_IN,
     "/visits/names/1": IT | {AUDITOR},
