@@ -15,7 +15,15 @@ from admin import (
 )
 from admin.access_request_lists import get
 from admin.asked import Kind
-from admin.asking import WAITING, AccessRequest, InvalidRequestError, NotAllowedError, State, asked_end
+from admin.asking import (
+    WAITING,
+    AccessRequest,
+    InvalidRequestError,
+    NotAllowedError,
+    State,
+    asked_end,
+    durations_of,
+)
 from admin.audit import Detail
 from admin.database import Database, Transaction
 from admin.deciders import deciders, may_end, took_part
@@ -216,7 +224,7 @@ def may_not_decide(
 def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
     """Return when access ends that is allowed at `at`; raises ValueError for what may not be chosen."""
     window = request.window
-    latest = request.asked_until or policy.asking.longest.end(at, zone_of(policy))
+    latest = request.asked_until or durations_of(policy, request.kind)[-1].end(at, zone_of(policy))
     ends_at = expires_at or asked_end(policy, request, at)
     begins_at = max(at, window.begins_at) if window is not None else at
     # A proposal is for the time that was proposed.

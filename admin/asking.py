@@ -325,7 +325,13 @@ def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
     if request.asked_until is not None:
         return request.asked_until
     zone = zone_of(policy)
-    return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
+    return min(request.duration.end(at, zone), durations_of(policy, request.kind)[-1].end(at, zone))
+
+
+def durations_of(policy: Policy, kind: Kind) -> tuple[Duration, ...]:
+    """Return for how long one may ask for a site, the shortest first; that limits are lifted for, today."""
+    offered = policy.asking.longest.up_to()
+    return tuple(each for each in offered if kind is not Kind.DOWNLOAD or each in Duration.TODAY.up_to())
 
 
 def answer_times(policy: Policy, at: datetime) -> tuple[datetime, datetime]:

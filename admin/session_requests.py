@@ -99,7 +99,7 @@ class SessionRequests:
             source=ask.source,
             browser=session.browser,
             risks=ask.risks,
-            kind=self._kind(ask),
+            kind=self.kind_of(ask),
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
@@ -152,7 +152,7 @@ class SessionRequests:
             source=ask.source,
             risks=ask.risks,
             sent_by=session.person,
-            kind=self._kind(ask),
+            kind=self.kind_of(ask),
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
@@ -180,7 +180,7 @@ class SessionRequests:
         if record is None or record.department is None:
             return None
         return await access_request_lists.open_request_for(
-            self._db, ask.host, self._kind(ask), record.department
+            self._db, ask.host, self.kind_of(ask), record.department
         )
 
     async def to_renew(self, session: Session, id_: int) -> AccessRequest:
@@ -321,7 +321,7 @@ class SessionRequests:
             await record_refusal(t, request, refused, actor=actor, at=self._clock(), what=move)
         raise refused
 
-    def _kind(self, ask: AskToken) -> Kind:
+    def kind_of(self, ask: AskToken) -> Kind:
         """Return what a link asks for: a limit stops no site."""
         is_of_limit = any(limit.id == ask.rule for limit in self._policy().limits)
         return Kind.DOWNLOAD if is_of_limit else Kind.SITE

@@ -27,6 +27,7 @@ from admin.asking import (
     State,
     TooMuchError,
     answer_times,
+    durations_of,
     site_of,
 )
 from admin.audit import Detail, Event, EventKind
@@ -131,7 +132,7 @@ async def _submit(
 
 def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:
     """Raise InvalidRequestError for what the policy has nobody ask, or nobody decide."""
-    if new.asked is None and new.duration not in policy.asking.longest.up_to():
+    if new.asked is None and new.duration not in durations_of(policy, new.kind):
         raise TooMuchError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError(

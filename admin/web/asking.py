@@ -19,6 +19,7 @@ from admin.asking import (
     InvalidRequestError,
     State,
     UnknownRequestError,
+    durations_of,
     never_allowed,
 )
 from admin.deciders import deciders, may_end, may_renew, may_stop
@@ -203,9 +204,9 @@ async def end(http_request: Request, _form: FormData) -> Response:
     return go_to(f"/requests/{request_id}")
 
 
-def offered(admin: AdminProcess) -> dict[Duration, datetime]:
+def offered(admin: AdminProcess, kind: Kind) -> dict[Duration, datetime]:
     """Return the durations that the policy offers, the shortest first, with when each would end."""
-    return {each: each.end(admin.now(), admin.zone) for each in admin.policy.asking.longest.up_to()}
+    return {each: each.end(admin.now(), admin.zone) for each in durations_of(admin.policy, kind)}
 
 
 def _empty(policy: Policy) -> dict[str, str]:
@@ -235,6 +236,7 @@ async def _form(
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
+    ends = offered(admin, admin.requests.kind_of(ask))
     found = await admin.requests.to_join(person, ask)
     own, others = (found, None) if found is not None and person in found.askers else (None, found)
     kind = Kind.DOWNLOAD if limit else Kind.SITE
@@ -248,8 +250,8 @@ async def _form(
         because=rule.because if rule else limit.because if limit else None,
         limit=limit,
         is_for_reading=rule is not None and rule.action is Verdict.VIEW_ONLY,
-        ends=offered(admin),
-        longest=admin.policy.asking.longest,
+        ends=ends,
+        longest=[*ends][-1],
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
         own=own,

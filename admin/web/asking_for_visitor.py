@@ -62,6 +62,6 @@ async def _form(
         error,
         asked=asked,
         person=asked.person,
-        durations=offered(admin),
+        durations=offered(admin, admin.requests.kind_of(asked)),
         begins=ASKED_BY_IT,
     )

@@ -166,7 +166,7 @@ async def _decision(
         accepts_risks=has_duty(http_request, roles.reviews),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
-        ends=offered(admin),
+        ends=offered(admin, request.kind),
         denial_reasons=DENIAL_REASONS,
         error=error,
     )

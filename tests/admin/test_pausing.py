@@ -19,6 +19,7 @@ from admin.request_time_line import Turn
 from admin.site_lists import SiteLists
 from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy
+from policy.access_duration import Duration
 from policy.town_policy import Approver, Asking
 from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, listed, submitted
 from tests.people import CLERK, HEAD, IT
@@ -138,7 +139,7 @@ async def test_what_the_policy_never_allows_by_now_is_paused_while_it_says_so(
 async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open_by_a_rule(
     town_db: Database, pausing: Pausing
 ) -> None:
-    request = await submitted(town_db, host=HOST, kind=Kind.DOWNLOAD)
+    request = await submitted(town_db, host=HOST, kind=Kind.DOWNLOAD, duration=Duration.TODAY)
     await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     await correct(town_db, "gambling")
     pausing._publisher.policy = replace(TOWN, asking=Asking(never=frozenset({"gambling"})))

@@ -101,14 +101,16 @@ class Site:
         }
         return AskToken(**(values | changed)).seal(self.state.ask_token_key.read_bytes())  # type: ignore[arg-type]
 
-    async def sent_request(self, person: str = people.CLERK, **changed: object) -> int:
+    async def sent_request(
+        self, person: str = people.CLERK, *, duration: str = "week", **changed: object
+    ) -> int:
         """Send a request as this person; return its number."""
         client = await self.asking(person, **changed)
         answer = await post(
             client,
             f"/ask/{changed.get('code', 'K7M-4QP')}",
             reason="I need their charity report for the grant file.",
-            duration="week",
+            duration=duration,
             for_whom="person",
         )
         assert answer.status_code == 303, answer.text

@@ -309,7 +309,7 @@ async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site:
     limit = "limits:\n  - {id: huge, larger_than: 1GB, action: ask, approval: [department_head]}\n"
     site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1) + limit)
     await site.admin._publisher.reload_document()
-    await site.sent_request(rule="huge")
+    await site.sent_request(rule="huge", duration="today")
     colleague = await site.asking("colleague", code="C7M-4QP", device=None)
     assert "Join this request" not in (await colleague.get("/ask/C7M-4QP")).text
     assert (await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")).status_code == 404

@@ -156,19 +156,31 @@ async def test_access_that_is_open_answers_for_nothing_that_a_limit_stopped_nor_
 
 async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) -> None:
     await with_limits(site)
-    number = await site.sent_request(host="iso.example", rule="asked", category=None, entry=None, source=None)
+    number = await site.sent_request(
+        duration="today", host="iso.example", rule="asked", category=None, entry=None, source=None
+    )
     head = await site.signed_in(people.HEAD)
     page = (await head.get(f"/decide/{number}")).text
     assert "Allow downloads from iso.example for Clerk?" in page
     assert "nothing: it lifts the limits of the policy there" in page
-    allowed = await post(
-        head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-07T15:00:00Z"
-    )
-    assert allowed.status_code == 303
+    assert 'value="2026-03-07T05:00:00+00:00"' in page and 'value="2026-03-13' not in page
+    for ends_at, status in (("2026-03-07T05:00:01Z", 422), ("2026-03-07T05:00:00Z", 303)):
+        answer = await post(head, f"/decide/{number}", answer="allow", step="0", expires_at=ends_at)
+        assert answer.status_code == status, "a download is for today at most"
     (exemption,) = published(site).exemptions
     assert (exemption.host, exemption.person, exemption.lifts_limits) == ("iso.example", people.CLERK, True)
     page = (await (await site.signed_in(people.CLERK)).get(f"/requests/{number}")).text
     assert "Load it again: no limit holds for" in page
+
+
+async def test_a_download_is_asked_for_today_at_most(site: Site) -> None:
+    await with_limits(site)
+    clerk = await site.asking(people.CLERK, host="iso.example", rule="asked", category=None)
+    page = (await clerk.get("/ask/K7M-4QP")).text
+    offered = [value for value in ("hour", "today", "week", "month") if f'value="{value}"' in page]
+    assert offered == ["hour", "today"] and page.count(", the longest") == 1
+    sent = await post(clerk, "/ask/K7M-4QP", reason="A manual.", duration="week", for_whom="person")
+    assert sent.status_code == 422 and "That is longer than the town allows" in sent.text
 
 
 async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(site: Site) -> None:
