@@ -18,9 +18,11 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.outbox import Letter, LetterKind, put
+from admin.submitting import day_begins
 from categories.taxonomy import taxonomy
 from policy.ask_token import AskToken
 from policy.town_policy import Policy
+from policy.town_time import zone_of
 
 SOMEONE = "someone at a shared device"
 
@@ -106,7 +108,7 @@ async def send(
 
     A visit is reported once of a kind, and a person has one open report that a site's category is
     wrong. Mail goes to IT, of an accident to the department head, too: once while it is open. Raises
-    InvalidRequestError for a category that is none.
+    InvalidRequestError for a category that is none, and for more than the policy lets one person send a day.
     """
     if proposed is not None and proposed not in taxonomy().listable:
         raise InvalidRequestError("proposed", "Choose a category from the list")
@@ -118,6 +120,7 @@ async def send(
             return same_visit
         if open_already is not None and kind is ReportKind.WRONG_CATEGORY:
             return open_already
+        await _refuse_more_than_a_day_has(t, policy, ask.person, browser, at)
         id_ = await t.insert(
             "INSERT INTO site_report (kind, site, code, person, department, browser, category, source,"
             " proposed, remark, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -149,6 +152,23 @@ async def send(
         if open_already is None:
             await _tell(t, policy, report, at)
     return report
+
+
+async def _refuse_more_than_a_day_has(
+    t: Transaction, policy: Policy, person: str | None, browser: str, at: datetime
+) -> None:
+    row = await t.fetch_one(
+        "SELECT count(*) AS sent FROM site_report WHERE sent_at >= ?1"
+        " AND (person = ?2 OR (?2 IS NULL AND person IS NULL AND browser = ?3))",
+        to_ms(day_begins(at, zone_of(policy))),
+        person,
+        browser,
+    )
+    if row is not None and row["sent"] >= policy.asking.per_day:
+        raise InvalidRequestError(
+            "remark",
+            f"You have said this of {row['sent']} sites today, as often as a day has. Call the help desk",
+        )
 
 
 async def answer(

@@ -12,11 +12,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from admin.admin_process import AdminProcess
-from admin.api.bearer import CallLimit, whose
+from admin.api.bearer import whose
 from admin.api.openapi import document
 from admin.api.operation import Call, Nothing, Operation
 from admin.api.operations import OPERATIONS
 from admin.api.problems import EXCEPTION_HANDLERS
+from admin.call_limit import CallLimit
 
 MOST_BODY_BYTES = 64 * 1024
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 from starlette.routing import compile_path
 
-from admin.api.bearer import AGAIN_EVERY, MOST_AT_ONCE
 from admin.api.operation import Nothing, Operation
 from admin.api.operations import OPERATIONS, SUBJECTS
 from admin.api.problems import KINDS, MEDIA_TYPE, Problem
 from admin.api_tokens import SCOPES
+from admin.call_limit import AGAIN_EVERY, MOST_AT_ONCE
 
 _REF = "#/components/schemas/{model}"
 # In the path: a number that the database can hold; any other text is one part of it.

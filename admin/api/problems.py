@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.api.bearer import TooManyCallsError, WrongScopeError
+from admin.api.bearer import WrongScopeError
 from admin.api_tokens import TokenRefusedError
 from admin.asking import (
     AccessRequest,
@@ -22,6 +22,7 @@ from admin.asking import (
     TransitionError,
     UnknownRequestError,
 )
+from admin.call_limit import TooManyCallsError
 from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
 from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError

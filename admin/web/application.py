@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin.admin_process import AdminProcess
 from admin.api.application import create_api
+from admin.call_limit import CallLimit
 from admin.measures import MeasureKind
 from admin.town_account import RETURN_PATH
 from admin.web import (
@@ -101,6 +102,7 @@ def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     )
     application.state.admin = admin
     application.state.cookies = cookies
+    application.state.forms = CallLimit()
     application.state.questions = LongQuestions()
     # Around Starlette as a whole: its own answer to an exception passes by every middleware.
     return _HeadersMiddleware(application)

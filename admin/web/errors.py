@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asking import NotAllowedError, State, TransitionError, UnknownRequestError
+from admin.call_limit import TooManyCallsError
 from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
@@ -130,6 +131,15 @@ async def too_long(http_request: Request, error: Exception) -> Response:
     return await page(http_request, "too_long.html", 503, seconds=round(MOST_SECONDS))
 
 
+async def too_many(http_request: Request, error: Exception) -> Response:
+    """Say that a form was not taken, and when the next one is."""
+    seconds = error.seconds if isinstance(error, TooManyCallsError) else 1
+    logger.warning("form refused path=%s because=%s", http_request.url.path, error)
+    response = await page(http_request, "too_many.html", 429, seconds=seconds)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 async def browser_gone(_http_request: Request, error: Exception) -> Response:
     """Answer nobody."""
     logger.info("question given up: %s", error)
@@ -165,6 +175,7 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     NotAtTheDeviceError: not_at_the_device,
     UnknownRequestError: not_found,
     TooLongError: too_long,
+    TooManyCallsError: too_many,
     BrowserGoneError: browser_gone,
     HTTPException: http_error,
     # Also one that is damaged; what a statement of ours does wrong is a fault.

@@ -44,13 +44,16 @@ async def wrong_category(http_request: Request, form: FormData) -> Response:
 
 async def accident_page(http_request: Request) -> Response:
     """Offer to tell head and IT."""
-    return await page(http_request, "accident.html", ask=await _ask_of(http_request))
+    return await page(http_request, "accident.html", ask=await _ask_of(http_request), error=None)
 
 
 async def accident(http_request: Request, _form: FormData) -> Response:
     """Tell them, and mark the visit."""
     ask = await _ask_of(http_request)
-    report = await admin_of(http_request).reports.accident(known(http_request), ask.code)
+    try:
+        report = await admin_of(http_request).reports.accident(known(http_request), ask.code)
+    except InvalidRequestError as error:
+        return await page(http_request, "accident.html", 422, ask=ask, error=error)
     return go_to(f"/reports/{report.id}")
 
 

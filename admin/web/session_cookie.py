@@ -148,6 +148,7 @@ def with_form(view: FormView) -> View:
     1. it says its size, and is no larger than a form of ours can be
     2. Origin, where a browser sends it (all do), is ours
     3. it carries the session's CSRF token
+    4. the session has not sent too many lately: TooManyCallsError
     """
 
     async def checked(http_request: Request) -> Response:
@@ -163,6 +164,10 @@ def with_form(view: FormView) -> View:
             expected = csrf_token(http_request)
             if not isinstance(sent, str) or not secrets.compare_digest(sent.encode(), expected.encode()):
                 raise ForgedFormError("a form without this session's token")
+            session = session_of(http_request)
+            if session is not None:
+                state = http_request.app.state
+                state.forms.count(session.id, state.admin.now())
             return await view(http_request, form)
 
     return checked

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from admin import access_request_lists, access_requests, audit, exemptions, outbox, submitting
-from admin.asked import Kind, Window
+from admin.asked import AccountUse, Asked, Kind, Level, SocialMediaUse, Window
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -26,7 +26,7 @@ from admin.web.people import People
 from categories.snapshot import CategorySnapshotError
 from policy.access_duration import Duration
 from policy.state import Exemption
-from policy.town_policy import AfterApproval, Approver, Asking, Policy
+from policy.town_policy import AfterApproval, Approver, Asking, PersonKind, Policy
 from tests.admin.small_town import (
     AUDITOR,
     COLLEAGUE,
@@ -211,6 +211,25 @@ async def test_a_person_sends_as_many_requests_a_day_of_the_towns_as_the_policy_
         await send("c.example", CLERK, midnight - timedelta(milliseconds=1))
     await send("c.example", PARKS_CLERK, MONDAY)
     await send("c.example", CLERK, midnight)
+
+
+async def test_proposals_count_for_who_proposes_and_internet_accounts_for_nobody(db: Database) -> None:
+    two_a_day = replace(TOWN, asking=Asking(per_day=2))
+    until = MONDAY + timedelta(days=90)
+
+    async def propose(person: str, kind: Kind, asked: Asked, host: str = "") -> None:
+        new = ask(person, host=host, kind=kind, asked=asked, sent_by=HEAD)
+        await submitting.submit(db, two_a_day, listed, new, MONDAY)
+
+    use = SocialMediaUse(Level.VIEW, (), until, HEAD)
+    account = AccountUse(PersonKind.EMPLOYEE, "", "", until, HEAD)
+    await propose(CLERK, Kind.SOCIAL_MEDIA, use, "a.example")
+    await propose(CLERK, Kind.SOCIAL_MEDIA, use, "b.example")
+    with pytest.raises(InvalidRequestError, match="You have sent 2 requests today"):
+        await propose(COLLEAGUE, Kind.SOCIAL_MEDIA, use, "a.example")
+    for person in (CLERK, COLLEAGUE, DELEGATE):
+        await propose(person, Kind.INTERNET_ACCOUNT, account)
+    await submitting.submit(db, two_a_day, listed, ask(CLERK, host="c.example"), MONDAY)
 
 
 async def test_nothing_is_open_for_longer_than_the_policys_longest(db: Database) -> None:

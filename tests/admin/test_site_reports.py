@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from admin.database import Database
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.unanswered import Unanswered
 from policy.ask_token import AskToken
+from policy.town_policy import Asking
 from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
 
@@ -64,6 +65,25 @@ async def test_report_is_of_the_site_and_goes_to_it(db: Database) -> None:
     ]
     (event,) = await audit.events_of(db, "REP-1")
     assert (event.kind, event.actor) == (EventKind.REPORT_SENT, CLERK)
+
+
+async def test_a_person_says_so_as_often_a_day_of_the_towns_as_they_may_ask(db: Database) -> None:
+    two_a_day = replace(TOWN, asking=Asking(per_day=2))
+    midnight = MONDAY.replace(hour=5) + timedelta(days=1)
+
+    async def say(number: int, person: str | None = CLERK, at: datetime = MONDAY) -> SiteReport:
+        ask = replace(ASK, host=f"site-{number}.example", code=f"K7M-4Q{number}", person=person)
+        browser = f"browser of {person}"
+        return await site_reports.send(db, two_a_day, ask, ReportKind.ACCIDENT, browser=browser, at=at)
+
+    for person in (CLERK, None):
+        numbers = range(0, 3) if person else range(5, 8)
+        first, _ = [await say(number, person) for number in numbers[:2]]
+        with pytest.raises(InvalidRequestError, match="2 sites today"):
+            await say(numbers[2], person)
+        assert await say(numbers[0], person) == first, "it was said before"
+    assert len(await letters(db)) == 4 * 3
+    await say(2, at=midnight)
 
 
 async def test_accident_is_told_to_the_head_and_it(db: Database) -> None:

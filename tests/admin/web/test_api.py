@@ -186,7 +186,7 @@ async def test_an_unknown_address_or_method_is_a_problem_too(site: Site) -> None
 async def test_a_token_used_too_often_is_told_when_it_goes_on(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin.api.bearer.MOST_AT_ONCE", 4)
+    monkeypatch.setattr("admin.call_limit.MOST_AT_ONCE", 4)
     headers, program = bearer(await new_token(site, people.CLERK)), site.client()
     answers = [await program.get("/api/v1/me", headers=headers) for _ in range(5)]
     assert {answer.status_code for answer in answers[:-1]} == {200}

@@ -33,6 +33,22 @@ async def test_no_form_is_accepted_without_the_sessions_token(site: Site) -> Non
     assert "Waiting for you" in (await head.get(f"/requests/{number}")).text
 
 
+async def test_more_forms_than_a_person_sends_wait_for_one_browser_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.call_limit.MOST_AT_ONCE", 4)
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(people.HEAD)
+    form = "/requests/new"
+    answers = [await post(clerk, form, site=f"site-{number}.example") for number in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    page = answers[-1].text.replace("\u00a0", " ")
+    assert "Nothing was saved" in page and "wait 1 second," in page
+    assert answers[-1].headers["retry-after"] == "1"
+    assert (await post(head, form, site="site-9.example")).status_code == 200
+    site.clock.at += timedelta(seconds=1)
+    assert (await post(clerk, form, site="site-9.example")).status_code == 200
+
+
 # What a form carries when somebody whose page is old, or who made it up, sends it to what is not there.
 FILLED_IN = {
     "answer": "no_problem",
@@ -56,6 +72,7 @@ async def test_what_is_not_there_is_never_a_fault_of_ours(site: Site) -> None:
     for route in _routes():
         if not isinstance(route, Route) or route.methods is None:
             continue
+        site.clock.at += timedelta(seconds=1)
         for number in ("999", "9" * 30):
             path = route.path.replace("{id:number}", number).replace("{code}", "Q" * 300)
             if "POST" in route.methods and path not in ("/sign-in", "/sign-out"):
