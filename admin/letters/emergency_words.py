@@ -29,7 +29,7 @@ def _opened(put: PutLetter, town: Town) -> Words:
             *_earlier(values, town),
         ),
         link=Link("See the request", _page(about)),
-        below=("IT and who reviews it can stop it now.",),
+        below=("Whoever got this mail can stop it now.",),
     )
 
 
