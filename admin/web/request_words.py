@@ -62,4 +62,6 @@ def said_why_not(outcome: Outcome, policy: Policy, session: Session, times: Time
         return Markup("{}{}").format(
             own, f"It waits for {awaited}." if awaited else "It is for someone else."
         )
+    if request.state is State.SUBMITTED and request.state_at(times.now) is State.ENDED:
+        return Markup("Its time is over.")
     return Markup("Answered already. {}.").format(standing(request, policy, session, times).words)

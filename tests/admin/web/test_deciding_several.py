@@ -159,13 +159,20 @@ async def test_as_many_as_may_be_are_decided_by_one_form(site: Site) -> None:
     assert f"Your {MOST} answers are recorded" in said(done)
 
 
-async def test_time_that_is_over_is_not_allowed_among_others(site: Site) -> None:
+async def test_what_is_over_is_not_decided_among_others_and_said_to_be_over(site: Site) -> None:
     await offering(site)
     await post(await site.signed_in(people.CLERK), FORM, **ASKED)
+    head = await site.signed_in(people.HEAD)
+    shown = await asks_again(head, "allow", 1)
+    assert "Allow this request?" in said(shown)
     site.clock.at = FOUR_PM
     head = await site.signed_in(people.HEAD)
-    assert "REQ-1: The time it was asked for is over." in said(await asks_again(head, "allow", 1))
-    assert "Do not allow this request?" in said(await asks_again(head, "deny", 1))
+    over = await asks_again(head, "allow", 1)
+    assert "Nothing of this can be decided" in said(over) and "REQ-1: Its time is over." in said(over)
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', shown.text))
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', over.text)[0]
+    done = await head.post("/decide/several", data={**hidden, "csrf_token": token})
+    assert "0 of 1 answers are recorded" in said(done) and "Its time is over." in said(done)
 
 
 async def test_site_that_several_ask_for_is_one_card_that_chooses_them_all(site: Site) -> None:
