@@ -51,9 +51,11 @@ async def to_join_instead(
 ) -> AccessRequest | None:
     """Return the colleague's request that gives what a new one asks for and can be joined, or None.
 
-    What is asked for the whole department is more than a colleague's own request gives.
+    What is asked for the whole department is more than a colleague's own request gives. Who asks for somebody
+    else cannot join for them.
     """
-    if new.asked is not None or new.renews is not None or new.department is None:
+    is_own = new.sent_by in (None, new.person)
+    if not is_own or new.asked is not None or new.renews is not None or new.department is None:
         return None
     found = await access_request_lists.open_request_for(t, new.host, new.kind, new.department)
     if found is None or not can_join(policy, found, new.person, at):

@@ -77,6 +77,11 @@ async def test_who_asks_for_what_a_colleague_has_asked_for_is_to_join_that(db: D
     assert (await submitted(db, PARKS_CLERK)).state is State.SUBMITTED
 
 
+async def test_who_asks_for_somebody_else_is_not_to_join_for_them(db: Database) -> None:
+    first = await submitted(db)
+    assert (await submitted(db, COLLEAGUE, sent_by=IT)).id != first.id
+
+
 async def test_who_cannot_join_what_a_colleague_has_asked_for_asks(db: Database) -> None:
     first = await submitted(db, chain=(Approver.DEPARTMENT_HEAD, Approver.IT_SECURITY))
     assert (await submitted(db, HEAD)).id != first.id
