@@ -17,6 +17,7 @@ _SUBCOMMANDS = {
     "policy": "admin.commands.policy:policy",
     "explain": "admin.commands.explain:explain",
     "visits": "admin.commands.visits:visits",
+    "why": "admin.commands.why:why",
     "lockdown": "admin.commands.emergency:lockdown",
     "device": "admin.commands.emergency:device",
     "filter": "admin.commands.emergency:filter_",

@@ -20,6 +20,7 @@ from admin import (
     ended_visits,
     exemptions,
     internet_accounts,
+    kept_policies,
     limit_lifts,
     measures,
     never_inspected,
@@ -45,6 +46,7 @@ from policy.leaving import without
 from policy.own_devices import first_end, with_own_devices, without_own_devices
 from policy.problem import PolicyError
 from policy.snapshot import PolicySnapshot, SnapshotError
+from policy.snapshot_lines import to_lines
 from policy.town_policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -173,6 +175,8 @@ class Publisher:
                 "UPDATE publication SET sequence = max(sequence, ?) + 1 RETURNING sequence, change",
                 self._sequence,
             )
+            if row is None:
+                raise sqlite3.DatabaseError("the table 'publication' has lost its row")
             if policy.version != self._recorded_version:
                 removed = await self._end_removed(t, policy, closed, now)
                 details: dict[str, Detail] = {"removed": removed} if removed else {}
@@ -189,26 +193,27 @@ class Publisher:
             unopened = await never_inspected.live(t)
             ended = await ended_visits.live(t, now)
             with_account = await internet_accounts.live(t, now)
-        if row is None:
-            raise sqlite3.DatabaseError("the table 'publication' has lost its row")
+            snapshot = PolicySnapshot(
+                sequence=row["sequence"],
+                published_at=now,
+                policy=policy,
+                admin_url=self._admin_url,
+                exemptions=live,
+                proxy_passwords=passwords,
+                corrections=corrected,
+                lockdowns=emergency.lockdowns,
+                devices_off=emergency.devices_off,
+                filter_off=emergency.filter_off,
+                receipts=receipts,
+                never_inspect=unopened,
+                ended_visits=ended,
+                accounts=with_account,
+            )
+            # Kept before it can decide: there is no visit that it could not be found for.
+            lines = await asyncio.to_thread(to_lines, snapshot)
+            await kept_policies.keep(t, snapshot.sequence, now, lines)
         self.policy = policy
         self._recorded_version = policy.version
-        snapshot = PolicySnapshot(
-            sequence=row["sequence"],
-            published_at=now,
-            policy=policy,
-            admin_url=self._admin_url,
-            exemptions=live,
-            proxy_passwords=passwords,
-            corrections=corrected,
-            lockdowns=emergency.lockdowns,
-            devices_off=emergency.devices_off,
-            filter_off=emergency.filter_off,
-            receipts=receipts,
-            never_inspect=unopened,
-            ended_visits=ended,
-            accounts=with_account,
-        )
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence
         self.published = snapshot

@@ -154,6 +154,18 @@ def versions(folder: Path) -> tuple[Version, ...]:
     return pointer.current, *(other for other in pointer.former if (folder / other.version).is_dir())
 
 
+def open_version(folder: Path, version: str) -> CategorySnapshot | None:
+    """Return a version that is current or can be gone back to, verified and open; None when it is gone."""
+    try:
+        found = next((one for one in versions(folder) if one.version == version), None)
+        if found is None:
+            return None
+        verify(folder / found.version)
+        return CategorySnapshot.open(folder / found.version, found.built_at)
+    except CategorySnapshotError:
+        return None
+
+
 def is_held(folder: Path) -> bool:
     """Whether the current snapshot was gone back to, so that updates do not replace it."""
     try:

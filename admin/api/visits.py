@@ -10,6 +10,7 @@ from msgspec import structs
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from admin import why_words
 from admin.api.operation import Call, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
 from admin.replaying import explain
@@ -127,8 +128,31 @@ class HeldLimit(BaseModel):
     is_used_up: bool | None
 
 
+class DecidedBy(BaseModel):
+    """The versions that the visit was decided again by."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    policy: str
+    lists: str | None = Field(
+        description="Null where those lists are gone, and the entry of the record stood in for them."
+    )
+    is_of_that_day: bool = Field(
+        description="They were in force when it happened; else that was not kept, and they are those of now."
+    )
+
+
+class Today(BaseModel):
+    """What would be decided about the visit by what is in force now."""
+
+    verdict: Verdict
+    rule: str | None
+    exemption: str | None
+    agrees: bool = Field(description="Whether the same was decided when it happened.")
+
+
 class Explanation(BaseModel):
-    """How the visit is decided now, step by step; what changed since it happened."""
+    """How the visit is decided again, step by step, and by what; what changed since it happened."""
 
     visit: Visit
     verdict: Verdict | None = Field(
@@ -142,8 +166,13 @@ class Explanation(BaseModel):
     stops_downloads: list[Stopped]
     limits: list[HeldLimit]
     no_limits: str | None = Field(description="Why no limit is part of this, in words.")
-    changed: list[str]
     agrees: bool = Field(description="Whether the same was decided when it happened.")
+    decided_by: DecidedBy | None = Field(description="Null where the proxy itself refused.")
+    said: str | None = Field(description="The same in words: As of Mon, March 2: policy abc, lists def.")
+    changed: list[str] = Field(description="What is another today than when it happened.")
+    today: Today | None = Field(
+        description="What would be decided today; null where nothing is decided again."
+    )
 
 
 async def list_visits(call: Call[WhichVisits, Nothing]) -> Listed[Visit]:
@@ -215,8 +244,18 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
             for held in why.limits
         ],
         no_limits=why.no_limits or None,
-        changed=list(why.changed),
         agrees=why.agrees_with(row),
+        decided_by=DecidedBy.model_validate(why.decided_by) if why.decided_by else None,
+        said=plain(why_words.decided_by(why, row, admin.zone, admin.now())) or None,
+        changed=list(why.changed),
+        today=Today(
+            verdict=why.today.verdict,
+            rule=why.today.rule,
+            exemption=why.today.exemption,
+            agrees=why.today_agrees_with(row),
+        )
+        if why.today
+        else None,
     )
 
 

@@ -26,6 +26,7 @@ from categories.taxonomy import taxonomy
 from policy import notation
 from policy.amounts import NO_BREAK
 from policy.correction import Corrections
+from policy.deciding import Step
 from policy.decision import Decision, Lane, Verdict
 from policy.document import load_document
 from policy.file_types import Download
@@ -270,6 +271,15 @@ def _print(
     _console.print(Text(f"decided by policy {policy.version} and {lists}"))
 
 
+def steps_table(steps: Iterable[Step]) -> Table:
+    """Return each step of deciding as a row, an arrow before what decided."""
+    table = Table.grid(padding=(0, 2))
+    for step in steps:
+        style = "bold" if step.is_hit else ""
+        table.add_row(Text("->" if step.is_hit else "", style), Text(step.what, style), Text(step.why, style))
+    return table
+
+
 def _print_judged(judged: Judged) -> None:
     decision = judged.decision
     for match in judged.visit.matches:
@@ -277,11 +287,7 @@ def _print_judged(judged: Judged) -> None:
     if not judged.visit.matches:
         _console.print("It is in no list.")
     _console.print()
-    table = Table.grid(padding=(0, 2))
-    for step in judged.steps:
-        style = "bold" if step.is_hit else ""
-        table.add_row(Text("->" if step.is_hit else "", style), Text(step.what, style), Text(step.why, style))
-    _console.print(table)
+    _console.print(steps_table(judged.steps))
     _console.print()
     cause = decision.cause.value.replace("_", " ")
     by = " ".join(part for part in (cause, decision.rule, decision.exemption) if part)

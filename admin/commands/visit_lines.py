@@ -32,7 +32,7 @@ def shown_as(form: Form, zone: ZoneInfo) -> Show:
     """Return what makes a line of a visit; times of lines are the zone's, the others UTC."""
     shows: dict[Form, Show] = {
         Form.LINE: _Line(zone),
-        Form.JSON: lambda row: json.dumps(_values(row)),
+        Form.JSON: lambda row: json.dumps(values_of(row)),
         Form.CSV: lambda row: _as_csv(["" if value is None else str(value) for value in _cells(row)]),
         Form.SQUID: _as_squid,
     }
@@ -67,7 +67,8 @@ class _Line:
         return f"{at:%Y-%m-%d %H:%M:%S}  {shown:<24}  {came:<9}  {row.host}  ({why})  {counted}"
 
 
-def _values(row: VisitRow) -> dict[str, object]:
+def values_of(row: VisitRow) -> dict[str, object]:
+    """Return a visit as JSON has it; who made it as far as the row says."""
     who, types = row.who, refused_types(row.refusal)
     return {
         "id": row.id,
@@ -125,7 +126,7 @@ _COLUMNS = (
 
 
 def _cells(row: VisitRow) -> Sequence[object]:
-    values = _values(row)
+    values = values_of(row)
     return [values[name] for name in _COLUMNS]
 
 

@@ -9,9 +9,10 @@ from datetime import datetime, time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import roles
+from admin import kept_policies, roles
 from admin.asking import NotAllowedError
 from admin.database import Database, DatabaseError
+from admin.kept_policies import KeptSize
 from admin.outbox import Channel
 from admin.overview import Overview, overview
 from admin.visit_log.sizes import LogSize, size_of
@@ -46,6 +47,7 @@ async def today_page(http_request: Request) -> Response:
         authority=await _authority(http_request),
         line_in_use=await admin.heavy.line_in_use(),
         log_size=await _log_size(admin.db, now),
+        kept_size=await _kept_size(admin.db),
     )
 
 
@@ -64,6 +66,15 @@ async def _log_size(db: Database, now: datetime) -> LogSize | None:
         return await size_of(db.visits, now)
     except (OSError, sqlite3.DatabaseError, DatabaseError) as error:
         logger.error("size of the visit log not known: error=%s", error)
+        return None
+
+
+async def _kept_size(db: Database) -> KeptSize | None:
+    """Return what the policies of all days take, None when they cannot be read."""
+    try:
+        return await kept_policies.size_of(db)
+    except sqlite3.DatabaseError as error:
+        logger.error("size of the policies kept not known: error=%s", error)
         return None
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import roles
+from admin import roles, why_words
 from admin.overview import Hour
 from admin.replaying import explain
 from admin.visit_log.counting import is_counted
@@ -148,8 +148,16 @@ async def why_page(http_request: Request) -> Response:
         why = await explain(admin.db, admin.state, row)
     except LookupError as error:
         raise HTTPException(404) from error
-    status = visit_status(row, admin.policy)
-    return await page(http_request, "why.html", row=row, why=why, status=status)
+    return await page(
+        http_request,
+        "why.html",
+        row=row,
+        why=why,
+        status=visit_status(row, admin.policy),
+        decided_by=why_words.decided_by(why, row, admin.zone, admin.now()),
+        otherwise=why_words.otherwise(why, row),
+        today=why_words.today(why, row),
+    )
 
 
 def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[VisitFilter, str | None]:

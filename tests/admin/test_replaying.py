@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from admin import visits
+from admin import kept_policies, visits, why_words
 from admin.clock import utc_now
 from admin.database import Database
 from admin.ingest import Ingest
-from admin.replaying import Explanation, explain
+from admin.replaying import DecidedBy, Explanation, explain
 from admin.visit_log.searching import VisitFilter
 from admin.visits import VisitRow, WhoCodes
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import refusal_of
+from policy.snapshot import PolicySnapshot
+from policy.snapshot_lines import to_lines
+from policy.state import Exemption
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import visit_record
 from tests.categories.lists import publish_lists, write_layout
+from tests.people import CLERK
 from tests.published_town import PublishedTown, policy_of
 from tests.towns import DOCUMENT
 
@@ -185,3 +189,125 @@ def stopped_download(town: PublishedTown, types: set[str]) -> VisitRecord:
         refusal=refusal_of(frozenset(types)),
         policy_version=policy_of(document).version,
     )
+
+
+async def keep(db: Database, town: PublishedTown) -> PolicySnapshot:
+    """Keep what is published now, as publishing does; return it."""
+    snapshot = PolicySnapshot.from_bytes(town.state.policy_snapshot.read_bytes())
+    async with db.transaction() as t:
+        await kept_policies.keep(t, snapshot.sequence, MONDAY_TEN, to_lines(snapshot))
+    return snapshot
+
+
+def recorded(snapshot: PolicySnapshot, lists: str, **changed: Any) -> VisitRecord:
+    """Return the record of a visit that was decided by these."""
+    values = {"policy_sequence": snapshot.sequence, "policy_version": snapshot.policy.version}
+    return visit_record(category_version=lists, **values, **changed)
+
+
+WARNS = DOCUMENT.replace(
+    "rules:\n", "rules:\n  - {id: think-first, categories: [gambling], action: warn}\n", 1
+)
+GAMBLING = {"gambling": ["cardroom.example"]}
+
+
+async def test_visit_is_decided_by_the_policy_and_lists_of_its_day(db: Database, town: PublishedTown) -> None:
+    lists = town.publish_categories(GAMBLING)
+    then = await keep(db, town)
+    town.publish_policy(DOCUMENT.replace("categories: [adult, gambling", "categories: [adult"))
+    today = await keep(db, town)
+    town.publish_categories({"press": ["cardroom.example"]})
+    row, why = await explained(db, town, recorded(then, lists))
+    assert why.agrees_with(row) and not why.today_agrees_with(row)
+    assert why.decision is not None and why.decision.rule == "not-town-business"
+    assert why.today is not None and why.today.verdict is Verdict.ALLOW
+    assert why.changed == ("policy", "lists")
+    assert why.decided_by == DecidedBy(then.policy.version, lists, is_of_that_day=True)
+    assert why_words.decided_by(why, row, UTC, MONDAY_TEN) == (  # type: ignore[arg-type]
+        f"As of Mon,\u00a0March\u00a02: policy {then.policy.version}, lists {lists}."
+    )
+    assert (
+        why_words.today(why, row) == "The policy and the lists changed since then. Now it would be allowed."
+    )
+    assert today.policy.version != then.policy.version
+
+
+async def test_access_that_ended_since_still_explains_the_visit(db: Database, town: PublishedTown) -> None:
+    lists = town.publish_categories(GAMBLING)
+    until = MONDAY_TEN + timedelta(hours=1)
+    granted = Exemption("EX-1", "cardroom.example", MONDAY_TEN - timedelta(hours=1), until, person=CLERK)
+    town.publish_policy(DOCUMENT, [granted])
+    then = await keep(db, town)
+    town.publish_policy(DOCUMENT)
+    changed = {"rule": None, "exemption": "EX-1", "cause": Cause.EXEMPTION, "verdict": Verdict.ALLOW}
+    at = {"started_at": MONDAY_TEN, "ended_at": MONDAY_TEN}
+    row, why = await explained(db, town, recorded(then, lists, **at, **changed))
+    assert why.agrees_with(row) and why.decision is not None and why.decision.exemption == "EX-1"
+    assert why.changed == ("access that was granted",)
+    assert why_words.today(why, row) == (
+        "The access that was granted changed since then. Now it would be blocked, by rule not-town-business."
+    )
+
+
+async def test_lists_that_are_gone_are_said_and_the_records_entry_stands_in(
+    db: Database, town: PublishedTown
+) -> None:
+    then = await keep(db, town)
+    town.publish_categories({"press": ["cardroom.example"]})
+    row, why = await explained(db, town, recorded(then, "0123456789ab"))
+    assert why.agrees_with(row) and not why.today_agrees_with(row)
+    assert why.decided_by == DecidedBy(then.policy.version, None, is_of_that_day=True)
+    said = why_words.decided_by(why, row, UTC, MONDAY_TEN)  # type: ignore[arg-type]
+    assert "The lists of that day, 0123456789ab, are gone: the entry on record stands in for them." in said
+
+
+@pytest.mark.parametrize("version", ["../published", "", "."])
+async def test_record_names_no_folder_to_read_lists_from(
+    db: Database, town: PublishedTown, version: str
+) -> None:
+    _, why = await explained(db, town, recorded(await keep(db, town), version))
+    assert why.decided_by is not None and why.decided_by.lists is None
+
+
+@pytest.mark.parametrize("changed", [{"policy_sequence": 99}, {"policy_version": "of another database"}])
+async def test_visit_whose_policy_was_not_kept_is_told_by_what_is_in_force_now(
+    db: Database, town: PublishedTown, changed: dict[str, Any]
+) -> None:
+    lists = town.publish_categories(GAMBLING)
+    snapshot = await keep(db, town)
+    row, why = await explained(db, town, replace(recorded(snapshot, lists), **changed))
+    assert why.decision == why.today
+    assert why.decided_by == DecidedBy(snapshot.policy.version, lists, is_of_that_day=False)
+    said = why_words.decided_by(why, row, UTC, MONDAY_TEN)  # type: ignore[arg-type]
+    assert said.startswith("What was in force then is not kept. With what is in force now: policy ")
+
+
+async def test_who_never_was_warned_is_not_taken_for_one_who_went_on(
+    db: Database, town: PublishedTown
+) -> None:
+    lists = town.publish_categories(GAMBLING)
+    town.publish_policy(DOCUMENT.replace("adult, gambling", "adult"))
+    then = await keep(db, town)
+    town.publish_policy(WARNS)
+    changed = {"verdict": Verdict.ALLOW, "rule": None, "cause": Cause.DEFAULT}
+    row, why = await explained(db, town, recorded(then, lists, **changed))
+    assert why.agrees_with(row)
+    assert why.today is not None and why.today.verdict is Verdict.WARN
+
+
+async def test_what_is_kept_and_explains_nothing_is_said(db: Database, town: PublishedTown) -> None:
+    lists = town.publish_categories(GAMBLING)
+    then = await keep(db, town)
+    row, why = await explained(db, town, recorded(then, lists, rule="some-other-rule"))
+    assert why_words.otherwise(why, row) == (
+        "Decided again by that, it would have been blocked, by rule not-town-business."
+    )
+
+
+async def test_limit_that_stopped_a_visit_is_that_of_its_day(db: Database, town: PublishedTown) -> None:
+    limits = "limits:\n  - {id: big, larger_than: 500MB, action: block}\n"
+    town.publish_policy(DOCUMENT + limits)
+    then = await keep(db, town)
+    town.publish_policy(DOCUMENT)
+    _, why = await explained(db, town, recorded(then, "", cause=Cause.LIMIT, rule="big"))
+    assert [held.limit.id for held in why.limits] == ["big"] and not why.no_limits

@@ -259,6 +259,17 @@ async def test_why_and_whether_the_records_are_whole(site: Site) -> None:
     why = await it.get(f"/visits/{seen['id']}/why")
     assert (why["verdict"], why["rule"], why["agrees"]) == ("block", "not-town-business", True)
     assert [step["why"] for step in why["steps"] if step["is_hit"]]
+    now = site.admin.policy.version
+    assert (why["decided_by"]["policy"], why["decided_by"]["is_of_that_day"]) == (now, False)
+    assert why["said"].startswith(
+        f"What was in force then is not kept. With what is in force now: policy {now}, "
+    )
+    assert why["today"] == {
+        "verdict": "block",
+        "rule": "not-town-business",
+        "exemption": None,
+        "agrees": True,
+    }
     verified = await it.post("/records/verify")
     assert verified["is_whole"] and verified["events"] > 0
     (made,) = (await it.get("/records", kinds="people", limit=1))["items"]

@@ -7,6 +7,7 @@ import pytest
 
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import refusal_of
+from policy.snapshot import PolicySnapshot
 from policy.visit_record import VisitRecord
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
@@ -229,6 +230,28 @@ async def test_warned_visit_is_found_and_said(site: Site) -> None:
         "Why cardroom.example was held up by a warning"
         in (await client.get(await site.why_of_first_visit())).text
     )
+
+
+async def test_why_says_by_which_day_it_was_decided_and_that_today_is_different(site: Site) -> None:
+    then = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
+    lists = (await site.admin.site_lists.snapshot()).version
+    document = site.state.policy_document.read_text().partition("tests:\n")[0]
+    site.state.policy_document.write_text(document.replace("adult, gambling", "adult"))
+    await site.until(lambda: site.admin.policy.version != then.policy.version)
+    await site.log(
+        visit(policy_sequence=then.sequence, policy_version=then.policy.version, category_version=lists)
+    )
+    page = (await (await site.signed_in(people.IT)).get(await site.why_of_first_visit())).text
+    said = page.replace("\u00a0", " ")
+    assert f"As of Fri, March 6: policy {then.policy.version}, lists {lists}." in said
+    assert "Today the answer is different" in said
+    assert "The policy changed since then. Now it would be allowed." in said
+    assert "<b>Rule not-town-business</b>: this one" in said
+
+
+async def test_today_says_what_the_policies_of_all_days_take(site: Site) -> None:
+    page = (await (await site.signed_in(people.IT)).get("/today")).text.replace("\u00a0", " ")
+    assert re.search(r"\d+ versions? of the policy and of what people decided beside it (is|are) kept", page)
 
 
 async def test_why_of_a_visit_that_is_not_there_is_not_found(site: Site) -> None:
