@@ -14,7 +14,7 @@ from admin import why_words
 from admin.api.operation import Call, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
 from admin.replaying import explain
-from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visit_log.searching import MOST_LEFT_OUT, Cursor, LeftOut, VisitFilter
 from admin.visits import VisitRow
 from admin.web.words import plain, visit_status
 from categories.host_name import HostNameError, canonical_host
@@ -84,6 +84,12 @@ class WhichVisits(Query):
     rule: str | None = None
     code: str | None = Field(None, description="The code of a block page.")
     person: str | None = Field(None, description="Needs names to be shown: POST /visits/names.")
+    not_host: str | None = Field(
+        None, description="Hosts to leave out, with their subdomains: a.example,b.example"
+    )
+    not_department: str | None = Field(None, description="Departments to leave out, separated by commas.")
+    not_category: str | None = Field(None, description="Categories to leave out, separated by commas.")
+    not_rule: str | None = Field(None, description="Rules to leave out, separated by commas.")
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     before: str | None = Field(
@@ -276,4 +282,21 @@ def _filter(query: WhichVisits) -> VisitFilter:
         code=query.code.upper() if query.code else None,
         since=query.since,
         until=query.until,
+        left_out=_left_out(query),
     )
+
+
+def _left_out(query: WhichVisits) -> LeftOut:
+    """Raises InvalidRequestError for what is no host, and for too many."""
+    given = {
+        field: tuple(one.strip() for one in (getattr(query, field) or "").split(",") if one.strip())
+        for field in ("not_host", "not_department", "not_category", "not_rule")
+    }
+    for field, values in given.items():
+        if len(values) > MOST_LEFT_OUT:
+            raise InvalidRequestError(field, f"Leave out {MOST_LEFT_OUT} at most")
+    try:
+        hosts = tuple(canonical_host(one) for one in given["not_host"])
+    except HostNameError as error:
+        raise InvalidRequestError("not_host", "Enter sites' names, like library.example") from error
+    return LeftOut(hosts, given["not_department"], given["not_category"], given["not_rule"])

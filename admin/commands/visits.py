@@ -5,7 +5,7 @@ import contextlib
 import re
 import signal
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from admin.database import Database, DatabaseError
 from admin.key_file import KeyFileError
 from admin.state_folder import StateFolder
 from admin.visit_log import searching
-from admin.visit_log.searching import VisitFilter
+from admin.visit_log.searching import MOST_LEFT_OUT, LeftOut, VisitFilter
 from admin.visits import VisitRow, WhoCodes
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
@@ -51,6 +51,10 @@ _AGO = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=
 @click.option("--verdict", type=click.Choice([v.value for v in Verdict]), help="What was decided.")
 @click.option("--lane", type=click.Choice([lane.value for lane in Lane]), help="How it was carried.")
 @click.option("--rule", help="Visits that this rule decided.")
+@click.option("--not-host", multiple=True, help="No visits to this host and its subdomains; may be repeated.")
+@click.option("--not-department", multiple=True, help="None of this department; may be repeated.")
+@click.option("--not-category", multiple=True, help="None that this category decided; may be repeated.")
+@click.option("--not-rule", multiple=True, help="None that this rule decided; may be repeated.")
 @click.option("--code", help="The visit whose block page showed this code.")
 @click.option("--since", help='From when: 30m, 2h, 7d ago, or the town\'s time, "2026-03-02 10:00".')
 @click.option("--until", help="Until when, given alike.")
@@ -75,6 +79,10 @@ def visits(
     verdict: str | None,
     lane: str | None,
     rule: str | None,
+    not_host: tuple[str, ...],
+    not_department: tuple[str, ...],
+    not_category: tuple[str, ...],
+    not_rule: tuple[str, ...],
     code: str | None,
     since: str | None,
     until: str | None,
@@ -97,7 +105,7 @@ def visits(
     where = VisitFilter(
         person=person,
         department=department,
-        host=_host(host),
+        host=_host("--host", host) if host is not None else None,
         category=category,
         verdict=Verdict(verdict) if verdict else None,
         lane=Lane(lane) if lane else None,
@@ -105,6 +113,7 @@ def visits(
         code=code.upper() if code else None,
         since=_moment("--since", since, zone),
         until=_moment("--until", until, zone),
+        left_out=_left_out(not_host, not_department, not_category, not_rule),
     )
     log = _Log(folder, zone, where, reason, case, Form(form or Form.LINE), agreed)
     try:
@@ -212,11 +221,19 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-def _host(text: str | None) -> str | None:
+def _host(option: str, text: str) -> str:
     try:
-        return canonical_host(text) if text is not None else None
+        return canonical_host(text)
     except HostNameError as error:
-        raise CommandError(f"--host: {error}") from error
+        raise CommandError(f"{option}: {error}") from error
+
+
+def _left_out(
+    hosts: Sequence[str], departments: tuple[str, ...], categories: tuple[str, ...], rules: tuple[str, ...]
+) -> LeftOut:
+    if max(map(len, (hosts, departments, categories, rules))) > MOST_LEFT_OUT:
+        raise CommandError(f"{MOST_LEFT_OUT} of a kind can be left out at most; choose what to show instead")
+    return LeftOut(tuple(_host("--not-host", one) for one in hosts), departments, categories, rules)
 
 
 def _moment(option: str, text: str | None, zone: ZoneInfo) -> datetime | None:

@@ -48,7 +48,8 @@ class SiteUse:
 
 def is_counted(where: VisitFilter) -> bool:
     """Whether the log has counts of a filter: else each of its visits is looked at, which may take long."""
-    return where.person is None and where.host is None and where.rule is None and where.code is None
+    asks_of_rows = (where.person, where.host, where.rule, where.code)
+    return all(one is None for one in asks_of_rows) and not (where.left_out.hosts or where.left_out.rules)
 
 
 async def hours(
@@ -71,6 +72,11 @@ async def hours(
         "lane = ?": where.lane.value if where.lane is not None else None,
     }
     conditions = {condition: value for condition, value in given.items() if value is not None}
+    for column, values in (
+        ("department", where.left_out.departments),
+        ("category", where.left_out.categories),
+    ):
+        conditions[f"{column} NOT IN (SELECT value FROM json_each(?))"] = json.dumps(values)
     async for file in log.since(since, until):
         for row in await file.fetch_all(
             "SELECT (at - ?) / ? AS hour, sum(visits) AS visits, sum(visits * (verdict = ?)) AS blocked"

@@ -14,12 +14,27 @@ from admin.visit_log.visit_log import Month, MonthFile, VisitLog
 from admin.visit_log.windows import LONGEST_MS
 from policy.decision import Lane, Verdict
 
+MOST_LEFT_OUT = 50
+
 _MOST_AT_ONCE = 1000
 # No visit is of later (spool_reader), and a millisecond behind it is still a time.
 _LATEST_MS = to_ms(datetime(2100, 1, 1, tzinfo=UTC))
 # Of so many hosts or devices each is looked at by itself, newest first; of more, all visits are sorted.
 _MOST_APART = 100
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC LIMIT ?"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What visits are left out of: hosts with their subdomains, and others, MOST_LEFT_OUT of a kind at most.
+
+    What was of no category, or decided by no rule, is of none of them.
+    """
+
+    hosts: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class VisitFilter:
     code: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    left_out: LeftOut = LeftOut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +273,25 @@ def _conditions(where: VisitFilter) -> tuple[list[str], list[Value]]:
     if where.until is not None:
         parts.append("started_at < ?")
         params.append(to_ms(where.until))
+    _leave_out(where.left_out, parts, params)
     return parts, params
+
+
+def _leave_out(left_out: LeftOut, parts: list[str], params: list[Value]) -> None:
+    columns = (
+        ("+client", "client", "department", left_out.departments),
+        ("decision", "decision", "category", left_out.categories),
+        ("decision", "decision", "rule", left_out.rules),
+    )
+    for number, table, column, values in columns:
+        if values:
+            among = f"{column} IN (SELECT value FROM json_each(?))"
+            parts.append(f"{number} NOT IN (SELECT id FROM {table} WHERE {among})")
+            params.append(json.dumps(values))
+    if left_out.hosts:
+        ranges = " OR ".join(["(key >= ? AND key < ?)"] * len(left_out.hosts))
+        parts.append(f"+site NOT IN (SELECT id FROM site WHERE {ranges})")
+        params += [key for host in left_out.hosts for key in site_range(host)]
 
 
 def condition_of(where: VisitFilter) -> tuple[str, list[Value]]:

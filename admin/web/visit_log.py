@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
@@ -15,7 +15,7 @@ from admin import roles, why_words
 from admin.overview import Hour
 from admin.replaying import explain
 from admin.visit_log.counting import is_counted
-from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visit_log.searching import MOST_LEFT_OUT, Cursor, LeftOut, VisitFilter
 from admin.visits import NamesHiddenError
 from admin.web.long_questions import MOST_SECONDS, TooLongError
 from admin.web.page import admin_of, go_to, has_duty, page, questions_of
@@ -30,7 +30,12 @@ logger = logging.getLogger(__name__)
 
 _ROWS = 50
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099
-_FILTERS = ("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person")
+# In an address, values that are left out are separated by commas: not_host=a.example,b.example
+_LEAVE_OUT = ("host", "department", "category", "rule")
+_FILTERS = (
+    *("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person"),
+    *(f"not_{name}" for name in _LEAVE_OUT),
+)
 _LONGEST_CHART = timedelta(days=31)
 _HOUR = timedelta(hours=1)
 SPANS = {"hour": "Last hour", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
@@ -68,11 +73,9 @@ async def visits_page(http_request: Request) -> Response:
         given=given,
         local={name: _local(given.get(name, ""), admin.zone) for name in ("since", "until")},
         address=_address(given),
-        chips=[
-            (_said(name, value, http_request), _address(_without(given, name)))
-            for name, value in given.items()
-        ],
+        chips=_chips(given, http_request),
         only={name: f"{_address(_without(given, name), open_ended=True)}{name}=" for name in _FILTERS},
+        leave_out={name: _and_not(given, name) for name in _LEAVE_OUT},
         only_hour=_address(_without(given, "span", "since", "until"), open_ended=True),
         older=_address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
         is_live=before is None and error is None and found is not None,
@@ -170,6 +173,15 @@ def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[Vi
         code=given.get("code", "").upper() or None,
         since=_since(given.get("span", ""), now, zone),
     )
+    kinds = {name: _values(given, name) for name in _LEAVE_OUT}
+    if any(len(values) > MOST_LEFT_OUT for values in kinds.values()):
+        return where, f"Leave out {MOST_LEFT_OUT} at most; choose what to show instead"
+    try:
+        hosts = tuple(canonical_host(one) for one in kinds["host"])
+    except HostNameError:
+        return where, "What is left out is not a site's name. Remove it, and enter one like library.example"
+    left_out = LeftOut(hosts, kinds["department"], kinds["category"], kinds["rule"])
+    where = replace(where, left_out=left_out)
     try:
         if "since" in given:
             since = _instant(given["since"], zone)
@@ -193,6 +205,34 @@ def _filter(given: Mapping[str, str], now: datetime, zone: ZoneInfo) -> tuple[Vi
             "Choose a decision from the list; nothing else can be looked for",
         )
     return where, None
+
+
+def _values(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the values of a kind that an address leaves out."""
+    parts = given.get(f"not_{name}", "").split(",")
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
+def _and_not(given: Mapping[str, str], name: str) -> str:
+    """Return the page's address with room at its end for one more value to leave out."""
+    left_out = "".join(f"{value}," for value in _values(given, name))
+    return f"{_address(_without(given, f'not_{name}'), open_ended=True)}not_{name}={quote(left_out)}"
+
+
+def _chips(given: Mapping[str, str], http_request: Request) -> list[tuple[str, str]]:
+    """Return each filter in words, and the address without it."""
+    chips = []
+    for name, value in given.items():
+        kind = name.removeprefix("not_")
+        if kind == name:
+            chips.append((_said(name, value, http_request), _address(_without(given, name))))
+            continue
+        values = _values(given, kind)
+        for one in values:
+            others = ",".join(other for other in values if other != one)
+            rest = {**given, name: others} if others else _without(given, name)
+            chips.append((f"Not {_said(kind, one, http_request)}", _address(rest)))
+    return chips
 
 
 def _since(span: str, now: datetime, zone: ZoneInfo) -> datetime | None:

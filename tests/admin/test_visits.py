@@ -16,7 +16,7 @@ from admin.ingest import Ingest
 from admin.sessions import Session
 from admin.visit_log import counting, searching
 from admin.visit_log.counting import Reach
-from admin.visit_log.searching import Cursor, VisitFilter
+from admin.visit_log.searching import Cursor, LeftOut, VisitFilter
 from admin.visit_log.visit_log import Month
 from admin.visits import NamesHiddenError, VisitRow, Who, WhoCodes
 from policy.decision import Verdict
@@ -87,6 +87,14 @@ async def found(db: Database, names_shown: bool = True, **where: Any) -> list[in
         ({"since": minutes(2), "until": minutes(4)}, [3, 2]),
         ({"host": "cardroom.example", "department": "finance", "since": minutes(1)}, [1]),
         ({"host": "' OR 1=1 --"}, []),
+        ({"left_out": LeftOut(hosts=("cardroom.example",))}, [5, 4, 2]),
+        ({"left_out": LeftOut(hosts=("www.cardroom.example", "news.example"))}, [5, 3, 2, 0]),
+        ({"host": "cardroom.example", "left_out": LeftOut(hosts=("www.cardroom.example",))}, [3, 0]),
+        ({"left_out": LeftOut(departments=("parks", "police"))}, [5, 2, 1, 0]),
+        ({"left_out": LeftOut(categories=("press",), departments=("finance",))}, [3]),
+        ({"left_out": LeftOut(rules=("not-town-business",))}, [2]),
+        ({"person": HEAD, "left_out": LeftOut(categories=("gambling",))}, []),
+        ({"left_out": LeftOut(hosts=("' OR 1=1 --",), rules=("' OR 1=1 --",))}, [5, 4, 3, 2, 1, 0]),
     ],
 )
 async def test_every_condition_of_a_filter_holds(
@@ -207,6 +215,9 @@ async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
     only_parks = VisitFilter(department="parks")
     rows, after = await visits.arrived_after(log, 0, only_parks, CODES, names_shown=False)
     assert (len(rows), after) == (3, last)
+    no_parks = VisitFilter(left_out=LeftOut(departments=("parks",), hosts=("long.example",)))
+    rows, after = await visits.arrived_after(log, 0, no_parks, CODES, names_shown=False)
+    assert (len(rows), after) == (4, last)
 
 
 async def test_a_visit_that_is_not_there_is_a_lookup_error(log: Database) -> None:

@@ -195,6 +195,11 @@ def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: State
         (["--since", "2026-03-02 10:01", "--until", "2026-03-02 10:02"], ["b.example"]),
         (["--since", "2h"], []),
         (["--code", "k7m-4qp", "--department", "parks"], ["b.example"]),
+        (["--not-host", "b.example", "--not-host", "C.example"], ["cardroom.example"]),
+        (["--not-department", "finance"], ["b.example"]),
+        (["--not-category", "press", "--host", "b.example"], ["b.example"]),
+        (["--not-rule", "not-town-business"], []),
+        (["--all", "--not-department", "parks"], ["cardroom.example", "c.example"]),
         (
             ["--rule", "not-town-business", "--category", "gambling", "--limit", "2"],
             ["b.example", "c.example"],
@@ -211,6 +216,8 @@ def test_filters(state: StateFolder, args: list[str], hosts: list[str]) -> None:
     ("args", "message"),
     [
         (["--host", "a b"], "--host"),
+        (["--not-host", "a b"], "--not-host"),
+        (["--not-rule=r"] * 51, "50 of a kind can be left out at most"),
         (["--since", "yesterday"], "--since"),
         (["--until", "2026-03-02 25:00"], "--until"),
         (["--verdict", "perhaps"], "perhaps"),

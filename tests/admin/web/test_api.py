@@ -252,6 +252,21 @@ async def test_lists_go_on_where_the_page_before_ended(site: Site) -> None:
     assert (await it.get("/visits", 422, before="0.x"))["errors"][0]["field"] == "before"
 
 
+async def test_visits_leave_out_what_they_are_told_to_on_every_page(site: Site) -> None:
+    at = site.clock.at
+    hosts = ["a.example", "www.a.example", "b.example", "c.example", "d.example"]
+    await site.log(*(visit(at - timedelta(minutes=n), host=host) for n, host in enumerate(hosts)))
+    it = await program_of(site, people.IT)
+    first = await it.get("/visits", not_host="a.example,C.example", limit=1)
+    assert "not_host=a.example%2CC.example" in first["next"]
+    following = await it.get(first["next"].removeprefix("/api/v1"))
+    assert [one["host"] for one in (*first["items"], *following["items"])] == ["b.example", "d.example"]
+    assert (await it.get("/visits", not_rule="not-town-business"))["items"] == []
+    many = ",".join(f"r{n}" for n in range(51))
+    for field, value in (("not_host", "a b"), ("not_rule", many)):
+        assert (await it.get("/visits", 422, **{field: value}))["errors"][0]["field"] == field
+
+
 async def test_why_and_whether_the_records_are_whole(site: Site) -> None:
     await site.log(visit())
     it = await program_of(site, people.IT)

@@ -64,6 +64,54 @@ async def test_address_holds_the_filters(query: str, shown: list[str], site: Sit
     assert hosts(page.text) == shown
 
 
+async def test_menu_of_a_row_leaves_out_what_it_has_beside_what_is_left_out(site: Site) -> None:
+    at = site.clock.at
+    shop = {"host": "shop.example", "category": "shopping", "department": "parks", "person": None}
+    await site.log(
+        visit(at - timedelta(minutes=1)),
+        allowed(at=at - timedelta(minutes=2)),
+        *(visit(at - timedelta(minutes=3, seconds=n), **shop) for n in range(52)),
+    )
+    it = await site.signed_in(people.IT)
+    page = (await it.get("/visits?span=today")).text
+    menus = {
+        words: href.replace("&amp;", "&")
+        for href, words in re.findall(r'<a href="([^"]+)">(Not [^<]+)</a>', page)
+    }
+    assert set(menus) == {
+        *("Not this site", "Not Finance", "Not Parks", "Not Gambling", "Not Shopping"),
+        "Not rule not-town-business",
+    }
+    page = (await it.get(menus["Not Gambling"])).text
+    assert set(hosts(page)) == {"library.example", "shop.example"}
+    assert 'hx-get="/visits?span=today&amp;not_category=gambling"' in page, "it stays so while it is live"
+    older = re.search(r'href="([^"]+)">Older', page)
+    assert older is not None and "not_category=gambling" in older[1]
+    assert hosts((await it.get(older[1].replace("&amp;", "&"))).text) == ["shop.example"] * 3
+    (also,) = set(re.findall(r'<a href="([^"]+)">Not Shopping</a>', page))
+    page = (await it.get(also.replace("&amp;", "&"))).text
+    assert hosts(page) == ["library.example"]
+    chips = dict(re.findall(r'<a class="chip" href="([^"]+)">([^<]+) <span', page))
+    assert chips == {
+        "/visits?not_category=gambling%2Cshopping": "Today",
+        "/visits?span=today&amp;not_category=shopping": "Not Gambling",
+        "/visits?span=today&amp;not_category=gambling": "Not Shopping",
+    }
+    assert '<input type="hidden" name="not_category" value="gambling,shopping">' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("not_host=a%20b", "What is left out is not a site"),
+        ("not_rule=" + ",".join(f"r{n}" for n in range(51)), "Leave out 50 at most"),
+    ],
+)
+async def test_what_cannot_be_left_out_is_said(query: str, said: str, site: Site) -> None:
+    page = await (await site.signed_in(people.IT)).get(f"/visits?{query}")
+    assert page.status_code == 422 and said in page.text
+
+
 @pytest.mark.parametrize("query", ["host=a%20b", "verdict=maybe"])
 async def test_filter_that_means_nothing_is_named(query: str, site: Site) -> None:
     page = await (await site.signed_in(people.IT)).get(f"/visits?{query}")

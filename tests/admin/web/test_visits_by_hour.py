@@ -47,6 +47,10 @@ async def log_some(site: Site) -> None:
         ),
         ("host=library.example&count=hours", {"10 AM": ("1", "0")}),
         ("rule=not-town-business&department=finance&count=hours", {"10 AM": ("1", "1")}),
+        ("not_department=parks", {"10 AM": ("2", "1")}),
+        ("not_category=gambling,shopping", {"10 AM": ("1", "0")}),
+        ("not_host=shop.example&count=hours", {"10 AM": ("2", "1")}),
+        ("not_rule=not-town-business&count=hours", {"10 AM": ("1", "0")}),
         ("since=2026-03-06T09:00&until=2026-03-06T10:00", {"9 AM": ("1", "1")}),
     ],
 )
