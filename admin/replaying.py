@@ -152,7 +152,7 @@ def _decided(versions: Versions, client: Client, row: VisitRow, first_visits: Fi
         scheme=row.scheme,
         host=row.host,
         port=row.port,
-        path=_seen_path(row),
+        path=_seen_path(row, snapshot),
         at=row.started_at,
     )
     listing = SiteListing(versions.lists, Corrections(versions.snapshot.corrections), policy, first_visits)
@@ -200,7 +200,10 @@ def _first_visits(state: StateFolder) -> FirstVisits | None:
         return None
 
 
-def _seen_path(row: VisitRow) -> str | None:
-    """Return as much of the path as the record knows: that of the URL entry that decided."""
+def _seen_path(row: VisitRow, snapshot: PolicySnapshot) -> str | None:
+    """Return as much of the path as the record knows: that of the access to a page, or of the URL entry."""
+    for exemption in snapshot.exemptions:
+        if exemption.id == row.exemption and exemption.path:
+            return exemption.path
     _, slash, path = (row.entry or "").partition("/")
     return slash + path if slash else None

@@ -128,6 +128,18 @@ def bare_path(path: str) -> str:
     return _SLASHES.sub("/", "/".join(segments))
 
 
+def is_below(path: str, top: str) -> bool:
+    """Whether a path, any text, is `top` or below it, segment by segment, in whatever way a server reads it.
+
+    `top` is in its one spelling, without a slash at its end. Where readings differ it is not, and neither
+    is a path with a segment that begins with two dots: some servers climb at "/..;".
+    """
+    plain = plain_path(path)
+    as_sent = _SLASHES.sub("/", unquote(path).lower())
+    readings = (plain, bare_path(plain), as_sent)
+    return "/.." not in plain and all(f"{one}/".startswith(f"{top}/") for one in readings)
+
+
 def without_service_label(host: str) -> str:
     """Return the host that URL entries are written for: without a leading www, web3 or ftp."""
     # Most hosts begin otherwise, and an expression takes its time to say so.

@@ -32,8 +32,8 @@ class AskToken:
 
     `code` is the visit's short code, `issued_at` aware UTC (whole seconds once sealed), `approval`
     the roles asked in turn, `risks` every security risk that the site is listed as. `address` is of a
-    download that can be asked about again later, without its query; empty elsewhere. A long `entry` is cut
-    when sealed.
+    download that can be asked about again later, without its query; empty elsewhere. `path` can be asked for
+    by itself (`policy.page_access`); empty where the host alone can be. A long `entry` is cut when sealed.
     """
 
     host: str
@@ -50,6 +50,7 @@ class AskToken:
     issued_at: datetime
     risks: tuple[str, ...] = ()
     address: str = ""
+    path: str = ""
 
     def seal(self, key: bytes) -> str:
         """Return the token as text that fits into a URL."""

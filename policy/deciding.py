@@ -59,7 +59,8 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     10. notice: a person accepts it before anything else
     11. security risks: a site listed as one is judged as nothing else from here on, only by
         exemptions with every risk of the site accepted and by rules that name the risk
-    12. exemptions of the person or the department, for the host or a parent of it, then for categories;
+    12. exemptions of the person or the department, for the host or a parent of it, or for a path of the
+        host where that is seen, then for categories;
         one for reading counts where no other does and the rules would not open the site whole; none
         counts for a site that is listed as what the policy never lets anybody allow
     13. rules, the first that matches wins; one that warns allows who has continued
@@ -283,6 +284,10 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
             continue
         if not exemption.holds_at(visit.at):
             reason = f"exemption {exemption.id} is not in force"
+        elif not exemption.covers(visit):
+            page = f"{exemption.host}{exemption.path}"
+            reason = f"exemption {exemption.id} is of {page} and what is below it alone"
+            reason += ", and no path is seen here" if visit.path is None else ""
         elif unaccepted := sorted({risk.category for risk in risks} - exemption.accepted_risks):
             reason = f"exemption {exemption.id} lacks IT security's acceptance of {', '.join(unaccepted)}"
         elif exemption.is_for_reading:
@@ -291,7 +296,8 @@ def _exemption(visit: Visit, policy: Policy, state: State, risks: tuple[Category
             match = first_match(risks or visit.matches)
             decision = Decision(Verdict.ALLOW, Cause.EXEMPTION, exemption=exemption.id, match=match)
             until = _by_town_clock(exemption.expires_at, policy)
-            return decision, f"exemption {exemption.said}, until {until}"
+            of = f" of {exemption.host}{exemption.path}" if exemption.path else ""
+            return decision, f"exemption {exemption.said}{of}, until {until}"
     at_risk = {risk.category for risk in risks}
     for exemption in state.category_exemptions:
         is_accepted = at_risk <= exemption.accepted_risks

@@ -6,14 +6,16 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
-from policy.visit import Client
+from categories.entry_key import is_below
+from policy.visit import Client, Visit
 
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """Access for one person or one department, until a date: to one site, or to what is listed as categories.
+    """Access for one person or one department, until a date: to one site, to pages of it, or to categories.
 
-    It covers `host` and its subdomains, or, where `categories` are given and `host` is empty, sites that no
+    It covers `host` and its subdomains; where a `path` is given (`policy.page_access`), that page of the host
+    and what is below it alone; or, where `categories` are given and `host` is empty, sites that no
     rule would stop if they were not listed as these, while granted_at <= at < expires_at (aware UTC).
     Exactly one of `person` and `department` is given. `accepted_risks` are the categories that IT
     security accepted for this access: a site that is listed as any other security risk stays shut.
@@ -33,6 +35,7 @@ class Exemption:
     is_for_reading: bool = False
     lifts_limits: bool = False
     case_number: str = ""
+    path: str = ""
 
     def is_for(self, client: Client) -> bool:
         """Whether it is this client's."""
@@ -43,6 +46,13 @@ class Exemption:
     def holds_at(self, at: datetime) -> bool:
         """Whether it is in force at `at` (aware UTC)."""
         return self.granted_at <= at < self.expires_at
+
+    def covers(self, visit: Visit) -> bool:
+        """Whether it is about what is visited at one of its hosts; a page's only where the path is seen."""
+        if not self.path:
+            return True
+        is_of_host = visit.host in (self.host, f"www.{self.host}")
+        return is_of_host and visit.path is not None and is_below(visit.path, self.path)
 
     @property
     def said(self) -> str:

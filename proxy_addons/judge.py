@@ -13,7 +13,8 @@ from policy.deciding import decide, may_dial, next_edge_after
 from policy.decision import Decision, Verdict
 from policy.identity import Identities
 from policy.inspecting import must_not_inspect
-from policy.judging import SiteListing, stricter_of_shown
+from policy.judging import Judged, SiteListing, stricter_of_shown
+from policy.judging import judge as judge_address
 from policy.limiting import Passed, Use, judge_use
 from policy.snapshot import PolicySnapshot
 from policy.town_policy import Limit, LimitAction
@@ -199,6 +200,11 @@ class Judge:
             return self.judge_host(client, visit.scheme, visit.host, visit.port)
         again = self.judge(client, visit.scheme, visit.host, visit.port, visit.path)
         return self.judge_carried(again, "")
+
+    def as_written(self, visit: Visit) -> tuple[Judged, ...]:
+        """Decide about a visit's address as if it was not known yet how much of it is seen."""
+        unseen = structs.replace(visit, matches=(), url_categories=frozenset())
+        return judge_address(unseen, self.policy, self.state, self._listing)
 
     def may_dial(self, address: str) -> bool:
         """Whether a name may lead the proxy to this IP address."""

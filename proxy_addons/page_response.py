@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from policy.ask_token import AskToken
+from policy.page_access import path_to_ask_for
 from policy.visit import Visit
 from proxy_addons import continue_token
 from proxy_addons.gate import Gate, visible_path
@@ -176,7 +177,14 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str, path: str) -> str:
         issued_at=datetime.now(UTC),
         risks=tuple(dict.fromkeys(m.category for m in visit.matches if m.category in risks)),
         address=_address_of_download(judgement, path),
+        path=_path_to_ask_for(judge, judgement),
     ).seal(judge.ask_key)
+
+
+def _path_to_ask_for(judge: Judge, judgement: Judgement) -> str:
+    """Return the path that can be asked for by itself, "" where the host alone can be, or nothing."""
+    is_of_page = judgement.visit.path is not None and judgement.decision.approval
+    return path_to_ask_for(judge.as_written(judgement.visit)) if is_of_page else ""
 
 
 def _continue_url(judge: Judge, judgement: Judgement, path: str) -> str:

@@ -206,10 +206,16 @@ class RequestGate:
             flow.response = again_response(asked, onward.path, 303)
             return
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
+        close = functools.partial(close_connection, flow.client_conn.id)
         if told_first is not None or not judgement.decision.is_allowed:
-            close = functools.partial(close_connection, flow.client_conn.id)
             stopped = gate.log.begin(judgement, Lane.BLOCK, close, connections=0)
             await self._answer_with_page(flow, stopped, told_first)
+            return
+        if judgement.decision.exemption not in (None, whole.judgement.decision.exemption):
+            # Access to the page: its record is what says that it is used, and it ends when access does.
+            opened = gate.log.begin(judgement, Lane.INSPECT, close, connections=0)
+            flow.metadata[_IS_WHOLE_VISIT] = True
+            await self._let_go_on(flow, opened, judgement)
             return
         gate.limits.follow_request(whole, judgement)
         await self._let_go_on(flow, whole, judgement)

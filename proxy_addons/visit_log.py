@@ -194,7 +194,7 @@ class VisitLog:
                 f"closed: no longer allowed ({decision.rule or decision.limit or decision.cause.value})"
             )
             visit.close()
-        elif visit.lane in _CARRIERS and decision.is_inspected is not (visit.lane is Lane.INSPECT):
+        elif _is_carried_otherwise(visit, decision):
             now = "to be looked into" if decision.is_inspected else "not to be looked into"
             visit.refusal = f"closed: from now on {now}"
             visit.close()
@@ -316,6 +316,13 @@ class VisitLog:
             found = Tally(egress_metrics.VISITS.labels(verdict.value, group, department or "none"))
             self._tallies[verdict, category_id, department] = found
         return found
+
+
+def _is_carried_otherwise(visit: OpenVisit, decision: Decision) -> bool:
+    """Whether a connection is to be opened that is not, or no longer. A page within one is no connection."""
+    if visit.lane not in _CARRIERS or visit.judgement.visit.path is not None:
+        return False
+    return decision.is_inspected is not (visit.lane is Lane.INSPECT)
 
 
 def _nothing() -> None:

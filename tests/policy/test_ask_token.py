@@ -32,6 +32,7 @@ TOKEN = AskToken(
     issued_at=NOW,
     risks=("phishing", "malware"),
     address="https://cardroom.example/rules.pdf",
+    path="/rules.pdf",
 )
 
 
@@ -52,7 +53,7 @@ def test_token_of_a_version_that_says_less_is_read_as_far_as_it_goes() -> None:
     said = json.loads(zlib.decompress(signed_body(TOKEN.seal(KEY), KEY, b"towngate-ask-1")))
     for words in (said[:-1], [*said, "what a later version says"]):
         text = sign(zlib.compress(json.dumps(words).encode()), KEY, b"towngate-ask-1")
-        assert replace(unseal(text, KEY, NOW), address="") == replace(TOKEN, address="")
+        assert replace(unseal(text, KEY, NOW), path="") == replace(TOKEN, path="")
 
 
 def test_long_entry_is_cut_so_that_the_token_can_be_read() -> None:
