@@ -27,6 +27,7 @@ from policy.file_types import FILE_TYPES, refused_types
 from policy.inspecting import StoppedFiles, decide_download, rules_for_downloads, stopped_files
 from policy.judging import Judged, SiteListing, judge
 from policy.limiting import held_by
+from policy.snapshot import PolicySnapshot
 from policy.town_policy import Limit, Policy
 from policy.town_time import zone_of
 from policy.visit import Client, Visit
@@ -152,7 +153,7 @@ def _decided(versions: Versions, client: Client, row: VisitRow, first_visits: Fi
         scheme=row.scheme,
         host=row.host,
         port=row.port,
-        path=_seen_path(row, snapshot),
+        path=_seen_path(row, versions.snapshot),
         at=row.started_at,
     )
     listing = SiteListing(versions.lists, Corrections(versions.snapshot.corrections), policy, first_visits)
