@@ -65,7 +65,7 @@ class Explanation:
     `stopped` is what cannot be downloaded there. `limits` are those that hold for the visit, or the one that
     stopped it; where there is none, `no_limits` says why in words. `decided_by` is None where no policy was
     asked. `today` is what would be decided now, and `changed` names what is another now: "policy", "lists",
-    "access that was granted", "emergency measures".
+    "corrections", "access that was granted", "emergency measures".
     """
 
     decision: Decision | None
@@ -113,6 +113,7 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
     changes = {
         "policy": now.snapshot.policy.version != row.policy_version,
         "lists": now.lists_version != row.category_version,
+        "corrections": then is not None and then.correction(row.host) != now.correction(row.host),
         "access that was granted": today.decision.exemption != row.exemption,
         "emergency measures": today.decision.cause is not row.cause
         and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((today.decision.cause, row.cause)),

@@ -11,6 +11,7 @@ from admin.visits import VisitRow
 from categories.match import CategoryMatch
 from categories.publishing import CurrentSnapshot, open_version
 from categories.snapshot import CategorySnapshotError
+from policy.correction import Correction, Corrections
 from policy.judging import Lists
 from policy.snapshot import PolicySnapshot, SnapshotError
 
@@ -25,6 +26,10 @@ class Versions:
     snapshot: PolicySnapshot
     lists: Lists
     lists_version: str | None
+
+    def correction(self, host: str) -> Correction | None:
+        """Return what the town lists a host as, in place of the lists."""
+        return Corrections(self.snapshot.corrections).nearest(host)
 
 
 async def versions_now(state: StateFolder, row: VisitRow) -> Versions:

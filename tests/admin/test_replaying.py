@@ -14,6 +14,7 @@ from admin.ingest import Ingest
 from admin.replaying import DecidedBy, Explanation, explain
 from admin.visit_log.searching import VisitFilter
 from admin.visits import VisitRow, WhoCodes
+from policy.correction import Correction
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import refusal_of
 from policy.snapshot import PolicySnapshot
@@ -247,6 +248,15 @@ async def test_access_that_ended_since_still_explains_the_visit(db: Database, to
     assert why_words.today(why, row) == (
         "The access that was granted changed since then. Now it would be blocked, by rule not-town-business."
     )
+
+
+async def test_correction_since_then_is_named(db: Database, town: PublishedTown) -> None:
+    lists = town.publish_categories(GAMBLING)
+    then = await keep(db, town)
+    town.publish_policy(corrections=[Correction("cardroom.example", ("press",))])
+    row, why = await explained(db, town, recorded(then, lists))
+    assert why.agrees_with(row) and why.changed == ("corrections",)
+    assert why_words.today(why, row) == "The corrections changed since then. Now it would be allowed."
 
 
 async def test_lists_that_are_gone_are_said_and_the_records_entry_stands_in(
