@@ -162,28 +162,44 @@ async def to_open(db: Reader, policy: Policy, person: str, at: datetime) -> list
     return [request for request in map(_access_request, rows) if may_open(policy, request, person)]
 
 
-async def open_request_for(db: Reader, host: str, kind: Kind, department: str | None) -> AccessRequest | None:
-    """Return a department's undecided request of a kind for the site, the oldest, or None."""
+async def open_request_for(
+    db: Reader, host: str, kind: Kind, department: str | None, path: str = ""
+) -> AccessRequest | None:
+    """Return a department's undecided request of a kind for the site, the oldest, or None.
+
+    Of a page's path, the request for that page, or else the one for all of the site.
+    """
     row = await db.fetch_one(
-        f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND state = 'submitted' AND kind = ? ORDER BY access_request.id LIMIT 1",
+        f"{_SELECT} WHERE access_request.host = ?1 AND access_request.department IS ?2"
+        " AND state = 'submitted' AND kind = ?3 AND access_request.path IN ('', ?4)"
+        " ORDER BY access_request.path = ?4 DESC, access_request.id LIMIT 1",
         site_of(host),
         department,
         kind.value,
+        path,
     )
     return _access_request(row) if row else None
 
 
 async def open_request_of(
-    db: Reader, site: str, person: str, kind: Kind, at: datetime, asked: Asked | None = None
+    db: Reader,
+    site: str,
+    person: str,
+    kind: Kind,
+    at: datetime,
+    asked: Asked | None = None,
+    *,
+    path: str = "",
 ) -> AccessRequest | None:
     """Return the request of a kind for the site that the person sent or joined and that waits at `at`.
 
-    `asked` is what it asks for beside the site, None where that does not matter.
+    `asked` is what it asks for beside the site, None where that does not matter; of a page's path, it is for
+    that page or for all of the site.
     """
     row = await db.fetch_one(
         f"{_SELECT} WHERE access_request.host = ?2 AND kind = ?4 AND (?5 IS NULL OR asked = ?5)"  # noqa: S608
         f" AND state IN ('submitted', 'awaits_signature', 'awaits_opening') AND {_IN_TIME}"
+        " AND access_request.path IN ('', ?6)"
         " AND (access_request.person = ?3 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
         "  WHERE joiner.access_request = access_request.id AND joiner.person = ?3))",
         to_ms(at),
@@ -191,6 +207,7 @@ async def open_request_of(
         person,
         kind.value,
         json.dumps(as_json(asked)) if asked is not None else None,
+        path,
     )
     return _access_request(row) if row else None
 
@@ -237,14 +254,19 @@ async def standing(db: Reader, person: str, department: str | None, at: datetime
 
 
 async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRequest]:
-    """Return the department's other, decided requests for the site of one, newest first, 20 at most."""
+    """Return the department's other, decided requests for the site of one, newest first, 20 at most.
+
+    Of one for a page, those for that page or for all of the site.
+    """
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
+        " AND access_request.path IN ('', ?)"
         " AND state IN ('awaits_signature', 'awaits_opening', 'approved', 'denied', 'stopped')"
         " AND access_request.id != ? AND (access_request.host != '' OR kind = ?)"
         " ORDER BY access_request.id DESC LIMIT 20",
         request.host,
         request.department,
+        request.path,
         request.id,
         request.kind.value,
     )
@@ -252,16 +274,18 @@ async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRe
 
 
 async def answered_before(
-    db: Reader, host: str, kind: Kind, person: str, department: str | None, since: datetime
+    db: Reader, host: str, kind: Kind, person: str, department: str | None, since: datetime, path: str = ""
 ) -> AccessRequest | None:
     """Return what was answered last, if that was not to allow the site: to the person or the department.
 
-    Where there is no site (`host` is empty), of requests of the same kind.
+    Where there is no site (`host` is empty), of requests of the same kind; of a page's path, about that page
+    or all of the site.
 
     None where it was allowed, or long ago (before `since`), or nobody asked.
     """
     row = await db.fetch_one(
         f"{_SELECT} WHERE access_request.host = ?1 AND decided_at >= ?4 AND (?1 != '' OR kind = ?5)"
+        " AND access_request.path IN ('', ?6)"
         " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
         " AND (access_request.person = ?2 OR (for_whom = 'department' AND access_request.department = ?3))"
         " ORDER BY decided_at DESC, access_request.id DESC LIMIT 1",
@@ -270,6 +294,7 @@ async def answered_before(
         department,
         to_ms(since),
         kind.value,
+        path,
     )
     found = _access_request(row) if row else None
     return found if found is not None and found.state in (State.DENIED, State.STOPPED) else None
@@ -430,6 +455,7 @@ def _access_request(row: Row) -> AccessRequest:
         hosts=tuple(json.loads(row["hosts"])),
         renews=row["renews"],
         kind=Kind(row["kind"]),
+        path=row["path"],
         asked=from_json(Kind(row["kind"]), json.loads(row["asked"])),
         review_since=from_ms(row["review_since"]) if row["review_since"] is not None else None,
         joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),

@@ -48,7 +48,7 @@ class AskLinks:
         ask = await sessions.followed_ask(self._db, session, code, self._clock())
         if ask is None:
             return None
-        listed_as = await self._categories(ask.host) | {*ask.risks, ask.category or ""}
+        listed_as = await self._categories(ask.host, ask.path) | {*ask.risks, ask.category or ""}
         policy = self._policy()
         risks = (listed_as & policy.security_categories) | {*ask.risks}
         approval = ask.approval
@@ -102,17 +102,18 @@ class AskLinks:
             code=request.code,
             issued_at=self._clock(),
             risks=request.risks,
+            path=request.path,
         )
         await sessions.remember_ask(self._db, ask, self._clock(), session)
         return ask.code
 
-    async def _categories(self, host: str) -> frozenset[str]:
-        """Return what a host is listed as now; nothing while no lists can be read.
+    async def _categories(self, host: str, path: str = "") -> frozenset[str]:
+        """Return what a host, or a path of it, is listed as now; nothing while no lists can be read.
 
         Not to know of a risk opens nothing: the proxy keeps one shut that was not accepted.
         """
         try:
-            return await self._lists.categories(host)
+            return await self._lists.categories(host, path or None)
         except CategorySnapshotError:
             return frozenset()
 

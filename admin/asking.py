@@ -63,13 +63,22 @@ class ForWhom(StrEnum):
     DEPARTMENT = "department"
 
 
+class Extent(StrEnum):
+    """How much of a site is asked for."""
+
+    PAGE = "page"
+    """The page that was stopped, and what is below it."""
+    SITE = "site"
+
+
 @dataclass(frozen=True, slots=True)
 class NewAccessRequest:
     """What a form was filled in with, and what the block page's link said.
 
-    `host` is empty where `asked` names no sites; `hosts` are further ones. `renews` is the number of the
-    request whose access this one is to go on with; `sent_by` is who sent it for the person, None: they did.
-    Whoever uses `browser` sees it and may withdraw it: None for what only a sign-in lets one ask for.
+    `host` is empty where `asked` names no sites; `hosts` are further ones. `path` is of the page that is
+    asked for with what is below it (`policy.page_access`), empty for all of the host. `renews` is the number
+    of the request whose access this one is to go on with; `sent_by` is who sent it for the person, None: they
+    did. Whoever uses `browser` sees it and may withdraw it: None for what only a sign-in lets one ask for.
     """
 
     host: str
@@ -92,6 +101,7 @@ class NewAccessRequest:
     kind: Kind = Kind.SITE
     asked: Asked | None = None
     hosts: tuple[str, ...] = ()
+    path: str = ""
 
     @property
     def proposed_by(self) -> str | None:
@@ -117,7 +127,8 @@ class Joined:
 class AccessRequest:
     """A person's ask, as it stands.
 
-    `host` is the site: the name asked for without a leading "www."; access covers its subdomains.
+    `host` is the site: the name asked for without a leading "www."; access covers its subdomains, or, where
+    there is a `path`, that page of it and what is below alone.
     `risks` are the security risks it was listed as when it was asked for. `step` counts the approvers
     of `chain` who agreed. Those who are asked are reminded at `remind_at`, None once they were, and the
     request goes up at `due_at`; `passed_on` says for each step how often it did, `answered_by` who agreed to
@@ -170,6 +181,7 @@ class AccessRequest:
     review_since: datetime | None = None
     kind: Kind = Kind.SITE
     asked: Asked | None = None
+    path: str = ""
 
     @property
     def window(self) -> Window | None:

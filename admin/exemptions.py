@@ -31,8 +31,8 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
     review_at = next_review(exemption.granted_at, exemption.expires_at)
     await t.execute(
         "INSERT INTO exemption (access_request, host, person, department, accepted_risks,"
-        " granted_at, expires_at, approved_by, review_at, categories, is_for_reading)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " granted_at, expires_at, approved_by, review_at, categories, is_for_reading, path)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         access_request,
         exemption.host,
         exemption.person,
@@ -44,6 +44,7 @@ async def grant(t: Transaction, access_request: int, exemption: Exemption, appro
         to_ms(review_at) if review_at is not None else None,
         json.dumps(sorted(exemption.categories)),
         exemption.is_for_reading,
+        exemption.path,
     )
 
 
@@ -194,6 +195,7 @@ def _exemption(row: Row) -> Exemption:
         is_for_reading=bool(row["is_for_reading"]),
         lifts_limits=bool(row["lifts_limits"]),
         case_number=row["case_number"] or "",
+        path=row["path"],
     )
 
 

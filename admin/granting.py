@@ -66,6 +66,7 @@ def _exemption(
     return Exemption(
         id="",
         host=request.host,
+        path=request.path,
         granted_at=max(at, request.window.begins_at) if request.window is not None else at,
         expires_at=ends_at,
         categories=frozenset(categories_of(request.asked)),

@@ -57,7 +57,7 @@ async def to_join_instead(
     is_own = new.sent_by in (None, new.person)
     if not is_own or new.asked is not None or new.renews is not None or new.department is None:
         return None
-    found = await access_request_lists.open_request_for(t, new.host, new.kind, new.department)
+    found = await access_request_lists.open_request_for(t, new.host, new.kind, new.department, new.path)
     if found is None or not can_join(policy, found, new.person, at):
         return None
     is_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON

@@ -55,12 +55,13 @@ class Pausing:
         if present == self._looked_at:
             return
         for granted in await exemptions.live_with_pauses(self._db, self._clock()):
-            if not granted.exemption.host:
+            exemption = granted.exemption
+            if not exemption.host:
                 continue  # no risk is ever open by categories or a device, and nothing that nobody can allow
-            listed_as = await self._lists.categories(granted.exemption.host)
+            listed_as = await self._lists.categories(exemption.host, exemption.path or None)
             risks = listed_as & policy.security_categories
-            shut = risks - granted.exemption.accepted_risks
-            if not granted.exemption.lifts_limits:
+            shut = risks - exemption.accepted_risks
+            if not exemption.lifts_limits:
                 shut |= never_allowed(policy, listed_as)
             if shut != granted.paused_for:
                 await self._set(granted, shut)
@@ -78,7 +79,7 @@ class Pausing:
             request = await access_request_lists.get(t, granted.access_request)
             details: dict[str, audit.Detail] = {
                 "exemption": granted.exemption.id,
-                "host": granted.exemption.host,
+                "host": granted.exemption.host + granted.exemption.path,
                 "risks": sorted(shut or granted.paused_for),
             }
             await audit.record(t, Event(kind, _ACTOR, request.number, at, details))
@@ -93,7 +94,10 @@ class Pausing:
         }
         it_security = self._publisher.policy.roles.get("it_security", ())
         never = sorted(never_allowed(self._publisher.policy, shut))
-        values = {"category": (never or sorted(shut))[0], "host": granted.exemption.host}
+        values = {
+            "category": (never or sorted(shut))[0],
+            "host": granted.exemption.host + granted.exemption.path,
+        }
         # Paused a second time is told a second time.
         again = json.dumps([granted.exemption.id, at.isoformat()])
         for person in sorted({*request.askers, *agreed, *it_security}):

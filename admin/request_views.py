@@ -107,14 +107,16 @@ class RequestViews:
         own = decides_for(policy, person)
         return [request for request in granted if request.department in own]
 
-    async def answered_before(self, session: Session, kind: Kind, host: str = "") -> AccessRequest | None:
+    async def answered_before(
+        self, session: Session, kind: Kind, host: str = "", path: str = ""
+    ) -> AccessRequest | None:
         """As access_request_lists.answered_before, within 90 days, for the session's person."""
         if session.person is None:
             return None
         department = self._policy().people[session.person].department
         since = self._clock() - access_request_lists.ANSWERS_COUNT_FOR
         return await access_request_lists.answered_before(
-            self._db, host, kind, session.person, department, since
+            self._db, host, kind, session.person, department, since, path
         )
 
     async def decision_facts(self, request: AccessRequest) -> DecisionFacts:

@@ -12,7 +12,9 @@ from admin.ask_links import AskLinks
 from admin.asked import Kind
 from admin.asking import (
     AccessRequest,
+    Extent,
     ForWhom,
+    InvalidRequestError,
     NewAccessRequest,
     NotAllowedError,
     TransitionError,
@@ -75,7 +77,13 @@ class SessionRequests:
         return await self._asks.remember(session, row)
 
     async def submit(
-        self, session: Session, code: str, reason: str, duration: Duration, for_whom: ForWhom
+        self,
+        session: Session,
+        code: str,
+        reason: str,
+        duration: Duration,
+        for_whom: ForWhom,
+        extent: Extent = Extent.SITE,
     ) -> AccessRequest:
         """Send the form of a followed Ask link.
 
@@ -83,6 +91,10 @@ class SessionRequests:
         asks, InvalidRequestError, AlreadyOpenError.
         """
         ask, person = await self._followed(session, code)
+        if extent is Extent.PAGE and not ask.path:
+            raise InvalidRequestError(
+                "extent", "That page alone cannot be asked for. Ask for all of the site"
+            )
         new = NewAccessRequest(
             host=ask.host,
             person=person,
@@ -100,6 +112,7 @@ class SessionRequests:
             browser=session.browser,
             risks=ask.risks,
             kind=self.kind_of(ask),
+            path=ask.path if extent is Extent.PAGE else "",
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
@@ -180,7 +193,7 @@ class SessionRequests:
         if record is None or record.department is None:
             return None
         return await access_request_lists.open_request_for(
-            self._db, ask.host, self.kind_of(ask), record.department
+            self._db, ask.host, self.kind_of(ask), record.department, ask.path
         )
 
     async def to_renew(self, session: Session, id_: int) -> AccessRequest:
@@ -229,6 +242,7 @@ class SessionRequests:
             renews=request.id,
             sent_by=actor,
             kind=request.kind,
+            path=request.path,
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 

@@ -22,18 +22,18 @@ class SiteLists:
         self._current: CurrentSnapshot | None = None
         self._opening = asyncio.Lock()
 
-    async def listed(self, host: str) -> tuple[CategoryMatch, ...]:
-        """Return what a canonical host is listed as; entries of URLs are not looked at.
+    async def listed(self, host: str, path: str | None = None) -> tuple[CategoryMatch, ...]:
+        """Return what a canonical host is listed as; entries of URLs are looked at where a path is given.
 
         Raises CategorySnapshotError when no lists can be read.
         """
         lists = await self.snapshot()
         corrected = await corrections.of_parents(self._db, host)
-        return Corrections(corrected).apply(host, lists.lookup(host))
+        return Corrections(corrected).apply(host, lists.lookup(host, path))
 
-    async def categories(self, host: str) -> frozenset[str]:
-        """Return every category that the host is listed as. Raises as `listed` does."""
-        return frozenset(match.category for match in await self.listed(host))
+    async def categories(self, host: str, path: str | None = None) -> frozenset[str]:
+        """Return every category that the host, or a path of it, is listed as. Raises as `listed` does."""
+        return frozenset(match.category for match in await self.listed(host, path))
 
     async def version(self) -> str:
         """Return the version of the lists in use. Raises as `listed` does."""

@@ -102,6 +102,7 @@ async def _submit(
             new.kind,
             at,
             new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None,
+            path=new.path,
         )
         if open_already is None and new.renews is not None:
             open_already = await access_request_lists.open_renewal(t, new.renews, new.person)
@@ -152,8 +153,8 @@ async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: dat
     return await t.insert(
         "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
         " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
-        " due_at, renews, kind, asked)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " due_at, renews, kind, asked, path)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         State.SUBMITTED.value,
         new.host,
         new.person,
@@ -175,6 +176,7 @@ async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: dat
         new.renews,
         new.kind.value,
         json.dumps(as_json(new.asked)),
+        new.path,
     )
 
 
@@ -182,6 +184,7 @@ def _details(new: NewAccessRequest, request: AccessRequest) -> dict[str, Detail]
     return {
         "after": request.state.value,
         "host": request.host,
+        "path": request.path or None,
         "for_whom": new.for_whom.value,
         "duration": new.duration.value,
         "chain": [role.value for role in new.chain],

@@ -91,6 +91,9 @@ class AccessRequest(BaseModel):
     state: State
     status: str = Field(description="The state in words, as the pages have it.")
     site: str | None = Field(description="The site, with its subdomains; null for personal use.")
+    path: str | None = Field(
+        description="The page of the site that it is for, with what is below it; null: all of the site."
+    )
     hosts: list[str] = Field(description="Further hosts that its pages need.")
     window: Window | None = Field(description="Of personal use.")
     social_media: SocialMediaUse | None
@@ -215,7 +218,9 @@ class SentRequest(AccessRequest):
     @classmethod
     async def sent(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
         """Return it as the caller sees it."""
-        before = await call.admin.request_views.answered_before(call.session, request.kind, request.host)
+        before = await call.admin.request_views.answered_before(
+            call.session, request.kind, request.host, request.path
+        )
         return cls(
             **_seen(call, request), answered_before=Earlier.of(call, before) if before is not None else None
         )
@@ -309,6 +314,7 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "state": request.state_at(now),
         "status": plain(standing(request, policy, call.session, Times(admin.zone, now)).words),
         "site": request.host or None,
+        "path": request.path or None,
         "hosts": list(request.hosts),
         "window": _window(request),
         "social_media": _social_media(request, people),

@@ -117,6 +117,7 @@ class WebhookCarrier:
             "request": request.number,
             "url": f"{self._admin_url}/requests/{request.id}",
             "host": request.host or subject(request),
+            "path": request.path or None,
             "hosts": list(request.hosts),
             "for": "department" if request.for_whom is ForWhom.DEPARTMENT else "person",
             "person": people.name(request.person),

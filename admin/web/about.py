@@ -72,8 +72,13 @@ async def stopped_page(http_request: Request) -> Response:
 
 
 def _is_about(request: AccessRequest, row: VisitRow) -> bool:
-    """Whether the request asks for what was stopped: access opens nothing that a limit stops."""
+    """Whether the request asks for what was stopped: access opens nothing that a limit stops.
+
+    Which page was visited no record says: of a request for one it is the visit from which that was sent.
+    """
     is_of_limit = row.cause == Cause.LIMIT
+    if request.path and request.code != row.code:
+        return False
     return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == is_of_limit
 
 

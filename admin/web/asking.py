@@ -15,6 +15,7 @@ from admin.asking import (
     WAITING,
     AccessRequest,
     AlreadyOpenError,
+    Extent,
     ForWhom,
     InvalidRequestError,
     State,
@@ -32,6 +33,8 @@ from policy.access_duration import Duration
 from policy.ask_token import AskToken
 from policy.decision import Verdict
 from policy.town_policy import AfterApproval, Policy
+
+_FIELDS = ("reason", "duration", "for_whom", "extent")
 
 
 async def follow(http_request: Request) -> Response:
@@ -59,7 +62,9 @@ async def ask_page(http_request: Request) -> Response:
 async def ask(http_request: Request, form: FormData) -> Response:
     """Send the form. A field that cannot be accepted brings it back, filled in as it was."""
     ask = await _ask_of(http_request)
-    filled_in = {name: field(form, name) for name in ("reason", "duration", "for_whom")}
+    filled_in = {name: field(form, name) for name in _FIELDS}
+    if not ask.path:
+        filled_in["extent"] = Extent.SITE.value
     try:
         sent = await admin_of(http_request).requests.submit(
             known(http_request),
@@ -67,6 +72,7 @@ async def ask(http_request: Request, form: FormData) -> Response:
             filled_in["reason"],
             _chosen(Duration, "duration", filled_in, "Choose for how long you need it"),
             _chosen(ForWhom, "for_whom", filled_in, "Choose for whom you ask"),
+            _chosen(Extent, "extent", filled_in, "Choose what you need"),
         )
     except InvalidRequestError as error:
         return await _form(http_request, ask, filled_in, error)
@@ -211,7 +217,12 @@ def offered(admin: AdminProcess, kind: Kind) -> dict[Duration, datetime]:
 
 def _empty(policy: Policy) -> dict[str, str]:
     usual = policy.asking.usual
-    return {"reason": "", "duration": usual.value if usual else "", "for_whom": ForWhom.PERSON.value}
+    return {
+        "reason": "",
+        "duration": usual.value if usual else "",
+        "for_whom": ForWhom.PERSON.value,
+        "extent": Extent.PAGE.value,
+    }
 
 
 async def _ask_of(http_request: Request) -> AskToken:
@@ -262,7 +273,7 @@ async def _form(
         can_join=others is not None and joining.can_join(admin.policy, others, person, admin.now()),
         filled_in=filled_in,
         error=error,
-        **await answered_lately(http_request, kind, ask.host),
+        **await answered_lately(http_request, kind, ask.host, ask.path),
     )
 
 
@@ -278,7 +289,9 @@ async def _request_of(http_request: Request) -> AccessRequest:
     return await admin_of(http_request).request_views.get(known(http_request), http_request.path_params["id"])
 
 
-def _chosen[E: (Duration, ForWhom)](kind: type[E], name: str, filled_in: dict[str, str], otherwise: str) -> E:
+def _chosen[E: (Duration, ForWhom, Extent)](
+    kind: type[E], name: str, filled_in: dict[str, str], otherwise: str
+) -> E:
     try:
         return kind(filled_in[name])
     except ValueError as error:

@@ -51,10 +51,12 @@ async def form_page(
     )
 
 
-async def answered_lately(http_request: Request, kind: Kind, host: str = "") -> dict[str, object]:
+async def answered_lately(
+    http_request: Request, kind: Kind, host: str = "", path: str = ""
+) -> dict[str, object]:
     """Return what a form says first: the answer of lately, where that was not to allow it."""
     views, session = admin_of(http_request).request_views, known(http_request)
-    earlier = await views.answered_before(session, kind, host)
+    earlier = await views.answered_before(session, kind, host, path)
     return {
         "earlier": earlier,
         "sees_earlier": earlier is not None and await may_see(http_request, earlier),

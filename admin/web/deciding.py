@@ -176,7 +176,7 @@ def _cards(requests: list[AccessRequest]) -> list[list[AccessRequest]]:
     """Return a card for each site, with all who ask for it, where the nearest of their deadlines is."""
     cards: dict[object, list[AccessRequest]] = {}
     for request in requests:
-        site = (request.kind, request.host) if request.asked is None else request.id
+        site = (request.kind, request.host, request.path) if request.asked is None else request.id
         cards.setdefault(site, []).append(request)
     return list(cards.values())
 

@@ -135,6 +135,7 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "delegate": ("Stands in", _who),
     "for": ("For", _word),
     "host": ("Site", _plain),
+    "path": ("Page", _plain),
     "hosts": ("Also opened", _plain),
     "site": ("Site", _plain),
     "asked": ("Personal use", _asked),

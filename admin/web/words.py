@@ -189,7 +189,7 @@ def counted(row: VisitRow) -> str:
 def subject(request: AccessRequest) -> str:
     """Return what is asked for, within a sentence.
 
-    The site, "personal use: Shopping, Sports", "sites listed as Gambling",
+    The site or a page of it, "personal use: Shopping, Sports", "sites listed as Gambling",
     "social media: facebook.com, to read".
     """
     if request.kind is Kind.DOWNLOAD:
@@ -200,7 +200,7 @@ def subject(request: AccessRequest) -> str:
     if request.account is not None:
         return "an internet account"
     if request.host:
-        return host(request.host)
+        return address(request)
     if request.device is not None:
         return f"device {request.device.name} at {request.device.address}"
     known = taxonomy().categories
@@ -211,7 +211,12 @@ def subject(request: AccessRequest) -> str:
 def title(request: AccessRequest) -> str:
     """Return the same as a line begins with it: a site stays as it is, "Personal use: Shopping, Sports"."""
     said = subject(request)
-    return said if said == host(request.host) else said[0].upper() + said[1:]
+    return said if said == address(request) else said[0].upper() + said[1:]
+
+
+def address(request: AccessRequest) -> str:
+    """Return the site that is asked for, with the path of its page where that alone is, whole."""
+    return host(request.host) + request.path
 
 
 def host(name: str) -> str:

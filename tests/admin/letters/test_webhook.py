@@ -77,6 +77,7 @@ async def test_a_ticket_is_posted_signed_and_once(posting: Posting) -> None:
         "request": "REQ-1",
         "url": "https://gate.town.example/requests/1",
         "host": "cardroom.example",
+        "path": None,
         "hosts": [],
         "for": "person",
         "person": "Clerk",
