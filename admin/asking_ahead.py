@@ -8,7 +8,7 @@ from msgspec import structs
 
 from admin import sessions
 from admin.asking import InvalidRequestError, NotAllowedError, never_allowed
-from admin.asking_for_sites import imagine, typed_host
+from admin.asking_for_sites import imagine, imagine_page, typed_address
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session
@@ -16,6 +16,7 @@ from admin.site_lists import SiteLists
 from policy.ask_token import AskToken
 from policy.deciding import decide
 from policy.decision import Cause, Decision, Verdict
+from policy.page_access import path_to_ask_for
 from policy.snapshot import PolicySnapshot
 from policy.state import State
 from policy.town_policy import Policy
@@ -60,7 +61,7 @@ class AskingAhead:
         self._clock = clock
 
     async def ask_for(self, session: Session, text: str) -> Answered:
-        """Prepare asking for the site that somebody typed, as its block page would.
+        """Prepare asking for the site that somebody typed, or a page of it, as its block page would.
 
         Raises NotAllowedError unless signed in, InvalidRequestError for what is no site, for what no request
         opens, with why, and while there is nothing to decide by.
@@ -68,10 +69,15 @@ class AskingAhead:
         person = session.person
         if person is None or not session.is_signed_in:
             raise NotAllowedError("Sign in to ask for a site.")
-        host, at = typed_host(text), self._clock()
+        address, at = typed_address(text), self._clock()
+        host = address.host
         imagined = await imagine(self._published(), self._lists, person, host, at)
         visit, policy, state = imagined.visit, imagined.policy, imagined.state
         decision, until = imagined.decision, None
+        judged = await imagine_page(imagined, self._lists, address)
+        path = path_to_ask_for(judged)
+        if path:
+            visit, decision = judged[-1].visit, judged[-1].decision
         is_open = decision.is_allowed and not is_for_reading(decision)
         if is_open:
             found = _shut_by_schedule(visit, policy, state) if decision.cause in _SCHEDULED else None
@@ -98,6 +104,7 @@ class AskingAhead:
             code=new_code(),
             issued_at=at,
             risks=tuple(sorted(risks)),
+            path=path,
         )
         await sessions.remember_ask(self._db, ask, at, session)
         return Answered(host, ask.code, is_open=is_open, until=until)

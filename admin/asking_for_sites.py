@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import structs
+
 from admin.asking import InvalidRequestError
 from admin.clock import Clock
 from admin.database import Database
@@ -12,14 +14,16 @@ from admin.site_lists import SiteLists
 from categories.host_name import is_address
 from categories.match import CategoryMatch
 from categories.snapshot import CategorySnapshotError
+from policy.correction import Corrections
 from policy.deciding import decide
 from policy.decision import Decision
 from policy.identity import Identities
+from policy.judging import Judged, SiteListing, judge
 from policy.snapshot import PolicySnapshot
 from policy.state import State
 from policy.town_policy import Policy
 from policy.visit import Visit
-from policy.web_address import parse_web_address
+from policy.web_address import WebAddress, parse_web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Imagined:
     decision: Decision
     policy: Policy
     state: State
+    corrections: Corrections
 
 
 class AsksForSites:
@@ -45,15 +50,20 @@ class AsksForSites:
         self._clock = clock
 
 
-def typed_host(text: str) -> str:
-    """Return the host of an address or a bare host name as people type them; else InvalidRequestError."""
+def typed_address(text: str) -> WebAddress:
+    """Return an address, or a bare host name as one, as people type them; else InvalidRequestError."""
     try:
-        host = parse_web_address(text).host
+        address = parse_web_address(text)
     except ValueError as error:
         raise InvalidRequestError("site", "Enter a site, like library.example") from error
-    if "." not in host and not is_address(host):
+    if "." not in address.host and not is_address(address.host):
         raise InvalidRequestError("site", "Enter a site, like library.example")
-    return host
+    return address
+
+
+def typed_host(text: str) -> str:
+    """Return the host of what `typed_address` takes."""
+    return typed_address(text).host
 
 
 async def looked_up(lists: SiteLists, host: str, field: str = "site") -> tuple[CategoryMatch, ...]:
@@ -73,7 +83,21 @@ async def imagine(
     client = Identities(snapshot.policy).client_of(person, at)
     visit = Visit(client, "https", host, 443, None, at, await looked_up(lists, host))
     state = snapshot.state()
-    return Imagined(visit, decide(visit, snapshot.policy, state), snapshot.policy, state)
+    decision, corrections = decide(visit, snapshot.policy, state), Corrections(snapshot.corrections)
+    return Imagined(visit, decision, snapshot.policy, state, corrections)
+
+
+async def imagine_page(imagined: Imagined, lists: SiteLists, address: WebAddress) -> tuple[Judged, ...]:
+    """Judge the visit by its whole address; InvalidRequestError while there are no lists."""
+    try:
+        found = await lists.snapshot()
+    except CategorySnapshotError as error:
+        raise _not_now("site") from error
+    listing = SiteListing(found, imagined.corrections, imagined.policy)
+    visit = structs.replace(
+        imagined.visit, scheme=address.scheme, port=address.port, path=address.path, matches=()
+    )
+    return judge(visit, imagined.policy, imagined.state, listing)
 
 
 def _not_now(field: str) -> InvalidRequestError:

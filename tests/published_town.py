@@ -35,6 +35,28 @@ def policy_of(document: str) -> Policy:
     return load_document(document, taxonomy()).policy
 
 
+def publish_lists(
+    state: StateFolder,
+    names: Mapping[str, Iterable[str]],
+    urls: Mapping[str, Iterable[tuple[str, str]]] | None,
+) -> str:
+    """Publish a category snapshot in a state folder, as `PublishedTown.publish_categories` does."""
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "test.zip"
+        writer = EntriesWriter(path)
+        for category, hosts in names.items():
+            writer.write(category, "names", sorted(host_key(host) for host in hosts))
+        for category, pages in (urls or {}).items():
+            writer.write(category, "urls", sorted(url_key(host, path) for host, path in pages))
+        writer.close(KeptSource("test", "made up", None, "towngate", now, tuple(writer.sections)))
+        entries = EntriesFile(path)
+        snapshot = publish(state.categories, [entries], now)
+        snapshot.close()
+        entries.close()
+        return snapshot.version
+
+
 class PublishedTown:
     """Writes what admin would publish, and reads what the proxy spools."""
 
@@ -91,20 +113,7 @@ class PublishedTown:
 
         `names` are hosts by category, `urls` pairs of host and path.
         """
-        now = datetime.now(UTC)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "test.zip"
-            writer = EntriesWriter(path)
-            for category, hosts in names.items():
-                writer.write(category, "names", sorted(host_key(host) for host in hosts))
-            for category, pages in (urls or {}).items():
-                writer.write(category, "urls", sorted(url_key(host, path) for host, path in pages))
-            writer.close(KeptSource("test", "made up", None, "towngate", now, tuple(writer.sections)))
-            entries = EntriesFile(path)
-            snapshot = publish(self.state.categories, [entries], now)
-            snapshot.close()
-            entries.close()
-            return snapshot.version
+        return publish_lists(self.state, names, urls)
 
     def spooled(self, since: Mapping[Path, int] | None = None) -> list[VisitRecord]:
         """Return every visit record on disk, in the order written; only those `since` some sizes."""

@@ -9,7 +9,7 @@ from admin import personal_use
 from admin.api.operation import Call, Input, Listed, Nothing, Query
 from admin.api.problems import NothingToAskError
 from admin.api.request_model import AccessRequest, AccessRequestDetail, SentRequest
-from admin.asking import ForWhom
+from admin.asking import Extent, ForWhom
 from admin.web.words import Times, plain
 from policy.access_duration import Duration
 
@@ -31,6 +31,10 @@ class Ask(Input):
     reason: str = Field(description="1 to 500 characters. Requests are town records.")
     duration: Duration
     for_whom: ForWhom
+    extent: Extent = Field(
+        Extent.SITE,
+        description="`page`: the page of `site` and what is below it, where it is what is stopped.",
+    )
 
 
 class Join(Input):
@@ -85,7 +89,7 @@ async def ask_for_site(call: Call[Nothing, Ask]) -> SentRequest:
     """
     code = await _code_for(call, call.body.site)
     sent = await call.admin.requests.submit(
-        call.session, code, call.body.reason, call.body.duration, call.body.for_whom
+        call.session, code, call.body.reason, call.body.duration, call.body.for_whom, call.body.extent
     )
     return await SentRequest.sent(call, sent)
 

@@ -6,6 +6,7 @@ from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
 from tests.admin.web.test_api import program_of
 from tests.admin.web.test_limit_pages import published
+from tests.published_town import CATEGORIES, publish_lists
 
 PATH = "/r/cards"
 ENTRY = "cardroom.example/r"
@@ -120,3 +121,34 @@ async def test_renewing_asks_for_the_same_page(site: Site) -> None:
     renewed = await post(await site.signed_in(people.CLERK), "/requests/1/renew")
     assert renewed.status_code == 303
     assert "Allow cardroom.example/r/cards for Clerk?" in (await head.get("/decide/2")).text
+
+
+async def lists_pages(site: Site) -> None:
+    """Have a rule look for URLs inside HTTPS, and a list name some of library.example as adult."""
+    rule = "  - {id: pages, categories: [adult], action: block, inspect: urls, approval: [department_head]}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("rules:\n", f"rules:\n{rule}", 1))
+    await site.admin._publisher.reload_document()
+    publish_lists(site.state, CATEGORIES, {"adult": [("library.example", "/r")]})
+
+
+async def test_a_page_is_asked_for_before_it_was_visited(site: Site) -> None:
+    await lists_pages(site)
+    clerk = await site.signed_in(people.CLERK)
+    found = await post(clerk, "/requests/new", site="https://library.example/r/Cards?page=2")
+    form = (await clerk.get(found.headers["location"])).text
+    assert "/r/cards</span> and what is below it" in form and "Adult" in form
+    for is_open in ("library.example", "https://library.example/books"):
+        assert "This site is open" in (await post(clerk, "/requests/new", site=is_open)).text
+    # Nothing could be opened for its pages alone.
+    whole = await post(clerk, "/requests/new", site="https://cardroom.example/r/cards")
+    assert "What do you need?" not in (await clerk.get(whole.headers["location"])).text
+
+
+async def test_a_program_asks_for_a_page(site: Site) -> None:
+    await lists_pages(site)
+    clerk = await program_of(site, people.CLERK)
+    asked = {"reason": "For the grant file.", "duration": "week", "for_whom": "person", "extent": "page"}
+    sent = await clerk.post("/requests", 201, site="https://library.example/r/cards", **asked)
+    assert (sent["site"], sent["path"]) == ("library.example", PATH)
+    refused = await clerk.post("/requests", 422, site="https://cardroom.example/r/cards", **asked)
+    assert "That page alone cannot be asked for" in str(refused)
