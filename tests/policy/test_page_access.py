@@ -80,6 +80,7 @@ def judged(address: str, *exemptions: Exemption) -> tuple[Judged, ...]:
         ("/r/cards/..;/poker", False),
         ("/r/cards/..%00/poker", False),
         ("/r/cards;/../poker", False),
+        ("/r/cards/../cards;x/poker", False),
         ("/r/poker/../cards", False),
         ("/r/poker/%2e%2e/cards", False),
         ("/r/poker/%252e%252e/cards", False),
