@@ -15,6 +15,7 @@ from admin.api_tokens import Scope
 from admin.corrections import correct
 from admin.web import long_questions
 from policy.decision import Cause, Lane, Verdict
+from policy.page_access import MAX_PATH_LENGTH
 from policy.town_policy import AfterApproval
 from tests import people
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
@@ -234,6 +235,26 @@ async def test_pages_for_an_asker_are_clean(site: Site, look: Look) -> None:
     site.clock.at += timedelta(days=6, hours=12)
     await look.at("request-ends-soon", "/requests/1")
     await look.at("requests", "/requests")
+
+
+async def test_pages_of_asking_for_one_page_of_a_site_are_clean(site: Site, look: Look) -> None:
+    longest = "/" + "w" * (MAX_PATH_LENGTH - 1)
+    asker = await site.asking(path=longest)
+    await look.use(asker)
+    await look.at("ask-page", "/ask/K7M-4QP")
+    fields = {"reason": "I need their charity report.", "duration": "week", "for_whom": "person"}
+    await look.answered("ask-page-errors", await post(asker, "/ask/K7M-4QP", **fields))
+    await post(asker, "/ask/K7M-4QP", **fields, extent="page")
+    await look.at("ask-page-sent", "/requests/1/sent")
+    await look.at("ask-page-request", "/requests/1")
+    head = await site.signed_in(people.HEAD)
+    await look.use(head)
+    await look.at("ask-page-cards", "/decide")
+    await look.at("ask-page-decide", "/decide/1")
+    await _answer(site, 1, "allow")
+    await look.use(await site.signed_in(people.IT))
+    await look.at("ask-page-exemptions", "/exemptions")
+    await look.at("ask-page-records", "/records")
 
 
 async def test_pages_of_questions_that_take_too_long_are_clean(
