@@ -119,6 +119,30 @@ async def test_url_entry_inside_https_is_found_again_where_the_site_is_still_ope
     assert why.decision.match.entry == "blog.example/casino"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_visit_that_access_to_a_page_opened_is_decided_by_it_again(
+    db: Database, town: PublishedTown, tmp_path: Path, scheme: str
+) -> None:
+    blocked = blocked_by_url(town, tmp_path)
+    document = DOCUMENT.replace("action: block\n", "action: block\n    inspect: urls\n", 1)
+    began, ends = blocked.started_at - timedelta(hours=1), blocked.started_at + timedelta(hours=1)
+    page = Exemption("EX-1", "blog.example", began, ends, person=CLERK, path="/casino/rules")
+    town.publish_policy(document, [page])
+    record = replace(
+        blocked,
+        scheme=scheme,
+        port=443 if scheme == "https" else 80,
+        verdict=Verdict.ALLOW,
+        cause=Cause.EXEMPTION,
+        rule=None,
+        exemption="EX-1",
+        policy_version=policy_of(document).version,
+    )
+    row, why = await explained(db, town, record)
+    assert why.agrees_with(row) and why.changed == ()
+    assert why.decision is not None and why.decision.exemption == "EX-1"
+
+
 async def test_url_entry_inside_https_counts_no_more_where_nothing_is_opened(
     db: Database, town: PublishedTown, tmp_path: Path
 ) -> None:
