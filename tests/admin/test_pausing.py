@@ -85,6 +85,21 @@ async def test_new_lists_pause_access_and_all_concerned_are_told_once(
     assert [move.after for move in await access_request_lists.time_line(town_db, request)][-1] is Turn.PAUSED
 
 
+async def test_access_to_a_page_is_paused_for_what_that_page_is_listed_as_and_not_for_another(
+    town: PublishedTown, town_db: Database, pausing: Pausing
+) -> None:
+    request = await submitted(town_db, host=HOST, path="/r/cards")
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    town.publish_categories(CATEGORIES, {"malware": [(HOST, "/r/poker")]})
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    town.publish_categories(CATEGORIES, {"malware": [(HOST, "/r")]})
+    await pausing.look()
+    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("malware",)
+    (move,) = [m for m in await access_request_lists.time_line(town_db, request) if m.after is Turn.PAUSED]
+    assert move.host == f"{HOST}/r/cards"
+
+
 async def test_access_counts_again_when_the_risk_is_gone_and_a_second_pause_is_told_again(
     town_db: Database, pausing: Pausing
 ) -> None:
