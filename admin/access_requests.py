@@ -26,7 +26,7 @@ from admin.asking import (
 )
 from admin.audit import Detail
 from admin.database import Database, Transaction
-from admin.deciders import deciders, may_end, took_part
+from admin.deciders import deciders, may_end, may_stop, took_part
 from admin.granting import accepted_risks_of, answers_so_far, grant
 from admin.never_granted import Listed
 from admin.opening import may_open, opens_until
@@ -175,20 +175,41 @@ async def stop(
 ) -> AccessRequest:
     """End access that was granted or approved, now; the asker reads `reason`. Raises as deny does."""
 
-    async def end(t: Transaction, request: AccessRequest) -> None:
+    async def stop_it(t: Transaction, request: AccessRequest) -> None:
         note = tidy_text("reason", reason, "Enter why, so that the asker knows")
-        await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
-        await exemptions.stop(t, request.id, stopped_by=actor, at=at)
-        await own_devices.stop(t, request.id, stopped_by=actor, at=at)
-        await internet_accounts.stop(t, request.id, stopped_by=actor, at=at)
+        await _close(t, policy, request, actor=actor, at=at, note=note)
 
     def refusal(request: AccessRequest) -> Refusal | None:
-        if not may_end(policy, request, actor):
+        if not may_stop(policy, request, actor):
             return NotAllowedError(f"{actor} has no say over access by {request.number}")
         is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
         return None if is_live else too_late(request, at)
 
-    return await attempt(db, policy, id_, actor, at, "stop", refusal, end)
+    return await attempt(db, policy, id_, actor, at, "stop", refusal, stop_it)
+
+
+async def end(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
+    """End access of one's own that is not needed any more. Raises as approve does."""
+
+    async def end_it(t: Transaction, request: AccessRequest) -> None:
+        await _close(t, policy, request, actor=actor, at=at, note="Not needed any more")
+
+    def refusal(request: AccessRequest) -> Refusal | None:
+        if not may_end(policy, request, actor):
+            return NotAllowedError(f"access by {request.number} is not {actor}'s own")
+        is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
+        return None if is_live else too_late(request, at)
+
+    return await attempt(db, policy, id_, actor, at, "end", refusal, end_it)
+
+
+async def _close(
+    t: Transaction, policy: Policy, request: AccessRequest, *, actor: str, at: datetime, note: str
+) -> None:
+    await move(t, policy, request, State.STOPPED, actor=actor, at=at, note=note)
+    await exemptions.stop(t, request.id, stopped_by=actor, at=at)
+    await own_devices.stop(t, request.id, stopped_by=actor, at=at)
+    await internet_accounts.stop(t, request.id, stopped_by=actor, at=at)
 
 
 async def refuse(db: Database, id_: int, *, actor: str, at: datetime, why: str) -> NoReturn:

@@ -136,15 +136,13 @@ def may_renew(policy: Policy, request: AccessRequest, person: str) -> bool:
 
 
 def may_end(policy: Policy, request: AccessRequest, person: str) -> bool:
-    """Whether the person may end access that was approved: as `may_stop`, or as their own.
+    """Whether the person may end access as their own, without a say over it (that is `may_stop`).
 
     Own is what nobody else has by the request, and a department's to its head and delegates.
     """
     if request.for_whom is ForWhom.DEPARTMENT:
-        is_own = request.department in proposing.decides_for(policy, person)
-    else:
-        is_own = request.askers == (person,)
-    return is_own or may_stop(policy, request, person)
+        return request.department in proposing.decides_for(policy, person)
+    return request.askers == (person,)
 
 
 def may_stop(policy: Policy, request: AccessRequest, person: str) -> bool:

@@ -86,7 +86,7 @@ def _answers(told: Told) -> str:
     answers = [
         *(("renew it",) if may_renew(policy, request, reader) else ()),
         *(("keep it",) if is_anothers else ()),
-        *(("end it",) if may_end(policy, request, reader) else ()),
+        *(("end it",) if may_end(policy, request, reader) or may_stop(policy, request, reader) else ()),
     ]
     said = " or ".join((", ".join(answers[:-1]), answers[-1])) if answers[1:] else "".join(answers)
     return f" {sentence(said)} on its page." if said else ""

@@ -164,7 +164,12 @@ async def _shown(
     session = known(http_request)
     state = request.state_at(admin.now())
     is_asker = session.person in request.askers
-    can_stop = session.is_signed_in and not is_asker and may_stop(admin.policy, request, person_of(session))
+    is_own = session.is_signed_in and may_end(admin.policy, request, person_of(session))
+    can_stop = (
+        session.is_signed_in
+        and not (is_asker and is_own)
+        and may_stop(admin.policy, request, person_of(session))
+    )
     can_renew = session.is_signed_in and may_renew(admin.policy, request, person_of(session))
     return await page(
         http_request,
@@ -187,7 +192,7 @@ async def _shown(
         and may_open(admin.policy, request, person_of(session)),
         can_stop=can_stop,
         can_renew=can_renew,
-        can_end=session.is_signed_in and not can_stop and may_end(admin.policy, request, person_of(session)),
+        can_end=is_own and not can_stop,
         use=await exemption_use.of(admin.db, admin.db.visits, request.id, admin.now())
         if can_stop or can_renew or is_asker
         else None,

@@ -160,3 +160,17 @@ async def test_a_token_goes_with_the_person_and_with_another_password(site: Site
     page = f"/people/{people.HELP_DESK}"
     assert (await post(it, f"{page}/close", page, why="Left")).status_code == 303
     assert await refusal(site, desk)
+
+
+async def test_program_that_may_ask_but_not_decide_stops_nobodys_access(site: Site) -> None:
+    number = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    program, headers = site.client(), bearer(await made(head, "requests:read", "requests:write"))
+    stopped = await program.post(
+        f"/api/v1/requests/{number}/stop", json={"reason": "Not for work"}, headers=headers
+    )
+    ended = await program.post(f"/api/v1/requests/{number}/end", headers=headers)
+    assert (stopped.status_code, ended.status_code) == (403, 403)
+    shown = await program.get(f"/api/v1/requests/{number}", headers=headers)
+    assert shown.json()["state"] == "approved"

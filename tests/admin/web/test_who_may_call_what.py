@@ -104,7 +104,7 @@ CALLS = {
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
     "GET /exemptions": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),
-    "POST /requests/{id:number}/end": Call(APPROVERS | CLERK | IT, "/requests/2/end"),
+    "POST /requests/{id:number}/end": Call(CLERK, "/requests/2/end"),
     "POST /requests/{id:number}/keep": Call(APPROVERS | IT, "/requests/2/keep"),
     "POST /requests/{id:number}/leave-open": Call(IT, "/requests/2/leave-open"),
     "POST /requests/{id:number}/wrong-category": Call(

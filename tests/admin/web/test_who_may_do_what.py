@@ -91,7 +91,7 @@ ACTIONS = {
     "/requests/{id:number}/terms": Action(CLERK, "/requests/3/terms", {"agree": "yes", "version": "old"}),
     "/accounts/ask": Action(APPROVERS | IT | {people.PARKS_HEAD, people.ADMINISTRATOR}),
     "/requests/{id:number}/renew": Action(APPROVERS | CLERK | IT, "/requests/2/renew"),
-    "/requests/{id:number}/end": Action(APPROVERS | CLERK | IT, "/requests/2/end"),
+    "/requests/{id:number}/end": Action(CLERK, "/requests/2/end"),
     "/requests/{id:number}/keep": Action(APPROVERS | IT, "/requests/2/keep"),
     "/delegation": Action(HEAD, "", {"department": "finance", "delegate": COLLEAGUE}),
     "/delegation/{id:number}/end": Action(HEAD, "/delegation/1/end"),
