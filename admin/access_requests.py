@@ -189,7 +189,10 @@ async def stop(
 
 
 async def end(db: Database, policy: Policy, id_: int, *, actor: str, at: datetime) -> AccessRequest:
-    """End access of one's own that is not needed any more. Raises as approve does."""
+    """End open access of one's own that is not needed any more. Raises as approve does.
+
+    What is not open yet is withdrawn instead.
+    """
 
     async def end_it(t: Transaction, request: AccessRequest) -> None:
         await _close(t, policy, request, actor=actor, at=at, note="Not needed any more")
@@ -197,8 +200,7 @@ async def end(db: Database, policy: Policy, id_: int, *, actor: str, at: datetim
     def refusal(request: AccessRequest) -> Refusal | None:
         if not may_end(policy, request, actor):
             return NotAllowedError(f"access by {request.number} is not {actor}'s own")
-        is_live = request.state_at(at) in (State.APPROVED, State.AWAITS_OPENING, State.AWAITS_SIGNATURE)
-        return None if is_live else too_late(request, at)
+        return None if request.state_at(at) is State.APPROVED else too_late(request, at)
 
     return await attempt(db, policy, id_, actor, at, "end", refusal, end_it)
 

@@ -1,13 +1,18 @@
 """Ending access of one's own: what is open, and nobody else's; a say over access is to stop it."""
 
+from dataclasses import replace
+
 import pytest
 
 from admin import access_requests, audit, exemptions
-from admin.asking import ForWhom, NotAllowedError, State
+from admin.asking import ForWhom, NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
+from policy.town_policy import AfterApproval
 from tests.admin.small_town import DELEGATE, MONDAY, TOWN, listed, submitted
 from tests.people import CLERK, HEAD, IT
+
+WAITING_TOWN = replace(TOWN, after_approval=AfterApproval.WAIT_FOR_IT)
 
 
 @pytest.mark.parametrize("actor", [HEAD, DELEGATE, IT])
@@ -38,3 +43,12 @@ async def test_head_and_delegate_end_what_is_the_departments(db: Database, actor
     await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     ended = await access_requests.end(db, TOWN, request.id, actor=actor, at=MONDAY)
     assert ended.state is State.STOPPED
+
+
+async def test_what_it_has_not_opened_yet_is_withdrawn_and_not_ended(db: Database) -> None:
+    request = await submitted(db)
+    await access_requests.approve(db, WAITING_TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    with pytest.raises(TransitionError):
+        await access_requests.end(db, WAITING_TOWN, request.id, actor=CLERK, at=MONDAY)
+    taken_back = await access_requests.withdraw(db, WAITING_TOWN, request.id, actor=CLERK, at=MONDAY)
+    assert taken_back.state is State.WITHDRAWN
