@@ -454,6 +454,7 @@ def _access_request(row: Row) -> AccessRequest:
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,
         hosts=tuple(json.loads(row["hosts"])),
         renews=row["renews"],
+        sent_by=row["sent_by"],
         kind=Kind(row["kind"]),
         path=row["path"],
         asked=from_json(Kind(row["kind"]), json.loads(row["asked"])),

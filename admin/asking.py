@@ -108,6 +108,11 @@ class NewAccessRequest:
         """Who proposes the person, None for what people ask for themselves."""
         return proposer_of(self.asked)
 
+    @property
+    def asked_for_by(self) -> str | None:
+        """As AccessRequest.asked_for_by."""
+        return self.proposed_by or (self.sent_by if self.renews is None else None)
+
     def listed_as(self, match: CategoryMatch | None) -> Self:
         """Return it with what its site is listed as, and by which entry of which list; None: as nothing."""
         if match is None:
@@ -140,7 +145,8 @@ class AccessRequest:
     that nobody accepted, and what nobody can allow: while there are any, access does not count.
     `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are others who get the
     same: access for a person is each one's own. `renews` is the number of the request whose access it goes
-    on with; since `review_since` it is asked whether access is still needed. `asked` is what it asks for
+    on with; `sent_by` is who sent it for the person, None: they did. Since `review_since` it is asked whether
+    access is still needed. `asked` is what it asks for
     beside or in place of a site: personal use has no host.
     """
 
@@ -178,6 +184,7 @@ class AccessRequest:
     answered_by: tuple[str, ...] = ()
     joined: tuple[Joined, ...] = ()
     renews: int | None = None
+    sent_by: str | None = None
     review_since: datetime | None = None
     kind: Kind = Kind.SITE
     asked: Asked | None = None
@@ -219,9 +226,22 @@ class AccessRequest:
         return proposer_of(self.asked)
 
     @property
+    def asked_for_by(self) -> str | None:
+        """Who asked for the person, and decides nothing of it: who proposed them, or IT that sent it.
+
+        None where nobody did: a renewal goes on with what was asked for before, whoever sent it.
+        """
+        return self.proposed_by or (self.sent_by if self.renews is None else None)
+
+    @property
     def own(self) -> frozenset[str]:
-        """Those who decide nothing of it: who asked, joined or proposed."""
-        return frozenset({*self.askers, *((self.proposed_by,) if self.proposed_by else ())})
+        """Those who decide nothing of it: who asked, joined, proposed, or sent it for somebody."""
+        return frozenset({*self.askers, *((self.asked_for_by,) if self.asked_for_by else ())})
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Who hears what became of it: who asked, joined or proposed."""
+        return tuple(dict.fromkeys((*self.askers, *((self.proposed_by,) if self.proposed_by else ()))))
 
     @property
     def askers(self) -> tuple[str, ...]:

@@ -46,13 +46,13 @@ def _asked_at(policy: Policy, request: AccessRequest, step: int, more: int = 0) 
         request.department,
         passed_on=times,
         joined=request.askers[1:],
-        proposed_by=request.proposed_by,
+        asked_for_by=request.asked_for_by,
         answered_by=request.answered_by[:step],
     )
 
 
 def _proposer(request: AccessRequest) -> frozenset[str]:
-    return request.own - {*request.askers}
+    return frozenset({*request.told}) - {*request.askers}
 
 
 def deciders_of(
@@ -62,7 +62,7 @@ def deciders_of(
     department: str | None,
     passed_on: int = 0,
     joined: Iterable[str] = (),
-    proposed_by: str | None = None,
+    asked_for_by: str | None = None,
     answered_by: Iterable[str] = (),
 ) -> frozenset[str]:
     """Return the people who may answer for a role when this person of this department asks.
@@ -70,13 +70,13 @@ def deciders_of(
     1. department_head: the head and the delegates; for a head's own request nobody here; where the
        head left, whom they named to stand in, while that lasts
     2. it_security, town_administrator: as the policy's roles say
-    3. never the asker, nor who joined, nor who proposed them
+    3. never the asker, nor who joined, nor who proposed them or sent it for them
     4. of a role that somebody else has, too, nobody who answered an earlier step
     5. nobody left: it goes up, to the first of the policy's `pass_on_to` that somebody else has
     6. passed on unanswered, the next of these may answer as well, as often as it was passed on
     """
     own = frozenset({asker, *joined})
-    none_of = own | {proposed_by or ""}
+    none_of = own | {asked_for_by or ""}
     match role:
         case Approver.DEPARTMENT_HEAD:
             found = policy.departments.get(department) if department is not None else None

@@ -107,7 +107,7 @@ class ExemptionReviews:
             "is_unused": use.is_unused_at(at) if use else True,
         }
         await audit.record(t, Event(EventKind.EXEMPTION_REVIEW_DUE, audit.CLOCK, request.number, at, details))
-        for person in sorted({*request.own, *took_part(self._policy(), request)}):
+        for person in sorted({*request.told, *took_part(self._policy(), request)}):
             letter = Letter(LetterKind.EXEMPTION_REVIEW, person, request.number, again=at.isoformat())
             await outbox.put(t, letter, at)
 

@@ -12,7 +12,8 @@ OPEN_AT_LEAST = timedelta(hours=1)
 def openers(policy: Policy, request: AccessRequest) -> frozenset[str]:
     """Return the people who may open what was approved: IT; a security risk only IT security.
 
-    Nobody opens their own, nor what they proposed, but where nobody else is left, since others approved it.
+    Nobody opens their own, nor what they proposed or sent for somebody, but where nobody else is left, since
+    others approved it.
     """
     roles = ("it_security",) if risks_of(policy, request) else ("it_security", "help_desk")
     of_it = frozenset().union(*(policy.roles.get(role, ()) for role in roles))

@@ -43,21 +43,13 @@ async def put_passed_on(t: Transaction, policy: Policy, request: AccessRequest, 
     again = _present(request)
     for letter in (
         *_to_each(LetterKind.REQUEST_TO_DECIDE, sorted(passed_on_to(policy, request)), request),
-        *(
-            Letter(LetterKind.REQUEST_PASSED_ON, asker, request.number, again=again)
-            for asker in _told(request)
-        ),
+        *(Letter(LetterKind.REQUEST_PASSED_ON, asker, request.number, again=again) for asker in request.told),
     ):
         await outbox.put(t, letter, at)
 
 
 def _to_askers(kind: LetterKind, request: AccessRequest) -> Iterable[Letter]:
-    return [Letter(kind, asker, request.number) for asker in _told(request)]
-
-
-def _told(request: AccessRequest) -> tuple[str, ...]:
-    """Return who hears what became of a request: who asked, and who proposed them."""
-    return tuple(dict.fromkeys((*request.askers, *sorted(request.own))))
+    return [Letter(kind, asker, request.number) for asker in request.told]
 
 
 def _to_each(kind: LetterKind, people: Iterable[str], request: AccessRequest) -> Iterable[Letter]:

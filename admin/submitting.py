@@ -141,7 +141,7 @@ def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:
             "host", f"Nobody can allow {site or 'what you chose'}; the help desk can say more"
         )
     if not all(
-        deciders_of(policy, role, new.person, new.department, proposed_by=new.proposed_by)
+        deciders_of(policy, role, new.person, new.department, asked_for_by=new.asked_for_by)
         for role in new.chain
     ):
         raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
@@ -153,8 +153,8 @@ async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: dat
     return await t.insert(
         "INSERT INTO access_request (state, host, person, department, for_whom, reason, duration, rule,"
         " category, entry, source, code, policy_version, browser, risks, chain, submitted_at, remind_at,"
-        " due_at, renews, kind, asked, path)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " due_at, renews, sent_by, kind, asked, path)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         State.SUBMITTED.value,
         new.host,
         new.person,
@@ -174,6 +174,7 @@ async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: dat
         to_ms(at),
         *map(to_ms, answer_times(policy, at)),
         new.renews,
+        new.sent_by if new.sent_by != new.person else None,
         new.kind.value,
         json.dumps(as_json(new.asked)),
         new.path,

@@ -38,16 +38,16 @@ class People:
         asker: str,
         department: str | None,
         viewer: str | None,
-        proposed_by: str | None = None,
+        asked_for_by: str | None = None,
         answered_by: Iterable[str] = (),
     ) -> str:
         """Return who answers for a role when this person asks, within a sentence: "you", "IT security".
 
-        A head's own request has another decider than the role says. Nor does who proposed it decide, nor who
-        answered an earlier step.
+        A head's own request has another decider than the role says. Nor does who asked for them decide, nor
+        who answered an earlier step.
         """
         found = deciders_of(
-            self.policy, role, asker, department, proposed_by=proposed_by, answered_by=answered_by
+            self.policy, role, asker, department, asked_for_by=asked_for_by, answered_by=answered_by
         )
         if viewer in found:
             return "you"
@@ -71,7 +71,7 @@ class People:
         if role is None:
             return ""
         return self.answers(
-            role, request.person, request.department, viewer, request.proposed_by, request.answered_by
+            role, request.person, request.department, viewer, request.asked_for_by, request.answered_by
         )
 
     def above(self, request: AccessRequest) -> str:
