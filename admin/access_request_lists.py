@@ -224,14 +224,13 @@ async def open_renewal(db: Reader, renews: int, person: str) -> AccessRequest | 
 
 
 async def count_sent(db: Reader, person: str, since: datetime) -> int:
-    """Return how many requests the person has sent since an instant, for themselves or for whom they propose.
+    """Return how many requests the person has sent since an instant, for themselves or for somebody else.
 
     Internet accounts do not count: a department's people are not many, and each has one.
     """
     row = await db.fetch_one(
         "SELECT count(*) AS sent FROM access_request WHERE submitted_at >= ?2 AND kind <> 'internet_account'"
-        " AND (json_extract(asked, '$.proposed_by') = ?1"
-        " OR (person = ?1 AND json_extract(asked, '$.proposed_by') IS NULL))",
+        " AND coalesce(sent_by, person) = ?1",
         person,
         to_ms(since),
     )

@@ -87,8 +87,7 @@ async def _submit(
         gone = await left(t, new.person, sent_by)
         if gone is not None:
             raise gone
-        sender = new.proposed_by or new.person
-        sent = await access_request_lists.count_sent(t, sender, day_begins(at, zone_of(policy)))
+        sent = await access_request_lists.count_sent(t, sent_by, day_begins(at, zone_of(policy)))
         if sent >= terms.per_day and new.kind is not Kind.INTERNET_ACCOUNT:
             raise TooMuchError(
                 "reason",

@@ -1,4 +1,4 @@
-"""What IT sends for somebody: another decides it, whoever it is passed on to."""
+"""What IT sends for somebody: another decides it, whoever it is passed on to, and it counts for who sent it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,14 +7,14 @@ from importlib.resources import files
 import pytest
 
 from admin import access_request_lists, access_requests, exemptions, outbox, submitting
-from admin.asking import NotAllowedError, State
+from admin.asking import NotAllowedError, State, TooMuchError
 from admin.database import Database
 from admin.deciders import deciders
 from admin.outbox import Channel
 from admin.unanswered import Unanswered
 from policy.town_policy import Approver
 from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, ask, listed, submitted
-from tests.people import HEAD, IT
+from tests.people import CLERK, HEAD, IT
 
 LATER = MONDAY + timedelta(days=8)
 
@@ -69,3 +69,12 @@ async def test_who_sent_what_an_older_database_has_is_read_from_the_records(db: 
         await t.execute(update)
     assert (await access_request_lists.get(db, sent.id)).sent_by == IT
     assert (await access_request_lists.get(db, own.id)).sent_by is None
+
+
+async def test_what_it_sends_for_somebody_counts_for_it_and_not_for_them(db: Database) -> None:
+    one_a_day = replace(TOWN, asking=replace(TOWN.asking, per_day=1))
+    await submitting.submit(db, one_a_day, listed, ask(sent_by=IT), MONDAY)
+    with pytest.raises(TooMuchError, match="You have sent 1 requests today"):
+        await submitting.submit(db, one_a_day, listed, ask(host="dice.example", sent_by=IT), MONDAY)
+    own = await submitting.submit(db, one_a_day, listed, ask(CLERK, host="bingo.example"), MONDAY)
+    assert own.state is State.SUBMITTED
