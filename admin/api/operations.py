@@ -63,6 +63,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/stopped", _READ, stopped.list_stopped),
             Operation("POST", "/stopped/{id:number}/ask", _WRITE, stopped.ask_about_stopped, 201),
+            Operation("POST", "/stopped/{id:number}/join", _WRITE, stopped.join_stopped),
             Operation("POST", "/stopped/{id:number}/download", _WRITE, stopped.go_on),
             Operation("POST", "/stopped/{id:number}/wrong-category", _WRITE, stopped.report_stopped, 201),
             Operation("POST", "/stopped/{id:number}/accident", _WRITE, stopped.report_accident, 201),

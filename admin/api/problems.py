@@ -148,8 +148,9 @@ async def _asked_already(http_request: Request, error: AlreadyOpenError) -> Resp
     return problem("asked-already", f"{request.number}: {_status(http_request, request)}. Nothing changed.")
 
 
-async def _join_instead(_http_request: Request, error: JoinInsteadError) -> Response:
-    how = "join it by POST /api/v1/requests/join"
+async def _join_instead(http_request: Request, error: JoinInsteadError) -> Response:
+    # What a limit stopped is joined by its stop: the site itself is open, and nothing to ask for.
+    how = f"join it by POST {http_request.url.path.removesuffix('/ask')}/join"
     return problem("join-instead", f"{error.request.number} waits for an answer: {how}. Nothing changed.")
 
 

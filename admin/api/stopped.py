@@ -4,7 +4,7 @@ from pydantic import Field
 
 from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.reports import Report, WrongCategory
-from admin.api.request_model import SentRequest
+from admin.api.request_model import AccessRequest, SentRequest
 from admin.api.visits import Visit
 from admin.asking import ForWhom
 from policy.access_duration import Duration
@@ -30,6 +30,12 @@ async def ask_about_stopped(call: Call[Nothing, AskAboutStopped]) -> SentRequest
     code = await requests.ask_about(call.session, call.id)
     sent = await requests.submit(call.session, code, body.reason, body.duration, body.for_whom)
     return await SentRequest.sent(call, sent)
+
+
+async def join_stopped(call: Call[Nothing, Nothing]) -> AccessRequest:
+    """Join the open request of a colleague for what one of them was: the site, or a download from it."""
+    code = await call.admin.requests.ask_about(call.session, call.id)
+    return AccessRequest.of(call, await call.admin.requests.join(call.session, code))
 
 
 async def go_on(call: Call[Nothing, Nothing]) -> Listed[Visit]:

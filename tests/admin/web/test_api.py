@@ -14,7 +14,8 @@ from tests.admin.counted_use import write_use
 from tests.admin.web import test_own_device, test_standing_permission
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
-from tests.admin.web.test_limit_pages import stopped, with_limits
+from tests.admin.web.test_limit_pages import DOCUMENT as LIMITED
+from tests.admin.web.test_limit_pages import NOT_LISTED, stopped, with_limits
 from tests.admin.web.test_tokens_page import bearer, events
 from tests.admin.web.test_weekly_page import REPORTING, log_a_week, with_report
 from tests.admin.web.test_who_may_do_what import new_token
@@ -116,6 +117,25 @@ async def test_program_of_a_colleague_is_told_which_request_to_join(site: Site) 
     assert told["type"] == "/api#join-instead"
     assert told["detail"].startswith("REQ-1 waits for an answer: join it by POST /api/v1/requests/join.")
     joined = await program.post("/requests/join", site="cardroom.example")
+    assert joined["number"] == "REQ-1" and [one["id"] for one in joined["joined"]] == ["colleague"]
+
+
+async def test_program_whose_download_was_stopped_is_told_how_to_join_a_colleagues_request(
+    site: Site,
+) -> None:
+    colleague = "people:\n  colleague: {name: Colleague, department: finance}\n"
+    site.state.policy_document.write_text(LIMITED.replace("people:\n", colleague, 1))
+    await site.until(lambda: "colleague" in site.admin.policy.people and bool(site.admin.policy.limits))
+    await site.sent_request(duration="today", host="iso.example", rule="asked", **NOT_LISTED)
+    await site.log(stopped("asked", "iso.example", "over", person="colleague", device=None))
+    program = await program_of(site, "colleague")
+    (visit,) = (one["id"] for one in (await program.get("/stopped"))["items"])
+    body = {"reason": "I do, too.", "duration": "today", "for_whom": "person"}
+    told = await program.post(f"/stopped/{visit}/ask", 409, **body)
+    assert told["type"] == "/api#join-instead"
+    path = f"/api/v1/stopped/{visit}/join"
+    assert told["detail"] == f"REQ-1 waits for an answer: join it by POST {path}. Nothing changed."
+    joined = await program.post(path)
     assert joined["number"] == "REQ-1" and [one["id"] for one in joined["joined"]] == ["colleague"]
 
 

@@ -90,6 +90,7 @@ CALLS = {
     "POST /stopped/{id:number}/ask": Call(
         CLERK, "/stopped/{visit}/ask", {"reason": "Needed", "duration": "week", "for_whom": "person"}
     ),
+    "POST /stopped/{id:number}/join": Call(CLERK, "/stopped/{visit}/join"),
     "POST /stopped/{id:number}/download": Call(NO_ROLE, "/stopped/{visit}/download"),
     "POST /stopped/{id:number}/wrong-category": Call(
         CLERK, "/stopped/{visit}/wrong-category", {"remark": "?"}
