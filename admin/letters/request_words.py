@@ -6,7 +6,7 @@ from datetime import datetime
 
 from admin import access_request_lists
 from admin.asked import Kind, Level
-from admin.asking import ForWhom, State, risks_of
+from admin.asking import WAITING, ForWhom, State, risks_of
 from admin.database import Database
 from admin.deciders import deciders
 from admin.letters.access_words import ACCESS_WORDS
@@ -159,7 +159,7 @@ async def _to_open(told: Told) -> Words:
 
 
 async def _approved(told: Told) -> Words:
-    if told.request.state is not State.AWAITS_OPENING:
+    if told.request.state_at(told.town.now) is not State.AWAITS_OPENING:
         raise OutdatedLetterError(f"{told.request.number} does not wait for IT any more")
     return Words(
         subject=told.subject("Approved, waiting for IT to open it"),
@@ -212,9 +212,10 @@ def _opens(told: Told, everyone: str) -> str:
 
 async def _handed_on(told: Told) -> Words:
     request = told.request
-    if request.person != told.reader or request.state in (State.WITHDRAWN, State.DENIED, State.STOPPED):
+    state = request.state_at(told.town.now)
+    if request.person != told.reader or state not in (*WAITING, State.APPROVED):
         raise OutdatedLetterError(f"{request.number} is not {told.reader}'s, or not open any more")
-    is_undecided = request.state is State.SUBMITTED
+    is_undecided = state is State.SUBMITTED
     return Words(
         subject=told.subject("It is your request now"),
         heading="It is your request now",

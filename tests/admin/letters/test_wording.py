@@ -166,6 +166,23 @@ async def test_the_asker_and_the_help_desk_hear_of_the_decision(sending: Sending
     assert "Load cardroom.example again" in text_of(found[CLERK][0])
 
 
+async def test_what_is_over_when_its_mail_is_sent_is_neither_waiting_for_it_nor_going_on(
+    sending: Sending,
+) -> None:
+    window = Window(("sports",), LATER, LATER + timedelta(hours=1))
+    use = await submitted(sending.db, host="", kind=Kind.PERSONAL_USE, asked=window)
+    await access_requests.approve(sending.db, WAITING_TOWN, listed, use.id, actor=HEAD, at=LATER)
+    request = await submitted(sending.db)
+    await joining.join(
+        sending.db, MAIL_TOWN, request.id, person=COLLEAGUE, browser="another browser", at=LATER
+    )
+    await access_requests.withdraw(sending.db, MAIL_TOWN, request.id, actor=CLERK, at=LATER)
+    await approved(sending, request)
+    sending.clock.at = LATER + timedelta(days=30)
+    found = await arrived(sending)
+    assert CLERK not in found and COLLEAGUE not in found
+
+
 async def test_a_denial_says_why_and_who_to_talk_to(sending: Sending) -> None:
     request = await submitted(sending.db)
     await access_requests.deny(
