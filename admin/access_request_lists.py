@@ -41,6 +41,8 @@ _SELECT = """
 """
 # What waits at the instant ?1 and is not over by itself.
 _IN_TIME = "(open_until IS NULL OR open_until > ?1)"
+# Where it stands at the instant ?1; what was approved is so also after its access has ended.
+_STANDING = "iif(open_until <= ?1, 'ended', state)"
 ANSWERS_COUNT_FOR = timedelta(days=90)
 """How long what was answered is told first where somebody asks again, or opens it in an emergency."""
 _TIME_LINE = frozenset(
@@ -82,14 +84,14 @@ class Counts:
 async def counts(db: Reader, now: datetime) -> Counts:
     """Count the requests as of `now` (aware)."""
     rows = await db.fetch_all(
-        "SELECT CASE WHEN state = 'approved' AND NOT EXISTS ("
+        "SELECT CASE WHEN state = 'approved' AND NOT EXISTS ("  # noqa: S608 - own words
         "  SELECT 1 FROM exemption WHERE access_request = access_request.id"
         "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
         "  SELECT 1 FROM own_device WHERE access_request = access_request.id"
         "  AND stopped_at IS NULL AND expires_at > ?1) AND NOT EXISTS ("
         "  SELECT 1 FROM internet_account WHERE access_request = access_request.id"
-        "  AND stopped_at IS NULL AND expires_at > ?1) OR open_until <= ?1"
-        "  THEN 'ended' ELSE state END AS standing,"
+        "  AND stopped_at IS NULL AND expires_at > ?1)"
+        f"  THEN 'ended' ELSE {_STANDING} END AS standing,"
         " count(*) AS requests, min(submitted_at) AS oldest FROM access_request GROUP BY standing",
         to_ms(now),
     )
@@ -99,6 +101,25 @@ async def counts(db: Reader, now: datetime) -> Counts:
         {state: found[state]["requests"] if state in found else 0 for state in State},
         from_ms(waiting["oldest"]) if waiting else None,
     )
+
+
+async def count_sent_between(
+    db: Reader, begins_at: datetime, ends_at: datetime, department: str | None, now: datetime
+) -> Mapping[State, int]:
+    """Count what a department, or the town (None), sent from an instant to before another, as of `now`.
+
+    What was approved is APPROVED also after its access has ended; ENDED is what was over before it opened.
+    """
+    rows = await db.fetch_all(
+        f"SELECT {_STANDING} AS standing, count(*) AS requests FROM access_request"  # noqa: S608 - own words
+        " WHERE submitted_at >= ?2 AND submitted_at < ?3 AND (?4 IS NULL OR department = ?4)"
+        " GROUP BY standing",
+        to_ms(now),
+        to_ms(begins_at),
+        to_ms(ends_at),
+        department,
+    )
+    return {State(row["standing"]): row["requests"] for row in rows}
 
 
 async def get(db: Reader, id_: int) -> AccessRequest:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import roles
+from admin import access_request_lists, roles
 from admin.asking import NotAllowedError, State
-from admin.clock import Clock, to_ms
+from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session
 from admin.visit_log import spans
@@ -30,7 +30,7 @@ class Figures:
     used: Use
     heavy: HeavyUse
     requests: Mapping[State, int]
-    """By where they stand now."""
+    """As access_request_lists.count_sent_between has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,15 @@ class Shown:
         return self.later is None
 
 
-async def weekly_report(db: Database, policy: Policy, department: str | None, week: Week) -> WeeklyReport:
-    """Count a week of a department, or of the town (None)."""
+async def weekly_report(
+    db: Database, policy: Policy, department: str | None, week: Week, at: datetime
+) -> WeeklyReport:
+    """Count a week of a department, or of the town (None), as of `at`."""
     span = _span(policy, department, week)
     by_category = await spans.used(db.visits, span, "category")
-    now = await _figures(db, span, by_category)
+    now = await _figures(db, span, by_category, at)
     past = _span(policy, department, week.before)
-    before = await _figures(db, past, await spans.used(db.visits, past, "category"))
+    before = await _figures(db, past, await spans.used(db.visits, past, "category"), at)
     by_department = await spans.used(db.visits, span, "department") if department is None else {}
     blocked = {id_: use.blocked for id_, use in by_category.items() if use.blocked}
     return WeeklyReport(
@@ -134,7 +136,7 @@ class WeeklyReports:
         oldest = await spans.oldest(self._db.visits)
         has_earlier = oldest is not None and oldest < chosen.begins_at(zone)
         return Shown(
-            report=await weekly_report(self._db, policy, department, chosen),
+            report=await weekly_report(self._db, policy, department, chosen, now),
             scopes=scopes,
             earlier=chosen.before if has_earlier else None,
             later=chosen.after if chosen < present else None,
@@ -147,20 +149,14 @@ def _span(policy: Policy, department: str | None, week: Week) -> Span:
     return Span(week.begins_at(zone), week.ends_at(zone), department)
 
 
-async def _figures(db: Database, span: Span, by_category: Mapping[str, Use]) -> Figures:
+async def _figures(db: Database, span: Span, by_category: Mapping[str, Use], at: datetime) -> Figures:
     used = Use()
     for use in by_category.values():
         used.add(use)
-    return Figures(used, await spans.heavy(db.visits, span), await _requests(db, span))
-
-
-async def _requests(db: Database, span: Span) -> Mapping[State, int]:
-    rows = await db.fetch_all(
-        "SELECT state, count(*) AS requests FROM access_request WHERE submitted_at >= ? AND submitted_at < ?"
-        " AND (? IS NULL OR department = ?) GROUP BY state",
-        *(to_ms(span.begins_at), to_ms(span.ends_at), span.department, span.department),
+    requests = await access_request_lists.count_sent_between(
+        db, span.begins_at, span.ends_at, span.department, at
     )
-    return {State(row["state"]): row["requests"] for row in rows}
+    return Figures(used, await spans.heavy(db.visits, span), requests)
 
 
 async def _named(db: Database, policy: Policy, span: Span, heavy: HeavyUse) -> Named | None:

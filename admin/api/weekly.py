@@ -62,7 +62,10 @@ class WeekFigures(BaseModel):
     size_bytes: int
     heavy_visits: int
     heavy_bytes: int
-    requests: dict[State, int] = Field(description="Those that were sent, by where they stand now.")
+    requests: dict[State, int] = Field(
+        description="Those that were sent, by where they stand now. What was approved is `approved` also"
+        " after its access has ended; `ended` is what was over before it opened."
+    )
 
     @classmethod
     def of(cls, figures: Figures) -> Self:

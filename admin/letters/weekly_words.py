@@ -21,7 +21,9 @@ async def words_of_weekly_report(put: PutLetter, db: Database, town: Town) -> Wo
     department = put.letter.values["department"] or None
     if department not in roles.weekly_reports_of(town.policy, put.letter.to):
         raise OutdatedLetterError("the reader answers for this no more")
-    report = await weekly_report(db, town.policy, department, Week.parse(put.letter.values["monday"]))
+    report = await weekly_report(
+        db, town.policy, department, Week.parse(put.letter.values["monday"]), town.now
+    )
     heading = report_words.title(report, town.people, town.now.astimezone(town.zone).date())
     return Words(
         subject=heading,

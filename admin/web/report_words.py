@@ -17,6 +17,7 @@ _STATES: Mapping[str, frozenset[State]] = {
     "stopped": frozenset({State.STOPPED}),
     "withdrawn": frozenset({State.WITHDRAWN}),
     "waiting": frozenset({State.SUBMITTED}),
+    "not opened in time": frozenset({State.ENDED}),
 }
 HEAVY = amounts.size(HEAVY_BYTES)
 

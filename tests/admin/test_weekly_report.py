@@ -13,17 +13,20 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from admin import access_requests, audit
+from admin.asked import Kind, Window
 from admin.asking import State
 from admin.audit import EventKind
 from admin.database import Database
 from admin.ingest import Ingest
 from admin.visit_log.spans import HEAVY_BYTES, Use
+from admin.web import report_words
 from admin.week import Week, last_due, next_due_at
 from admin.weekly_letters import WeeklyLetters
 from admin.weekly_report import WeeklyReport as Report
 from admin.weekly_report import weekly_report
+from policy.access_duration import Duration
 from policy.decision import Lane, Verdict
-from policy.town_policy import Policy, WeeklyReport
+from policy.town_policy import AfterApproval, Policy, WeeklyReport
 from policy.visit_record import VisitRecord, new_code
 from tests.admin.small_town import (
     COLLEAGUE,
@@ -32,6 +35,7 @@ from tests.admin.small_town import (
     PARKS_CLERK,
     SECOND_IT,
     TOWN,
+    listed,
     submitted,
     visit_record,
 )
@@ -73,7 +77,7 @@ def allowed(count: int, at: datetime = BEGINS + DAY, **changed: Any) -> list[Vis
 
 
 async def reported(db: Database, department: str | None = "finance", policy: Policy = REPORTING) -> Report:
-    return await weekly_report(db, policy, department, LAST_WEEK)
+    return await weekly_report(db, policy, department, LAST_WEEK, MONDAY)
 
 
 async def test_department_is_told_its_own_week_and_the_town_everybodys(db: Database, arrive: Arrive) -> None:
@@ -187,6 +191,21 @@ async def test_requests_of_the_week_are_counted_by_what_became_of_them(db: Datab
     await submitted(db, PARKS_CLERK, at=BEGINS, host="slots.example")
     assert (await reported(db)).now.requests == {State.SUBMITTED: 1, State.DENIED: 1}
     assert sum((await reported(db, None)).now.requests.values()) == 3
+
+
+async def test_what_was_over_before_anybody_answered_or_opened_it_does_not_wait(db: Database) -> None:
+    waiting_town = replace(TOWN, after_approval=AfterApproval.WAIT_FOR_IT)
+    window = Window(("sports",), BEGINS + DAY, BEGINS + DAY + HOUR)
+    for person in (CLERK, COLLEAGUE):
+        sent = await submitted(
+            db, person, at=BEGINS, host="", kind=Kind.PERSONAL_USE, asked=window, category=None
+        )
+    await access_requests.approve(db, waiting_town, listed, sent.id, actor=HEAD, at=BEGINS)
+    today = await submitted(db, at=BEGINS, duration=Duration.TODAY)
+    await access_requests.approve(db, TOWN, listed, today.id, actor=HEAD, at=BEGINS)
+    found = (await reported(db)).now.requests
+    assert found == {State.ENDED: 2, State.APPROVED: 1}
+    assert report_words.requests(found) == "3: 1 allowed, 2 not opened in time"
 
 
 async def test_nobody_is_named_unless_the_policy_says_so_and_never_the_head_nor_in_the_towns(

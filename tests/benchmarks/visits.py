@@ -54,6 +54,7 @@ _REPORTING = Policy(
     weekly_report=WeeklyReport(names_shown=True),
 )
 _WEEK = Week(date(2026, 3, 16))
+_AT = _WEEK.after.begins_at(ZoneInfo("America/New_York"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +195,9 @@ def _questions(
     yield (
         "a department's weekly report",
         None,
-        lambda: weekly_report(db, _REPORTING, _DEPARTMENTS[3], _WEEK),
+        lambda: weekly_report(db, _REPORTING, _DEPARTMENTS[3], _WEEK, _AT),
     )
-    yield "the town's weekly report", None, lambda: weekly_report(db, _REPORTING, None, _WEEK)
+    yield "the town's weekly report", None, lambda: weekly_report(db, _REPORTING, None, _WEEK, _AT)
     yield "first visits of every site", None, lambda: counting.first_visits(db.visits)
 
 
