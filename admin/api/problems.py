@@ -131,8 +131,8 @@ async def _too_many(_http_request: Request, error: TooManyCallsError) -> Respons
     return problem("too-many", f"Go on in {error.seconds} seconds.", Retry_After=str(error.seconds))
 
 
-async def _not_allowed(http_request: Request, _error: Exception) -> Response:
-    is_own, awaited = await whose_answer(http_request)
+async def _not_allowed(http_request: Request, error: Exception) -> Response:
+    is_own, awaited = await whose_answer(http_request, error)
     if is_own:
         return problem("own-request", f"{f'It goes to {awaited}. ' if awaited else ''}Nothing changed.")
     said = f"It waits for {awaited}." if awaited else "Only people with that duty see and do this."

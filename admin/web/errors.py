@@ -15,7 +15,7 @@ from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
-from admin.site_reports import AnsweredMeanwhileError, OwnReportError
+from admin.site_reports import AnsweredMeanwhileError
 from admin.web.long_questions import MOST_SECONDS, BrowserGoneError, TooLongError
 from admin.web.page import admin_of, go_to, page, sign_in_path, status_of, whose_answer
 from admin.web.people import People
@@ -36,10 +36,8 @@ async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
 
 
 async def not_allowed(http_request: Request, error: Exception) -> Response:
-    """Say why a person may not do this; for an answer to a request, whose answer it needs."""
-    if isinstance(error, OwnReportError):
-        return await page(http_request, "not_allowed.html", 403, is_own=True, awaited="another of IT")
-    is_own, awaited = await whose_answer(http_request)
+    """Say why a person may not do this; for an answer, whose it needs."""
+    is_own, awaited = await whose_answer(http_request, error)
     return await page(http_request, "not_allowed.html", 403, is_own=is_own, awaited=awaited)
 
 

@@ -16,7 +16,7 @@ from admin.asking import AccessRequest, ForWhom, State, UnknownRequestError
 from admin.database import DatabaseError
 from admin.request_time_line import Turn
 from admin.roles import Permission
-from admin.site_reports import Answer, ReportKind
+from admin.site_reports import Answer, OwnReportError, ReportKind
 from admin.templates import environment
 from admin.web import words
 from admin.web.long_questions import LongQuestions
@@ -142,10 +142,14 @@ def status_of(http_request: Request, request: AccessRequest) -> Status:
     return standing(request, admin.policy, session_of(http_request), times)
 
 
-async def whose_answer(http_request: Request) -> tuple[bool, str]:
-    """Say of the request that the address is about whether the person asked for it, joined or proposed it,
-    and whose answer it waits for, within a sentence; empty for none.
+async def whose_answer(http_request: Request, error: Exception) -> tuple[bool, str]:
+    """Say of what somebody may not do whether it is their own, and whose answer it waits for.
+
+    That is within a sentence, empty for none: of a report that they sent, or of the request that the address
+    is about, which they asked for, joined or proposed.
     """
+    if isinstance(error, OwnReportError):
+        return True, "another of IT"
     id_, path = http_request.path_params.get("id"), http_request.url.path
     if not isinstance(id_, int) or not ("/requests/" in path or path.startswith("/decide/")):
         return False, ""

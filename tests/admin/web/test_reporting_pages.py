@@ -9,6 +9,7 @@ from admin import corrections
 from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.test_api import program_of
 from tests.towns import DOCUMENT
 
 CODE = "K7M-4QP"
@@ -148,10 +149,16 @@ async def test_nobody_of_it_answers_what_they_said_themselves_while_another_is_t
     for fields in answers:
         refused = await post(it, "/review/reports/1", "/review", **fields)
         assert refused.status_code == 403 and "It goes to another of IT. Nothing changed." in refused.text
+    program = await program_of(site, people.IT)
+    told = await program.post("/review/reports/1", 403, answer="kept", note="It is right")
+    assert (told["type"], told["detail"]) == (
+        "/api#own-request",
+        "It goes to another of IT. Nothing changed.",
+    )
     events = await site.admin.db.fetch_all("SELECT kind, actor FROM event WHERE subject = 'REP-1'")
     assert [tuple(row) for row in events] == [
         ("report.sent", people.IT),
-        *[("report.move_refused", people.IT)] * 2,
+        *[("report.move_refused", people.IT)] * 3,
     ]
     assert await corrections.all_in_force(site.admin.db) == []
     # Who is alone in IT answers it: nobody else could.
