@@ -300,7 +300,7 @@ class Supervisor:
             with tempfile.TemporaryDirectory(dir=self._figures) as figures:
                 child = await Child.started(self._nursery_program(orders, Path(figures)))
                 child.send(signal.SIGTERM)
-                await child.ended()
+                await child.end_within(_STOP_SECONDS)
         except NotServingError as error:
             raise NewProgramError(str(error)) from error
         finally:

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 import admin.nursery
+import admin.supervisor
 from admin import child_process, handover, restart_socket
 from admin.child_process import Child, NotServingError, Program
 from admin.handover import NewProgramError
@@ -116,6 +117,17 @@ async def test_a_nursery_that_is_broken_on_disk_leaves_the_one_that_runs_at_work
     assert text == f"what is installed now does not start, so everything goes on as it was: {says}"
     assert (nursery.pid, supervisor._workers.remains()) == before
     await nursery.stop(10)
+
+
+async def test_a_nursery_on_trial_that_does_not_end_when_told_to_holds_no_restart_up(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {_FAKE_WORKER}"
+    program = Program("the nursery of workers", (sys.executable, "-c", deaf), ())
+    monkeypatch.setattr(admin.supervisor, "_STOP_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "_nursery_program", lambda *_: program)
+    async with asyncio.timeout(20):
+        await supervisor._try_new_nursery()
 
 
 async def test_a_nursery_that_does_nothing_any_more_is_put_out_and_another_takes_its_place(
