@@ -11,7 +11,7 @@ from datetime import datetime
 from admin import access_request_lists, audit, request_letters, site_reports
 from admin.asking import AccessRequest, State, answer_times
 from admin.audit import Detail, Event, EventKind
-from admin.clock import Clock, to_ms
+from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Transaction
 from admin.deciders import deciders, next_above
 from admin.opening import openers
@@ -30,6 +30,7 @@ class Unanswered:
         """Remind of, or pass on, what is due; what is due for both is passed on. Reports are reminded of."""
         at = self._clock()
         async with self._db.transaction() as t:
+            await _time_what_waited_before(t, self._policy())
             await site_reports.remind(t, self._policy(), at)
         for request in await access_request_lists.unanswered(self._db, at):
             policy = self._policy()
@@ -38,6 +39,14 @@ class Unanswered:
                     continue
                 if request.remind_at is not None and at >= request.remind_at:
                     await remind(t, policy, request, at)
+
+
+async def _time_what_waited_before(t: Transaction, policy: Policy) -> None:
+    """Say when is reminded of what waited before there were reminders of it: the database alone has 0."""
+    for table, since in (("access_request", "decided_at"), ("site_report", "sent_at")):
+        for row in await t.fetch_all(f"SELECT id, {since} AS since FROM {table} WHERE remind_at = 0"):  # noqa: S608 - own words
+            remind_at, _ = answer_times(policy, from_ms(row["since"]))
+            await t.execute(f"UPDATE {table} SET remind_at = ? WHERE id = ?", to_ms(remind_at), row["id"])  # noqa: S608
 
 
 async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:

@@ -1,12 +1,16 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from admin.clock import to_ms
 from admin.database import Database, DatabaseError
 from admin.sqlite_file import SqliteFile, scripts_of
+from admin.unanswered import Unanswered
+from tests.admin.small_town import MONDAY, TOWN
 
 COUNT = "SELECT count(*) AS n FROM account"
 ADD = "INSERT INTO account (person, kind, password_hash, changed_at) VALUES (?, 'admin', 'x', 0)"
@@ -297,6 +301,41 @@ async def test_who_agreed_to_what_was_open_before_is_known(tmp_path: Path) -> No
     async with Database.open(path) as db:
         rows = await db.fetch_all("SELECT answered_by FROM access_request ORDER BY id")
         assert [row["answered_by"] for row in rows] == ['["head","it"]', "[]", "[]"]
+
+
+async def test_what_waited_before_the_upgrade_is_reminded_of_by_the_towns_office_hours(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "town.db"
+    old = made_by_version(path, 29)
+    decided_at = to_ms(MONDAY - timedelta(minutes=5))
+    old.execute(OLD_REQUEST, ("approved",))
+    old.execute(
+        "UPDATE access_request SET state = 'awaits_opening', decided_at = ?1, approved_until = ?1 + 1",
+        (decided_at,),
+    )
+    old.execute(
+        "INSERT INTO site_report (kind, site, code, browser, remark, sent_at)"
+        " VALUES ('wrong_category', 'cardroom.example', 'K7M-4QP', 'b', '', ?)",
+        (decided_at,),
+    )
+    old.close()
+    due_at = MONDAY - timedelta(minutes=5) + timedelta(hours=4)
+    async with Database.open(path) as db:
+        reminded = []
+        for at in (MONDAY, due_at - timedelta(milliseconds=1), due_at, due_at + timedelta(days=1)):
+            await Unanswered(db, lambda: TOWN, lambda at=at: at).look()  # type: ignore[misc]
+            reminded.append(
+                [
+                    (row["kind"], row["about"])
+                    for row in await db.fetch_all(
+                        "SELECT DISTINCT kind, about FROM letter WHERE about = 'REP-1'"
+                        " OR kind = 'request_to_open' ORDER BY kind"
+                    )
+                ]
+            )
+    both = [("report_reminder", "REP-1"), ("request_to_open", "REQ-1")]
+    assert reminded == [[], [], both, both]
 
 
 async def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_nothing(tmp_path: Path) -> None:
