@@ -78,7 +78,8 @@ class LetterKind(StrEnum):
     REPORT_REMINDER = "report_reminder"
     """To IT: what was said of a site has waited for an answer for some hours."""
     DOWNLOAD_REMINDER = "download_reminder"
-    """To the one who asked for it: a download need not wait any more. It names the address."""
+    """To the one who asked for it: a download need not wait any more. It names the address, emptied once that
+    was sent."""
     LIMIT_CLOSED = "limit_closed"
     """To the one whose connection a limit has ended without a page: once a day for each limit."""
     ATTEMPTS_REPEATED = "attempts_repeated"
@@ -344,6 +345,11 @@ async def _end(t: Transaction, letter: PutLetter, state: str, at: datetime, prob
         problem,
         letter.id,
     )
+    if letter.letter.kind is LetterKind.DOWNLOAD_REMINDER and state != "failed":
+        # What failed can be put again.
+        await t.execute(
+            "UPDATE letter SET details = json_set(details, '$.values.address', '') WHERE id = ?", letter.id
+        )
 
 
 def _put_letter(row: Row) -> PutLetter:

@@ -254,6 +254,9 @@ async def _take_link(t: Transaction, ask: AskToken, browser: str, now: datetime)
 
 
 async def _remember(t: Transaction, session: Session, ask: AskToken, now: datetime) -> None:
+    if not ask.address and (before := await followed_ask(t, session, ask.code, now)):
+        # Of a download's links one alone has its address; the others take nothing from what it led to.
+        ask = replace(ask, address=before.address)
     await t.execute(
         "INSERT OR REPLACE INTO followed_ask (session, code, ask, followed_at) VALUES (?, ?, ?, ?)",
         session.id,

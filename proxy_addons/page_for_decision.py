@@ -39,12 +39,14 @@ def page_for(
     token: str | None,
     code: str,
     at: datetime,
+    remind_token: str | None = None,
     continue_url: str | None = None,
     origin_refusal: OriginRefusal | None = None,
 ) -> tuple[int, bytes]:
     """Return the status and the page for a visit that was not allowed.
 
-    `admin_url` or `token` None: asking is not available, and the page says so.
+    `admin_url` or `token` None: asking is not available, and the page says so. `remind_token` is that of a
+    download, which says its address, too.
     """
     match = _said_match(decision, policy)
     category = taxonomy.categories.get(match.category) if match else None
@@ -74,7 +76,7 @@ def page_for(
         head=_head(visit, policy),
         ask_url=_ask_url(variant, approval, admin_url, token),
         **_reporting_urls(variant, match, admin_url, token),
-        remind_url=_remind_url(variant, over_limit, admin_url, token),
+        remind_url=_remind_url(variant, over_limit, admin_url, remind_token),
         continue_url=continue_url,
         is_risk=match is not None and match.category in policy.security_categories,
         opening=opening,
@@ -121,6 +123,7 @@ def _remind_url(
     is_waited_for = variant is Variant.LARGE and over_limit is not None and over_limit.slows_until is not None
     if not is_waited_for or admin_url is None or token is None:
         return None
+    # Its own token: where the download is, is told to nobody but who asks for this.
     return f"{admin_url}/remind?token={token}"
 
 

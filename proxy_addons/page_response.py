@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mitmproxy import http
@@ -90,6 +91,8 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
     judge, judgement = gate.judge, visit.judgement
     visit.is_shown = True
     is_said_first = judgement.decision.verdict in SAID_FIRST
+    token = _ask_token(judge, judgement, visit.code) if can_ask else None
+    address = _address_of_download(judgement, path)
     status, body = page_for(
         judgement.decision,
         judgement.visit,
@@ -97,9 +100,10 @@ def page(gate: Gate, visit: OpenVisit, path: str = "/", *, can_ask: bool = False
         judge.state,
         gate.taxonomy,
         admin_url=judge.snapshot.admin_url if can_ask else None,
-        token=_ask_token(judge, judgement, visit.code, path) if can_ask else None,
+        token=token.seal(judge.ask_key) if token else None,
         code=visit.code,
         at=visit.started_at,
+        remind_token=replace(token, address=address).seal(judge.ask_key) if token and address else None,
         continue_url=_continue_url(judge, judgement, path) if is_said_first else None,
         origin_refusal=visit.origin_refusal,
     )
@@ -159,7 +163,7 @@ def _address_of_download(judgement: Judgement, path: str) -> str:
     return _address(judgement.visit, plain if is_usable and plain.startswith("/") else "/")
 
 
-def _ask_token(judge: Judge, judgement: Judgement, code: str, path: str) -> str:
+def _ask_token(judge: Judge, judgement: Judgement, code: str) -> AskToken:
     visit, decision = judgement.visit, judgement.decision
     match, risks = decision.match, judge.policy.security_categories
     return AskToken(
@@ -176,9 +180,8 @@ def _ask_token(judge: Judge, judgement: Judgement, code: str, path: str) -> str:
         code=code,
         issued_at=datetime.now(UTC),
         risks=tuple(dict.fromkeys(m.category for m in visit.matches if m.category in risks)),
-        address=_address_of_download(judgement, path),
         path=_path_to_ask_for(judge, judgement),
-    ).seal(judge.ask_key)
+    )
 
 
 def _path_to_ask_for(judge: Judge, judgement: Judgement) -> str:

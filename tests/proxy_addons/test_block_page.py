@@ -722,6 +722,7 @@ def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
         *(decision, visit, policy, State(), taxonomy()),
         admin_url="http://127.0.0.1:8000",
         token="t0ken",
+        remind_token="t0ken",
         code="K7M-4QP",
         at=FRIDAY_MORNING,
         continue_url="/.well-known/towngate/continue" if decision.verdict is Verdict.WARN else None,
@@ -739,6 +740,7 @@ def test_large_download_that_waits_for_no_hour_or_has_no_admin_site_offers_no_re
             *(decision, visit, policy, State(), taxonomy()),
             admin_url=admin_url,
             token="t0ken",
+            remind_token="t0ken",
             code="K7M-4QP",
             at=FRIDAY_MORNING,
         )

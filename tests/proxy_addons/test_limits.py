@@ -151,7 +151,7 @@ def test_page_of_a_limit_of_some_hours_leads_to_a_reminder_without_the_query(
         days = [day for day in range(7) if day != (datetime.now(UTC).weekday() + 3) % 7]
         hours = f'  busy: {{days: [{", ".join(DAYS[day] for day in days)}], from: "00:00", to: "24:00"}}\n'
         document = DOCUMENT.replace("schedules:\n", "schedules:\n" + hours)
-        town.publish_policy(document.replace("id: big, ", "id: big, when: busy, "))
+        town.publish_policy(re.sub("id: (big|asked), ", r"\g<0>when: busy, ", document))
         # Whether an admin site answers is remembered for a second.
         eventually(lambda: "/remind?" in desk.get("http://files.example/large", NAVIGATES).text)
         page = desk.get("http://files.example/large?key=1", NAVIGATES)
@@ -159,6 +159,15 @@ def test_page_of_a_limit_of_some_hours_leads_to_a_reminder_without_the_query(
         assert link.startswith(admin_url) and "Remind me on " in page.text and "Avisarme el " in page.text
         token = ask_token.unseal(link.partition("token=")[2], town.published.ask_key, datetime.now(UTC))
         assert (token.rule, token.address) == ("big", "http://files.example/large")
+        both = desk.get("http://ask.example/large", NAVIGATES).text
+        (remind,), (ask,) = (
+            set(re.findall(rf'href="[^"]+/{way}\?token=([^"]+)"', both)) for way in ("remind", "ask")
+        )
+        addresses = [
+            ask_token.unseal(text, town.published.ask_key, datetime.now(UTC)).address
+            for text in (remind, ask)
+        ]
+        assert addresses == ["http://ask.example/large", ""], "where it is, is told with the reminder alone"
         long = desk.get(f"http://files.example/large?{'k' * 400}", NAVIGATES)
         assert "/remind?token=" in long.text and len(long.body) <= 8192
 

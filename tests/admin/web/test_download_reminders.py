@@ -79,6 +79,8 @@ async def test_mail_comes_when_the_hours_are_over_with_the_address_and_not_befor
     (event,) = await audit.events_of(site.admin.db, "files.example")
     assert (event.kind, event.actor) == (EventKind.REMINDER_ASKED, people.CLERK)
     assert ADDRESS not in str(event.details)
+    (letter,) = await site.admin.db.fetch_all("SELECT state, details FROM letter")
+    assert letter["state"] == "sent" and ADDRESS not in letter["details"], "once it went nobody needs it"
 
 
 async def test_the_mail_goes_to_whoever_signed_in_and_twice_asked_is_one(site: Site) -> None:
@@ -96,6 +98,15 @@ async def test_the_mail_goes_to_whoever_signed_in_and_twice_asked_is_one(site: S
         await site.until(lambda: bool(office.messages))
         await asyncio.sleep(1.2)
     assert office.recipients == ["head@town.example"]
+
+
+async def test_another_link_of_the_page_leaves_the_reminder_as_it_is(site: Site) -> None:
+    await with_limit(site)
+    client = site.client()
+    async with post_office() as office:
+        await with_mail(site, office)
+        await asked(client, await follow(site, client))
+        assert "You get a mail at" in (await client.get(await follow(site, client, address=""))).text
 
 
 async def test_a_person_has_so_many_a_day_and_no_more(site: Site) -> None:
