@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from admin import access_request_lists
 from admin.clock import to_ms
 from admin.database import Database
 from admin.visit_log import counting
@@ -49,10 +50,8 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
     """
     hours = await hours_between(db, since, now)
     standing = await db.fetch_one(
-        "SELECT (SELECT count(*) FROM access_request WHERE state = 'submitted'"
-        " AND (open_until IS NULL OR open_until > ?1)) AS undecided,"
-        " (SELECT count(DISTINCT access_request) FROM exemption"
-        " WHERE stopped_at IS NULL AND expires_at > ?1) AS in_force",
+        "SELECT count(DISTINCT access_request) AS in_force FROM exemption"
+        " WHERE stopped_at IS NULL AND expires_at > ?",
         to_ms(now),
     )
     if standing is None:
@@ -62,7 +61,7 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
         sum(hour.blocked for hour in hours),
         await counting.of_lane(db.visits, since, Lane.INSPECT),
         hours,
-        standing["undecided"],
+        await access_request_lists.count_undecided(db, now),
         standing["in_force"],
         await counting.most_blocked(db.visits, since, _CATEGORIES_SHOWN),
     )

@@ -31,6 +31,11 @@ class Unanswered:
         at = self._clock()
         async with self._db.transaction() as t:
             await _time_what_waited_before(t, self._policy())
+            # Nobody is reminded of what is over by itself, and no look reads it again.
+            await t.execute(
+                "UPDATE access_request SET remind_at = NULL WHERE remind_at <= ?1 AND open_until <= ?1",
+                to_ms(at),
+            )
             await site_reports.remind(t, self._policy(), at)
         for request in await access_request_lists.unanswered(self._db, at):
             policy = self._policy()

@@ -190,6 +190,19 @@ async def test_nobody_is_reminded_of_what_is_over(db: Database, new: NewAccessRe
     ]
 
 
+@WAITING
+async def test_what_is_over_is_not_read_at_every_look_for_what_waits(db: Database, waiting: Making) -> None:
+    await waiting(db)
+    await Unanswered(db, lambda: TOWN, lambda: OVER_AT + 4 * HOUR).look()
+    assert await db.fetch_all("SELECT id FROM access_request WHERE remind_at IS NOT NULL") == []
+    (plan,) = await db.fetch_all(
+        "EXPLAIN QUERY PLAN SELECT id FROM access_request"
+        f" WHERE state = 'submitted' AND {access_request_lists._IN_TIME}",
+        0,
+    )
+    assert "SEARCH" in plan["detail"] and "access_request_open (<expr>>?)" in plan["detail"]
+
+
 async def test_the_asker_takes_back_what_waits_for_it(db: Database) -> None:
     request = await send(db, ask())
     await approve(db, request)
