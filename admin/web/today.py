@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import kept_policies, roles
-from admin.asking import NotAllowedError
+from admin.asking import AccessRequest, NotAllowedError
 from admin.database import Database, DatabaseError
 from admin.kept_policies import KeptSize
 from admin.outbox import Channel
@@ -104,12 +105,20 @@ async def _troubles(http_request: Request) -> tuple[str, ...]:
     troubles = (
         *admin.troubles(),
         *await admin.correspondence.troubles(),
-        *(
-            f"{request.number} waits for nobody: only those who asked could answer it."
-            " Name another in the policy"
-            for request in await admin.request_views.of_nobody()
-        ),
+        *_waiting_for_nobody(await admin.request_views.of_nobody()),
     )
     if troubles and not has_duty(http_request, roles.runs_towngate):
         return ("Part of Towngate is not well. IT sees what.",)
     return troubles
+
+
+def _waiting_for_nobody(requests: Sequence[AccessRequest]) -> tuple[str, ...]:
+    """Say it in one line, however many they are: their list may be long after a change of roles."""
+    match len(requests):
+        case 0:
+            return ()
+        case 1:
+            waiting, them = f"{requests[0].number} waits", "it"
+        case many:
+            waiting, them = f"{requests[0].number} and {many - 1:,} more wait", "them"
+    return (f"{waiting} for nobody: only those who asked could answer {them}. Name another in the policy",)

@@ -75,14 +75,23 @@ async def test_what_is_broken_inside_is_told_to_it_alone(site: Site) -> None:
     assert "/srv/spool" not in shown and "Part of Towngate is not well" in shown
 
 
-async def test_today_says_which_requests_wait_for_nobody(site: Site) -> None:
-    await site.sent_request()
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (1, "REQ-1 waits for nobody: only those who asked could answer it."),
+        (3, "REQ-1 and 2 more wait for nobody: only those who asked could answer them."),
+    ],
+)
+async def test_today_says_in_a_line_that_requests_wait_for_nobody(site: Site, sent: int, said: str) -> None:
+    for number in range(sent):
+        await site.sent_request(code=f"K7M-4Q{number}", host=f"cardroom-{number}.example")
     it = await site.signed_in(people.IT)
-    assert "waits for nobody" not in (await it.get("/today")).text
+    assert "for nobody" not in (await it.get("/today")).text
     document = DOCUMENT.replace("head: head,", "head: clerk,").replace("[administrator]", "[clerk]")
     site.state.policy_document.write_text(f"{document}asking: {{pass_on_to: [town_administrator]}}\n")
     await site.admin._publisher.reload_document()
-    assert "REQ-1 waits for nobody: only those who asked could answer it." in (await it.get("/today")).text
+    shown = (await it.get("/today")).text
+    assert said in shown and shown.count("for nobody") == 1
 
 
 @pytest.mark.parametrize(
