@@ -7,7 +7,7 @@ from datetime import datetime
 from admin import audit, closed_people
 from admin.audit import Event, EventKind
 from admin.closed_people import Ended
-from admin.database import Database, Reader
+from admin.database import Database, Reader, Transaction
 from policy.town_policy import Person, Policy
 
 _MOST_REMOVED = 1 / 5
@@ -48,12 +48,14 @@ class PeopleChange:
 
 
 async def force_removal(
-    db: Database, version: str, change: PeopleChange, *, actor: str, at: datetime
+    t: Transaction, version: str, change: PeopleChange, *, actor: str, at: datetime
 ) -> None:
-    """Let a version of the policy be taken up though it leaves out over a fifth of the people; recorded."""
-    async with db.transaction() as t:
-        details: dict[str, audit.Detail] = {"removed": change.removed}
-        await audit.record(t, Event(EventKind.PEOPLE_REMOVAL_FORCED, actor, version, at, details))
+    """Let a version of the policy be taken up though it leaves out over a fifth of the people; recorded.
+
+    Within the transaction that has it written: what could not be written stays unforced.
+    """
+    details: dict[str, audit.Detail] = {"removed": change.removed}
+    await audit.record(t, Event(EventKind.PEOPLE_REMOVAL_FORCED, actor, version, at, details))
 
 
 async def is_removal_forced(db: Reader, version: str) -> bool:
@@ -80,6 +82,7 @@ async def apply(
     db: Database,
     policy: Policy,
     change: PeopleChange,
+    version: str,
     *,
     actor: str,
     at: datetime,
@@ -87,9 +90,12 @@ async def apply(
 ) -> None:
     """End what those have who are removed, and have the new list written; where `write` raises, neither.
 
+    `version` is the policy's with that list: taken up though the list leaves out over a fifth of the people.
     The event tells how many, and who was removed.
     """
     async with db.transaction() as t:
+        if change.removes_too_many:
+            await force_removal(t, version, change, actor=actor, at=at)
         await closed_people.end_all_of_each(t, policy, change.removed, actor=actor, at=at)
         details: dict[str, audit.Detail] = {
             "people": len(change.after),

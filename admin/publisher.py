@@ -262,8 +262,12 @@ class Publisher:
         if self.published is None:
             return ()
         change = PeopleChange(self.published.policy.people, policy.people)
-        if not change.removes_too_many or await is_removal_forced(self._db, policy.version):
+        if not change.removes_too_many:
             return ()
+        # As a writer: whoever forces it writes the file in a transaction that is waited for.
+        async with self._db.transaction() as t:
+            if await is_removal_forced(t, policy.version):
+                return ()
         path = self._state.policy_document
         return (
             f"{path.name}, {self._state.people_list.name}: {change.too_many} The running policy stays."

@@ -17,7 +17,7 @@ from admin.commands.acting import actor
 from admin.commands.policy import check_document, is_in_force, print_places, published_policy
 from admin.database import Database, DatabaseError
 from admin.people_file import people_in, read_people
-from admin.people_import import PeopleChange, apply, force_removal, preview
+from admin.people_import import PeopleChange, apply, preview
 from admin.state_folder import StateFolder
 from policy.document_sections import read_people as people_of
 from policy.people_list import PeopleList, as_csv, read_people_csv
@@ -125,10 +125,14 @@ async def _ended(folder: StateFolder, change: PeopleChange) -> Mapping[str, Ende
 
 
 def _version(folder: StateFolder, change: PeopleChange) -> str:
-    """Return which version the policy is of with the list that will be written; "" if it is bad."""
+    """Return which version the policy is of with the list that will be written. Raises CommandError."""
     listed = read_people_csv(as_csv(change.after))
     result = check_document(folder.policy_document.read_bytes(), folder, listed=listed)
-    return result.document.policy.version if result.document else ""
+    if result.document is None:
+        raise CommandError(
+            f"{folder.policy_document}: was changed meanwhile and is bad now; nothing was applied"
+        )
+    return result.document.policy.version
 
 
 async def _apply(folder: StateFolder, change: PeopleChange, version: str) -> None:
@@ -142,9 +146,7 @@ async def _apply(folder: StateFolder, change: PeopleChange, version: str) -> Non
         write()
         return
     async with Database.open(folder.database, must_exist=True) as db:
-        if change.removes_too_many:
-            await force_removal(db, version, change, actor=actor(), at=utc_now())
-        await apply(db, policy, change, actor=actor(), at=utc_now(), write=write)
+        await apply(db, policy, change, version, actor=actor(), at=utc_now(), write=write)
 
 
 def _say(change: PeopleChange, ended: Mapping[str, Ended], name: str) -> None:

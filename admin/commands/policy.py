@@ -115,9 +115,7 @@ def publish(file: BinaryIO, force: str | None, state: Path) -> None:
         )
         raise click.exceptions.Exit(1)
     try:
-        if change.removes_too_many:
-            asyncio.run(_force_removal(folder, version, change))
-        write_atomically(folder.policy_document, data)
+        asyncio.run(_write(folder, data, version, change))
     except (DatabaseError, sqlite3.Error) as error:
         raise CommandError(f"{folder.database}: {error}; nothing was published") from error
     except OSError as error:
@@ -161,9 +159,13 @@ def show(state: Path, as_json: bool) -> None:
     _console.print(table)
 
 
-async def _force_removal(folder: StateFolder, version: str, change: PeopleChange) -> None:
-    async with Database.open(folder.database, must_exist=True) as db:
-        await force_removal(db, version, change, actor=actor(), at=utc_now())
+async def _write(folder: StateFolder, data: bytes, version: str, change: PeopleChange) -> None:
+    if not change.removes_too_many:
+        write_atomically(folder.policy_document, data)
+        return
+    async with Database.open(folder.database, must_exist=True) as db, db.transaction() as t:
+        await force_removal(t, version, change, actor=actor(), at=utc_now())
+        write_atomically(folder.policy_document, data)
 
 
 def published_policy(folder: StateFolder) -> PolicySnapshot | None:

@@ -1,9 +1,11 @@
 """`towngate people import` beside a running admin: looked at first, then in force at once."""
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from admin import audit
@@ -91,6 +93,23 @@ async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_nam
     assert (await imported(site, half, "--apply", "--force", "half.csv")).exit_code == 0
     assert "staff-9" not in in_force(site)
     assert "staff-6" in in_force(site)
+
+
+async def test_what_could_not_be_written_is_not_forced_either(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(*_: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file, half = tmp_path / "staff.csv", tmp_path / "half.csv"
+    file.write_text(STAFF)
+    half.write_text("\n".join(STAFF.splitlines()[:8]))
+    assert (await imported(site, file, "--apply")).exit_code == 0
+    monkeypatch.setattr("admin.commands.people_import.write_atomically", is_full)
+    failed = await imported(site, half, "--apply", "--force", "half.csv")
+    assert failed.exit_code == 2 and "No space left on device; nothing was applied" in failed.output
+    forced = EventKind.PEOPLE_REMOVAL_FORCED.value
+    assert await site.admin.db.fetch_all("SELECT * FROM event WHERE kind = ?", forced) == []
 
 
 async def test_a_policy_that_leaves_out_over_a_fifth_is_published_where_it_is_named_again(
