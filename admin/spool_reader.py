@@ -17,7 +17,7 @@ from admin.sqlite_file import Value
 from admin.visit_log.arrived import Arrived
 from admin.visit_log.taking_in import BadLine, Batch, Place, site_key
 from policy.decision import Cause, Lane, Verdict
-from policy.visit_record import VisitRecord, VisitRecordError
+from policy.visit_record import LONGEST_ADDRESS, VisitRecord, VisitRecordError
 
 SUFFIX = ".visits"
 MAX_LINE_BYTES = 64 << 10
@@ -157,6 +157,7 @@ def _row(record: VisitRecord) -> Arrived:
         record.is_running,
         *counted,
         record.is_shown,
+        tuple([_text(address, LONGEST_ADDRESS) for address in record.addresses]),
     )
 
 
@@ -185,9 +186,9 @@ def _versions(policy_sequence: int, policy_version: str, category_version: str) 
     return policy_sequence, _text(policy_version), _text(category_version)
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = _MAX_TEXT) -> str:
     """Return a text that is safe to store and to print: cut, without control characters."""
-    cut = text[:_MAX_TEXT]
+    cut = text[:longest]
     return cut if cut.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 

@@ -7,7 +7,7 @@ same person has another code tomorrow.
 import functools
 import hmac
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -55,7 +55,8 @@ class VisitRow(Struct, frozen=True):
     """One visit of the log. `id` grows in the order visits arrived, not in which they started.
 
     `connections`, `requests` and `pages` are as in VisitRecord, of all that was one visit.
-    `is_reported`: whoever made it said that they came there by accident.
+    `is_reported`: whoever made it said that they came there by accident. `addresses` are the full ones of
+    pages gone to, where the policy has them kept; None while names are hidden, as they may name somebody.
     """
 
     id: int
@@ -84,6 +85,7 @@ class VisitRow(Struct, frozen=True):
     policy_version: str
     category_version: str
     is_reported: bool
+    addresses: tuple[str, ...] | None = None
 
     @property
     def is_in_background(self) -> bool:
@@ -210,11 +212,20 @@ async def _rows(
         json.dumps([one.row["code"] for one in found]),
     )
     of_reports = {row["code"] for row in reported}
-    return [_visit_row(one, codes, of_reports, names_shown=names_shown) for one in found]
+    addresses = None
+    if names_shown:
+        addresses = await searching.addresses_of(db.visits, [one.id for one in found])
+    return [_visit_row(one, codes, of_reports, addresses) for one in found]
 
 
-def _visit_row(found: Found, codes: WhoCodes, reported: Collection[str], *, names_shown: bool) -> VisitRow:
-    row = found.row
+def _visit_row(
+    found: Found,
+    codes: WhoCodes,
+    reported: Collection[str],
+    addresses: Mapping[int, tuple[str, ...]] | None,
+) -> VisitRow:
+    """Return a visit as it is shown; `addresses` by the ids of visits, None while names are hidden."""
+    row, names_shown = found.row, addresses is not None
     started_at = from_ms(row["started_at"])
     # A department's network tells nobody apart; an address that is in none is all that is known.
     name = row["person"] or row["device"] or (row["address"] if row["department"] is None else None)
@@ -252,4 +263,5 @@ def _visit_row(found: Found, codes: WhoCodes, reported: Collection[str], *, name
         policy_version=row["policy_version"],
         category_version=row["category_version"],
         is_reported=row["code"] in reported,
+        addresses=None if addresses is None else addresses.get(found.id, ()),
     )

@@ -8,6 +8,7 @@ from categories.host_name import is_address
 from categories.taxonomy import Taxonomy
 from policy import notation
 from policy.decision import Verdict
+from policy.document_addresses import read_addresses
 from policy.document_asking import read_asking
 from policy.document_attempts import read_attempts
 from policy.document_limits import read_limits, read_line
@@ -36,7 +37,7 @@ from policy.yaml_tree import Mapping, compose
 _SECTIONS = (
     *("schedules", "departments", "people", "devices", "roles", "unknown", "essentials", "lockdown"),
     *("ports", "internal_networks", "never_inspect", "newly_seen", "notice", "rules", "limits", "line"),
-    *("attempts", "weekly_report", "names", "default"),
+    *("attempts", "weekly_report", "names", "addresses", "default"),
     *("after_approval", "asking", "holidays", "tests"),
 )
 _DEFAULT_ACTIONS = INSTEAD_OF_ACTIONS | {"view_only": "is for rules that name categories; write a rule"}
@@ -157,6 +158,7 @@ def _policy(
         attempts=read_attempts(sections["attempts"], taxonomy, roles),
         weekly_report=read_weekly_report(sections["weekly_report"]),
         second_person=read_second_person(sections["names"], roles),
+        addresses=read_addresses(sections["addresses"], taxonomy, never_inspect_categories),
     )
 
 

@@ -314,6 +314,14 @@ class SecondPerson(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAddresses:
+    """At sites of which categories the full addresses of pages are kept, and whether with their queries."""
+
+    categories: frozenset[str]
+    with_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WeeklyReport:
     """When the report on the week before is sent: on a day of the week (Monday 0), by the town's clock.
 
@@ -339,7 +347,7 @@ class Policy:
     needs only what is never allowed of it: after a restart the policy that was published last goes on.
     `line_bits_per_second` is what the town's line carries, None where nobody said. Where `attempts` is None
     nobody is told of visits that were stopped, and where `weekly_report` is, none is sent. `second_person`
-    says when somebody else agrees before names are shown.
+    says when somebody else agrees before names are shown. Where `addresses` is None no full address is kept.
     """
 
     version: str
@@ -368,6 +376,7 @@ class Policy:
     attempts: Attempts | None = None
     weekly_report: WeeklyReport | None = None
     second_person: SecondPerson = SecondPerson.SEARCHES
+    addresses: KeptAddresses | None = None
 
     @property
     def names_newly_seen(self) -> bool:

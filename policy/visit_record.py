@@ -16,6 +16,10 @@ _PAIRS = [first + second for first in CODE_ALPHABET for second in CODE_ALPHABET]
 _MAX_LINE_BYTES = 64 * 1024
 _MAX_TEXT_LENGTH = 2000
 
+MOST_ADDRESSES = 20
+"""More pages of one visit have no address kept."""
+LONGEST_ADDRESS = _MAX_TEXT_LENGTH
+
 
 NOT_TRUSTED = "the program did not accept the town's certificate"
 """The refusal of a visit to a program that does not trust the town's CA."""
@@ -59,6 +63,7 @@ class VisitRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     `policy_sequence`, `policy_version` and `category_version` name the snapshots that decided.
     `connections` are those that began with it, `requests` those that could be seen, `pages` those of them
     that the client went to, and no page pulled in by itself. `is_shown`: a person was shown the code.
+    `addresses` are the full ones of pages that were gone to, where the policy has them kept.
     `is_running`: the visit goes on, and this is what is known at `ended_at`; its own record follows.
     """
 
@@ -91,6 +96,7 @@ class VisitRecord(Struct, frozen=True, omit_defaults=True, gc=False):
     requests: _Count = 0
     pages: _Count = 0
     is_shown: bool = False
+    addresses: Annotated[tuple[_Text, ...], Meta(max_length=MOST_ADDRESSES)] = ()
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included; long reasons are cut."""

@@ -9,6 +9,7 @@ from msgspec import structs
 from categories.host_name import HostNameError
 from policy.acting import Act, Operations
 from policy.decision import Cause, Lane, Verdict
+from policy.kept_addresses import keeps_addresses
 from policy.limiting import most_bytes, stopping
 from policy.visit import Client
 from proxy_addons import continue_token, downloads, reading_only
@@ -32,6 +33,7 @@ from proxy_addons.judge import Judgement, limit_passed_at
 from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
+from proxy_addons.page_address import page_address
 from proxy_addons.page_response import (
     again_response,
     bare_response,
@@ -252,7 +254,7 @@ class RequestGate:
         Where only its body tells, that is kept from the origin server until it has been read.
         """
         flow.metadata[_VISIT] = visit
-        visit.count_request(is_page=is_gone_to(flow.request))
+        self._count(visit, flow.request, judgement)
         act = reading_only.act_of(flow.request, judgement)
         if isinstance(act, Act):
             await self._stop_acting(flow, judgement, act)
@@ -301,11 +303,24 @@ class RequestGate:
     async def _answer_with_page(
         self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None
     ) -> None:
-        visit.count_request(is_page=is_gone_to(flow.request))
+        self._count(visit, flow.request, visit.judgement)
         try:
             flow.response = await page_response(self.gate, visit, flow.request)
         finally:
             self.gate.log.end(visit, reason)
+
+    def _count(self, visit: OpenVisit, request: http.Request, judgement: Judgement) -> None:
+        """Count a request, and keep the address of a page that was gone to where the policy says so."""
+        is_page = is_gone_to(request)
+        visit.count_request(is_page=is_page)
+        if is_page:
+            self._keep_address(visit, request, judgement)
+
+    def _keep_address(self, visit: OpenVisit, request: http.Request, judgement: Judgement) -> None:
+        judge = self.gate.judge
+        kept = judge.policy.addresses
+        if kept is not None and keeps_addresses(judgement.visit, judge.policy, judge.state):
+            visit.keep_address(page_address(request, judgement, with_query=kept.with_queries))
 
     async def _stop_acting(self, flow: http.HTTPFlow, judgement: Judgement, act: Act) -> None:
         """Answer what acts on a site that is for reading only."""
@@ -364,7 +379,11 @@ class RequestGate:
         else:
             whole, close = visit, functools.partial(close_connection, flow.client_conn.id)
             visit = log.begin(stopped, Lane.BLOCK, close, connections=0)
-            visit.take_request_of(whole, is_page=is_gone_to(flow.request))
+            is_page = is_gone_to(flow.request)
+            visit.take_request_of(whole, is_page=is_page)
+            if is_page:
+                # The visit that goes on has it, too: it may have gone there before.
+                self._keep_address(visit, flow.request, stopped)
         try:
             return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)
         finally:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
-from policy.visit_record import VisitRecord, new_code
+from policy.visit_record import MOST_ADDRESSES, VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
 from proxy_addons.heavy_visits import Heavy
@@ -35,7 +35,7 @@ _OF_THE_ORIGIN_SERVER = frozenset({Cause.UNREACHABLE, Cause.CERTIFICATE})
 class OpenVisit:
     """A visit that goes on. `close` ends its connection; bytes are counted as they flow.
 
-    `connections`, `requests`, `pages` and `is_shown` are as in VisitRecord.
+    `connections`, `requests`, `pages`, `is_shown` and `addresses` are as in VisitRecord.
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
     `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
     written that the visit goes on. A tunnel that is to carry more than `most_down` asks `is_over`, which
@@ -53,6 +53,7 @@ class OpenVisit:
     requests: int = 0
     pages: int = 0
     is_shown: bool = False
+    addresses: tuple[str, ...] = ()
     refusal: str | None = None
     origin_refusal: OriginRefusal | None = None
     told_up: int = 0
@@ -65,6 +66,11 @@ class OpenVisit:
         """Count a request that could be seen."""
         self.requests += 1
         self.pages += is_page
+
+    def keep_address(self, address: str) -> None:
+        """Keep the address of a page that was gone to, once, and of the first pages alone."""
+        if address not in self.addresses and len(self.addresses) < MOST_ADDRESSES:
+            self.addresses += (address,)
 
     def take_request_of(self, whole: "OpenVisit", *, is_page: bool) -> None:
         """Count here a request that was counted for the visit that it came in."""
@@ -305,6 +311,7 @@ class VisitLog:
                 requests=visit.requests,
                 pages=visit.pages,
                 is_shown=visit.is_shown,
+                addresses=visit.addresses,
             ).to_line()
         )
 

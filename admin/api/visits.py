@@ -65,6 +65,9 @@ class Visit(BaseModel):
     policy_version: str
     category_version: str
     is_reported: bool = Field(description="Whoever made it said that they came there by accident.")
+    addresses: list[str] | None = Field(
+        description="Those of the pages gone to, where the policy has them kept; null while names are hidden."
+    )
 
     @classmethod
     def of(cls, row: VisitRow, policy: Policy) -> Self:

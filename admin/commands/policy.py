@@ -28,7 +28,7 @@ from admin.state_folder import StateFolder
 from categories.host_name import HostNameError, canonical_host
 from categories.known_sites import known_sites
 from categories.taxonomy import taxonomy
-from policy import limit_words
+from policy import kept_addresses, limit_words
 from policy.correction import Corrections
 from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
@@ -203,10 +203,11 @@ class Checked:
         """What is right, and yet better known."""
         if self.document is None:
             return ()
-        notes = limit_words.where_they_cannot_act(self.document.policy)
-        if not self.document.policy.names_newly_seen:
+        policy = self.document.policy
+        notes = (*limit_words.where_they_cannot_act(policy), *kept_addresses.what_is_kept(policy))
+        if not policy.names_newly_seen:
             return notes
-        days = self.document.policy.newly_seen_days
+        days = policy.newly_seen_days
         return (
             f"nothing is newly seen before the town's own first visit is {_counted(days, 'day')} old,"
             " nor in the policy's tests",

@@ -98,6 +98,7 @@ def values_of(row: VisitRow) -> dict[str, object]:
         "pages": row.pages,
         "bytes_up": row.bytes_up,
         "bytes_down": row.bytes_down,
+        "addresses": None if row.addresses is None else list(row.addresses),
         "code": row.code,
         "policy_sequence": row.policy_sequence,
         "policy_version": row.policy_version,

@@ -9,7 +9,8 @@ from admin.sqlite_file import Value
 class Arrived(NamedTuple):
     """A record as it is written; times in ms. `site` is the host's key (`site_key`).
 
-    `connections`, `requests` and `pages` as in VisitRecord; `is_shown`: a person was shown its code.
+    `connections`, `requests`, `pages` and `addresses` as in VisitRecord; `is_shown`: a person was
+    shown its code.
     """
 
     started_at: int
@@ -30,10 +31,12 @@ class Arrived(NamedTuple):
     requests: int = 0
     pages: int = 0
     is_shown: bool = False
+    addresses: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> "Arrived":
         """Read back what `json.dumps` made of one."""
         started_at, ended_at, code, client, site, decision, versions, *rest = json.loads(text)
         whole = tuple(client), site, tuple(decision), tuple(versions)
-        return cls(started_at, ended_at, code, *whole, *rest)._replace(is_running=False)
+        arrived = cls(started_at, ended_at, code, *whole, *rest)
+        return arrived._replace(is_running=False, addresses=tuple(arrived.addresses))

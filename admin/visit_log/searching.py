@@ -155,6 +155,25 @@ async def get(log: VisitLog, id_: int) -> Found:
     return found[0]
 
 
+async def addresses_of(log: VisitLog, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return the addresses that are kept of visits, in the order in which they came; of the others none."""
+    by_month: dict[Month, list[int]] = {}
+    for id_ in ids:
+        by_month.setdefault(Month.of_visit(id_), []).append(id_)
+    found: dict[int, tuple[str, ...]] = {}
+    for month, of_month in by_month.items():
+        async with log.reading(month) as file:
+            rows = await file.fetch_all(
+                "SELECT visit, address FROM visit_address WHERE visit IN (SELECT value FROM json_each(?))"
+                " ORDER BY visit, place",
+                json.dumps([id_ - month.first_id for id_ in of_month]),
+            )
+        for row in rows:
+            id_ = month.first_id + row["visit"]
+            found[id_] = (*found.get(id_, ()), row["address"])
+    return found
+
+
 async def blocked_for(
     log: VisitLog, person: str | None, device: str | None, since: datetime, most: int
 ) -> list[Found]:

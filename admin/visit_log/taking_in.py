@@ -15,6 +15,7 @@ from admin.visit_log.arrived import Arrived
 from admin.visit_log.windows import KeptVisit, Windows
 from categories.first_visits import site_of
 from policy.decision import Verdict
+from policy.visit_record import MOST_ADDRESSES
 
 _QUARTER_MS = 900_000
 _DAY_MS = 86_400_000
@@ -111,7 +112,8 @@ class MonthWriter:
 
         1. what they name gets its number, where it has none yet
         2. the visits that begin with them, and those that go on
-        3. the counts of their quarters of an hour and of their days
+        3. the addresses of their pages
+        4. the counts of their quarters of an hour and of their days
         """
         if not rows:
             return
@@ -134,6 +136,7 @@ class MonthWriter:
         begun = [visit.first is row for visit, row in zip(placed, rows, strict=True)]
         await _write_gone_on(t, {visit.id: visit for visit in placed if visit.first is None})
         await _write_begun(t, [visit for visit, is_new in zip(placed, begun, strict=True) if is_new])
+        await _write_addresses(t, placed, rows)
         await self._count(t, rows, sites, begun)
 
     async def settle(self, quiet_since: datetime, others: Sequence[SqliteFile]) -> int:
@@ -317,6 +320,21 @@ async def _write_gone_on(t: Transaction, visits: Mapping[int, KeptVisit]) -> Non
         "UPDATE visit_row SET lasted = ?, connections = ?, requests = ?, pages = ?, bytes_up = ?,"
         " bytes_down = ? WHERE id = ?",
         [(*_so_far(visit), id_) for id_, visit in visits.items()],
+    )
+
+
+async def _write_addresses(t: Transaction, placed: Sequence[KeptVisit], rows: Sequence[Arrived]) -> None:
+    """Write the addresses that visits have not yet, as many as are kept of each."""
+    found = [
+        (visit.id, address, MOST_ADDRESSES)
+        for visit, row in zip(placed, rows, strict=True)
+        for address in row.addresses
+    ]
+    await t.execute_many(
+        "INSERT INTO visit_address (visit, place, address)"
+        " SELECT ?1, count(*), ?2 FROM visit_address WHERE visit = ?1"
+        " HAVING count(*) < ?3 AND total(address = ?2) = 0",
+        found,
     )
 
 

@@ -85,7 +85,11 @@ async def test_visits_arrive_while_their_writer_lives_and_the_segment_goes_when_
 
 async def test_a_record_arrives_as_it_was_written(db: Database, spool: Path, ingest: Ingest) -> None:
     record = visit_record(
-        ended_at=MONDAY + timedelta(milliseconds=1234), exemption="EX-1", refusal="gone", bytes_down=1 << 40
+        ended_at=MONDAY + timedelta(milliseconds=1234),
+        exemption="EX-1",
+        refusal="gone",
+        bytes_down=1 << 40,
+        addresses=("http://cardroom.example/b", "http://cardroom.example/a"),
     )
     writer = Writer(spool)
     writer.write(record)
@@ -94,6 +98,15 @@ async def test_a_record_arrives_as_it_was_written(db: Database, spool: Path, ing
     for name in set(VisitRecord.__struct_fields__) - {"is_running", "is_shown"}:
         shown = row.who if name in ("person", "device", "department", "address") else row
         assert getattr(shown, name) == getattr(record, name), name
+    writer.die()
+
+
+async def test_addresses_are_made_safe_as_other_texts_are(db: Database, spool: Path, ingest: Ingest) -> None:
+    writer = Writer(spool)
+    writer.write(visit("a.example", addresses=("http://a.example/\x1b[2J\u202e", "x" * 2000)))
+    await ingest.take_in()
+    rows = await in_visit_files(db, "SELECT address FROM visit_address ORDER BY place")
+    assert [row["address"] for row in rows] == ["http://a.example/\ufffd[2J\ufffd", "x" * 2000]
     writer.die()
 
 

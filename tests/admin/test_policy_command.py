@@ -123,6 +123,13 @@ def test_check_notes_that_nothing_is_newly_seen_in_a_new_town(towngate: Callable
     assert "note" not in towngate("check", "-", text=DOCUMENT).output
 
 
+def test_check_notes_what_addresses_are_kept(towngate: Callable[..., Result]) -> None:
+    result = towngate("check", "-", text=f"{DOCUMENT}addresses: {{categories: [gambling]}}\n")
+    assert result.exit_code == 0
+    said = "note: the full address of each page that somebody goes to at sites listed as gambling is kept,"
+    assert f"<stdin>: {said}" in result.output
+
+
 @pytest.mark.parametrize("days", ["0", "366", "a week", "-1"])
 def test_newly_seen_days_that_are_none_are_a_problem(towngate: Callable[..., Result], days: str) -> None:
     result = towngate("check", "-", text=f"newly_seen: {{days: {days}}}\n{DOCUMENT}")

@@ -182,6 +182,18 @@ def test_persons_are_hidden_until_a_reason_is_given_which_is_logged(state: State
     assert event.details == {"reason": "A complaint", "case": "C-7", "person": CLERK}
 
 
+def test_full_addresses_are_in_json_alone_and_only_while_names_are_shown(state: StateFolder) -> None:
+    address = "http://d.example/players/clerk"
+    take_in(state, visit_record(host="d.example", addresses=(address,)))
+    host = ("--host", "d.example")
+    assert json.loads(visits(state, *host, "--json").output)["addresses"] is None
+    shown = json.loads(visits(state, *host, "--json", "--because", "Ticket 7").output)
+    assert shown["addresses"] == [address]
+    for form in ((), ("--csv",), ("--squid",)):
+        result = visits(state, *host, *form, "--because", "Ticket 7")
+        assert "d.example" in result.output and "players" not in result.output
+
+
 @pytest.mark.parametrize(
     ("args", "hosts"),
     [

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policy.decision import Cause, Lane, Verdict
-from policy.visit_record import VisitRecord, VisitRecordError, new_code
+from policy.visit_record import (
+    LONGEST_ADDRESS,
+    MOST_ADDRESSES,
+    VisitRecord,
+    VisitRecordError,
+    new_code,
+)
 
 RECORD = VisitRecord(
     code="K7M-4QP",
@@ -45,6 +51,16 @@ def test_record_comes_back_whole_from_one_line() -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert VisitRecord.from_line(line) == RECORD
+
+
+def test_as_many_and_as_long_addresses_as_are_kept_fit_into_a_line() -> None:
+    record = replace(
+        RECORD,
+        addresses=("x" * LONGEST_ADDRESS,) * MOST_ADDRESSES,
+        entry="\U0001f3b0" * 2000,
+        refusal="\U0001f3b0" * 2000,
+    )
+    assert VisitRecord.from_line(record.to_line()) == record
 
 
 def test_line_breaks_in_a_value_stay_inside_the_line() -> None:
@@ -85,6 +101,10 @@ def test_cut_line_is_no_record(length: int) -> None:
         ("host", "x" * 2001),
         ("person", ["clerk"]),
         ("person", {"$ne": None}),
+        ("addresses", "http://cardroom.example/"),
+        ("addresses", [None]),
+        ("addresses", ["http://cardroom.example/"] * 21),
+        ("addresses", ["x" * 2001]),
     ],
 )
 def test_value_that_no_proxy_writes_is_refused(key: str, value: object) -> None:

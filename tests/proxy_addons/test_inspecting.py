@@ -78,6 +78,20 @@ def test_requests_inside_are_counted_and_pages_are_told_from_what_they_pull_in(t
     assert (shown.requests, shown.pages, shown.is_shown) == (1, 1, True)
 
 
+def test_addresses_of_pages_inside_are_kept_where_the_policy_says_so(town: ProxiedTown) -> None:
+    town.publish_categories({**CATEGORIES, "press": ["library.example"]}, URLS)
+    town.publish_policy(INSPECTING + "addresses: {categories: [adult, press]}\n")
+    page = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
+    with town.client.tunnel("library.example") as kept:
+        exchange(kept, "GET", "/books?id=7", "library.example", fields=page)
+        exchange(kept, "GET", "/style.css", "library.example", fields={"Sec-Fetch-Dest": "style"})
+        exchange(kept, "GET", "/authors", "library.example", fields=page)
+        exchange(kept, "GET", "/forbidden?x", "library.example", fields=page)
+    stopped, visit = sorted(town.visits(2), key=lambda one: one.lane is Lane.INSPECT)
+    assert visit.addresses == ("https://library.example/books", "https://library.example/authors")
+    assert stopped.addresses == ("https://library.example/forbidden",)
+
+
 def test_site_that_it_has_said_never_to_open_is_tunnelled_within_a_second(town: ProxiedTown) -> None:
     def is_tunnelled() -> bool:
         # A visit that it finds under way is closed, in the middle of its handshake too.

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from admin.database import Database
 from admin.ingest import Ingest
@@ -14,6 +15,7 @@ from admin.visit_log.searching import VisitFilter
 from policy.decision import Lane, Verdict
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import visit_record
+from tests.admin.visit_files import in_visit_files
 
 NOON = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
 type Arrive = Callable[..., Awaitable[None]]
@@ -73,7 +75,9 @@ async def test_visit_that_ends_is_in_the_log_once_as_it_ended(db: Database, arri
 async def test_visit_of_a_killed_worker_is_written_as_last_heard_of_once(
     db: Database, arrive: Arrive
 ) -> None:
-    await arrive(6, heard(1, size=10), heard(6, size=20))
+    addresses = ("http://cardroom.example/", "http://cardroom.example/table")
+    last = replace(heard(6, size=20), addresses=addresses)
+    await arrive(6, heard(1, size=10), last)
     await arrive(20)
     assert await log(db) == []
     await arrive(22)
@@ -81,6 +85,8 @@ async def test_visit_of_a_killed_worker_is_written_as_last_heard_of_once(
     ((lasted, size, refusal),) = await log(db)
     assert (lasted, size) == (6, 20)
     assert "its worker ended" in (refusal or "")
+    rows = await in_visit_files(db, "SELECT address FROM visit_address ORDER BY place")
+    assert tuple(row["address"] for row in rows) == addresses
 
 
 @pytest.mark.parametrize("minutes", [29, 31])

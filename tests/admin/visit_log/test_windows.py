@@ -83,6 +83,22 @@ async def test_connections_of_one_client_to_a_host_are_one_visit_while_it_goes_o
     assert (rows[0]["code"], rows[0]["bytes_up"], rows[0]["bytes_down"]) == ("K7M-4QP", 4, 40)
 
 
+async def test_a_visit_of_several_connections_has_each_address_once_and_twenty_at_most(
+    db: Database, arrive: Arrive
+) -> None:
+    def page(number: int) -> str:
+        return f"http://{HOST}/{number}"
+
+    await arrive(record(0, addresses=(page(0), page(1))), record(3, addresses=(page(1), page(2))))
+    await arrive(record(10, addresses=tuple(page(number) for number in range(20))))
+    await arrive(record(20, addresses=(page(99),)), record(2000, addresses=(page(0),)))
+    rows = await in_visit_files(db, "SELECT visit, address FROM visit_address ORDER BY visit, place")
+    assert [(row["visit"], row["address"]) for row in rows] == [
+        *((1, page(number)) for number in range(20)),
+        (2, page(0)),
+    ]
+
+
 async def test_a_visit_lasts_as_long_as_its_longest_connection(db: Database, arrive: Arrive) -> None:
     await arrive(record(0, lasted=2000))
     await arrive(record(30), record(2000 + 299))

@@ -54,6 +54,34 @@ async def test_recorded_says_that_a_list_entry_may_name_a_page(site: Site) -> No
     assert "other pages within a site" in page
 
 
+@pytest.mark.parametrize(
+    ("queries", "said", "not_kept"),
+    [
+        (
+            "false",
+            "opened, where it can be seen, without the part after “?”<",
+            "at none, the part of an address",
+        ),
+        (
+            "true",
+            "opened, where it can be seen, with the part after “?”<",
+            "the part of an address after “?”<",
+        ),
+    ],
+)
+async def test_recorded_says_of_which_sites_full_addresses_are_kept(
+    queries: str, said: str, not_kept: str, site: Site
+) -> None:
+    assert "full address" not in (await site.client().get("/recorded")).text
+    kept = f"addresses: {{categories: [gambling], queries: {queries}}}\n"
+    site.state.policy_document.write_text(DOCUMENT + kept)
+    await site.until(lambda: site.admin.policy.addresses is not None)
+    page = " ".join((await site.client().get("/recorded")).text.split())
+    assert "at sites listed as Gambling: the full address of each page" in page
+    assert said in page and not_kept in page and "other pages within a site" not in page
+    assert "They are shown with names alone, and to yourself." in page
+
+
 async def test_today_and_visits_say_how_far_the_log_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     it = await site.signed_in(people.IT)
     for path in ("/today", "/visits"):

@@ -235,6 +235,15 @@ async def test_names_are_shown_to_the_token_that_gave_a_reason(site: Site) -> No
     assert json.loads(row["details"])["case"] == "7"
 
 
+async def test_full_addresses_are_part_of_a_visit_while_names_are_shown(site: Site) -> None:
+    await site.log(visit(addresses=("http://cardroom.example/clerk",)), visit(host="a.example"))
+    it = await program_of(site, people.IT)
+    assert [one["addresses"] for one in (await it.get("/visits"))["items"]] == [None, None]
+    await it.post("/visits/names", reason="A phishing mail")
+    shown = {one["host"]: one["addresses"] for one in (await it.get("/visits"))["items"]}
+    assert shown == {"cardroom.example": ["http://cardroom.example/clerk"], "a.example": []}
+
+
 async def test_search_by_name_waits_for_a_second_person(site: Site) -> None:
     await site.log(visit())
     it = await program_of(site, people.IT)

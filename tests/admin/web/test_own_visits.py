@@ -49,6 +49,14 @@ async def test_older_ones_follow_without_gap_or_repetition(site: Site) -> None:
     assert (await clerk.get("/visits/own?before=x")).status_code == 200
 
 
+async def test_people_see_the_full_addresses_that_are_kept_of_them(site: Site) -> None:
+    await site.log(visit(addresses=("http://cardroom.example/table",)))
+    page = (await (await site.signed_in(people.CLERK)).get("/visits/own")).text
+    assert "<li>http://cardroom.example/table</li>" in page
+    (own,) = (await (await program_of(site, people.CLERK)).get("/visits/own"))["items"]
+    assert own["addresses"] == ["http://cardroom.example/table"]
+
+
 async def test_programs_get_the_same_by_a_scope_of_its_own(site: Site) -> None:
     await site.log(*(visit(FRIDAY_MORNING - n * MINUTE, host=f"n{n}.example") for n in range(3)))
     await site.log(visit(host="parks.example", person=people.PARKS_HEAD, department="parks"))

@@ -158,6 +158,20 @@ async def test_names_are_hidden_until_a_reason_is_given_which_is_logged(site: Si
     assert "Clerk" not in (await it.get("/visits")).text
 
 
+async def test_full_addresses_are_shown_while_names_are_and_are_no_links(site: Site) -> None:
+    addresses = ("http://cardroom.example/players/clerk", "http://cardroom.example/<b>")
+    await site.log(visit(scheme="http", port=80, addresses=addresses))
+    it = await site.signed_in(people.IT)
+    why = await site.why_of_first_visit()
+    for path in ("/visits", why):
+        assert "/players/clerk" not in (await it.get(path)).text
+    await post(it, "/visits/names", reason="Ticket 7")
+    page = (await it.get("/visits")).text
+    assert f"<li>{addresses[0]}</li><li>http://cardroom.example/&lt;b&gt;</li>" in page
+    site.clock.at += timedelta(minutes=30)
+    assert "/players/clerk" not in (await it.get("/visits")).text
+
+
 async def test_search_by_person_asks_for_the_reason_first(site: Site) -> None:
     it = await site.signed_in(people.IT)
     answer = await it.get(f"/visits?person={people.CLERK}")
