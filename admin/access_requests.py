@@ -54,8 +54,8 @@ async def approve(
     `seen_step` is the step that the person was shown: an answer sent twice never answers two steps.
     `seen_hosts` are the further hosts that they were shown, `seen_joined` who had joined:
     InvalidRequestError when there are others meanwhile. `expires_at` (default: as asked) is after `at` and
-    not later than the policy's longest. Raises UnknownRequestError, NotAllowedError, TransitionError,
-    NeverGrantedError for what the policy never allows by now, ValueError for the expiry.
+    not later than the policy's longest: InvalidRequestError for any other. Raises UnknownRequestError,
+    NotAllowedError, TransitionError, NeverGrantedError for what the policy never allows by now.
     """
 
     async def agree(t: Transaction, request: AccessRequest) -> None:
@@ -245,7 +245,7 @@ def may_not_decide(
 
 
 def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
-    """Return when access ends that is allowed at `at`; raises ValueError for what may not be chosen."""
+    """Return when access ends that is allowed at `at`; InvalidRequestError for what may not be chosen."""
     window = request.window
     latest = request.asked_until or durations_of(policy, request.kind)[-1].end(at, zone_of(policy))
     ends_at = expires_at or asked_end(policy, request, at)
@@ -253,8 +253,5 @@ def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datet
     # A proposal is for the time that was proposed.
     is_other = request.proposed_by is not None and ends_at != latest
     if is_other or not begins_at < ends_at <= latest:
-        raise ValueError(
-            f"access may end between {begins_at.isoformat()} and {latest.isoformat()},"
-            f" not at {ends_at.isoformat()}"
-        )
+        raise InvalidRequestError("expires_at", "That time is over, or too far away. Choose another")
     return ends_at

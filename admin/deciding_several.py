@@ -124,8 +124,6 @@ class SeveralDecisions:
                 await answer(by_id[id_])
             except (UnknownRequestError, NotAllowedError, TransitionError, InvalidRequestError) as error:
                 why_not = error
-            except (ValueError, OverflowError):
-                why_not = InvalidRequestError("expires_at", "That time is over, or too far away")
             outcomes.append(Outcome(id_, await self._seen(session, id_), why_not))
         return outcomes
 

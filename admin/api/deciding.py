@@ -6,7 +6,6 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.request_model import AccessRequest
-from admin.asking import InvalidRequestError
 from admin.deciding_several import MOST, Outcome, Seen
 from admin.web.request_words import said_why_not
 from admin.web.words import Times, plain
@@ -60,20 +59,14 @@ class Stop(Input):
 async def approve_request(call: Call[Nothing, Approve]) -> AccessRequest:
     """Agree for the present step; the last one opens access, or leaves that to IT."""
     body = call.body
-    try:
-        request = await call.admin.requests.approve(
-            call.session,
-            call.id,
-            seen_step=body.step,
-            seen_hosts=body.hosts,
-            seen_joined=body.joined,
-            expires_at=body.expires_at,
-        )
-    except InvalidRequestError:
-        raise
-    except (ValueError, OverflowError) as error:
-        late = "That time is over, or too far away. Choose another"
-        raise InvalidRequestError("expires_at", late) from error
+    request = await call.admin.requests.approve(
+        call.session,
+        call.id,
+        seen_step=body.step,
+        seen_hosts=body.hosts,
+        seen_joined=body.joined,
+        expires_at=body.expires_at,
+    )
     return AccessRequest.of(call, request)
 
 

@@ -76,9 +76,6 @@ async def decide(http_request: Request, form: FormData) -> Response:
             await admin.requests.deny(session, request_id, denial(form), seen_step=form_number(form, "step"))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
-    except ValueError:
-        late = InvalidRequestError("expires_at", "That time is over, or too far away. Choose another")
-        return await _decision(http_request, await _request_of(http_request), late)
     return go_to(f"/decide/{request_id}/done")
 
 
