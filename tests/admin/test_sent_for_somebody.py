@@ -1,4 +1,4 @@
-"""What IT sends for somebody: another decides it, wherever it is passed on to, and it counts for the sender."""
+"""What IT sends for somebody: another decides it, wherever it is passed on to; it counts for the sender."""
 
 from dataclasses import replace
 from datetime import timedelta
