@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, or none
 _ADDED_UP = ("counter", "histogram")
 _OF_ENDED = "ended"
+_PARTIAL = ".partial"
+_PUT_ASIDE = ".added"
 
 
 def folder_in_memory(state: StateFolder) -> Path:
@@ -60,7 +62,7 @@ class WorkerFigures(Collector):
 
     def forget_all(self) -> None:
         """Remove the figures of processes that are gone, before the first worker starts."""
-        for path in self._files():
+        for path in (*self._files(), *self._folder.glob(f"*{_PUT_ASIDE}")):
             path.unlink()
 
     def forget_ended(self) -> None:
@@ -68,6 +70,8 @@ class WorkerFigures(Collector):
         for path in self._files():
             if path.stem.endswith(f"_{_OF_ENDED}") or _has_ended(path):
                 path.unlink()
+        for path in self._folder.glob(f"*{_PUT_ASIDE}"):
+            path.unlink()
         if self._folder.parent == _IN_MEMORY and not self._files():
             # A nursery that was killed while it imported may have left a folder in it.
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -88,12 +92,30 @@ class WorkerFigures(Collector):
             for path in self._ended("gauge_live"):
                 path.unlink()
             for kind in _ADDED_UP:
+                into = self._folder / f"{kind}_{_OF_ENDED}.db"
                 try:
-                    self._add_up(self._ended(f"{kind}_"), self._folder / f"{kind}_{_OF_ENDED}.db")
+                    self._finish(kind, into)
+                    self._add_up(self._ended(f"{kind}_"), into)
                 except (OSError, RuntimeError, struct.error, UnicodeDecodeError) as error:
                     logger.error("figures of ended workers not added up: kind=%s error=%s", kind, error)
 
+    def _finish(self, kind: str, into: Path) -> None:
+        """Count once what a program was adding up that was killed."""
+        is_summed = not into.with_suffix(_PARTIAL).exists()
+        for path in self._folder.glob(f"{kind}_*{_PUT_ASIDE}"):
+            if is_summed:
+                path.unlink()
+            else:
+                path.rename(path.with_suffix(".db"))
+
     def _add_up(self, files: Sequence[Path], into: Path) -> None:
+        """Add files to a sum; `_finish` tells by what is there how far it came.
+
+        1. the new sum is written beside the old one
+        2. the files are put aside, where nothing counts them
+        3. the new sum takes the place of the old one
+        4. the files are removed
+        """
         if not files:
             return
         values: defaultdict[str, float] = defaultdict(float)
@@ -108,12 +130,13 @@ class WorkerFigures(Collector):
             with contextlib.closing(figures):
                 for key, value in values.items():
                     figures.write_value(key, value, 0.0)
-            partial = into.with_suffix(".partial")
+            partial = into.with_suffix(_PARTIAL)
             partial.write_bytes(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
         finally:
             os.close(descriptor)
+        aside = [path.rename(path.with_suffix(_PUT_ASIDE)) for path in files]
         partial.replace(into)
-        for path in files:
+        for path in aside:
             path.unlink()
 
     def _ended(self, beginning: str) -> list[Path]:

@@ -127,6 +127,46 @@ def test_no_scrape_meanwhile_sees_a_worker_twice_or_not_at_all(
     assert told(figures)["visits_total finance"] == 3 * 51
 
 
+class KilledError(BaseException):
+    """What nothing catches, as nothing catches SIGKILL."""
+
+
+@pytest.mark.parametrize(
+    ("step", "times"), [("rename", 0), ("rename", 1), ("replace", 0), ("unlink", 0), ("unlink", 1)]
+)
+def test_what_was_being_added_up_when_all_was_killed_counts_once(
+    step: str,
+    times: int,
+    figures: WorkerFigures,
+    worker: Worker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave_files_of_one_that_ended(tmp_path, worker)
+    figures.take_in_ended()
+    for _ in range(2):
+        leave_files_of_one_that_ended(tmp_path, worker)
+        # Those of its gauges are removed before.
+        for path in tmp_path.glob("gauge_*"):
+            path.unlink()
+    done, left = getattr(Path, step), iter(range(times))
+
+    def until_killed(*args: object) -> object:
+        if next(left, None) is None:
+            raise KilledError
+        return done(*args)
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(Path, step, until_killed)
+        figures.take_in_ended()
+    after = WorkerFigures(tmp_path)
+    after.take_in_ended()
+    assert (told(after)["visits_total finance"], told(after)["seconds_count"]) == (12, 4)
+    worker.end()
+    after.forget_ended()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_added_up_stays_as_it_is_and_is_counted(
     figures: WorkerFigures, worker: Worker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
