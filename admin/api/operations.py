@@ -164,7 +164,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
             Operation("GET", "/visits/own", Scope.VISITS_OWN, visits.list_own_visits),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
-            Operation("POST", "/visits/{id:number}/ask", Scope.VISITS_NAMES, visitor.ask_for_visitor, 201),
+            Operation("POST", "/visits/{id:number}/ask", _WRITE, visitor.ask_for_visitor, 201),
             Operation("POST", "/visits/names", Scope.VISITS_NAMES, names.show_names),
             Operation("GET", "/visits/names", Scope.VISITS_NAMES, names.list_names_requests),
             Operation("GET", "/visits/names/{id:number}", Scope.VISITS_NAMES, names.read_names_request),

@@ -11,6 +11,7 @@ from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site, post, visit
 from tests.admin.web.test_api import program_of
+from tests.admin.web.test_tokens_page import bearer, made
 
 
 async def with_names(site: Site) -> httpx.AsyncClient:
@@ -104,3 +105,15 @@ async def test_nobody_asks_for_what_they_would_decide_nor_for_nobody(site: Site)
         if event.kind is EventKind.REQUEST_MOVE_REFUSED
     ]
     assert refused == [people.IT, people.HELP_DESK]
+
+
+async def test_program_that_is_for_names_alone_sends_nothing_for_whom_it_sees(site: Site) -> None:
+    await site.log(visit())
+    it = await site.signed_in(people.IT)
+    program, headers = site.client(), bearer(await made(it, "visits:read", "visits:names"))
+    shown = await program.post("/api/v1/visits/names", json={"reason": "A call"}, headers=headers)
+    assert shown.status_code == 200
+    path = await site.of_visit(1, "api/v1/visits", "ask")
+    asked = {"reason": "Their charity report", "duration": "week"}
+    assert (await program.post(path, json=asked, headers=headers)).status_code == 403
+    assert await site.admin.db.fetch_all("SELECT * FROM access_request") == []
