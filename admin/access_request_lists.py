@@ -242,11 +242,12 @@ async def open_request_of(
     return _access_request(row) if row else None
 
 
-async def open_renewal(db: Reader, renews: int, person: str) -> AccessRequest | None:
-    """Return the person's request that is to go on with the access of another, while it is open, or None."""
+async def open_renewal(db: Reader, renews: int, person: str, at: datetime) -> AccessRequest | None:
+    """Return the person's request that waits at `at` and is to go on with another's access, or None."""
     row = await db.fetch_one(
-        f"{_SELECT} WHERE renews = ? AND access_request.person = ?"
-        " AND state IN ('submitted', 'awaits_signature', 'awaits_opening')",
+        f"{_SELECT} WHERE renews = ?2 AND access_request.person = ?3"
+        f" AND state IN ('submitted', 'awaits_signature', 'awaits_opening') AND {_IN_TIME}",
+        to_ms(at),
         renews,
         person,
     )

@@ -104,7 +104,7 @@ async def _submit(
             path=new.path,
         )
         if open_already is None and new.renews is not None:
-            open_already = await access_request_lists.open_renewal(t, new.renews, new.person)
+            open_already = await access_request_lists.open_renewal(t, new.renews, new.person, at)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
         others = await joining.to_join_instead(t, policy, replace(new, host=site), at)

@@ -211,3 +211,12 @@ async def test_the_asker_takes_back_what_waits_for_it(db: Database) -> None:
     assert await access_request_lists.to_open(db, WAITING_TOWN, IT, MONDAY + HOUR) == []
     put = [(one.letter.kind, one.letter.to) for one in await outbox.due(db, Channel.MAIL, LATE)]
     assert put[-2:] == [(LetterKind.TICKET, HELP_DESK), (LetterKind.TICKET_STOPPED, HELP_DESK)]
+
+
+async def test_a_renewal_that_is_over_does_not_stand_in_the_way_of_another(db: Database) -> None:
+    first = await send(db, device(MONDAY + timedelta(days=2)))
+    await approve(db, first)
+    await send(db, replace(device(MONDAY + timedelta(days=3)), renews=first.id), MONDAY + HOUR)
+    over = MONDAY + timedelta(days=5)
+    again = await send(db, replace(device(over + timedelta(days=3)), renews=first.id), over)
+    assert (again.state, again.renews) == (State.SUBMITTED, first.id)
