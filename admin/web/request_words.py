@@ -64,4 +64,6 @@ def said_why_not(outcome: Outcome, policy: Policy, session: Session, times: Time
         )
     if request.state is State.SUBMITTED and request.state_at(times.now) is State.ENDED:
         return Markup("Its time is over.")
+    if request.state is State.WITHDRAWN:
+        return Markup("Withdrawn.")
     return Markup("Answered already. {}.").format(standing(request, policy, session, times).words)

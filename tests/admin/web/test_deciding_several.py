@@ -159,6 +159,16 @@ async def test_as_many_as_may_be_are_decided_by_one_form(site: Site) -> None:
     assert f"Your {MOST} answers are recorded" in said(done)
 
 
+async def test_what_was_withdrawn_meanwhile_is_not_said_to_be_answered(site: Site) -> None:
+    await sent(site, "cardroom.example", "bingo.example")
+    head = await site.signed_in(people.HEAD)
+    shown = await asks_again(head, "allow", 1, 2)
+    await post(await site.signed_in(people.CLERK), "/requests/1/withdraw")
+    done = said(await confirm(head, shown))
+    assert "1 of 2 answers are recorded" in done
+    assert "Not decided Withdrawn." in done and "Answered already" not in done
+
+
 async def test_what_is_over_is_not_decided_among_others_and_said_to_be_over(site: Site) -> None:
     await offering(site)
     await post(await site.signed_in(people.CLERK), FORM, **ASKED)
