@@ -142,7 +142,7 @@ class AdminProcess:
             clock,
         )
         self.several_decisions = SeveralDecisions(
-            self.requests, self.request_views, lambda: self.policy, clock
+            db, self.requests, self.request_views, lambda: self.policy, clock
         )
         self.heavy = HeavyViews(db, publisher, state.spool, lambda: self.policy, secret, clock)
         self.weekly_reports = WeeklyReports(db, lambda: self.policy, clock)

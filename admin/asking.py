@@ -302,7 +302,7 @@ class NeverGrantedError(InvalidRequestError):
 
 
 class TooMuchError(InvalidRequestError):
-    """It is more than the policy lets one person ask for, or for longer; recorded."""
+    """It is more than the policy lets one person ask for or report, or for longer; recorded."""
 
 
 class JoinInsteadError(InvalidRequestError):

@@ -16,7 +16,9 @@ from admin.asking import (
     UnknownRequestError,
 )
 from admin.clock import Clock
+from admin.database import Database
 from admin.deciders import deciders
+from admin.request_moves import record_refusal
 from admin.request_views import RequestViews
 from admin.session_requests import SessionRequests
 from admin.sessions import Session
@@ -63,8 +65,14 @@ class SeveralDecisions:
     """
 
     def __init__(
-        self, requests: SessionRequests, views: RequestViews, policy: Callable[[], Policy], clock: Clock
+        self,
+        db: Database,
+        requests: SessionRequests,
+        views: RequestViews,
+        policy: Callable[[], Policy],
+        clock: Clock,
     ) -> None:
+        self._db = db
         self._requests = requests
         self._views = views
         self._policy = policy
@@ -87,7 +95,7 @@ class SeveralDecisions:
                 expires_at=one.expires_at,
             )
 
-        return await self._each(session, seen, approve)
+        return await self._each(session, seen, "approve", approve)
 
     async def deny(self, session: Session, seen: Iterable[Seen], reason: str) -> list[Outcome]:
         """Deny each of them as SessionRequests.deny does.
@@ -99,7 +107,7 @@ class SeveralDecisions:
         async def deny(one: Seen) -> None:
             await self._requests.deny(session, one.id, note, seen_step=one.step)
 
-        return await self._each(session, seen, deny)
+        return await self._each(session, seen, "deny", deny)
 
     async def _look(self, session: Session, id_: int) -> Outcome:
         try:
@@ -113,27 +121,30 @@ class SeveralDecisions:
         return Outcome(id_, request, why_not)
 
     async def _each(
-        self, session: Session, seen: Iterable[Seen], answer: Callable[[Seen], Awaitable[None]]
+        self, session: Session, seen: Iterable[Seen], move: str, answer: Callable[[Seen], Awaitable[None]]
     ) -> list[Outcome]:
         by_id = {one.id: one for one in seen}
         outcomes = []
         for id_ in _counted(by_id):
             why_not: WhyNot | None = None
             try:
-                await self._refuse_what_is_decided_alone(session, id_)
+                await self._refuse_what_is_decided_alone(session, id_, move)
                 await answer(by_id[id_])
             except (UnknownRequestError, NotAllowedError, TransitionError, InvalidRequestError) as error:
                 why_not = error
             outcomes.append(Outcome(id_, await self._seen(session, id_), why_not))
         return outcomes
 
-    async def _refuse_what_is_decided_alone(self, session: Session, id_: int) -> None:
-        """Raise InvalidRequestError for what the person may decide, but not among several."""
-        request = await self._seen(session, id_)
-        if request is None or can_be_among_several(request):
+    async def _refuse_what_is_decided_alone(self, session: Session, id_: int, move: str) -> None:
+        """Raise InvalidRequestError for what the person may decide, but not among several; recorded."""
+        request, person = await self._seen(session, id_), session.person
+        if request is None or person is None or can_be_among_several(request):
             return
-        if session.person in deciders(self._policy(), request):
-            raise _alone()
+        if person in deciders(self._policy(), request):
+            refused = _alone()
+            async with self._db.transaction() as t:
+                await record_refusal(t, request, refused, actor=person, at=self._clock(), what=move)
+            raise refused
 
     async def _seen(self, session: Session, id_: int) -> AccessRequest | None:
         try:

@@ -13,7 +13,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from admin import audit
-from admin.asking import InvalidRequestError, NotAllowedError, UnknownRequestError, answer_times, site_of
+from admin.asking import (
+    InvalidRequestError,
+    NotAllowedError,
+    TooMuchError,
+    UnknownRequestError,
+    answer_times,
+    site_of,
+)
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -108,10 +115,31 @@ async def send(
 
     A visit is reported once of a kind, and a person has one open report that a site's category is
     wrong. Mail goes to IT, of an accident to the department head, too: once while it is open. Raises
-    InvalidRequestError for a category that is none, and for more than the policy lets one person send a day.
+    InvalidRequestError for a category that is none, TooMuchError, recorded, for more than the policy lets one
+    person send a day.
     """
     if proposed is not None and proposed not in taxonomy().listable:
         raise InvalidRequestError("proposed", "Choose a category from the list")
+    try:
+        return await _send(db, policy, ask, kind, browser, at, proposed, remark)
+    except TooMuchError as error:
+        details: dict[str, Detail] = {"move": "report", "kind": kind.value, "why": str(error)}
+        refused = Event(EventKind.REPORT_MOVE_REFUSED, ask.person or SOMEONE, _site(ask.host), at, details)
+        async with db.transaction() as t:
+            await audit.record(t, refused)
+        raise
+
+
+async def _send(
+    db: Database,
+    policy: Policy,
+    ask: AskToken,
+    kind: ReportKind,
+    browser: str,
+    at: datetime,
+    proposed: str | None,
+    remark: str,
+) -> SiteReport:
     site = _site(ask.host)
     async with db.transaction() as t:
         open_already = await _open_of(t, kind, site, ask.person, browser)
@@ -165,7 +193,7 @@ async def _refuse_more_than_a_day_has(
         browser,
     )
     if row is not None and row["sent"] >= policy.asking.per_day:
-        raise InvalidRequestError(
+        raise TooMuchError(
             "remark",
             f"You have said this of {row['sent']} sites today, as often as a day has. Call the help desk",
         )

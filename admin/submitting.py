@@ -24,6 +24,7 @@ from admin.asking import (
     JoinInsteadError,
     NeverGrantedError,
     NewAccessRequest,
+    NotAllowedError,
     State,
     TooMuchError,
     answer_times,
@@ -54,13 +55,13 @@ async def submit(
     `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError: of these NeverGrantedError, and TooMuchError for longer than the policy's
     longest or more than it lets one person ask a day, are recorded; NotAllowedError for who was closed
-    meanwhile; AlreadyOpenError when the person's request for the same site is not decided yet;
+    meanwhile, recorded; AlreadyOpenError when the person's request for the same site is not decided yet;
     JoinInsteadError when a colleague's is not, and it can be joined.
     """
     site = site_of(new.host) if new.host else ""
     try:
         return await _submit(db, policy, listed, new, site, at, then)
-    except (NeverGrantedError, TooMuchError) as error:
+    except (NeverGrantedError, NotAllowedError, TooMuchError) as error:
         about = site or new.kind.value.replace("_", " ")
         details: dict[str, Detail] = {"move": "ask", "kind": new.kind.value, "why": str(error)}
         async with db.transaction() as t:

@@ -53,7 +53,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.REPORT_SENT: "Sent a report",
     EventKind.REPORT_REMINDED: "Reminded of a report",
     EventKind.REPORT_ANSWERED: "Answered a report",
-    EventKind.REPORT_MOVE_REFUSED: "An answer to a report was refused",
+    EventKind.REPORT_MOVE_REFUSED: "A report, or an answer to one, was refused",
     EventKind.SITE_CORRECTED: "Corrected a category",
     EventKind.SITE_CORRECTION_UNDONE: "Undid a correction",
     EventKind.SITE_CORRECTION_REFUSED: "A correction was refused",

@@ -147,6 +147,8 @@ async def test_who_was_closed_moves_nothing_by_the_policy_of_a_moment_before(db:
     assert (await audit.events_of(db, request.number))[-1].kind is audit.EventKind.REQUEST_MOVE_REFUSED
     with pytest.raises(NotAllowedError, match="head was closed by IT"):
         await submitted(db, HEAD, chain=(Approver.IT_SECURITY,))
+    (refused,) = await audit.events_of(db, "cardroom.example")
+    assert (refused.kind, refused.actor) == (audit.EventKind.REQUEST_MOVE_REFUSED, HEAD)
     await access_requests.approve(db, TOWN, listed, request.id, actor=DELEGATE, at=MONDAY)
 
 

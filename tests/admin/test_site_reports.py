@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from admin import audit, site_reports
-from admin.asking import InvalidRequestError
+from admin.asking import InvalidRequestError, TooMuchError
 from admin.audit import EventKind
 from admin.database import Database
 from admin.site_reports import Answer, ReportKind, SiteReport
@@ -79,8 +79,14 @@ async def test_a_person_says_so_as_often_a_day_of_the_towns_as_they_may_ask(db: 
     for person in (CLERK, None):
         numbers = range(0, 3) if person else range(5, 8)
         first, _ = [await say(number, person) for number in numbers[:2]]
-        with pytest.raises(InvalidRequestError, match="2 sites today"):
+        with pytest.raises(TooMuchError, match="2 sites today"):
             await say(numbers[2], person)
+        (refused,) = await audit.events_of(db, f"site-{numbers[2]}.example")
+        assert (refused.kind, refused.actor) == (
+            EventKind.REPORT_MOVE_REFUSED,
+            person or site_reports.SOMEONE,
+        )
+        assert "2 sites today" in str(refused.details["why"])
         assert await say(numbers[0], person) == first, "it was said before"
     assert len(await letters(db)) == 4 * 3
     await say(2, at=midnight)

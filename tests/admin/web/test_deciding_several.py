@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import httpx
 
+from admin import audit
 from admin.deciding_several import MOST
 from policy.visit_record import new_code
 from tests import people
@@ -121,6 +122,9 @@ async def test_what_it_has_a_say_in_is_decided_alone(site: Site) -> None:
     done = await head.post("/decide/several", data={**fields, "request": "3", "step-3": "0"})
     assert "0 of 1 answers are recorded" in said(done) and "IT has a say in it" in said(done)
     assert "Waiting for you" in said(await head.get("/requests/3"))
+    refused = (await audit.events_of(site.admin.db, "REQ-3"))[-1]
+    assert (refused.kind, refused.actor) == (audit.EventKind.REQUEST_MOVE_REFUSED, people.HEAD)
+    assert refused.details["move"] == "deny" and "IT has a say in it" in str(refused.details["why"])
 
 
 async def test_own_and_others_requests_are_refused_and_recorded_as_alone(site: Site) -> None:
