@@ -44,7 +44,7 @@ _IN_TIME = "ifnull(open_until, 9223372036854775807) > ?1"
 # Where it stands at the instant ?1; what was approved is so also after its access has ended.
 _STANDING = "iif(open_until <= ?1, 'ended', state)"
 ANSWERS_COUNT_FOR = timedelta(days=90)
-"""How long what was answered is told first where somebody asks again, or opens it in an emergency."""
+"""How long what was answered is told first where somebody asks again."""
 _TIME_LINE = frozenset(
     {
         EventKind.REQUEST_SUBMITTED,
@@ -286,19 +286,22 @@ async def standing(db: Reader, person: str, department: str | None, at: datetime
 async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRequest]:
     """Return the department's other, decided requests for the site of one, newest first, 20 at most.
 
-    Of one for a page, those for that page or for all of the site.
+    Of one for a page, those for that page or for all of the site; of emergency access, what was decided
+    before it opened.
     """
     rows = await db.fetch_all(
-        f"{_SELECT} WHERE access_request.host = ? AND access_request.department IS ?"
-        " AND access_request.path IN ('', ?)"
+        f"{_SELECT} WHERE access_request.host = ?1 AND access_request.department IS ?2"
+        " AND access_request.path IN ('', ?3)"
         " AND state IN ('awaits_signature', 'awaits_opening', 'approved', 'denied', 'stopped')"
-        " AND access_request.id != ? AND (access_request.host != '' OR kind = ?)"
+        " AND access_request.id != ?4 AND (access_request.host != '' OR kind = ?5)"
+        " AND (?5 != 'emergency' OR decided_at <= ?6)"
         " ORDER BY access_request.id DESC LIMIT 20",
         request.host,
         request.department,
         request.path,
         request.id,
         request.kind.value,
+        to_ms(request.submitted_at),
     )
     return [_access_request(row) for row in rows]
 

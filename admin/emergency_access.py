@@ -182,14 +182,6 @@ async def _open(
             "site", f"You have opened {terms.per_day} sites today, as many as a day has. Ask for this one"
         )
     opener = request.person
-    refused = await access_request_lists.answered_before(
-        t,
-        request.host,
-        request.kind,
-        opener,
-        request.department,
-        at - access_request_lists.ANSWERS_COUNT_FOR,
-    )
     details: dict[str, Detail] = {"expires_at": ends_at.isoformat()}
     await move(t, policy, request, State.APPROVED, actor=opener, at=at, details=details)
     await grant(t, request, frozenset(), at=at, ends_at=ends_at, approved_by=opener)
@@ -200,20 +192,9 @@ async def _open(
         "department": request.department or "",
         "until": ends_at.isoformat(),
         "reason": request.reason,
-        **(_as_values(refused) if refused is not None else {}),
     }
     for person in sorted(told(policy, request)):
         await outbox.put(t, Letter(LetterKind.EMERGENCY_OPENED, person, request.number, values), at)
-
-
-def _as_values(refused: AccessRequest) -> dict[str, str]:
-    """Return what a letter tells of a request for the same site that was not allowed, or stopped."""
-    decided_at = refused.decided_at or refused.submitted_at
-    return {
-        "refused": refused.state.value,
-        "refused_at": decided_at.isoformat(),
-        "refused_note": refused.note or "",
-    }
 
 
 def told(policy: Policy, request: AccessRequest) -> frozenset[str]:

@@ -42,10 +42,9 @@ async def evidence(
     review = await accesses.review_of(id_)
     if review is None or not accesses.reviews(session, request):
         raise NotAllowedError(f"{request.number} is not for {session.person} to review")
-    decided = await access_request_lists.earlier_decisions(db, request)
     return Evidence(
         request,
         review,
         use=await exemption_use.of_over(db, db.visits, id_, now),
-        earlier=[one for one in decided if (one.decided_at or now) <= request.submitted_at],
+        earlier=await access_request_lists.earlier_decisions(db, request),
     )

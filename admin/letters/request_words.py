@@ -10,14 +10,13 @@ from admin.asking import WAITING, ForWhom, State, risks_of
 from admin.database import Database
 from admin.deciders import deciders
 from admin.letters.access_words import ACCESS_WORDS
+from admin.letters.emergency_words import EMERGENCY_WORDS
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words, sentence
 from admin.letters.told import Told
 from admin.opening import may_open, opens_until
 from admin.outbox import LetterKind, PutLetter
 from admin.visit_log import counting
 from admin.web import words
-from admin.web.request_words import said_earlier
-from admin.web.words import Times
 from policy.access_duration import Duration
 
 
@@ -57,7 +56,7 @@ async def _to_decide(told: Told) -> Words:
             ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
             *told.also,
             *(await _about_site(told, risks)),
-            ("Earlier", await _earlier(told)),
+            ("Earlier", await told.earlier()),
             ("Answer by", due),
         ),
         link=Link("Open the request", f"/decide/{request.id}"),
@@ -114,15 +113,6 @@ async def _reach(told: Told) -> str:
         return "none in 30 days"
     people = "under 3 people" if found.people < 3 else words.number(found.people, "person", "people")
     return f"{words.number(found.tries, 'try', 'tries')}, {people}, 30 days"
-
-
-async def _earlier(told: Told) -> str:
-    last = next(iter(await access_request_lists.earlier_decisions(told.db, told.request)), None)
-    if last is None:
-        return "never asked"
-    return words.plain(
-        said_earlier(last, told.town.policy, told.reader, Times(told.town.zone, told.town.now))
-    )
 
 
 async def _to_sign(told: Told) -> Words:
@@ -346,5 +336,6 @@ _WORDS: Mapping[LetterKind, Callable[[Told], Awaitable[Words]]] = {
     LetterKind.TICKET_OPENED: _ticket_opened,
     LetterKind.TICKET_STOPPED: _ticket_stopped,
     **ACCESS_WORDS,
+    **EMERGENCY_WORDS,
 }
 REQUEST_KINDS = frozenset(_WORDS)

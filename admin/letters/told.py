@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from admin import access_request_lists
 from admin.asking import AccessRequest, ForWhom
 from admin.database import Database
 from admin.letters.parts import Link, Town, sentence
 from admin.outbox import PutLetter
 from admin.web import words
+from admin.web.request_words import said_earlier
+from admin.web.words import Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,11 @@ class Told:
     def asker(self) -> str:
         """The name of the person."""
         return self.town.people.name(self.request.person)
+
+    async def earlier(self) -> str:
+        """Return what came of the last request for the site that was decided before."""
+        last = next(iter(await access_request_lists.earlier_decisions(self.db, self.request)), None)
+        if last is None:
+            return "never asked"
+        times = Times(self.town.zone, self.town.now)
+        return words.plain(said_earlier(last, self.town.policy, self.reader, times))

@@ -7,7 +7,6 @@ from admin import password_resets
 from admin.database import Database
 from admin.letters.attempt_words import ATTEMPT_WORDS
 from admin.letters.delegation_words import DELEGATION_WORDS
-from admin.letters.emergency_words import EMERGENCY_WORDS
 from admin.letters.names_words import NAMES_KINDS, words_about_names
 from admin.letters.parts import Link, OutdatedLetterError, Town, Words
 from admin.letters.request_words import REQUEST_KINDS, words_about_request
@@ -215,5 +214,4 @@ _WORDS: Mapping[LetterKind, Callable[[PutLetter, Town], Words]] = {
     LetterKind.TEST: _test,
     **ATTEMPT_WORDS,
     **DELEGATION_WORDS,
-    **EMERGENCY_WORDS,
 }

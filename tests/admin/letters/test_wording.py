@@ -129,25 +129,35 @@ async def test_mail_to_decide_tells_earlier_access_by_what_became_of_it(sending:
     assert "Earlier:      approved Mon, March 2, waiting for IT to open it" in said
 
 
-async def test_mail_of_emergency_access_says_that_the_site_was_not_allowed_lately(sending: Sending) -> None:
-    opened = {
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "never asked"),
+        ("deny", "not allowed Mon, March 2: “Not needed for work”"),
+        ("stop", "stopped by IT Mon, March 2: “Malware.”"),
+    ],
+)
+async def test_mail_of_emergency_access_says_what_was_decided_of_the_site_before_as_pages_do(
+    sending: Sending, answer: str | None, said: str
+) -> None:
+    db, until = sending.db, LATER + timedelta(hours=1)
+    if answer is not None:
+        theirs = await submitted(db, COLLEAGUE)
+        if answer == "deny":
+            why = "Not needed for work"
+            await access_requests.deny(db, MAIL_TOWN, theirs.id, actor=HEAD, at=LATER, reason=why)
+        else:
+            await approved(sending, theirs)
+            await access_requests.stop(db, MAIL_TOWN, theirs.id, actor=IT, at=LATER, reason="Malware.")
+    opened = await submitted(db, at=LATER, kind=Kind.EMERGENCY, asked=EmergencyUse(until))
+    later = await submitted(db, DELEGATE, at=until, chain=(Approver.IT_SECURITY,))
+    await access_requests.deny(db, MAIL_TOWN, later.id, actor=IT, at=until, reason="Later.")
+    values = {
         **{"host": "cardroom.example", "person": CLERK, "department": "finance"},
-        **{"until": LATER.isoformat(), "reason": "A threat."},
+        **{"until": until.isoformat(), "reason": "A threat."},
     }
-    at = MONDAY.isoformat()
-    refused = {"refused": "denied", "refused_at": at, "refused_note": "Not needed for work"}
-    stopped = {"refused": "stopped", "refused_at": at, "refused_note": "Malware."}
-    for number, (values, said) in enumerate(
-        (
-            ({}, None),
-            (refused, "Earlier:      not allowed Mon, March 2: “Not needed for work”"),
-            (stopped, "Earlier:      stopped Mon, March 2: “Malware.”"),
-        )
-    ):
-        letter = Letter(LetterKind.EMERGENCY_OPENED, HEAD, f"REQ-{number}", {**opened, **values})
-        await sending.put(letter)
-        text = text_of((await arrived(sending))[HEAD][-1])
-        assert said in text if said else "Earlier" not in text, text
+    await sending.put(Letter(LetterKind.EMERGENCY_OPENED, HEAD, opened.number, values))
+    assert f"Earlier:      {said}" in text_of((await arrived(sending))[HEAD][-1])
 
 
 async def test_access_for_today_is_said_to_be_for_today(sending: Sending) -> None:

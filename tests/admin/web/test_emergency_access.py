@@ -9,6 +9,8 @@ from admin import outbox
 from admin.audit import EventKind, events_of
 from admin.corrections import correct
 from admin.emergency_reviews import EmergencyReviews
+from admin.letters.parts import Town
+from admin.letters.wording import words_of
 from admin.outbox import Channel, LetterKind
 from categories.match import CategoryMatch
 from policy.deciding import decide
@@ -87,9 +89,12 @@ async def test_who_hears_of_it_reads_that_the_site_was_not_allowed_a_while_ago(s
     await post(head, "/decide/1", answer="deny", reason="Not needed for work")
     clerk = await site.signed_in(people.CLERK)
     assert (await post(clerk, FORM, **ASKED)).headers["location"] == "/requests/2"
-    told = [put.letter for put in await outbox.due(site.admin.db, Channel.MAIL, site.clock.at)]
-    (letter,) = [one for one in told if one.kind is LetterKind.EMERGENCY_OPENED and one.to == people.IT]
-    assert (letter.values["refused"], letter.values["refused_note"]) == ("denied", "Not needed for work")
+    put = await outbox.due(site.admin.db, Channel.MAIL, site.clock.at)
+    (letter,) = [
+        one for one in put if (one.letter.kind, one.letter.to) == (LetterKind.EMERGENCY_OPENED, people.IT)
+    ]
+    words = await words_of(letter, site.admin.db, Town(site.admin.policy, site.clock.at))
+    assert ("Earlier", "not allowed Fri, March 6: “Not needed for work”") in words.facts
     site.clock.at = MONDAY
     administrator = await site.signed_in(people.ADMINISTRATOR)
     review = (await administrator.get("/decide/2/review")).text.replace("\u00a0", " ")
