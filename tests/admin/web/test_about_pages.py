@@ -79,7 +79,7 @@ async def test_recorded_says_of_which_sites_full_addresses_are_kept(
     page = " ".join((await site.client().get("/recorded")).text.split())
     assert "at sites listed as Gambling: the full address of each page" in page
     assert said in page and not_kept in page and "other pages within a site" not in page
-    assert "They are shown with names alone, and to yourself." in page
+    assert "They are shown only together with names, and to you." in page
 
 
 async def test_today_and_visits_say_how_far_the_log_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.long
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 640}
 LONG_HOST = ("a-very-long-label-that-never-ends." * 8)[:240] + ".example"
+LONG_ADDRESS = f"https://cardroom.example/{'x' * 1900}"
 
 
 class Look:
@@ -783,7 +784,7 @@ async def test_pages_of_the_notice_are_clean(site: Site, look: Look) -> None:
 
 
 async def test_asking_for_a_visitor_is_clean(site: Site, look: Look) -> None:
-    await site.log(visit(host=LONG_HOST))
+    await site.log(visit(host=LONG_HOST, addresses=(LONG_ADDRESS,)))
     it = await site.signed_in(people.IT)
     await post(it, "/visits/names", reason="A call to the help desk", case="")
     await look.use(it)
@@ -797,9 +798,14 @@ async def test_asking_for_a_visitor_is_clean(site: Site, look: Look) -> None:
 
 async def test_own_visits_are_clean(site: Site, look: Look) -> None:
     await _log_a_day(site)
-    await site.log(visit(host=LONG_HOST, device=None))
+    await site.log(visit(host=LONG_HOST, device=None, addresses=(LONG_ADDRESS, "https://cardroom.example/")))
     await look.use(await site.signed_in(people.CLERK))
     await look.at("visits-own", "/visits/own")
+    await look.page.set_viewport_size(PHONE)
+    await look.page.goto(site.url + "/visits/own")
+    await look.page.locator("main td summary").first.click()
+    assert await look.page.evaluate(_CUT_ELEMENTS) == []
+    look.wrong += await violations(look.page)
 
 
 async def _log_a_day(site: Site) -> None:
