@@ -58,6 +58,18 @@ class People:
             return "the town administrator"
         return "IT security" if found else "the help desk"
 
+    def hear_of_emergency(self, person: str) -> str:
+        """Return who hears at once when this person opens a site, with the verb, within a sentence."""
+        department = self.policy.people[person].department
+        found = deciders_of(self.policy, Approver.DEPARTMENT_HEAD, person, department)
+        record = self.policy.departments.get(department or "")
+        if record is None or not found & {record.head, *record.delegates}:
+            administrators = {*self.policy.roles.get(Approver.TOWN_ADMINISTRATOR.value, ())}
+            return "the town administrator and IT hear" if found & administrators else "IT hears"
+        if found & {*record.delegates}:
+            return "your department head, who stands in for them, and IT hear"
+        return "your department head and IT hear"
+
     def awaited(self, request: AccessRequest, viewer: str | None) -> str:
         """Return whose answer a request waits for, within a sentence; empty when it waits for none.
 

@@ -73,6 +73,25 @@ async def test_site_opens_for_the_person_at_once_and_for_an_hour(site: Site) -> 
     assert "You opened it until" in shown and "looks at it from" in shown and "Mon, March 9, 8 AM" in shown
 
 
+@pytest.mark.parametrize(
+    ("person", "delegates", "hears"),
+    [
+        (people.CLERK, "", "Your department head and IT hear of it now."),
+        (
+            people.CLERK,
+            "delegates: [it], ",
+            "Your department head, who stands in for them, and IT hear of it now.",
+        ),
+        (people.HEAD, "", "The town administrator and IT hear of it now."),
+    ],
+)
+async def test_the_form_says_who_hears_of_it(site: Site, person: str, delegates: str, hears: str) -> None:
+    document = towns.DOCUMENT.replace("head: head, ", f"head: head, {delegates}")
+    site.state.policy_document.write_text(document + TERMS.replace("[clerk, it]", "[clerk, head]"))
+    await site.admin._publisher.reload_document()
+    assert hears in (await (await site.signed_in(person)).get(FORM)).text
+
+
 async def test_emergency_access_opens_no_subdomain_that_is_a_risk_or_never_allowed(site: Site) -> None:
     never = TERMS.replace("{emergency_access", "{never: [adult], emergency_access")
     await allowing(site, never)
