@@ -111,9 +111,7 @@ CALLS = {
     "POST /requests/{id:number}/wrong-category": Call(
         OF_REQUEST, "/requests/2/wrong-category", {"remark": "?"}
     ),
-    "POST /requests/{id:number}/stop": Call(
-        APPROVERS | CLERK | IT, "/requests/2/stop", {"reason": "Not safe"}
-    ),
+    "POST /requests/{id:number}/stop": Call(APPROVERS | IT, "/requests/2/stop", {"reason": "Not safe"}),
     "GET /delegations": Call(SIGNED_IN),
     "POST /delegations": Call(
         HEAD, body={"department": "finance", "delegate": COLLEAGUE, "first": FROM, "last": FROM}

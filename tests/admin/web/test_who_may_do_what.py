@@ -102,7 +102,7 @@ ACTIONS = {
     "/decide/several": Action(SIGNED_IN, "", {"answer": "deny", "request": "1", **WHY}),
     "/decide/{id:number}": Action(APPROVERS, "/decide/{fresh}", {"answer": "deny", **WHY}),
     "/decide/{id:number}/open": Action(IT | {people.HELP_DESK}, "/decide/2/open"),
-    "/decide/{id:number}/stop": Action(APPROVERS | CLERK | IT, "/decide/2/stop", WHY),
+    "/decide/{id:number}/stop": Action(APPROVERS | IT, "/decide/2/stop", WHY),
     # Names are hidden: IT is led to them first. Nobody else may ask at all.
     "/visits/{id:number}/ask": Action(IT, "/visits/{visit}/ask", {**WHY, "duration": "week"}),
     "/visits/names": Action(IT | {AUDITOR}, "", WHY),
@@ -122,7 +122,7 @@ ACTIONS = {
     "/remind/{code}": Action(NO_ROLE, "/remind/K7M-4QP"),
     "/review/reports/{id:number}": Action(IT, "/review/reports/1", WHY),
     "/review/requests/{id:number}/leave-open": Action(IT, "/review/requests/2/leave-open"),
-    "/review/requests/{id:number}/stop": Action(APPROVERS | CLERK | IT, "/review/requests/2/stop", WHY),
+    "/review/requests/{id:number}/stop": Action(APPROVERS | IT, "/review/requests/2/stop", WHY),
     "/review/never-inspect": Action(IT, "", {"host": "api.example", **WHY}),
     "/review/inspect-again": Action(IT, "", {"host": "api.example", **WHY}),
     "/review/leave-inspected": Action(IT, "", {"host": "api.example"}),
