@@ -10,6 +10,7 @@ from msgspec import structs
 
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
+from policy.rule_matching import first_match
 from policy.visit_record import MOST_ADDRESSES, VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
@@ -185,7 +186,8 @@ class VisitLog:
         if visit not in self.open or not visit.judgement.decision.is_allowed:
             return
         if visit.code in judge.snapshot.ended_visits:
-            ended = Decision(Verdict.BLOCK, Cause.ENDED)
+            match = visit.judgement.decision.match or first_match(visit.judgement.visit.matches)
+            ended = Decision(Verdict.BLOCK, Cause.ENDED, match=match)
             self.record(structs.replace(visit.judgement.made_at(datetime.now(UTC)), decision=ended), _ENDED)
             visit.refusal = f"closed: {_ENDED}"
             visit.close()

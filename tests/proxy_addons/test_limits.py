@@ -96,7 +96,8 @@ def hosts(origin: RecordingOrigin, odd_origin: OddOrigin, tmp_path_factory: pyte
 def limited_town(
     origin: RecordingOrigin, hosts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProxiedTown]:
-    folder, names = tmp_path_factory.mktemp("limits"), {**CATEGORIES, "social_networks": ["files.example"]}
+    folder = tmp_path_factory.mktemp("limits")
+    names = {**CATEGORIES, "social_networks": ["files.example"], "education": ["free.example"]}
     with town_behind_a_worker(folder, origin, hosts, DOCUMENT, names, [origin.ca_certificate]) as town:
         yield town
 
@@ -462,6 +463,7 @@ def test_heavy_download_is_told_of_while_it_flows_and_ends_when_it_says_so(
             assert secured.recv(1) == b""
     ended, whole = sorted(town.visits(2), key=lambda visit: visit.cause is not Cause.ENDED)
     assert (ended.verdict, ended.refusal) == (Verdict.BLOCK, "ended by IT")
+    assert (ended.category, ended.entry, ended.source) == ("education", "free.example", "test")
     assert (whole.code, whole.verdict, whole.refusal) == (heavy.code, Verdict.ALLOW, "closed: ended by IT")
     town.publish_policy(DOCUMENT)
     eventually(lambda: not facts(town).heavy, 30)
