@@ -7,9 +7,10 @@ web's own authority; a resolver table tells the proxy where they are. Tests serv
 import asyncio
 import html
 import itertools
+import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,7 @@ SITES = {
     "phish.example": "Your mailbox is full. Enter your password to keep it.",
 }
 
+_HTTP, _HTTPS = "demo web, http", "demo web, https"
 _CHUNK_BYTES = 64 * 1024
 _PAGE = """\
 <!DOCTYPE html>
@@ -63,13 +65,13 @@ class DemoWeb:
         path.write_text("".join(lines))
         return path
 
-    async def start(self) -> tuple[asyncio.Server, asyncio.Server]:
-        """Listen on two free ports of loopback."""
+    async def start(self, sockets: Mapping[str, socket.socket]) -> tuple[asyncio.Server, asyncio.Server]:
+        """Serve on these sockets of `listening`, which end with it."""
         first = self._tls_for(self.names[0])
         first.sni_callback = self._choose_certificate
         loop = asyncio.get_running_loop()
-        http = await loop.create_server(self._accept, "127.0.0.1", 0)
-        https = await loop.create_server(self._accept, "127.0.0.1", 0, ssl=first)
+        http = await loop.create_server(self._accept, sock=sockets[_HTTP])
+        https = await loop.create_server(self._accept, sock=sockets[_HTTPS], ssl=first)
         self.http_port = http.sockets[0].getsockname()[1]
         self.https_port = https.sockets[0].getsockname()[1]
         return http, https
@@ -200,15 +202,27 @@ class _Exchange:
             await asyncio.sleep(0)
 
 
+def listening(handed_over: Mapping[str, int]) -> dict[str, socket.socket]:
+    """Return sockets to serve on, by name: of descriptors that were handed over, else on free ports."""
+    return {
+        name: socket.socket(fileno=handed_over[name])
+        if name in handed_over
+        else socket.create_server(("127.0.0.1", 0))
+        for name in (_HTTP, _HTTPS)
+    }
+
+
 @asynccontextmanager
-async def demo_web(ca_folder: Path, names: Iterable[str] = SITES) -> AsyncIterator[DemoWeb]:
-    """Serve these host names on loopback, on two free ports, until the block is left.
+async def demo_web(
+    ca_folder: Path, names: Iterable[str] = SITES, sockets: Mapping[str, socket.socket] | None = None
+) -> AsyncIterator[DemoWeb]:
+    """Serve these host names on loopback, on two free ports or the sockets given, until the block is left.
 
     The authority is made in `ca_folder` at first start and kept: a browser that trusts it goes on
     to. Raises OSError when that folder cannot be written to.
     """
     web = DemoWeb(ca_folder, names)
-    servers = await web.start()
+    servers = await web.start(sockets or listening({}))
     try:
         yield web
     finally:

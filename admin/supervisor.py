@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,18 @@ class Parts:
 class Supervisor:
     """Runs the parts until told to stop."""
 
-    def __init__(self, parts: Parts, handover: Handover | None = None) -> None:
-        """Begin; with a handover, where another program has left off."""
+    def __init__(
+        self,
+        parts: Parts,
+        handover: Handover | None = None,
+        others: Mapping[str, socket.socket] | None = None,
+    ) -> None:
+        """Begin; with a handover, where another program has left off.
+
+        `others` are listening sockets, by name, that somebody else closes; they are handed over, too.
+        """
         self._parts = parts
+        self._others = others or {}
         self._handover = handover
         self._systemd = ServiceManager()
         self._sockets: dict[str, socket.socket] = {}
@@ -185,7 +194,8 @@ class Supervisor:
         """Go on where the program before has left off."""
         self._proxy_lock = handover.proxy_lock
         for part, fd in handover.sockets.items():
-            self._sockets[part] = socket.socket(fileno=fd)
+            if part not in self._others:
+                self._sockets[part] = socket.socket(fileno=fd)
         if handover.control is not None:
             self._control = socket.socket(fileno=handover.control)
             self._control.setblocking(False)
@@ -308,7 +318,10 @@ class Supervisor:
 
     def _remains(self, asker: Asker) -> Handover:
         return Handover(
-            sockets={part: listening.fileno() for part, listening in self._sockets.items()},
+            sockets={
+                name: listening.fileno()
+                for name, listening in (*self._sockets.items(), *self._others.items())
+            },
             lifeline=(self._lifeline, self._our_end),
             proxy_lock=self._proxy_lock,
             control=None if self._control is None else self._control.fileno(),

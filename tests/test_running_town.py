@@ -105,6 +105,23 @@ async def test_metrics_are_not_to_be_had_through_the_proxy_but_the_admin_site_is
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_restart_keeps_the_demos_web_where_it_is_and_no_visit_fails_meanwhile(
+    demo_town: RunningTown,
+) -> None:
+    resolver_table = demo_town.state / "demo-web" / "hosts"
+    before = resolver_table.read_text()
+    restarting = asyncio.create_task(demo_town.command("restart"))
+    statuses = []
+    async with asyncio.timeout(60):
+        while not restarting.done():
+            statuses.append(await _status(demo_town, "http://library.example/"))
+    code, output, errors = await restarting
+    assert code == 0, output + errors
+    assert resolver_table.read_text() == before
+    assert len(statuses) > 10 and set(statuses) == {200}
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_restart_puts_new_processes_in_the_place_of_all_below_the_same_supervisor(
     demo_town: RunningTown,
 ) -> None:

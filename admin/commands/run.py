@@ -16,7 +16,7 @@ from admin.commands.address import AddressType
 from admin.commands.site_options import Site, is_loopback, site_options
 from admin.commands.worker_options import worker_options
 from admin.database import DatabaseError
-from admin.demo_web import demo_web
+from admin.demo_web import demo_web, listening
 from admin.first_policy import first_policy
 from admin.handover import Handover, taken
 from admin.key_file import KeyFileError
@@ -111,7 +111,8 @@ async def _run_demo(parts: Parts, url: str, handover: Handover | None) -> None:
     passwords = await first_start.start_demo(parts.state)
     web_folder = parts.state.root / "demo-web"
     web_folder.mkdir(exist_ok=True)
-    async with demo_web(web_folder) as web:
+    sockets = listening(handover.sockets if handover else {})
+    async with demo_web(web_folder, sockets=sockets) as web:
         hosts_file = web.hosts_file(web_folder / "hosts")
         # Else a rule that has the demo's sites decrypted would find nobody to trust there.
         if not parts.state.extra_roots.exists():
@@ -122,7 +123,7 @@ async def _run_demo(parts: Parts, url: str, handover: Handover | None) -> None:
             _announce(parts, url)
 
         parts = replace(parts, hosts_file=parts.hosts_file or hosts_file)
-        await Supervisor(parts, handover).run(on_ready)
+        await Supervisor(parts, handover, sockets).run(on_ready)
 
 
 def _asked(
