@@ -18,7 +18,7 @@ from admin.database import Database, Reader
 from admin.outbox import Letter, LetterKind
 from admin.sessions import Session
 from policy.limiting import hours_end_at
-from policy.town_policy import Policy
+from policy.town_policy import LimitAction, Policy
 
 MOST_A_DAY = 10
 """How many of these mails a person can have waiting, or from the last 24 hours."""
@@ -37,6 +37,7 @@ class Reminder:
 
     `at` (aware) is when its limit stops holding, None where it does not hold now. `is_asked`: it was asked
     for already. `is_reached`: the person is known, and gets mail. `is_full`: they have MOST_A_DAY of them.
+    `can_go_on`: the page that stopped it lets it be loaded at once.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Reminder:
     is_asked: bool
     is_reached: bool
     is_full: bool
+    can_go_on: bool
 
     @property
     def can_be_asked(self) -> bool:
@@ -123,5 +125,6 @@ class DownloadReminders:
             is_asked=row is not None and row["waiting"] > 0,
             is_reached=self._correspondence.reaches(session.person),
             is_full=row is not None and row["all_of_them"] >= MOST_A_DAY,
+            can_go_on=limit is not None and limit.action is LimitAction.WARN,
         )
         return reminder, ask.rule or ""

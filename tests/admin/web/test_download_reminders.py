@@ -9,6 +9,7 @@ from admin import audit, outbox
 from admin.audit import EventKind
 from admin.download_reminders import _COUNT, MOST_A_DAY
 from admin.outbox import Channel
+from policy.town_policy import LimitAction
 from tests import people, towns
 from tests.admin.web.conftest import Site, post
 from tests.admin.web.mailed_site import with_mail
@@ -143,7 +144,14 @@ async def test_where_nobody_can_be_written_to_the_page_says_what_to_do_instead(s
     client = site.client()
     path = await follow(site, client)
     page = (await client.get(path)).text.replace("\u00a0", " ")
-    assert "There is no way to send you mail. Open the site again at" in page, "no mail server is set"
+    assert "No mail can be sent to you." in page, "no mail server is set"
+    back = f'<a href="{ADDRESS}" rel="noreferrer">'
+    assert f"{back}Go back</a> and choose Download now, or open it again at" in page
+    blocks = DOCUMENT.replace("500MB, action: warn", "500MB, action: block")
+    site.state.policy_document.write_text(blocks)
+    await site.until(lambda: site.admin.policy.limits[0].action is LimitAction.BLOCK)
+    page = (await client.get(path)).text
+    assert f"{back}Open it again</a> at" in page and "Download now" not in page
     async with post_office() as office:
         await with_mail(site, office)
         nobody = site.client()
