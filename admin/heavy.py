@@ -29,11 +29,15 @@ DAYS = {"today": 1, "week": 7}
 
 @dataclass(frozen=True, slots=True)
 class HeavyRow:
-    """An open visit; `share` (0 to 1) is what it takes of the line, None where its capacity is not known."""
+    """An open visit; `share` (0 to 1) is what it takes of the line, None where its capacity is not known.
+
+    `is_ending`: IT has stopped it, and its worker has not said yet that it is over.
+    """
 
     visit: HeavyVisit
     who: Who
     share: float | None
+    is_ending: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,15 @@ class HeavyViews:
         others = [visit for visit in visits if visit.category != SOFTWARE_UPDATES]
         updates = tuple(visit for visit in visits if visit.category == SOFTWARE_UPDATES)
         speed = sum(fact.bytes_per_second for fact in facts)
+        ending = await ended_visits.live(self._db, self._clock())
         return HeavyNow(
             rows=tuple(
-                HeavyRow(visit, self._who(session, visit), self._share(visit.bytes_per_second))
+                HeavyRow(
+                    visit,
+                    self._who(session, visit),
+                    self._share(visit.bytes_per_second),
+                    is_ending=visit.code in ending,
+                )
                 for visit in sorted(others, key=lambda visit: visit.bytes_per_second, reverse=True)
             ),
             updates=updates,

@@ -29,6 +29,7 @@ class HeavyVisit(BaseModel):
     bytes_down: int
     bytes_per_second: int
     share: float | None = Field(description="Of the line, 0 to 1; null where its capacity is not known.")
+    is_ending: bool = Field(description="It was ended, and is over within seconds.")
 
 
 class Updates(BaseModel):
@@ -82,7 +83,14 @@ async def read_heavy(call: Call[Nothing, Nothing]) -> Heavy:
     now = await call.admin.heavy.now(call.session)
     return Heavy(
         visits=[
-            HeavyVisit(**(_known(row.visit) | {"who": Who.model_validate(row.who), "share": row.share}))
+            HeavyVisit(
+                **_known(row.visit)
+                | {
+                    "who": Who.model_validate(row.who),
+                    "share": row.share,
+                    "is_ending": row.is_ending,
+                }
+            )
             for row in now.rows
         ],
         updates=Updates(

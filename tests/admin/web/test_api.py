@@ -359,7 +359,9 @@ async def test_what_is_heavy_names_nobody_and_is_ended_by_its_code(site: Site) -
         None,
     )
     assert heavy["updates"]["computers"] == 1
+    assert shown["is_ending"] is False
     await it.post("/heavy/K7M-4QP/end")
+    assert [visit["is_ending"] for visit in (await it.get("/heavy"))["visits"]] == [True]
     await it.post("/heavy/X7M-4QP/end", 404)
     (ended,) = (await it.get("/records", kinds="sites"))["items"]
     assert (ended["kind"], ended["who"]) == ("visit.ended", "IT security")
