@@ -223,15 +223,28 @@ async def test_what_was_stopped_again_and_again_since_before_is_there_until_15_m
     client = await site.signed_in(people.CLERK)
     assert "cardroom.example" in (await client.get("/stopped")).text
     site.clock.at += timedelta(minutes=4)
-    assert "Nothing was stopped here" in (await client.get("/stopped")).text
+    assert "Nothing of yours was stopped" in (await client.get("/stopped")).text
 
 
 async def test_what_was_stopped_elsewhere_is_neither_shown_nor_asked_for(site: Site) -> None:
     await site.log(visit(person=people.PARKS_HEAD, device="PRK-PC-2", department="parks"))
     await site.log(visit(site.clock.at - timedelta(minutes=16)))
     client = await site.signed_in(people.CLERK)
-    assert "Nothing was stopped here" in (await client.get("/stopped")).text
+    assert "Nothing of yours was stopped" in (await client.get("/stopped")).text
     assert (await post(client, await site.of_visit(1, "stopped", "ask"), "/stopped")).status_code == 404
+
+
+async def test_who_signed_in_at_another_persons_computer_is_told_that_they_have_to_look(site: Site) -> None:
+    await site.log(visit())
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get("/stopped")).text
+    assert (
+        "Nothing of yours was stopped" in page and "At somebody else's computer, they have to look." in page
+    )
+    assert "cardroom.example" not in page
+    await site.log(visit(site.clock.at - timedelta(minutes=16)))
+    at_the_device = await site.asking(host="files.example")
+    assert "At somebody else's computer" not in (await at_the_device.get("/stopped")).text
 
 
 async def test_markup_in_host_and_reason_is_shown_as_text(site: Site) -> None:
