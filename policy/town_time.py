@@ -4,6 +4,7 @@ Parts of a time are held together by no-break spaces, so that no line ends insid
 """
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -36,7 +37,7 @@ class Language:
     afternoon: str
     hours: str
     day_range: str
-    last_day: str
+    last_one: str
     every_day: str
 
     def clock(self, at: time | datetime) -> str:
@@ -57,12 +58,24 @@ class Language:
 
     def window(self, schedule: Schedule) -> str:
         """Return a schedule, like "12 to 1 PM, Mon to Fri"."""
+        return self.windows((schedule,))
+
+    def windows(self, schedules: Iterable[Schedule]) -> str:
+        """Return several: "12 to 1 PM and 5 to 10 PM, Mon to Fri; 8 AM to 8 PM, Sat"."""
+        hours: dict[frozenset[int], list[str]] = {}
+        for schedule in schedules:
+            hours.setdefault(schedule.days, []).append(_unbroken(self._hours(schedule)))
+        return "; ".join(
+            f"{self._all_of(of_days)}, {_unbroken(self._days(sorted(days)))}"
+            for days, of_days in hours.items()
+        )
+
+    def _hours(self, schedule: Schedule) -> str:
         first, last = schedule.starts_at, schedule.ends_at
         same_half = self._half(first) == self._half(last)
-        hours = self.hours.format(
+        return self.hours.format(
             first=_hour(first) if same_half else self.clock(first), last=self.clock(last)
         )
-        return f"{_unbroken(hours)}, {_unbroken(self._days(sorted(schedule.days)))}"
 
     def _half(self, at: time | datetime) -> str:
         return self.morning if at.hour < 12 else self.afternoon
@@ -73,8 +86,11 @@ class Language:
             return self.every_day
         if len(names) > 2 and days[-1] - days[0] == len(days) - 1:
             return self.day_range.format(first=names[0], last=names[-1])
+        return self._all_of(names)
+
+    def _all_of(self, names: list[str]) -> str:
         *others, last = names
-        return self.last_day.format(others=", ".join(others), last=last) if others else last
+        return self.last_one.format(others=", ".join(others), last=last) if others else last
 
 
 def said_end(ends_at: datetime, zone: ZoneInfo) -> datetime:
@@ -107,7 +123,7 @@ ENGLISH = Language(
     afternoon="PM",
     hours="{first} to {last}",
     day_range="{first} to {last}",
-    last_day="{others} and {last}",
+    last_one="{others} and {last}",
     every_day="every day",
 )
 SPANISH = Language(
@@ -122,6 +138,6 @@ SPANISH = Language(
     afternoon="p. m.",
     hours="de {first} a {last}",
     day_range="de {first} a {last}",
-    last_day="{others} y {last}",
+    last_one="{others} y {last}",
     every_day="todos los días",
 )

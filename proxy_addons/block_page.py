@@ -58,10 +58,10 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """When the site opens next (aware), and the schedule that allows it then, if one does."""
+    """When the site opens next (aware), and the schedules that allow it, if one does then: that one first."""
 
     at: datetime
-    schedule: Schedule | None
+    schedules: tuple[Schedule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

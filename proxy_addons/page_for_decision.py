@@ -1,5 +1,6 @@
 """From a decision to the page that says it: one of at most 8 kB."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -13,6 +14,7 @@ from policy.deciding import decide, next_edge_after
 from policy.decision import Cause, Decision, Verdict
 from policy.limiting import hours_end_at
 from policy.rule_matching import rule_matches
+from policy.schedule import Schedule
 from policy.state import State
 from policy.town_policy import Approver, Limit, Per, Policy, Rule, UnknownAction
 from policy.town_time import zone_of
@@ -55,7 +57,7 @@ def page_for(
     variant = said_first or _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
     if limit is not None and limit.quota is not None:
-        opening = Opening(next_midnight(visit.at, zone_of(policy)), None)
+        opening = Opening(next_midnight(visit.at, zone_of(policy)))
     approval = _approval(decision, visit, policy)
     over_limit = _over_limit(limit, decision, visit, policy) if limit is not None else None
     variant = variant if opening is None else Variant.LATER
@@ -291,6 +293,20 @@ def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None
         then = decide(structs.replace(visit, at=at), policy, State())
         if then.is_allowed:
             # The site opens because an allowing rule begins, or because the blocking one ends.
-            return Opening(at, timed.get(then.rule or ""))
+            first = timed.pop(then.rule or "", None)
+            return Opening(at, (first, *_further(timed, visit, policy)) if first is not None else ())
         at = next_edge_after(at, policy, State())
     return None
+
+
+def _further(timed: Mapping[str, Schedule], visit: Visit, policy: Policy) -> Iterator[Schedule]:
+    """Yield the schedules of those rules that will open the site when their hours begin next."""
+    zone = zone_of(policy)
+    for rule, schedule in timed.items():
+        at = schedule.next_edge_after(visit.at, zone)
+        if at is not None and not schedule.holds_at(at, zone):
+            at = schedule.next_edge_after(at, zone)
+        if at is not None and at - visit.at <= _LOOK_AHEAD:
+            then = decide(structs.replace(visit, at=at), policy, State())
+            if then.is_allowed and then.rule == rule:
+                yield schedule

@@ -209,6 +209,25 @@ def test_site_that_a_schedule_opens_says_when() -> None:
     assert "Ask to use it now" in text
 
 
+def test_site_that_several_schedules_open_says_each_of_them_and_no_other_sites() -> None:
+    hours = {
+        "evening": Schedule(frozenset(range(5)), time(17), time(22)),
+        "weekend": Schedule(frozenset({5}), time(8), time(20)),
+        "night": Schedule(frozenset(range(5)), time(22), time(23)),
+    }
+    categories = {"evening": "shopping", "weekend": "shopping", "night": "gambling"}
+    opening = [replace(LUNCH, id=id_, when=id_, categories=frozenset({of})) for id_, of in categories.items()]
+    policy = replace(
+        POLICY, schedules={**POLICY.schedules, **hours}, rules=(LUNCH, *opening, NOT_TOWN_BUSINESS)
+    )
+    html = shown(blocked("shopping", "shop.example"), host="shop.example", policy=policy)[1]
+    assert (
+        "Opens at 12 PM today shop.example is listed as Shopping. "
+        "Personal use is open 12 to 1 PM and 5 to 10 PM, Mon to Fri; 8 AM to 8 PM, Sat."
+    ) in english(html)
+    assert "de 12 a 1 p. m. y de 5 a 10 p. m., de lun a vie; de 8 a. m. a 8 p. m., sáb." in spanish(html)
+
+
 @pytest.mark.parametrize(
     ("at", "said", "in_spanish"),
     [
@@ -685,7 +704,7 @@ MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
         (
             "big",
             4_200_000_000,
-            "This download is 4.2 GB In business hours it slows others down. After 4:30 PM it will not."
+            "This download is 4.2 GB It slows others down now. After 4:30 PM it will not."
             " Nothing of it was loaded. Policy Use 7 Remind me at 4:30 PM Download now Leave",
             "Avisarme a las 4:30 p. m. Descargar ahora Salir",
         ),
