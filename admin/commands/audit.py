@@ -97,8 +97,9 @@ def _said(found: Verification, folder: StateFolder, heads: Sequence[Head]) -> li
         lines = [f"{found.events:,} events, each with the digest that it was recorded with."]
         if heads:
             newest = max(heads, key=lambda head: head.last_id)
+            fit = "1 head" if found.against == 1 else f"{found.against:,} heads"
             lines.append(
-                f"They fit {found.against:,} heads; the newest, of {newest.at:%Y-%m-%d %H:%M} UTC, knows"
+                f"They fit {fit}; the newest, of {newest.at:%Y-%m-%d %H:%M} UTC, knows"
                 f" {newest.events:,} events."
             )
         else:

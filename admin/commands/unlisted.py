@@ -73,8 +73,9 @@ def unlisted_command(days: int, limit: int, well_known: Path | None, state: Path
 def _sentence(one: "UnlistedSite") -> str:
     listed = f"; listed: {_some(one.listed_hosts)}" if one.listed_hosts else ""
     alike = f"; looks like {one.looks_like}" if one.looks_like else ""
+    visits = "1 visit" if one.visits == 1 else f"{one.visits:,} visits"
     return (
-        f"{one.site}: {one.visits:,} visits, {one.said_people} people, "
+        f"{one.site}: {visits}, {one.said_people} people, "
         f"first seen {one.first_seen_at:%Y-%m-%d}; {_some(one.hosts)}{listed}{alike}"
     )
 

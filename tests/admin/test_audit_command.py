@@ -85,7 +85,7 @@ def test_a_tail_that_was_cut_off_shows_against_the_heads_that_were_exported(
     export(state, tmp_path / "witness")
     whole = verify(state, "--heads", str(tmp_path / "witness"))
     assert whole.exit_code == 0
-    assert "They fit 1 heads; the newest, of 2026-03-02 15:00 UTC, knows 3 events." in whole.output
+    assert "They fit 1 head; the newest, of 2026-03-02 15:00 UTC, knows 3 events." in whole.output
     cut_off(state)
     assert verify(state).exit_code == 0
     cut = verify(state, "--heads", str(tmp_path / "witness"))
@@ -112,7 +112,7 @@ def test_a_cut_off_tail_shows_against_the_file_that_the_settings_export_to(
     assert missing.exit_code == 2
     assert f"{tmp_path / 'witness'}: No such file or directory" in missing.output
     export(state, tmp_path / "witness")
-    assert "They fit 1 heads" in verify(state).output
+    assert "They fit 1 head;" in verify(state).output
     cut_off(state)
     cut = verify(state)
     assert cut.exit_code == 1
