@@ -197,7 +197,11 @@ async def _not_valid(_http_request: Request, error: ValidationError) -> Response
     if any(one["type"] == "json_invalid" for one in found):
         return problem("not-json")
     errors = {".".join(map(str, one["loc"])) or "body": one["msg"] for one in found}
-    return problem("invalid", f"{', '.join(errors)}: {next(iter(errors.values()))}.", errors)
+    fields: dict[str, list[str]] = {}
+    for name, message in errors.items():
+        fields.setdefault(message, []).append(name)
+    said = " ".join(f"{', '.join(names)}: {message}." for message, names in fields.items())
+    return problem("invalid", said, errors)
 
 
 async def _nothing_to_ask(_http_request: Request, error: Exception) -> Response:

@@ -167,6 +167,14 @@ async def test_what_is_wrong_with_a_body_is_said_by_field(site: Site) -> None:
         assert [error["field"] for error in answer.json().get("errors", [])] == fields
 
 
+async def test_each_message_about_a_body_names_the_fields_that_it_is_about(site: Site) -> None:
+    it = await program_of(site, people.IT)
+    refused = await it.post("/corrections", 422, because="The town's own shop")
+    assert refused["detail"] == (
+        "site, categories, why: Field required. because: Extra inputs are not permitted."
+    )
+
+
 async def test_neither_a_cookie_nor_another_ones_text_opens_anything(site: Site) -> None:
     browser = await site.signed_in(people.IT)
     headers: list[dict[str, str]] = [
