@@ -43,6 +43,8 @@ _SELECT = """
 _IN_TIME = "ifnull(open_until, 9223372036854775807) > ?1"
 # Where it stands at the instant ?1; what was approved is so also after its access has ended.
 _STANDING = "iif(open_until <= ?1, 'ended', state)"
+# What was answered, whatever became of it since.
+_DECIDED = "state IN ('awaits_signature', 'awaits_opening', 'approved', 'denied', 'stopped')"
 ANSWERS_COUNT_FOR = timedelta(days=90)
 """How long what was answered is told first where somebody asks again."""
 _TIME_LINE = frozenset(
@@ -292,7 +294,7 @@ async def earlier_decisions(db: Reader, request: AccessRequest) -> list[AccessRe
     rows = await db.fetch_all(
         f"{_SELECT} WHERE access_request.host = ?1 AND access_request.department IS ?2"
         " AND access_request.path IN ('', ?3)"
-        " AND state IN ('awaits_signature', 'awaits_opening', 'approved', 'denied', 'stopped')"
+        f" AND {_DECIDED}"
         " AND access_request.id != ?4 AND (access_request.host != '' OR kind = ?5)"
         " AND (?5 != 'emergency' OR decided_at <= ?6)"
         " ORDER BY access_request.id DESC LIMIT 20",
@@ -319,7 +321,7 @@ async def answered_before(
     row = await db.fetch_one(
         f"{_SELECT} WHERE access_request.host = ?1 AND decided_at >= ?4 AND (?1 != '' OR kind = ?5)"
         " AND access_request.path IN ('', ?6)"
-        " AND state IN ('awaits_opening', 'approved', 'denied', 'stopped')"
+        f" AND {_DECIDED}"
         " AND (access_request.person = ?2 OR (for_whom = 'department' AND access_request.department = ?3))"
         " ORDER BY decided_at DESC, access_request.id DESC LIMIT 1",
         site_of(host) if host else "",

@@ -629,6 +629,27 @@ async def test_earlier_decisions_are_the_departments_newest_first(db: Database) 
     assert [(r.id, r.state) for r in found] == [(second.id, State.APPROVED), (first.id, State.DENIED)]
 
 
+async def test_what_was_approved_and_is_to_be_signed_is_the_answer_of_lately(db: Database) -> None:
+    denied = await submitted(db, host="x.example")
+    await access_requests.deny(db, TOWN, denied.id, actor=HEAD, at=MONDAY, reason="Not needed for work")
+    use = SocialMediaUse(Level.VIEW, (), MONDAY + timedelta(days=90), HEAD)
+    both = (Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR)
+    approved = await submitted(
+        db, host="x.example", kind=Kind.SOCIAL_MEDIA, asked=use, chain=both, sent_by=HEAD
+    )
+
+    async def last() -> AccessRequest | None:
+        return await access_request_lists.answered_before(
+            db, "x.example", Kind.SITE, CLERK, "finance", MONDAY - timedelta(days=90)
+        )
+
+    found = await last()
+    assert found is not None and found.id == denied.id
+    await access_requests.approve(db, TOWN, listed, approved.id, actor=ADMINISTRATOR, at=LATER)
+    assert (await access_request_lists.get(db, approved.id)).state is State.AWAITS_SIGNATURE
+    assert await last() is None
+
+
 async def test_open_access_is_listed_by_its_end_until_that_instant(db: Database) -> None:
     week = await submitted(db, host="a.example")
     hour = await submitted(db, host="b.example")
