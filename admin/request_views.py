@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from admin import access_request_lists, roles
+from admin import access_request_lists, own_devices, roles
 from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
@@ -10,6 +10,7 @@ from admin.database import Database
 from admin.deciders import involved, took_part
 from admin.decision_facts import DecisionFacts, decision_facts
 from admin.emergency_access import told
+from admin.own_devices import Granted
 from admin.proposing import decides_for
 from admin.request_time_line import Move
 from admin.sessions import Session
@@ -84,6 +85,15 @@ class RequestViews:
     async def granted_accounts(self, session: Session) -> list[AccessRequest]:
         """Return internet accounts in force, as `granted` does."""
         return self._seen_by(session, await access_request_lists.granted_accounts(self._db, self._clock()))
+
+    async def granted_devices(self, session: Session) -> list[tuple[Granted, AccessRequest]]:
+        """Return devices of people's own in force, each with its request, as `granted` does."""
+        devices = await own_devices.granted(self._db, self._clock())
+        requests = [await access_request_lists.get(self._db, device.access_request) for device in devices]
+        seen = self._seen_by(session, requests)
+        return [
+            (device, request) for device, request in zip(devices, requests, strict=True) if request in seen
+        ]
 
     async def still_needed(self, session: Session) -> list[AccessRequest]:
         """Return access of which it is asked whether it is needed: what the person decided and may keep."""

@@ -252,10 +252,10 @@ async def _form(
     department = record.department if record else None
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
-    ends = offered(admin, admin.requests.kind_of(ask))
+    kind = admin.requests.kind_of(ask)
+    ends = offered(admin, kind)
     found = await admin.requests.to_join(person, ask)
     own, others = (found, None) if found is not None and person in found.askers else (None, found)
-    kind = Kind.DOWNLOAD if limit else Kind.SITE
     return await page(
         http_request,
         "ask.html",

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asking import InvalidRequestError
+from admin.roles import only_reads
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import field, signed_in
 
@@ -50,6 +51,11 @@ async def _page(
         422 if error else 200,
         delegations=admin.delegations.shown(session),
         own=admin.delegations.departments_of(session),
+        others={
+            id_: person
+            for id_, person in admin.policy.people.items()
+            if id_ != session.person and not only_reads(admin.policy, id_)
+        },
         filled_in=filled_in,
         error=error,
     )

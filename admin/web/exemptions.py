@@ -6,13 +6,10 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import exemption_use, own_devices, roles
-from admin.access_request_lists import get
+from admin import exemption_use
 from admin.asking import AccessRequest, AlreadyOpenError, InvalidRequestError
 from admin.deciders import may_renew, may_stop
 from admin.exemption_use import Use
-from admin.own_devices import Granted
-from admin.proposing import decides_for
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import person_of, signed_in
 
@@ -51,7 +48,10 @@ async def exemptions_page(http_request: Request) -> Response:
             for account in accounts
             if _is_shown(chosen, account, None, admin.now())
         ],
-        devices=await _devices(http_request),
+        devices=[
+            (device, may_stop(admin.policy, request, person_of(session)))
+            for device, request in await admin.request_views.granted_devices(session)
+        ],
     )
 
 
@@ -75,18 +75,6 @@ async def keep(http_request: Request, _form: FormData) -> Response:
     id_ = http_request.path_params["id"]
     await admin_of(http_request).requests.keep(signed_in(http_request), id_)
     return go_to(f"/requests/{id_}")
-
-
-async def _devices(http_request: Request) -> list[tuple[Granted, bool]]:
-    """Return the devices of people's own that the viewer sees, and whether they may stop each."""
-    admin, person = admin_of(http_request), person_of(signed_in(http_request))
-    found = []
-    for device in await own_devices.granted(admin.db, admin.now()):
-        request = await get(admin.db, device.access_request)
-        is_own = request.department in decides_for(admin.policy, person)
-        if is_own or roles.sees_all_requests(admin.policy, person):
-            found.append((device, may_stop(admin.policy, request, person)))
-    return found
 
 
 def _is_shown(chosen: str, request: AccessRequest, use: Use | None, now: datetime) -> bool:
