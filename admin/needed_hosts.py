@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from admin import access_request_lists, audit, exemptions
 from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, TransitionError, site_of
-from admin.asking_for_sites import AsksForSites
+from admin.asking_for_sites import AsksForSites, imagine
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
@@ -30,6 +30,7 @@ _LOOKS_BACK = timedelta(days=30)
 _MOST_SHOWN = 10
 _MOST_ADDED = 20
 _MOST_VISITS = 20
+_OPEN = frozenset({Cause.EXEMPTION, Cause.ESSENTIAL})
 
 type Block = tuple[Cause, str | None]
 """Why a visit was blocked: its cause, and the rule's id if one did it."""
@@ -69,7 +70,9 @@ class NeededHosts(AsksForSites):
         for host, blocks in found.items():
             if len(suggested) == _MOST_SHOWN:
                 break
-            if self._may_agree(agreeing, blocks) and not await self._is_shut(host):
+            if not self._may_agree(agreeing, blocks) or await self._is_shut(host):
+                continue
+            if not await self._is_open(request.person, host):
                 suggested.append(host)
         return suggested
 
@@ -150,6 +153,14 @@ class NeededHosts(AsksForSites):
         except CategorySnapshotError:
             return True
         return not listed_as.isdisjoint(policy.security_categories | policy.asking.never)
+
+    async def _is_open(self, person: str, host: str) -> bool:
+        """Whether access opens a host for who asks by now, or all of the town has it as essential."""
+        try:
+            imagined = await imagine(self._publisher.published, self._lists, person, host, self._clock())
+        except InvalidRequestError:
+            return False
+        return imagined.decision.is_allowed and imagined.decision.cause in _OPEN
 
 
 async def blocked_with(

@@ -84,6 +84,19 @@ async def test_what_another_page_needed_before_too_is_offered_where_it_was_block
     assert offered((await clerk.get(f"/requests/{number}")).text) == ["cdn.example"]
 
 
+async def test_what_access_opens_for_the_asker_by_now_is_not_offered(site: Site) -> None:
+    await site.log(site_visit(), asset("cdn.example"), asset("img.example"))
+    number = await site.sent_request()
+    clerk, head = await site.signed_in(people.CLERK), await site.signed_in(HEAD)
+    other = await site.sent_request(code="C7M-4QP", host="cdn.example", entry="cdn.example")
+    assert offered((await clerk.get(f"/requests/{number}")).text) == ["cdn.example", "img.example"]
+    await post(head, f"/decide/{other}", answer="allow", step="0", expires_at=UNTIL)
+    for client, page in ((clerk, "requests"), (head, "decide")):
+        assert offered((await client.get(f"/{page}/{number}")).text) == ["img.example"]
+    await post(head, f"/decide/{other}/stop", f"/decide/{other}/done", reason="Not needed")
+    assert offered((await clerk.get(f"/requests/{number}")).text) == ["cdn.example", "img.example"]
+
+
 async def test_security_risk_is_never_offered_nor_added(site: Site) -> None:
     await site.log(site_visit(), asset("phish.example", category="phishing"), asset("cdn.example"))
     number = await site.sent_request()
