@@ -193,6 +193,8 @@ def exchange(
 
 def read_answer(connection: socket.socket, method: str = "GET", *, keep_body: bool = True) -> Answer:
     """Read the next http_response of an open connection."""
+    # Asked first: of a connection that was cut meanwhile, the handshake is said not to be done.
+    issuer, names = _vouched(connection)
     with HTTPResponse(connection, method=method) as response:
         response.begin()
         body, size = b"", 0
@@ -200,7 +202,6 @@ def read_answer(connection: socket.socket, method: str = "GET", *, keep_body: bo
         while (method, response.status) != ("CONNECT", 200) and (chunk := response.read(1 << 20)):
             size += len(chunk)
             body += chunk if keep_body else b""
-        issuer, names = _vouched(connection)
         return Answer(response.status, response.msg, body, size, issuer, names)
 
 

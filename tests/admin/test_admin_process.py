@@ -264,7 +264,7 @@ async def test_who_sees_a_request(admin: AdminProcess, person: str, sees: bool) 
     ("person", "sees_visits", "shows_names", "sees_access"),
     [
         (CLERK, False, False, False),
-        (HEAD, False, False, False),
+        (HEAD, False, False, True),
         (ADMINISTRATOR, False, False, True),
         (HELP_DESK, True, False, True),
         (IT, True, True, True),

@@ -36,12 +36,24 @@ def test_the_same_comes_of_every_case_without_the_lane_and_in_a_stock_mitmdump(
     made = outcomes(tmp_path, [proxy], vectors=None)[proxy]["outcomes"]
     for id_, case in CASES.items():
         _assert_holds(case, made[id_])
-    differing = {
-        id_: (came_of[id_], made[id_])
-        for id_ in CASES
-        if (made[id_].answer, made[id_].reached) != (came_of[id_].answer, came_of[id_].reached)
-    }
+    differing = _differing(came_of, made)
+    # On a busy machine an answer may come when it is waited for no longer: such kinds are tried once more.
+    for kind in [group.name for group in groups() if any(case.id in differing for case in group.cases)]:
+        again = outcomes(tmp_path, ["Towngate", proxy], None, kind)
+        tried = again["Towngate"]["outcomes"], again[proxy]["outcomes"]
+        differing = {id_: both for id_, both in differing.items() if id_ not in tried[0]}
+        differing |= _differing(*tried)
     assert differing == {}
+
+
+def _differing(
+    one: Mapping[str, Outcome], other: Mapping[str, Outcome]
+) -> dict[str, tuple[Outcome, Outcome]]:
+    return {
+        id_: (one[id_], other[id_])
+        for id_ in one
+        if (one[id_].answer, one[id_].reached) != (other[id_].answer, other[id_].reached)
+    }
 
 
 def test_no_request_of_llhttps_cases_is_forwarded_in_a_way_that_two_servers_could_read_otherwise(
