@@ -22,7 +22,7 @@ from policy.visit_record import LONGEST_ADDRESS, VisitRecord, VisitRecordError
 SUFFIX = ".visits"
 MAX_LINE_BYTES = 64 << 10
 # Of a backlog: the larger it is, the less often the same pages of indexes are written.
-_BATCH_BYTES = 2 << 20
+_BATCH_BYTES = 4 << 20
 
 # What a gate could have seen: from before there was one to long after this is replaced.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def segments(folder: Path) -> dict[str, int]:
 
 
 def read_batch(path: Path, place: Place) -> Batch:
-    """Read on in a segment from a place, about two mebibytes.
+    """Read on in a segment from a place, about four mebibytes.
 
     1. finished? Asked before reading: what is read after the writer let go is all there will be
     2. whole lines; one longer than 64 KiB is given up and skipped
@@ -157,7 +157,7 @@ def _row(record: VisitRecord) -> Arrived:
         record.is_running,
         *counted,
         record.is_shown,
-        tuple([_text(address, LONGEST_ADDRESS) for address in record.addresses]),
+        record.addresses and tuple(_text(address, LONGEST_ADDRESS) for address in record.addresses),
     )
 
 

@@ -330,6 +330,8 @@ async def _write_addresses(t: Transaction, placed: Sequence[KeptVisit], rows: Se
         for visit, row in zip(placed, rows, strict=True)
         for address in row.addresses
     ]
+    if not found:
+        return
     await t.execute_many(
         "INSERT INTO visit_address (visit, place, address)"
         " SELECT ?1, count(*), ?2 FROM visit_address WHERE visit = ?1"
