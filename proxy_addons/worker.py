@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 1024
 _FINISH_SECONDS = 2.0
 _FINISH_STEP_SECONDS = 0.05
+_QUIET_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +185,11 @@ async def serve(settings: WorkerSettings) -> None:
 
 
 async def _finish(towngate: Towngate) -> None:
-    """Give connections that are being answered a moment to end."""
+    """Give connections that are being answered a moment to end, and one just accepted a moment to ask."""
+    quiet = 0
     for _ in range(int(_FINISH_SECONDS / _FINISH_STEP_SECONDS)):
-        if not len(towngate.gate.log):
+        quiet = 0 if len(towngate.gate.log) else quiet + 1
+        if quiet == _QUIET_STEPS:
             break
         await asyncio.sleep(_FINISH_STEP_SECONDS)
     logger.info("stopped: open_visits=%d", len(towngate.gate.log))

@@ -59,7 +59,8 @@ def test_on_a_full_disk_it_filters_on_and_what_is_killed_is_replaced(disk: Path,
                 workers = children_of(supervisor.pid, WORKER)
                 assert client.get("https://library.example/").status == 200
                 assert client.get("https://cardroom.example/").status == 403
-                for pid in (*workers, *children_of(supervisor.pid, NURSERY)):
+                # A worker's command line is the nursery's.
+                for pid in {*workers, *children_of(supervisor.pid, NURSERY)}:
                     os.kill(pid, signal.SIGKILL)
                 eventually(
                     lambda workers=workers: set(children_of(supervisor.pid, WORKER)) - set(workers),

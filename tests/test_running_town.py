@@ -180,12 +180,20 @@ async def test_visits_made_while_admin_is_down_arrive_later_and_once(tmp_path: P
         assert [json.loads(line)["host"] for line in output.splitlines()] == ["cardroom.example"] * 3
 
 
-async def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path) -> None:
+async def test_sigterm_ends_everything_within_ten_seconds_and_answers_who_has_just_connected(
+    tmp_path: Path,
+) -> None:
     async with running_town(tmp_path / "state", "--demo") as town:
         pids = children(town, "")
         assert town.process is not None
+        reader, writer = await asyncio.open_connection(*town.proxy.split(":"))
+        await asyncio.sleep(0.1)
         began = time.monotonic()
         town.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.02)
+        writer.write(b"GET http://cardroom.example/ HTTP/1.1\r\nHost: cardroom.example\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 403 Forbidden\r\n"
+        writer.close()
         assert await town.process.wait() == 0
         assert time.monotonic() - began < 10
         assert len(pids) == 4
