@@ -26,7 +26,11 @@ def people_in(data: bytes, name: str) -> PeopleList:
 
     Raises PolicyError when it is no text, or no YAML.
     """
-    text = _text(data, name)
+    return people_in_text(_text(data, name), name)
+
+
+def people_in_text(text: str, name: str) -> PeopleList:
+    """Return the list in a file's text, as `people_in`. Raises PolicyError when it is no YAML."""
     return read_people_yaml(text, name) if Path(name).suffix in _YAML else read_people_csv(text, name)
 
 

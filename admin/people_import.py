@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from admin import audit, closed_people
+from admin.atomic_file import write_atomically
 from admin.audit import Event, EventKind
 from admin.closed_people import Ended
 from admin.database import Database, Reader, Transaction
+from admin.people_file import read_people
+from admin.state_folder import StateFolder
+from policy.document_sections import read_people as people_of
+from policy.people_list import PeopleList, as_csv
+from policy.problem import PolicyError
 from policy.town_policy import Person, Policy
 
 _MOST_REMOVED = 1 / 5
+# With a mark, so that a spreadsheet reads it as UTF-8 too.
+_ENCODING = "utf-8-sig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,27 @@ class PeopleChange:
     def removes_too_many(self) -> bool:
         """Whether over a fifth would be removed: rather half a file than a town that lost so many."""
         return len(self.removed) > len(self.before) * _MOST_REMOVED
+
+
+def change_to(listed: PeopleList, folder: StateFolder, policy: Policy) -> PeopleChange:
+    """Return what a list changes in people.csv as it is; `policy` is the one with that list beside it."""
+    after = {id_: policy.people[id_] for id_ in (key.new_id() for key, _ in listed.root.entries())}
+    return PeopleChange(_listed_now(folder, policy), after)
+
+
+def write_list(folder: StateFolder, people: Mapping[str, Person]) -> None:
+    """Write people.csv, for admin's user to read as the policy beside it is. Raises OSError."""
+    write_atomically(folder.people_list, as_csv(people).encode(_ENCODING), like=folder.policy_document)
+
+
+def _listed_now(folder: StateFolder, policy: Policy) -> dict[str, Person]:
+    try:
+        listed = read_people(folder.people_list)
+    except (OSError, PolicyError):
+        listed = None  # nobody is there who could be removed
+    if listed is None:
+        return {}
+    return people_of({key.new_id(): value for key, value in listed.root.entries()}, policy.departments)
 
 
 async def force_removal(

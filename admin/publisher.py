@@ -40,10 +40,11 @@ from admin.state_folder import StateFolder
 from categories.publishing import CurrentSnapshot
 from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import Taxonomy
-from policy.document import load_document
+from policy.document import PolicyDocument, load_document
 from policy.document_tests import run_tests
 from policy.leaving import without
 from policy.own_devices import first_end, with_own_devices, without_own_devices
+from policy.people_list import PeopleList
 from policy.problem import PolicyError
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.snapshot_lines import to_lines
@@ -237,7 +238,7 @@ class Publisher:
         self._lists_stamp = await asyncio.to_thread(_stamp, self._state.categories)
         self._document_stamps = await asyncio.to_thread(self._stamps_now)
         try:
-            policy = await asyncio.to_thread(self._load, path)
+            policy = await asyncio.to_thread(self._load)
         except PolicyError as error:
             self.problems = tuple(problem.in_file(path.name) for problem in error.problems)
         except OSError as error:
@@ -283,15 +284,22 @@ class Publisher:
     def _stamps_now(self) -> tuple[_Stamp, ...]:
         return _stamp(self._state.policy_document), _stamp(self._state.people_list)
 
-    def _load(self, path: Path) -> Policy:
-        listed = read_people(self._state.people_list)
-        document = load_document(path.read_text(encoding="utf-8"), self._taxonomy, listed)
+    def load_beside(self, listed: PeopleList | None) -> PolicyDocument:
+        """Read policy.yaml with a list of people beside it, and run its tests; nothing is put in force.
+
+        Raises PolicyError with every problem, CategorySnapshotError, OSError, UnicodeDecodeError.
+        """
+        text = self._state.policy_document.read_text(encoding="utf-8")
+        document = load_document(text, self._taxonomy, listed)
         if document.tests:
             lists = CurrentSnapshot(self._state.categories).snapshot
             failed = tuple(result.problem for result in run_tests(document, lists) if result.problem)
             if failed:
                 raise PolicyError(failed)
-        return document.policy
+        return document
+
+    def _load(self) -> Policy:
+        return self.load_beside(read_people(self._state.people_list)).policy
 
 
 async def _end_sessions(t: Transaction, policy: Policy, now: datetime) -> None:

@@ -60,6 +60,11 @@ class MailSettings:
     password: str | None = field(repr=False)
     password_file: Path | None = None
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nothing is sent without TLS."""
+        return self.is_tls or self.starttls is StartTls.REQUIRED
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:

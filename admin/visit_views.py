@@ -4,7 +4,7 @@ What may be seen is a matter of the session that asks (`admin.visits` has the lo
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from admin import roles, visits
@@ -19,6 +19,8 @@ from admin.visits import NamesHiddenError, VisitRow, WhoCodes
 from policy.town_policy import Policy
 
 _STOPPED_WITHIN = timedelta(minutes=15)
+_LONGEST_CHART = timedelta(days=31)
+_HOUR = timedelta(hours=1)
 
 
 class VisitViews:
@@ -51,17 +53,18 @@ class VisitViews:
             limit=limit,
         )
 
-    async def hours(
-        self, session: Session, where: VisitFilter, since: datetime, until: datetime
-    ) -> tuple[Hour, ...]:
-        """Count the visits of a filter by the hour, between two instants at which hours begin.
+    async def hours(self, session: Session, where: VisitFilter) -> tuple[Hour, ...]:
+        """Count the visits of a filter by the hours of the town's clock, 31 days at most.
 
-        Raises as query does.
+        Without a time they are today's. Raises as query does.
         """
         await self._check_search(session, where)
         if where.person is not None and not session.shows_names_at(self._clock()):
             raise NamesHiddenError("a search by person says who it was")
-        return await hours_between(self._db, since, until - timedelta(milliseconds=1), until, where)
+        begin, until = _whole_hours(where, self._clock(), ZoneInfo(self._policy().town.timezone))
+        if begin >= until:
+            return ()
+        return await hours_between(self._db, begin, until - timedelta(milliseconds=1), until, where)
 
     async def get(self, session: Session, id_: int) -> VisitRow:
         """Return one visit. Raises LookupError, and as query does."""
@@ -107,3 +110,17 @@ class VisitViews:
         policy = self._policy()
         if session.person is None or not session.is_signed_in or not may(policy, session.person):
             raise NotAllowedError(f"{what}: only people with that duty see this.")
+
+
+def _whole_hours(where: VisitFilter, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return when the first hour of a filter's time begins, and the last one ends (UTC)."""
+    end = min(where.until or now, now)
+    since = where.since or datetime.combine(end.astimezone(zone).date(), time(), tzinfo=zone)
+    until = _hour_of(end, zone)
+    until = until if until == end else until + _HOUR
+    return max(_hour_of(since, zone), until - _LONGEST_CHART), until
+
+
+def _hour_of(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the hour of an instant began, by the town's clock; in UTC."""
+    return at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -9,24 +9,20 @@ from pathlib import Path
 
 import click
 
-from admin.atomic_file import write_atomically
 from admin.clock import utc_now
 from admin.closed_people import Ended
 from admin.command import CommandError
 from admin.commands.acting import actor
 from admin.commands.policy import check_document, is_in_force, print_places, published_policy
 from admin.database import Database, DatabaseError
-from admin.people_file import people_in, read_people
-from admin.people_import import PeopleChange, apply, preview
+from admin.people_file import people_in
+from admin.people_import import PeopleChange, apply, change_to, preview, write_list
 from admin.state_folder import StateFolder
-from policy.document_sections import read_people as people_of
 from policy.people_list import PeopleList, as_csv, read_people_csv
 from policy.problem import PolicyError
 from policy.town_policy import Person, PersonKind, Policy
 
 _SHOWN = 50
-# With a mark, so that a spreadsheet reads it as UTF-8 too.
-_ENCODING = "utf-8-sig"
 
 
 @click.command("import", epilog="Example: towngate people import staff.csv --state /var/lib/towngate")
@@ -44,7 +40,7 @@ def import_(file: Path, *, is_applied: bool, force: str | None, state: Path, as_
     """
     folder = StateFolder(state)
     listed, document_policy = _checked(file, folder)
-    change = PeopleChange(_listed_now(folder, document_policy), _people(listed, document_policy))
+    change = change_to(listed, folder, document_policy)
     stops = change.removes_too_many and force != file.name
     try:
         ended = asyncio.run(_ended(folder, change))
@@ -97,20 +93,6 @@ def _checked(file: Path, folder: StateFolder) -> tuple[PeopleList, Policy]:
     return listed, result.document.policy
 
 
-def _people(listed: PeopleList, policy: Policy) -> dict[str, Person]:
-    return {id_: policy.people[id_] for id_ in (key.new_id() for key, _ in listed.root.entries())}
-
-
-def _listed_now(folder: StateFolder, policy: Policy) -> dict[str, Person]:
-    try:
-        listed = read_people(folder.people_list)
-    except (OSError, PolicyError):
-        listed = None  # nobody is there who could be removed
-    if listed is None:
-        return {}
-    return people_of({key.new_id(): value for key, value in listed.root.entries()}, policy.departments)
-
-
 def _in_force(folder: StateFolder) -> Policy | None:
     snapshot = published_policy(folder)
     return snapshot.policy if snapshot else None
@@ -137,9 +119,7 @@ def _version(folder: StateFolder, change: PeopleChange) -> str:
 
 async def _apply(folder: StateFolder, change: PeopleChange, version: str) -> None:
     def write() -> None:
-        # For admin's user to read, as the policy beside it is, whoever runs the command.
-        data = as_csv(change.after).encode(_ENCODING)
-        write_atomically(folder.people_list, data, like=folder.policy_document)
+        write_list(folder, change.after)
 
     policy = _in_force(folder)
     if policy is None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from admin.audit import EventKind
+from admin.people_register import Listed
 from admin.records import Who
 from admin.web.people import People
 
@@ -104,6 +105,12 @@ ROLE_LABELS = {
     "not_known": "Not a person now",
     "itself": "Towngate",
 }
+
+
+def what_of(listed: Listed, people: People) -> str:
+    """Return a person's duty, or else what they are to the town: "Contractor, Finance"."""
+    duty, kind = said(listed.who, people), listed.person.kind.capitalize()
+    return duty.replace("Employee", kind) if listed.who.role == "employee" else duty
 
 
 def said(who: Who, people: People) -> str:

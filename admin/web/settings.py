@@ -3,9 +3,6 @@
 They are changed in settings.yaml; secrets are never shown.
 """
 
-import asyncio
-from datetime import datetime
-from pathlib import Path
 from typing import assert_never
 
 from starlette.datastructures import FormData
@@ -13,10 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.clock import from_ms
 from admin.correspondence import Proof, waiting
 from admin.outbox import Channel
-from admin.town_account import TownAccount
+from admin.settings_standing import settings_standing
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import signed_in
 from admin.web.words import Status
@@ -25,36 +21,29 @@ from admin.web.words import Status
 async def settings_page(http_request: Request) -> Response:
     """Show how each channel stands, what came of its last test, and what was not delivered."""
     admin = admin_of(http_request)
-    correspondence = admin.correspondence
-    failed = await correspondence.failed(signed_in(http_request))
-    settings = admin.settings.settings
-    mail, webhook = settings.mail, settings.webhook
-    problem = {channel: correspondence.problem(channel) for channel in Channel}
-    tested = {channel: correspondence.tested(channel) for channel in Channel}
-    depths = {channel: await correspondence.depth(channel) for channel in Channel}
+    found = await settings_standing(admin, signed_in(http_request))
+    channels, town_account = found.channels, found.town_account
     return await page(
         http_request,
         "settings.html",
-        problems=admin.settings.problems,
+        problems=found.problems,
         document=admin.state.settings_document,
-        mail=mail,
-        webhook=webhook,
+        mail=found.settings.mail,
+        webhook=found.settings.webhook,
         Channel=Channel,
-        depths=depths,
-        waiting={channel: waiting(depths[channel], channel) for channel in Channel},
-        status={channel: _status(await correspondence.proof(channel)) for channel in Channel},
-        problem=problem,
-        tested=tested,
-        password_changed_at=await _changed_at(mail.password_file if mail else None),
-        secret_changed_at=await _changed_at(webhook.secret_file if webhook else None),
-        failed=failed,
-        town_account=settings.openid_connect,
+        depths={channel: one.depth for channel, one in channels.items()},
+        waiting={channel: waiting(one.depth, channel) for channel, one in channels.items()},
+        status={channel: _status(one.proof) for channel, one in channels.items()},
+        problem={channel: one.problem for channel, one in channels.items()},
+        tested={channel: one.tested for channel, one in channels.items()},
+        password_changed_at=channels[Channel.MAIL].secret_changed_at,
+        secret_changed_at=channels[Channel.WEBHOOK].secret_changed_at,
+        failed=found.failed,
+        town_account=found.settings.openid_connect,
         redirect_uri=admin.town_account.redirect_uri,
-        looked=admin.town_account.looked,
-        town_account_status=_town_account_status(admin.town_account),
-        client_secret_changed_at=await _changed_at(
-            settings.openid_connect.client_secret_file if settings.openid_connect else None
-        ),
+        looked=town_account.looked,
+        town_account_status=_status(town_account.proof, untried="Not tested"),
+        client_secret_changed_at=town_account.secret_changed_at,
     )
 
 
@@ -81,7 +70,7 @@ async def send_again(http_request: Request, _form: FormData) -> Response:
     return go_to("/settings")
 
 
-def _status(proof: Proof) -> Status:
+def _status(proof: Proof, *, untried: str = "Nothing sent yet") -> Status:
     match proof:
         case Proof.NOT_SET:
             return Status("off", "Not set")
@@ -90,25 +79,8 @@ def _status(proof: Proof) -> Status:
         case Proof.WORKED:
             return Status("ok", "Works")
         case Proof.UNTRIED:
-            return Status("wait", "Nothing sent yet")
+            return Status("wait", untried)
         case Proof.CHANGED:
             return Status("wait", "Not tested since it was changed")
         case _:
             assert_never(proof)
-
-
-def _town_account_status(town_account: TownAccount) -> Status:
-    looked = town_account.looked
-    if not town_account.is_set:
-        return Status("off", "Not set")
-    if looked is None:
-        return Status("wait", "Not tested")
-    return Status("ok", "Works") if looked.problem is None else Status("warn", "Does not work")
-
-
-async def _changed_at(path: Path | None) -> datetime | None:
-    try:
-        found = await asyncio.to_thread(path.stat) if path is not None else None
-    except OSError:
-        return None
-    return from_ms(found.st_mtime_ns // 1_000_000) if found else None

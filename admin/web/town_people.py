@@ -7,10 +7,9 @@ from starlette.responses import Response
 
 from admin.asking import MAX_REASON_LENGTH, InvalidRequestError
 from admin.closed_people import AlreadyClosedError, LastOfItError, UnknownPersonError
-from admin.people_register import Listed
 from admin.web.page import admin_of, go_to, page
 from admin.web.people import People
-from admin.web.record_words import said
+from admin.web.record_words import what_of
 from admin.web.session_cookie import field, signed_in
 
 _SHOWN = 100
@@ -25,7 +24,7 @@ async def people_page(http_request: Request) -> Response:
     return await page(
         http_request,
         "people.html",
-        rows=[(listed, _what(listed, names)) for listed in found[:_SHOWN]],
+        rows=[(listed, what_of(listed, names)) for listed in found[:_SHOWN]],
         accounts=await admin.accounts.register() if admin.policy.asking.internet_account else None,
         found=len(found),
         shown=_SHOWN,
@@ -79,19 +78,13 @@ async def _person(
         "person.html",
         status,
         listed=listed,
-        who=_what(listed, People(admin.policy)),
+        who=what_of(listed, People(admin.policy)),
         is_too_late=status == 409,
         error=error,
         why=why,
         failure=admin.people.failure,
         max_reason_length=MAX_REASON_LENGTH,
     )
-
-
-def _what(listed: Listed, people: People) -> str:
-    """Return a person's duty, or else what they are to the town: "Contractor, Finance"."""
-    duty, kind = said(listed.who, people), listed.person.kind.capitalize()
-    return duty.replace("Employee", kind) if listed.who.role == "employee" else duty
 
 
 def _sentence(error: Exception) -> str:

@@ -36,8 +36,6 @@ _FILTERS = (
     *("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person"),
     *(f"not_{name}" for name in _LEAVE_OUT),
 )
-_LONGEST_CHART = timedelta(days=31)
-_HOUR = timedelta(hours=1)
 SPANS = {"hour": "Last hour", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
 
 
@@ -88,34 +86,17 @@ async def visits_page(http_request: Request) -> Response:
 
 
 async def _hours(http_request: Request, where: VisitFilter) -> tuple[Hour, ...] | None:
-    """Return the visits by the hour, 31 days at most; None where that takes long and was not asked for.
-
-    Without a time they are today's.
-    """
-    admin = admin_of(http_request)
+    """Return the visits by the hour; None where that takes long and was not asked for."""
     if not is_counted(where) and http_request.query_params.get("count") != "hours":
         return None
-    now = admin.now()
-    end = min(where.until or now, now)
-    since = where.since or datetime.combine(end.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)
-    until = _hour_of(end, admin.zone)
-    until = until if until == end else until + _HOUR
-    begin = max(_hour_of(since, admin.zone), until - _LONGEST_CHART)
-    if begin >= until:
-        return ()
-    session = signed_in(http_request)
+    admin, session = admin_of(http_request), signed_in(http_request)
     try:
         return await questions_of(http_request).answer(
-            http_request, lambda: admin.visit_views.hours(session, where, begin, until)
+            http_request, lambda: admin.visit_views.hours(session, where)
         )
     except TooLongError as too_long:
         logger.warning("count given up: %s", too_long)
         return None
-
-
-def _hour_of(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the hour of an instant began, by the town's clock; in UTC."""
-    return at.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 async def own_page(http_request: Request) -> Response:

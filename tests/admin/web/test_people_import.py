@@ -105,7 +105,7 @@ async def test_what_could_not_be_written_is_not_forced_either(
     file.write_text(STAFF)
     half.write_text("\n".join(STAFF.splitlines()[:8]))
     assert (await imported(site, file, "--apply")).exit_code == 0
-    monkeypatch.setattr("admin.commands.people_import.write_atomically", is_full)
+    monkeypatch.setattr("admin.people_import.write_atomically", is_full)
     failed = await imported(site, half, "--apply", "--force", "half.csv")
     assert failed.exit_code == 2 and "No space left on device; nothing was applied" in failed.output
     forced = EventKind.PEOPLE_REMOVAL_FORCED.value
