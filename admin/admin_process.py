@@ -52,6 +52,7 @@ from admin.needed_hosts import NeededHosts
 from admin.new_deciders import NewDeciders
 from admin.notice_signing import NoticeSigning
 from admin.pausing import Pausing
+from admin.people_lists import PeopleLists
 from admin.people_register import PeopleRegister
 from admin.publisher import Publisher
 from admin.quota_use import QuotaUse
@@ -148,7 +149,9 @@ class AdminProcess:
         self.weekly_reports = WeeklyReports(db, lambda: self.policy, clock)
         self.quota_use = QuotaUse(state.spool, lambda: self.policy, clock)
         self.limit_lifts = LimitLifts(db, publisher, lambda: self.policy, self.visit_views, clock)
-        self.download_reminders = DownloadReminders(db, self.asks, correspondence, lambda: self.policy, clock)
+        self.download_reminders = DownloadReminders(
+            db, self.asks, correspondence, lambda: self.policy, self.visit_views, clock
+        )
         self.api_tokens = ApiTokens(db, lambda: self.policy, self._known, clock)
         self.emergency = Emergency(db, publisher, clock)
         self.reports = Reports(db, self.asks, publisher, clock)
@@ -159,6 +162,7 @@ class AdminProcess:
         )
         self.notice = NoticeSigning(db, publisher, clock)
         self.people = PeopleRegister(db, publisher, clock)
+        self.people_lists = PeopleLists(state, db, publisher, clock)
         self.town_account = TownAccount(
             db,
             lambda: settings.settings.openid_connect,

@@ -52,24 +52,29 @@ class Scope(StrEnum):
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
     EMERGENCY = "emergency"
+    SETTINGS = "settings"
 
 
 SCOPES: Mapping[Scope, str] = {
-    Scope.REQUESTS_READ: "see your requests, those you may see of others, reports and exemptions",
-    Scope.REQUESTS_WRITE: "ask for access, join, renew, end, withdraw, sign terms;"
-    " say that a site is listed wrongly",
+    Scope.REQUESTS_READ: "see your requests, those you may see of others, reports and exemptions;"
+    " the policy, the notice and your quotas",
+    Scope.REQUESTS_WRITE: "ask for access, join, renew, end, withdraw, sign terms,"
+    " be reminded of a download; say that a site is listed wrongly",
     Scope.DECIDE: "answer what waits for you, open, keep and stop access, name who stands in for you",
     Scope.REVIEW: "answer reports, correct categories, say what is never decrypted",
     Scope.VISITS_OWN: "see what is recorded of your own visits",
-    Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy",
+    Scope.VISITS_READ: "see the visit log, names hidden, why a visit was decided so, and what is heavy;"
+    " today's numbers, how the lists stand, and what a site is listed as",
     Scope.VISITS_NAMES: "have names shown in the visit log, for a reason that is recorded,"
     " and agree that others have",
     Scope.WEEKLY_READ: "see the weekly report of your department, or of the town",
     Scope.RECORDS_READ: "see the records, and have them verified",
     Scope.PEOPLE_READ: "see who is in the town's service",
-    Scope.PEOPLE_WRITE: "close who leaves, and open them again",
+    Scope.PEOPLE_WRITE: "close who leaves, and open them again; put another list of people in force",
     Scope.EMERGENCY: "limit the web, take a device off it, switch the filter off; end that, and open visits;"
     " open a site for yourself at once",
+    Scope.SETTINGS: "see how mail, the webhook and town accounts stand, test them,"
+    " send again what was not delivered",
 }
 """What each is for, in words."""
 
@@ -96,6 +101,7 @@ _WHOSE: Mapping[Scope, Permission] = {
     Scope.PEOPLE_READ: roles.closes_people,
     Scope.PEOPLE_WRITE: roles.closes_people,
     Scope.EMERGENCY: _acts_at_once,
+    Scope.SETTINGS: roles.runs_towngate,
 }
 
 

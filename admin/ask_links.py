@@ -60,9 +60,12 @@ class AskLinks:
             approval = asking_roles(Cause.SECURITY_RISK, None, policy, listed_as | risks)
         return replace(ask, approval=approval, risks=tuple(sorted(risks)))
 
-    async def remember(self, session: Session, row: VisitRow) -> str:
-        """Remember a visit that was stopped here as its block page's link would; return its code."""
-        ask = await self.of_visit(row, session.person, session.device)
+    async def remember(self, session: Session, row: VisitRow, address: str = "") -> str:
+        """Remember a visit that was stopped here as its block page's link would; return its code.
+
+        `address` is that of a download, where the link is one that tells it.
+        """
+        ask = replace(await self.of_visit(row, session.person, session.device), address=address)
         await sessions.remember_ask(self._db, ask, self._clock(), session)
         return ask.code
 

@@ -10,18 +10,24 @@ from datetime import datetime, timedelta
 
 from admin import audit, outbox, proposing
 from admin.ask_links import AskLinks
-from admin.asking import UnknownRequestError
+from admin.asking import InvalidRequestError, UnknownRequestError
 from admin.audit import Event, EventKind
 from admin.clock import Clock, to_ms
 from admin.correspondence import Correspondence
 from admin.database import Database, Reader
 from admin.outbox import Letter, LetterKind
 from admin.sessions import Session
+from admin.visit_views import VisitViews
+from admin.visits import VisitRow
+from policy.decision import Cause
 from policy.limiting import hours_end_at
 from policy.town_policy import LimitAction, Policy
+from policy.web_address import parse_web_address
 
 MOST_A_DAY = 10
 """How many of these mails a person can have waiting, or from the last 24 hours."""
+_LONGEST_PATH = 300
+_PORTS = {"http": 80, "https": 443}
 _ABOUT, _MOVE = "limits", "ask for a reminder"
 # By the index of these letters: SQLite takes it where the query says so.
 _COUNT = (
@@ -63,10 +69,12 @@ class DownloadReminders:
         asks: AskLinks,
         correspondence: Correspondence,
         policy: Callable[[], Policy],
+        views: VisitViews,
         clock: Clock,
     ) -> None:
         self._db = db
         self._asks = asks
+        self._views = views
         self._correspondence = correspondence
         self._policy = policy
         self._clock = clock
@@ -104,6 +112,24 @@ class DownloadReminders:
         )
         await proposing.refuse(self._db, session, _ABOUT, at, why, _MOVE)
 
+    async def ask_about(self, session: Session, visit_id: int, address: str) -> Reminder:
+        """As `ask`, of a visit of `visit_views.stopped_here` that was a download; return how it stands.
+
+        `address` is the download's; what follows a "?" in it is not kept. Raises UnknownRequestError where
+        it is no such visit, InvalidRequestError for an address of another site, and as `ask` does.
+        """
+        row = next((row for row in await self._views.stopped_here(session) if row.id == visit_id), None)
+        if row is None or not self._is_download(row):
+            raise UnknownRequestError("no download was stopped at this visit in the last 15 minutes")
+        code = await self._asks.remember(session, row, _address_at(row.host, address))
+        await self.ask(session, code)
+        return await self.of(session, code)
+
+    def _is_download(self, row: VisitRow) -> bool:
+        return row.cause is Cause.LIMIT and any(
+            limit.id == row.rule and limit.larger_than is not None for limit in self._policy().limits
+        )
+
     async def _of(self, db: Reader, session: Session, code: str) -> tuple[Reminder, str]:
         """Return it, and its limit's id."""
         ask = await self._asks.followed(session, code)
@@ -128,3 +154,15 @@ class DownloadReminders:
             can_go_on=limit is not None and limit.action is LimitAction.WARN,
         )
         return reminder, ask.rule or ""
+
+
+def _address_at(host: str, text: str) -> str:
+    """Return an address of a host without its query. Raises InvalidRequestError for any other."""
+    try:
+        address = parse_web_address(text)
+    except ValueError as error:
+        raise InvalidRequestError("address", "Enter the address of the download") from error
+    if address.host != host or len(address.path) > _LONGEST_PATH:
+        raise InvalidRequestError("address", f"Enter the address of the download, at {host}")
+    port = "" if address.port == _PORTS[address.scheme] else f":{address.port}"
+    return f"{address.scheme}://{host}{port}{address.path}"

@@ -19,8 +19,6 @@ from admin.api.operations import OPERATIONS
 from admin.api.problems import EXCEPTION_HANDLERS
 from admin.call_limit import CallLimit
 
-MOST_BODY_BYTES = 64 * 1024
-
 
 def create_api(admin: AdminProcess) -> ASGIApp:
     """Return the API of a running admin, to be mounted at /api/v1. It reads no cookie."""
@@ -53,7 +51,7 @@ def _served(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         query = operation.query.model_validate_strings(_query(http_request))
         body: BaseModel = Nothing()
         if operation.takes_body:
-            body = operation.body.model_validate_json(await _body(http_request))
+            body = operation.body.model_validate_json(await _body(http_request, operation.most_bytes))
         call = Call(admin, session, token, http_request.path_params, query, body)
         answer = await operation.run(call)
         return Response(answer.model_dump_json(), operation.status, media_type="application/json")
@@ -65,14 +63,14 @@ def _query(http_request: Request) -> dict[str, str]:
     return dict(http_request.query_params)
 
 
-async def _body(http_request: Request) -> bytes:
+async def _body(http_request: Request, most_bytes: int) -> bytes:
     media_type = http_request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415)
     body = b""
     async for part in http_request.stream():
         body += part
-        if len(body) > MOST_BODY_BYTES:
+        if len(body) > most_bytes:
             raise HTTPException(413)
     return body
 

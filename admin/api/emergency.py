@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from admin import measures
@@ -31,6 +31,34 @@ class Measure(BaseModel):
     ended_by: str | None
     is_in_force: bool
     has_reached_proxy: bool = Field(description="Whether the proxy was told of how it stands now.")
+
+
+class LockdownAlert(BaseModel):
+    """The web is limited, for everyone or a department."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    department: str | None
+    because: str
+    since: datetime
+    next_news_at: datetime | None
+
+
+class FilterOffAlert(BaseModel):
+    """The filter is off for everyone, until it comes on again by itself."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    because: str
+    since: datetime
+    until: datetime
+
+
+class Alerts(BaseModel):
+    """What every page says at its top, to everyone."""
+
+    lockdowns: list[LockdownAlert]
+    filter_off: FilterOffAlert | None
 
 
 class Lockdown(Input):
@@ -60,6 +88,16 @@ class News(Input):
 
     because: str
     next_news: str = ""
+
+
+async def read_alerts(call: Call[Nothing, Nothing]) -> Alerts:
+    """Say whether the web is limited now, or the filter off; everyone may know."""
+    emergency = call.admin.emergency
+    off = emergency.filter_off
+    return Alerts(
+        lockdowns=[LockdownAlert.model_validate(lockdown) for lockdown in emergency.lockdowns],
+        filter_off=FilterOffAlert.model_validate(off) if off is not None else None,
+    )
 
 
 async def list_measures(call: Call[Nothing, Nothing]) -> Listed[Measure]:

@@ -14,6 +14,24 @@ async def list_exemptions(call: Call[Nothing, Nothing]) -> Listed[Exemption]:
     return Listed[Exemption](items=items)
 
 
+async def list_accounts(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:
+    """List the internet accounts in force, ending soonest first."""
+    found = await call.admin.request_views.granted_accounts(call.session)
+    return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])
+
+
+async def list_devices(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:
+    """List the devices of people's own in force."""
+    found = await call.admin.request_views.granted_devices(call.session)
+    return Listed[AccessRequest](items=[AccessRequest.of(call, request) for _, request in found])
+
+
+async def list_opened_lately(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:
+    """List the access that IT has not looked at yet, what ends first at the start."""
+    found = await call.admin.review.opened_lately(call.session)
+    return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])
+
+
 async def renew_access(call: Call[Nothing, Nothing]) -> AccessRequest:
     """Ask for the same again, through its chain as it is now."""
     return AccessRequest.of(call, await call.admin.renewals.renew(call.session, call.id))

@@ -62,13 +62,17 @@ type Run = Callable[[Call[Any, Any]], Awaitable[BaseModel]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`path` is below /api/v1, with Starlette's convertors. `scope` is None where any token is enough."""
+    """`path` is below /api/v1, with Starlette's convertors. `scope` is None where any token is enough.
+
+    A body has `most_bytes`.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     scope: Scope | None
     run: Run
     status: int = 200
+    most_bytes: int = 64 * 1024
     query: type[BaseModel] = field(init=False)
     body: type[BaseModel] = field(init=False)
     answers: type[BaseModel] = field(init=False)

@@ -13,15 +13,22 @@ from admin.api import (
     exemptions,
     heavy,
     inspection,
+    lists,
     me,
     names,
+    notice,
     people,
+    people_lists,
+    policy,
+    quotas,
     records,
     reports,
     requests,
+    settings,
     social_media,
     standing_permission,
     stopped,
+    today,
     visitor,
     visits,
     weekly,
@@ -35,6 +42,8 @@ _READ, _WRITE, _DECIDE, _REVIEW = (
     Scope.DECIDE,
     Scope.REVIEW,
 )
+# A list of people has 4 MiB; as JSON it is longer.
+_MOST_LIST_BYTES = 5 * 1024 * 1024
 
 SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
     "Your token": (
@@ -58,6 +67,14 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("POST", "/requests/{id:number}/hosts", _WRITE, requests.add_host),
         ),
     ),
+    "Policy": (
+        "The rules and limits in force, the notice, and what is left of your quotas.",
+        (
+            Operation("GET", "/policy", _READ, policy.read_policy),
+            Operation("GET", "/notice", _READ, notice.read_notice),
+            Operation("GET", "/quotas", _READ, quotas.list_quotas),
+        ),
+    ),
     "Stopped visits": (
         'What was stopped for you in the last 15 minutes, as on "Did something not open?".',
         (
@@ -65,6 +82,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("POST", "/stopped/{id:number}/ask", _WRITE, stopped.ask_about_stopped, 201),
             Operation("POST", "/stopped/{id:number}/join", _WRITE, stopped.join_stopped),
             Operation("POST", "/stopped/{id:number}/download", _WRITE, stopped.go_on),
+            Operation("POST", "/stopped/{id:number}/reminder", _WRITE, stopped.ask_for_reminder),
             Operation("POST", "/stopped/{id:number}/wrong-category", _WRITE, stopped.report_stopped, 201),
             Operation("POST", "/stopped/{id:number}/accident", _WRITE, stopped.report_accident, 201),
         ),
@@ -93,6 +111,9 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         "Access that is open, and what it is used for.",
         (
             Operation("GET", "/exemptions", _READ, exemptions.list_exemptions),
+            Operation("GET", "/exemptions/accounts", _READ, exemptions.list_accounts),
+            Operation("GET", "/exemptions/devices", _READ, exemptions.list_devices),
+            Operation("GET", "/review/opened", _REVIEW, exemptions.list_opened_lately),
             Operation("POST", "/requests/{id:number}/renew", _WRITE, exemptions.renew_access, 201),
             Operation("POST", "/requests/{id:number}/end", _WRITE, exemptions.end_access),
             Operation("POST", "/requests/{id:number}/keep", _DECIDE, exemptions.keep_access),
@@ -111,6 +132,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         "Whom the town lets read or write there, by the proposal of their department.",
         (
             Operation("GET", "/social-media", _READ, social_media.list_register),
+            Operation("GET", "/social-media/coordinators", _READ, social_media.list_coordinators),
             Operation("POST", "/social-media", _WRITE, social_media.propose_person, 201),
             Operation("GET", "/requests/{id:number}/terms", _READ, social_media.read_terms),
             Operation("POST", "/requests/{id:number}/terms", _WRITE, social_media.sign_terms),
@@ -124,6 +146,14 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("POST", "/requests/{id:number}/wrong-category", _WRITE, reports.report_request, 201),
             Operation("GET", "/review/reports", _REVIEW, reports.list_unanswered),
             Operation("POST", "/review/reports/{id:number}", _REVIEW, reports.answer_reports),
+        ),
+    ),
+    "Categories": (
+        "What sites are listed as, and how the lists stand.",
+        (
+            Operation("GET", "/categories", _READ, lists.list_categories),
+            Operation("GET", "/categories/site", Scope.VISITS_READ, lists.look_site_up),
+            Operation("GET", "/categories/lists", Scope.VISITS_READ, lists.read_lists),
         ),
     ),
     "Corrections": (
@@ -149,6 +179,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
     "Emergency": (
         "Limiting the web, taking a device off it, switching the filter off.",
         (
+            Operation("GET", "/alerts", None, emergency.read_alerts),
             Operation("GET", "/emergency", Scope.EMERGENCY, emergency.list_measures),
             Operation("POST", "/emergency/lockdown", Scope.EMERGENCY, emergency.begin_lockdown, 201),
             Operation("POST", "/emergency/device", Scope.EMERGENCY, emergency.take_device_off, 201),
@@ -162,6 +193,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         "The visit log, persons hidden until a reason is given, or a second person agreed.",
         (
             Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
+            Operation("GET", "/visits/by-hour", Scope.VISITS_READ, visits.count_visits),
             Operation("GET", "/visits/own", Scope.VISITS_OWN, visits.list_own_visits),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
             Operation("POST", "/visits/{id:number}/ask", _WRITE, visitor.ask_for_visitor, 201),
@@ -170,6 +202,10 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("GET", "/visits/names/{id:number}", Scope.VISITS_NAMES, names.read_names_request),
             Operation("POST", "/visits/names/{id:number}", Scope.VISITS_NAMES, names.answer_names_request),
         ),
+    ),
+    "Today": (
+        "Whether all is well, and the day's numbers.",
+        (Operation("GET", "/today", Scope.VISITS_READ, today.read_today),),
     ),
     "Heavy": (
         "What takes much of the town's line, now and lately.",
@@ -195,8 +231,32 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/people", Scope.PEOPLE_READ, people.list_people),
             Operation("GET", "/people/{person}", Scope.PEOPLE_READ, people.read_person),
+            Operation(
+                "POST",
+                "/people/list/look",
+                Scope.PEOPLE_WRITE,
+                people_lists.look_at_people,
+                most_bytes=_MOST_LIST_BYTES,
+            ),
+            Operation(
+                "POST",
+                "/people/list/apply",
+                Scope.PEOPLE_WRITE,
+                people_lists.apply_people,
+                most_bytes=_MOST_LIST_BYTES,
+            ),
             Operation("POST", "/people/{person}/close", Scope.PEOPLE_WRITE, people.close_person),
             Operation("POST", "/people/{person}/reopen", Scope.PEOPLE_WRITE, people.reopen_person),
+        ),
+    ),
+    "Settings": (
+        "Whether mail, the webhook to the help desk and town accounts work.",
+        (
+            Operation("GET", "/settings", Scope.SETTINGS, settings.read_settings),
+            Operation("POST", "/settings/test/town-account", Scope.SETTINGS, settings.test_town_account),
+            Operation("POST", "/settings/test/{channel}", Scope.SETTINGS, settings.test_channel),
+            Operation("GET", "/settings/letters", Scope.SETTINGS, settings.list_undelivered),
+            Operation("POST", "/settings/letters/{id:number}/again", Scope.SETTINGS, settings.send_again),
         ),
     ),
 }

@@ -1,7 +1,8 @@
 """Who is in the town's service, and closing who left. For IT security."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
@@ -9,9 +10,11 @@ from pydantic import BaseModel, Field
 from admin.api.operation import Call, Input, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
 from admin.closed_people import AlreadyClosedError, UnknownPersonError
+from admin.internet_accounts import Registered
 from admin.people_register import Listed as ListedPerson
 from admin.web.people import People
-from admin.web.record_words import said
+from admin.web.record_words import what_of
+from policy.town_policy import PersonKind
 
 
 class Closed(BaseModel):
@@ -22,6 +25,25 @@ class Closed(BaseModel):
     closed_at: datetime
 
 
+class Account(BaseModel):
+    """That somebody may reach the web at all, until a time; by which request."""
+
+    request: int
+    employer: str | None = Field(description="Of a contractor.")
+    sponsor: str | None = Field(description="The id of who answers for a contractor.")
+    until: datetime
+
+    @classmethod
+    def of(cls, account: Registered) -> Self:
+        """Return an account of the register."""
+        return cls(
+            request=account.request,
+            employer=account.use.employer or None,
+            sponsor=account.use.sponsor or None,
+            until=account.expires_at,
+        )
+
+
 class TownPerson(BaseModel):
     """Somebody of the policy's people."""
 
@@ -30,6 +52,8 @@ class TownPerson(BaseModel):
     mail: str
     department: str | None
     role: str = Field(description='What they are in the town: "Department head, Finance".')
+    kind: PersonKind
+    account: Account | None = Field(description="Their internet account in force, where one is needed.")
     closed: Closed | None
 
 
@@ -61,7 +85,8 @@ async def list_people(call: Call[WhichPeople, Nothing]) -> Listed[TownPerson]:
     if more:
         given = query.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         following = f"/api/v1/people?{urlencode({**given, 'after': shown[-1].id})}"
-    return Listed[TownPerson](items=[_seen(call, one) for one in shown], next=following)
+    accounts = await call.admin.accounts.register()
+    return Listed[TownPerson](items=[_seen(call, one, accounts) for one in shown], next=following)
 
 
 async def read_person(call: Call[Nothing, Nothing]) -> TownPerson:
@@ -86,17 +111,20 @@ async def reopen_person(call: Call[Nothing, Why]) -> TownPerson:
 
 
 async def _person(call: Call[Nothing, Any]) -> TownPerson:
-    return _seen(call, await call.admin.people.get(call.session, call.path["person"]))
+    listed = await call.admin.people.get(call.session, call.path["person"])
+    return _seen(call, listed, await call.admin.accounts.register())
 
 
-def _seen(call: Call[Any, Any], listed: ListedPerson) -> TownPerson:
-    people, closed = People(call.admin.policy), listed.closed
+def _seen(call: Call[Any, Any], listed: ListedPerson, accounts: Mapping[str, Registered]) -> TownPerson:
+    people, closed, account = People(call.admin.policy), listed.closed, accounts.get(listed.id)
     return TownPerson(
         id=listed.id,
         name=listed.person.name,
         mail=listed.person.mail,
         department=listed.person.department,
-        role=said(listed.who, people),
+        role=what_of(listed, people),
+        kind=listed.person.kind,
+        account=Account.of(account) if account else None,
         closed=Closed(why=closed.why, closed_by=people.name(closed.closed_by), closed_at=closed.closed_at)
         if closed
         else None,

@@ -28,6 +28,7 @@ from admin.corrections import CorrectedMeanwhileError
 from admin.database import DatabaseError
 from admin.measures import AlreadySoError
 from admin.never_inspected import InspectionAnsweredError
+from admin.people_lists import ListChangedError, PeopleFileError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.visits import NamesHiddenError
 from admin.web.page import admin_of, whose_answer
@@ -36,6 +37,7 @@ from admin.web.request_words import standing
 from admin.web.session_cookie import session_of
 from admin.web.words import Times, plain, report_status
 from categories.snapshot import CategorySnapshotError
+from policy.problem import PolicyError
 from policy.snapshot import SnapshotError
 
 logger = logging.getLogger(__name__)
@@ -94,7 +96,13 @@ KINDS = {
         Kind("already-answered", 409, "Already answered", "Somebody was first."),
         Kind("already-corrected", 409, "Already corrected", "Somebody was first."),
         Kind("already-so", 409, "It is so already", "Somebody was first."),
-        Kind("too-large", 413, "This is too large", "The body has 64 KiB at most."),
+        Kind("changed-meanwhile", 409, "It changed meanwhile", "Look at it anew."),
+        Kind(
+            "too-large",
+            413,
+            "This is too large",
+            "The body has 64 KiB at most, and 5 MiB where it is a list of people.",
+        ),
         Kind("media-type", 415, "This is not sent as JSON", "Send it with Content-Type: application/json."),
         Kind("invalid", 422, "Something is to be put right", "`errors` names each field, and why."),
         Kind("too-many", 429, "Too many calls", "Retry-After says in how many seconds it goes on."),
@@ -204,6 +212,24 @@ async def _not_valid(_http_request: Request, error: ValidationError) -> Response
     return problem("invalid", said, errors)
 
 
+async def _bad_list(_http_request: Request, error: PolicyError) -> Response:
+    """Say each problem of a list of people, or of the policy with it, by its file and line."""
+    errors: dict[str, str] = {}
+    for one in error.problems:
+        field = f"{one.file or 'policy.yaml'}, line {one.line}"
+        said = f"{one.place}: {one.message}" if one.place else one.message
+        errors[field] = f"{errors[field]}; {said}" if field in errors else said
+    return problem("invalid", "The list cannot be used. Nothing changed.", errors)
+
+
+async def _list_changed(_http_request: Request, _error: ListChangedError) -> Response:
+    return problem("changed-meanwhile", "Look at what the list changes now. Nothing changed.")
+
+
+async def _people_file(_http_request: Request, error: PeopleFileError) -> Response:
+    return problem("trouble", f"{error}. Nothing changed.")
+
+
 async def _nothing_to_ask(_http_request: Request, error: Exception) -> Response:
     return problem("already-open", f"{error}.")
 
@@ -257,6 +283,9 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     InvalidRequestError: _invalid,
     LastOfItError: _last_of_it,
     ValidationError: _not_valid,
+    PolicyError: _bad_list,
+    ListChangedError: _list_changed,
+    PeopleFileError: _people_file,
     UnknownRequestError: _not_found,
     UnknownPersonError: _not_found,
     HTTPException: _http_error,

@@ -17,10 +17,10 @@ from policy.access_duration import Duration
 class WhichRequests(Query):
     """`mine` are those you sent or joined, 200 at most."""
 
-    show: Literal["mine", "to_decide", "to_open", "to_review"] = Field(
+    show: Literal["mine", "to_decide", "to_open", "to_review", "still_needed"] = Field(
         "mine",
-        description="Those you sent or joined, newest first; what waits for your answer; for IT to open; or,"
-        " of emergency access, for your review.",
+        description="Those you sent or joined, newest first; what waits for your answer; for IT to open; of"
+        " emergency access, for your review; or access that you are asked about: is it still needed?",
     )
 
 
@@ -71,6 +71,8 @@ async def list_requests(call: Call[WhichRequests, Nothing]) -> Listed[AccessRequ
             found = await views.to_open(session)
         case "to_review":
             found = await call.admin.emergency_access.to_review(session)
+        case "still_needed":
+            found = await views.still_needed(session)
         case _:
             assert_never(call.query.show)
     return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])

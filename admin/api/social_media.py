@@ -5,9 +5,10 @@ from datetime import date, datetime
 from pydantic import BaseModel, Field
 
 from admin.api.operation import Call, Input, Listed, Nothing
-from admin.api.request_model import AccessRequest
+from admin.api.request_model import AccessRequest, Person
 from admin.asked import Authorisation, Level
 from admin.asking import UnknownRequestError
+from admin.web.people import People
 
 
 class Registered(BaseModel):
@@ -16,6 +17,13 @@ class Registered(BaseModel):
     request: AccessRequest
     signed_at: datetime | None
     terms_version: str | None = Field(description="Of the terms that were signed.")
+
+
+class Coordinator(BaseModel):
+    """Who proposes people beside a department's head and delegates."""
+
+    department: str
+    person: Person
 
 
 class Propose(Input):
@@ -55,6 +63,16 @@ async def list_register(call: Call[Nothing, Nothing]) -> Listed[Registered]:
         for one in await call.admin.social_media.register(call.session)
     ]
     return Listed[Registered](items=items)
+
+
+async def list_coordinators(call: Call[Nothing, Nothing]) -> Listed[Coordinator]:
+    """List the social media coordinators of the departments whose register you see."""
+    people, found = People(call.admin.policy), call.admin.social_media.coordinators(call.session)
+    items = [
+        Coordinator(department=department, person=Person(id=id_, name=people.name(id_)))
+        for department, id_ in found.items()
+    ]
+    return Listed[Coordinator](items=items)
 
 
 async def propose_person(call: Call[Nothing, Propose]) -> AccessRequest:

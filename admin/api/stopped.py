@@ -1,6 +1,8 @@
 """What was stopped for a person lately, and what they can say and ask about it."""
 
-from pydantic import Field
+from datetime import datetime
+
+from pydantic import BaseModel, Field
 
 from admin.api.operation import Call, Input, Listed, Nothing
 from admin.api.reports import Report, WrongCategory
@@ -16,6 +18,20 @@ class AskAboutStopped(Input):
     reason: str = Field(description="1 to 500 characters. Requests are town records.")
     duration: Duration
     for_whom: ForWhom
+
+
+class AskReminder(Input):
+    """The address of the download; it is kept without what follows the question mark."""
+
+    address: str
+
+
+class Reminder(BaseModel):
+    """A mail that comes once the limit's hours are over, with the address."""
+
+    address: str
+    at: datetime | None = Field(description="Null where the download need not wait now, and no mail comes.")
+    is_asked: bool
 
 
 async def list_stopped(call: Call[Nothing, Nothing]) -> Listed[Visit]:
@@ -42,6 +58,12 @@ async def go_on(call: Call[Nothing, Nothing]) -> Listed[Visit]:
     """Go on past the limit that ended one of them, where it warns: for you, at this site, for eight hours."""
     await call.admin.limit_lifts.go_on(call.session, call.id)
     return await list_stopped(call)
+
+
+async def ask_for_reminder(call: Call[Nothing, AskReminder]) -> Reminder:
+    """Have a mail sent to you, once a download that was too large at these hours need not wait any more."""
+    asked = await call.admin.download_reminders.ask_about(call.session, call.id, call.body.address)
+    return Reminder(address=asked.address, at=asked.at, is_asked=asked.is_asked)
 
 
 async def report_stopped(call: Call[Nothing, WrongCategory]) -> Report:

@@ -76,7 +76,17 @@ class Visit(BaseModel):
         return cls(**known, status=plain(visit_status(row, policy).words))
 
 
-class WhichVisits(Query):
+class Hour(BaseModel):
+    """Visits that began within an hour, and how many of them were blocked."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    starts_at: datetime
+    visits: int
+    blocked: int
+
+
+class VisitConditions(Query):
     """Each condition that is given holds."""
 
     department: str | None = None
@@ -95,6 +105,11 @@ class WhichVisits(Query):
     not_rule: str | None = Field(None, description="Rules to leave out, separated by commas.")
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+
+
+class WhichVisits(VisitConditions):
+    """Each condition that is given holds."""
+
     before: str | None = Field(
         None, description="From the `next` of the page before.", pattern=r"^[0-9]+\.[0-9]+$"
     )
@@ -197,6 +212,18 @@ async def list_visits(call: Call[WhichVisits, Nothing]) -> Listed[Visit]:
     return _listed(call.admin.policy, query, found, "/api/v1/visits")
 
 
+async def count_visits(call: Call[VisitConditions, Nothing]) -> Listed[Hour]:
+    """Count visits by the hours of the town's clock, 31 days at most; without a time those of today."""
+    views = call.admin.visit_views
+    try:
+        where = _filter(call.query)
+    except InvalidRequestError:
+        await views.query(call.session, VisitFilter(), None, 1)
+        raise
+    hours = await views.hours(call.session, where)
+    return Listed[Hour](items=[Hour.model_validate(hour) for hour in hours])
+
+
 async def list_own_visits(call: Call[WhichOwn, Nothing]) -> Listed[Visit]:
     """List what is recorded of you by name, newest first."""
     query = call.query
@@ -268,7 +295,7 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
     )
 
 
-def _filter(query: WhichVisits) -> VisitFilter:
+def _filter(query: VisitConditions) -> VisitFilter:
     """Raises InvalidRequestError for what is no host."""
     try:
         host = canonical_host(query.host) if query.host else None
@@ -289,7 +316,7 @@ def _filter(query: WhichVisits) -> VisitFilter:
     )
 
 
-def _left_out(query: WhichVisits) -> LeftOut:
+def _left_out(query: VisitConditions) -> LeftOut:
     """Raises InvalidRequestError for what is no host, and for too many."""
     given = {
         field: tuple(one.strip() for one in (getattr(query, field) or "").split(",") if one.strip())

@@ -75,6 +75,8 @@ async def test_a_request_goes_its_way_by_programs_alone(site: Site) -> None:
         ("you", "submitted"),
         ("your department head", "approved"),
     ]
+    it = await program_of(site, people.IT)
+    assert [one["id"] for one in (await it.get("/review/opened"))["items"]] == [1]
     stopped = await head.post("/requests/1/stop", reason="The report is there.")
     assert stopped["state"] == "stopped"
     assert (await clerk.get("/requests/1"))["note"] == "The report is there."
@@ -205,8 +207,9 @@ async def test_an_unknown_address_or_method_is_a_problem_too(site: Site) -> None
     assert (await it.get("/nowhere", 404))["type"] == "/api#not-found"
     assert (await it.get("/requests/7", 404))["type"] == "/api#not-found"
     assert (await it.post("/me", 405))["type"] == "/api#not-here"
+    kinds = "'mine', 'to_decide', 'to_open', 'to_review'"
     assert (await it.get("/requests", 422, show="all", x="1"))["errors"] == [
-        {"field": "show", "message": "Input should be 'mine', 'to_decide', 'to_open' or 'to_review'"},
+        {"field": "show", "message": f"Input should be {kinds} or 'still_needed'"},
         {"field": "x", "message": "Extra inputs are not permitted"},
     ]
 

@@ -32,6 +32,13 @@ async def test_a_device_of_ones_own_is_asked_for(site: Site) -> None:
     assert (await clerk.post("/requests/device", 409, **test_own_device.ASKED))[
         "type"
     ] == "/api#asked-already"
+    head, it = await program_of(site, people.HEAD), await program_of(site, people.IT)
+    assert (await head.get("/exemptions/devices"))["items"] == []
+    await head.post("/requests/1/approve", step=0)
+    await it.post("/requests/1/approve", step=1)
+    for program in (head, it):
+        (device,) = (await program.get("/exemptions/devices"))["items"]
+        assert (device["id"], device["state"]) == (1, "approved")
 
 
 async def test_a_standing_permission_is_asked_for_by_a_department_that_may(site: Site) -> None:
@@ -80,6 +87,8 @@ async def test_who_proposed_a_person_is_told_that_it_is_their_own(site: Site) ->
     proposal = test_social_media.PROPOSAL
     asked: dict[str, object] = {**proposal, "sites": proposal["sites"].split()}
     proposed = await head.post("/social-media", 201, **asked)
+    (coordinator,) = (await head.get("/social-media/coordinators"))["items"]
+    assert (coordinator["department"], coordinator["person"]["name"]) == ("finance", "Second clerk")
     refused = await head.post("/requests/1/approve", 403, step=1, hosts=proposed["hosts"])
     assert refused["type"] == "/api#own-request"
     assert refused["detail"] == "It goes to the town administrator. Nothing changed."
@@ -111,6 +120,22 @@ async def test_an_internet_account_is_asked_for_and_says_for_whom(site: Site) ->
     asked_of_helper = {"person": "helper", "last": "2026-04-30", "reason": "Reads to children."}
     account = (await head.post("/requests/account", 201, **asked_of_helper))["account"]
     assert (account["employer"], account["sponsor"]) == (None, None)
+    it = await program_of(site, people.IT)
+    assert (await it.get("/exemptions/accounts"))["items"] == []
+    await it.post("/requests/1/approve", step=1)
+    assert [one["id"] for one in (await it.get("/exemptions/accounts"))["items"]] == [1]
+    temp, helper = await it.get("/people/temp"), await it.get("/people/helper")
+    assert (temp["role"], temp["kind"], temp["account"]) == (
+        "Contractor, Finance",
+        "contractor",
+        {
+            "request": 1,
+            "employer": "Acme Builders",
+            "sponsor": people.CLERK,
+            "until": "2026-05-01T04:00:00Z",
+        },
+    )
+    assert helper["account"] is None
 
 
 async def test_emergency_access_opens_at_once_and_is_reviewed(site: Site) -> None:

@@ -11,8 +11,10 @@ from admin.download_reminders import _COUNT, MOST_A_DAY
 from admin.outbox import Channel
 from policy.town_policy import LimitAction
 from tests import people, towns
-from tests.admin.web.conftest import Site, post
+from tests.admin.web.conftest import Site, post, visit
 from tests.admin.web.mailed_site import with_mail
+from tests.admin.web.test_api import program_of
+from tests.admin.web.test_limit_pages import stopped
 from tests.post_office import post_office
 
 ADDRESS = "http://files.example/maps/county.zip"
@@ -184,3 +186,26 @@ async def test_link_that_is_about_no_download_or_was_not_followed_here_asks_for_
     client = site.client()
     assert (await client.get(await follow(site, client, address=""))).status_code == 404
     assert (await client.get("/remind/N7Q-9DD")).status_code == 404
+
+
+async def test_program_is_promised_the_mail_for_a_download_that_was_stopped(site: Site) -> None:
+    await with_limit(site)
+    async with post_office() as office:
+        await with_mail(site, office)
+        await site.log(stopped("big", "files.example", "over 500 MB"), visit())
+        program = await program_of(site, people.CLERK)
+        ids = {one["host"]: one["id"] for one in (await program.get("/stopped"))["items"]}
+        path = f"/stopped/{ids['files.example']}/reminder"
+        promised = await program.post(path, address=f"{ADDRESS}?secret=1")
+        assert promised == {"address": ADDRESS, "at": "2026-03-06T21:30:00Z", "is_asked": True}
+        assert await program.post(path, address=ADDRESS) == promised
+        wrong = await program.post(path, 422, address="http://other.example/county.zip")
+        said = "Enter the address of the download, at files.example"
+        assert wrong["errors"] == [{"field": "address", "message": said}]
+        await program.post(f"/stopped/{ids['cardroom.example']}/reminder", 404, address=ADDRESS)
+        site.clock.at = HALF_PAST_FOUR
+        await until_sent(site)
+    (mail,) = office.messages
+    assert f"{ADDRESS}\n" in mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    (event,) = await audit.events_of(site.admin.db, "files.example")
+    assert (event.kind, event.actor) == (EventKind.REMINDER_ASKED, people.CLERK)

@@ -8,6 +8,7 @@ from policy.decision import Cause, Lane, Verdict
 from policy.snapshot import PolicySnapshot
 from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
+from tests.admin.web.test_api import program_of
 
 DAY = timedelta(days=1)
 
@@ -83,9 +84,13 @@ async def test_head_keeps_what_is_still_needed_and_others_may_not(site: Site) ->
         (people.PARKS_HEAD, "keep"),
         (people.PARKS_HEAD, "renew"),
     ]
+    program = await program_of(site, people.HEAD)
+    asked = (await program.get("/requests", show="still_needed"))["items"]
+    assert [one["id"] for one in asked] == [id_]
     head = await site.signed_in(people.HEAD)
     kept = await post(head, f"/requests/{id_}/keep", page=f"/requests/{id_}")
     assert kept.status_code == 303
+    assert (await program.get("/requests", show="still_needed"))["items"] == []
     shown = (await head.get(f"/requests/{id_}")).text
     assert "Is it still needed?" not in shown and "kept it" in shown
 

@@ -1,4 +1,4 @@
-"""`towngate people import` beside a running admin: looked at first, then in force at once."""
+"""`towngate people import`, and programs that do the same: looked at first, then in force at once."""
 
 import asyncio
 import errno
@@ -14,6 +14,7 @@ from admin.command import cli
 from policy.snapshot import PolicySnapshot
 from tests import people
 from tests.admin.web.conftest import Site
+from tests.admin.web.test_api import program_of
 
 STAFF = "id,name,mail,department\n" + "".join(f"staff-{n},Person {n},,parks\n" for n in range(10))
 ANN = "ann,Ann,ann@town.example,finance\n"
@@ -22,6 +23,11 @@ ANN = "ann,Ann,ann@town.example,finance\n"
 async def imported(site: Site, file: Path, *args: str) -> Result:
     command = ["people", "import", str(file), "--state", str(site.state.root), *args]
     return await asyncio.to_thread(CliRunner().invoke, cli, command)
+
+
+def is_full(*_: object, **_named: object) -> None:
+    """Write nothing, as on a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def in_force(site: Site) -> set[str]:
@@ -98,9 +104,6 @@ async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_nam
 async def test_what_could_not_be_written_is_not_forced_either(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def is_full(*_: object, **_named: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     file, half = tmp_path / "staff.csv", tmp_path / "half.csv"
     file.write_text(STAFF)
     half.write_text("\n".join(STAFF.splitlines()[:8]))
@@ -174,3 +177,52 @@ async def test_a_bad_people_csv_changes_nothing_and_is_said_with_its_name(site: 
     assert site.admin.policy_problems == ()
     site.state.people_list.unlink()
     await site.until(lambda: "ann" not in site.admin.policy.people)
+
+
+async def test_program_looks_at_a_list_and_applies_what_it_saw(site: Site) -> None:
+    it = await program_of(site, people.IT)
+    listed = {"format": "csv", "text": STAFF + ANN}
+    change = await it.post("/people/list/look", **listed)
+    assert (change["people"], len(change["added"]), change["removed"]) == (11, 11, [])
+    await it.post("/people/list/apply", 409, **listed, seen="another")
+    assert not site.state.people_list.exists()
+    assert await it.post("/people/list/apply", **listed, seen=change["seen"]) == change
+    assert "ann" in in_force(site)
+
+    number = await site.sent_request("ann")
+    without = {"format": "yaml", "text": "\n".join(f"staff-{n}: {{name: Person {n}}}" for n in range(10))}
+    change = await it.post("/people/list/look", **without)
+    (gone,) = change["removed"]
+    assert (gone["person"]["id"], gone["withdrawn"]) == ("ann", [f"REQ-{number}"])
+    assert {one["after"]["department"] for one in change["changed"]} == {None}
+    assert "ann" in in_force(site), "it was only looked at"
+    await it.post("/people/list/apply", **without, seen=change["seen"])
+    assert "ann" not in in_force(site)
+    events = await audit.events_of(site.admin.db, "people.csv")
+    assert [(event.kind, event.actor) for event in events] == [(EventKind.PEOPLE_IMPORTED, people.IT)] * 2
+
+
+async def test_list_of_a_program_is_stopped_where_it_removes_over_a_fifth_or_is_bad(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = await program_of(site, people.IT)
+    site.state.people_list.write_text(STAFF)
+    await site.until(lambda: "staff-9" in site.admin.policy.people)
+    half = {"format": "csv", "text": "\n".join(STAFF.splitlines()[:8])}
+    change = await it.post("/people/list/look", **half)
+    assert change["removes_over_a_fifth"]
+    stopped = await it.post("/people/list/apply", 422, **half, seen=change["seen"])
+    (error,) = stopped["errors"]
+    assert error["field"] == "even_over_a_fifth" and "3 of 10 people would be removed" in error["message"]
+    forced = half | {"seen": change["seen"], "even_over_a_fifth": True}
+    with monkeypatch.context() as full:
+        full.setattr("admin.people_import.write_atomically", is_full)
+        assert "No space left on device" in (await it.post("/people/list/apply", 503, **forced))["detail"]
+    assert "staff-9" in in_force(site)
+    await it.post("/people/list/apply", **forced)
+    assert "staff-9" not in in_force(site)
+    bad = {"format": "csv", "text": "id,name,department\nann,Ann,financ\nclerk,Clerk,finance\n"}
+    errors = (await it.post("/people/list/look", 422, **bad))["errors"]
+    assert [error["field"] for error in errors] == ["people.csv, line 2", "people.csv, line 3"]
+    assert errors[0]["message"].startswith("ann.department: 'financ' is not a department")
+    assert (await it.post("/people/list/look", 422, format="yaml", text="{"))["errors"]

@@ -11,6 +11,7 @@ from admin.outbox import Channel, Letter, LetterKind
 from tests import people
 from tests.admin.web.conftest import Site, post
 from tests.admin.web.mailed_site import with_mail
+from tests.admin.web.test_api import program_of
 from tests.post_office import Day, post_office
 
 FOR_CLERK = Letter(
@@ -179,3 +180,35 @@ async def test_depth_counts_what_failed_for_a_week(site: Site) -> None:
     assert (await site.admin.correspondence.depth(Channel.MAIL)).failed == 1
     site.clock.at += timedelta(days=7, seconds=1)
     assert (await site.admin.correspondence.depth(Channel.MAIL)).failed == 0
+
+
+async def test_program_tries_a_channel_and_sends_again_what_was_not_delivered(site: Site) -> None:
+    it = await program_of(site, people.IT)
+    assert (await it.get("/settings"))["mail"]["state"] == "not_set"
+    async with post_office() as office:
+        await with_mail(site, office, webhook="http://127.0.0.1:1/hook")
+        tried = await it.post("/settings/test/mail")
+        assert (tried["state"], tried["tested_to"], tried["test_problem"]) == (
+            "worked",
+            "it@town.example",
+            None,
+        )
+        assert office.recipients == ["it@town.example"]
+        failed = await it.post("/settings/test/webhook")
+        assert failed["state"] == "failed" and failed["test_problem"]
+        await it.post("/settings/test/pigeon", 404)
+        assert (await it.post("/settings/test/town-account"))["state"] == "not_set"
+        office.days.append(Day.NO_SUCH_MAILBOX)
+        await site.put(FOR_CLERK)
+        async with asyncio.timeout(20):
+            while not (undelivered := (await it.get("/settings/letters"))["items"]):
+                await asyncio.sleep(0.05)
+        (letter,) = undelivered
+        assert (letter["to"], letter["about"]) == (people.CLERK, "ACC-1") and "550" in letter["problem"]
+        assert (await it.post(f"/settings/letters/{letter['id']}/again"))["items"] == []
+        async with asyncio.timeout(20):
+            while "clerk@town.example" not in office.recipients:
+                await asyncio.sleep(0.05)
+    stands = await it.get("/settings")
+    assert stands["mail_server"]["server"] == "127.0.0.1" and not stands["mail_server"]["is_encrypted"]
+    assert stands["webhook"]["secret_changed_at"] and "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in str(stands)

@@ -36,6 +36,7 @@ from tests.admin.web.test_who_may_do_what import (
 
 LOG = IT | {people.HELP_DESK, AUDITOR}
 RECORDS = IT | {people.ADMINISTRATOR, AUDITOR}
+REGISTER = APPROVERS | IT | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR}
 FROM = "2026-04-01"
 
 
@@ -86,12 +87,19 @@ CALLS = {
     "GET /requests/{id:number}": Call(OF_REQUEST, "/requests/1"),
     "POST /requests/{id:number}/withdraw": Call(CLERK, "/requests/{fresh}/withdraw"),
     "POST /requests/{id:number}/hosts": Call(APPROVERS | CLERK, "/requests/1/hosts", {"host": "cdn.example"}),
+    "GET /policy": Call(SIGNED_IN),
+    "GET /notice": Call(SIGNED_IN),
+    "GET /quotas": Call(SIGNED_IN),
     "GET /stopped": Call(SIGNED_IN),
     "POST /stopped/{id:number}/ask": Call(
         CLERK, "/stopped/{visit}/ask", {"reason": "Needed", "duration": "week", "for_whom": "person"}
     ),
     "POST /stopped/{id:number}/join": Call(CLERK, "/stopped/{visit}/join"),
     "POST /stopped/{id:number}/download": Call(NO_ROLE, "/stopped/{visit}/download"),
+    # It was no download.
+    "POST /stopped/{id:number}/reminder": Call(
+        NO_ROLE, "/stopped/{visit}/reminder", {"address": "https://cardroom.example/a.zip"}
+    ),
     "POST /stopped/{id:number}/wrong-category": Call(
         CLERK, "/stopped/{visit}/wrong-category", {"remark": "?"}
     ),
@@ -104,6 +112,9 @@ CALLS = {
     "POST /requests/decide": Call(SIGNED_IN, body={"answer": "deny", "requests": [], "reason": "Needed"}),
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
     "GET /exemptions": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
+    "GET /exemptions/accounts": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
+    "GET /exemptions/devices": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
+    "GET /review/opened": Call(IT),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "POST /requests/{id:number}/end": Call(CLERK, "/requests/2/end"),
     "POST /requests/{id:number}/keep": Call(APPROVERS | IT, "/requests/2/keep"),
@@ -117,7 +128,8 @@ CALLS = {
         HEAD, body={"department": "finance", "delegate": COLLEAGUE, "first": FROM, "last": FROM}
     ),
     "POST /delegations/{id:number}/end": Call(HEAD, "/delegations/1/end"),
-    "GET /social-media": Call(APPROVERS | IT | {COLLEAGUE, people.PARKS_HEAD, people.ADMINISTRATOR, AUDITOR}),
+    "GET /social-media": Call(REGISTER),
+    "GET /social-media/coordinators": Call(REGISTER),
     "POST /social-media": Call(
         APPROVERS | {COLLEAGUE, people.PARKS_HEAD},
         body={"person": COLLEAGUE, "sites": ["facebook.com"], "level": "view", "last": FROM, "reason": "x"},
@@ -128,6 +140,9 @@ CALLS = {
     "GET /reports/{id:number}": Call(CLERK | IT, "/reports/1"),
     "GET /review/reports": Call(IT),
     "POST /review/reports/{id:number}": Call(IT, "/review/reports/1", {"answer": "kept", "note": "Right"}),
+    "GET /categories": Call(SIGNED_IN),
+    "GET /categories/site": Call(LOG, "/categories/site?site=museum.example"),
+    "GET /categories/lists": Call(LOG),
     "GET /corrections": Call(IT),
     "POST /corrections": Call(IT, body={"site": "museum.example", "categories": ["reference"], "why": "Is"}),
     "POST /corrections/undo": Call(IT, body={"site": "museum.example", "why": "No", "seen": 1}),
@@ -138,6 +153,7 @@ CALLS = {
     "POST /never-inspected": Call(IT, body={"host": "api.example", "why": "It pins"}),
     "POST /never-inspected/undo": Call(IT, body={"host": "api.example", "why": "It trusts us"}),
     "POST /never-inspected/leave": Call(IT, body={"host": "api.example"}),
+    "GET /alerts": Call(SIGNED_IN),
     "GET /emergency": Call(IT),
     "POST /emergency/lockdown": Call(IT, body={"because": "A worm.", "department": "finance"}),
     "POST /emergency/device": Call(IT, body={"device": "FIN-PC-15", "because": "A worm."}),
@@ -146,6 +162,7 @@ CALLS = {
     "POST /emergency/{id:number}/news": Call(IT, "/emergency/1/news", {"because": "It goes on."}),
     "POST /emergency/{id:number}/end": Call(IT, "/emergency/1/end"),
     "GET /visits": Call(LOG),
+    "GET /visits/by-hour": Call(LOG),
     "GET /visits/own": Call(SIGNED_IN),
     "GET /visits/{id:number}/why": Call(LOG, "/visits/{visit}/why"),
     # Names are hidden, as IT is told; the others may not.
@@ -156,6 +173,7 @@ CALLS = {
     "GET /visits/names": Call(SIGNED_IN),
     "GET /visits/names/{id:number}": Call(IT | {AUDITOR}, "/visits/names/1"),
     "POST /visits/names/{id:number}": Call(frozenset({AUDITOR}), "/visits/names/1", {"agrees": False}),
+    "GET /today": Call(LOG),
     "GET /heavy": Call(LOG),
     "GET /heavy/lately": Call(LOG),
     # Nothing is heavy, as IT is told; the others may not.
@@ -165,8 +183,15 @@ CALLS = {
     "POST /records/verify": Call(RECORDS),
     "GET /people": Call(IT),
     "GET /people/{person}": Call(IT, "/people/leaver"),
+    "POST /people/list/look": Call(IT, body={"format": "csv", "text": "id,name\nann,Ann\n"}),
+    "POST /people/list/apply": Call(IT, body={"format": "csv", "text": "id,name\nann,Ann\n", "seen": "x"}),
     "POST /people/{person}/close": Call(IT, "/people/leaver/close", {"why": "Left"}),
     "POST /people/{person}/reopen": Call(IT, "/people/leaver/reopen", {"why": "Back"}),
+    "GET /settings": Call(IT),
+    "POST /settings/test/town-account": Call(IT),
+    "POST /settings/test/{channel}": Call(IT, "/settings/test/webhook"),
+    "GET /settings/letters": Call(IT),
+    "POST /settings/letters/{id:number}/again": Call(IT, "/settings/letters/1/again"),
 }
 SCOPES = {f"{one.method} {one.path}": one.scope for one in OPERATIONS}
 
