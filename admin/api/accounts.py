@@ -4,12 +4,14 @@ from datetime import date
 
 from pydantic import Field
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.api.request_model import AccessRequest
 
 
 class AskInternetAccount(Input):
     """Whom the department needs on the web, until the end of which day."""
+
+    model_config = example(person="helper", last="2026-04-30", reason="Reads to children.")
 
     person: str
     employer: str = Field("", description="Of a contractor: whom they work for.")

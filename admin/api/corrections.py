@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.asking import InvalidRequestError
 from admin.corrections import MadeCorrection
 from admin.web.people import People
@@ -69,6 +69,8 @@ class UnlistedSite(BaseModel):
 class Correct(Input):
     """What a site is. `seen` is the id of the correction in force, null where there is none."""
 
+    model_config = example(site="museum.example", categories=["reference"], why="It is a museum.")
+
     site: str
     categories: list[str] = Field(description="Empty: it is listed as nothing.")
     why: str
@@ -77,6 +79,8 @@ class Correct(Input):
 
 class UndoCorrection(Input):
     """The correction that ends, and why."""
+
+    model_config = example(site="museum.example", why="The lists say it, too.", seen=7)
 
     site: str
     why: str

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.request_model import AccessRequest
 from admin.deciding_several import MOST, Outcome, Seen
 from admin.web.request_words import said_why_not
@@ -13,6 +13,8 @@ from admin.web.words import Times, plain
 
 class Approve(Input):
     """What was seen when it was decided: an answer is for that, and for nothing that changed since."""
+
+    model_config = example(step=0, expires_at="2026-03-06T22:00:00Z")
 
     step: int = Field(description="The request's `step`: an answer sent twice never answers two steps.")
     hosts: list[str] = Field([], description="The request's `hosts`.")
@@ -23,6 +25,8 @@ class Approve(Input):
 class Deny(Input):
     """Why it is not allowed; the asker reads it."""
 
+    model_config = example(step=0, reason="Not needed for work")
+
     step: int
     reason: str
 
@@ -30,11 +34,15 @@ class Deny(Input):
 class SeenRequest(Approve):
     """One of several requests, as it was seen."""
 
+    model_config = example(id=123, step=0)
+
     id: int = Field(ge=1, le=2**53)
 
 
 class DecideSeveral(Input):
     """One answer to several requests, each as it was seen. IT has no say in any of them."""
+
+    model_config = example(answer="allow", requests=[{"id": 123, "step": 0}, {"id": 124, "step": 0}])
 
     answer: Literal["allow", "deny"]
     reason: str = Field("", description="Why they are not allowed; the askers read it.")
@@ -52,6 +60,8 @@ class Answered(BaseModel):
 
 class Stop(Input):
     """Why it ends; the asker reads it."""
+
+    model_config = example(reason="The report is there.")
 
     reason: str
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.request_model import Person
 from admin.web.people import People
 
@@ -22,6 +22,8 @@ class Delegation(BaseModel):
 
 class NameDelegate(Input):
     """Who stands in, from the first to the last day, both included."""
+
+    model_config = example(department="finance", delegate="clerk", first="2026-03-09", last="2026-03-13")
 
     department: str
     delegate: str

@@ -4,12 +4,16 @@ from datetime import date
 
 from pydantic import Field
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.api.request_model import SentRequest
 
 
 class AskDevice(Input):
     """A device, and until the end of which day it is known as yours."""
+
+    model_config = example(
+        name="CLERK-TABLET", address="10.10.20.77", last="2026-03-31", reason="For site visits."
+    )
 
     name: str = Field(description="Up to 40 characters. No other device has it.")
     address: str = Field(description="Its IP address in the town's network.")

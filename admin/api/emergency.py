@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from admin import measures
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.asking import InvalidRequestError
 from admin.measures import MeasureKind, NewMeasure
 from admin.web.people import People
@@ -64,6 +64,8 @@ class Alerts(BaseModel):
 class Lockdown(Input):
     """For a department of the policy, or for everyone where it is empty."""
 
+    model_config = example(because="A worm goes round.", next_news="11:00")
+
     because: str = Field(description="1 to 300 characters; people read it.")
     department: str = ""
     next_news: str = Field("", description='When people hear more: "11:00" or "2026-03-02 11:00".')
@@ -72,6 +74,8 @@ class Lockdown(Input):
 class DeviceOff(Input):
     """A device, by its IP address or its name in the policy."""
 
+    model_config = example(device="FIN-PC-15", because="It sends mail by itself.")
+
     device: str
     because: str
 
@@ -79,12 +83,16 @@ class DeviceOff(Input):
 class FilterOff(Input):
     """For how long the filter is off: "10m" or "2h", four hours at most."""
 
+    model_config = example(lasts="10m", because="The lists block everything.")
+
     lasts: str
     because: str
 
 
 class News(Input):
     """Why it goes on, and when people hear more."""
+
+    model_config = example(because="The worm is not gone yet.", next_news="14:00")
 
     because: str
     next_news: str = ""

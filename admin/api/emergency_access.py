@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.api.request_model import AccessRequest, Earlier, Review, Usage
 from admin.emergency_evidence import evidence
 
@@ -10,12 +10,16 @@ from admin.emergency_evidence import evidence
 class OpenAtOnce(Input):
     """What is needed now, and what for."""
 
+    model_config = example(site="library.example", reason="A threat was posted there.")
+
     site: str = Field(description="A site or an address of it.")
     reason: str
 
 
 class SayWhetherRight(Input):
     """What the person reads."""
+
+    model_config = example(was_right=True, note="It was needed.")
 
     was_right: bool
     note: str

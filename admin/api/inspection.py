@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.asking import InvalidRequestError
 from admin.never_inspected import Answered, InspectionAnswer
 from admin.web.people import People
@@ -49,12 +49,16 @@ class Untrusting(BaseModel):
 class HostWithWhy(Input):
     """A host, and why."""
 
+    model_config = example(host="api.example", why="Its program has a list of certificates of its own.")
+
     host: str
     why: str
 
 
 class Host(Input):
     """A host."""
+
+    model_config = example(host="api.example")
 
     host: str
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from admin import names
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.request_model import Person
 from admin.asking import InvalidRequestError
 from admin.names import NamesState, NobodyAgreesError
@@ -16,6 +16,8 @@ from admin.web.people import People
 
 class ShowNames(Input):
     """Why names are needed, and for which case, if there is one."""
+
+    model_config = example(reason="A complaint about this department.", case="2026-7")
 
     reason: str
     case: str = ""
@@ -71,6 +73,8 @@ class NamesRequest(BaseModel):
 
 class AnswerNames(Input):
     """Whether you agree; it is recorded with your name."""
+
+    model_config = example(agrees=True)
 
     agrees: bool
 

@@ -22,6 +22,11 @@ class Input(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
 
+def example(**values: object) -> ConfigDict:
+    """Return the configuration of an Input of which the document has an example."""
+    return ConfigDict(json_schema_extra={"examples": [dict[str, Any](values)]})
+
+
 class Query(BaseModel):
     """What stands behind the "?". Everything there is text; a name that is not known is refused."""
 

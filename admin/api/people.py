@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing, Query
+from admin.api.operation import Call, Input, Listed, Nothing, Query, example
 from admin.asking import InvalidRequestError
 from admin.closed_people import AlreadyClosedError, UnknownPersonError
 from admin.internet_accounts import Registered
@@ -67,6 +67,8 @@ class WhichPeople(Query):
 
 class Why(Input):
     """Why, for the records."""
+
+    model_config = example(why="Left the town's service.")
 
     why: str
 

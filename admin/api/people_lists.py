@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.closed_people import Ended
 from admin.people_lists import SeenList
 from policy.town_policy import Person, PersonKind
@@ -16,10 +16,14 @@ class PeopleList(Input):
     Those whom policy.yaml names itself are not part of it.
     """
 
+    model_config = example(
+        format="csv", text="id,name,mail,department\nclerk,Clerk,clerk@town.example,finance\n"
+    )
+
     format: Literal["csv", "yaml"] = Field(
         description="`csv`: columns id, name, mail, department, kind in any order. `yaml`: as in policy.yaml."
     )
-    text: str = Field(description="The list itself; 4 MiB at most.", examples=["id,name\nclerk,Clerk\n"])
+    text: str = Field(description="The list itself; 4 MiB at most.")
 
     @property
     def name(self) -> str:
@@ -29,6 +33,8 @@ class PeopleList(Input):
 
 class ApplyPeopleList(PeopleList):
     """The same list, as it was looked at."""
+
+    model_config = example(format="csv", text="id,name\nclerk,Clerk\n", seen="9b1c44d0")
 
     seen: str = Field(description="The `seen` of what it changes.")
     even_over_a_fifth: bool = Field(

@@ -5,7 +5,7 @@ from typing import Self, assert_never
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.asking import InvalidRequestError
 from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.web.words import plain, report_status
@@ -67,12 +67,16 @@ class Unanswered(BaseModel):
 class WrongCategory(Input):
     """What it should be listed as, null where that is not known."""
 
+    model_config = example(proposed="reference", remark="It is a museum.")
+
     proposed: str | None = None
     remark: str = ""
 
 
 class AnswerReports(Input):
     """`corrected` and `kept` answer a wrong category, `blocked` and `no_problem` an accident."""
+
+    model_config = example(answer="kept", note="The list is right.")
 
     answer: Answer
     category: str | None = Field(

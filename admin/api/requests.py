@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 from pydantic import Field
 
 from admin import personal_use
-from admin.api.operation import Call, Input, Listed, Nothing, Query
+from admin.api.operation import Call, Input, Listed, Nothing, Query, example
 from admin.api.problems import NothingToAskError
 from admin.api.request_model import AccessRequest, AccessRequestDetail, SentRequest
 from admin.asking import Extent, ForWhom
@@ -27,6 +27,13 @@ class WhichRequests(Query):
 class Ask(Input):
     """What is needed, what for, how long, for whom."""
 
+    model_config = example(
+        site="library.example",
+        reason="Their catalogue, for the grant file.",
+        duration="week",
+        for_whom="person",
+    )
+
     site: str = Field(description="A site or an address of it, like library.example.")
     reason: str = Field(description="1 to 500 characters. Requests are town records.")
     duration: Duration
@@ -40,11 +47,17 @@ class Ask(Input):
 class Join(Input):
     """What a colleague has asked for already."""
 
+    model_config = example(site="library.example")
+
     site: str
 
 
 class AskPersonalUse(Input):
     """Categories that the policy offers, on a day, from a time to another by the town's clock."""
+
+    model_config = example(
+        categories=["shopping"], day="2026-03-06", begins="12:00", ends="13:00", reason="A birthday present."
+    )
 
     categories: list[str]
     day: date
@@ -55,6 +68,8 @@ class AskPersonalUse(Input):
 
 class AddHost(Input):
     """One of the request's `needed_hosts`."""
+
+    model_config = example(host="cdn.example")
 
     host: str
 

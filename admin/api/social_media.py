@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.request_model import AccessRequest, Person
 from admin.asked import Authorisation, Level
 from admin.asking import UnknownRequestError
@@ -29,6 +29,10 @@ class Coordinator(BaseModel):
 class Propose(Input):
     """Whom the department proposes, for which sites, until the end of which day."""
 
+    model_config = example(
+        person="clerk", sites=["social.example"], level="view", last="2026-12-31", reason="Answers questions."
+    )
+
     person: str
     sites: list[str]
     level: Level
@@ -48,6 +52,8 @@ class Terms(BaseModel):
 
 class Sign(Input):
     """That you have read the terms, understand and will comply."""
+
+    model_config = example(version="5f0c2a91d3b7")
 
     version: str = Field(description="Of the terms that you have read; of no others they are signed.")
 

@@ -4,12 +4,20 @@ from datetime import date
 
 from pydantic import Field
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.api.request_model import SentRequest
 
 
 class AskStandingPermission(Input):
     """One site, or categories, that a department holds for a case, until the end of which day."""
+
+    model_config = example(
+        department="police",
+        categories=["gambling"],
+        case_number="2026-104",
+        last="2026-08-31",
+        reason="Follows the money.",
+    )
 
     department: str
     site: str = Field("", description="A site or an address of it; left out for categories.")

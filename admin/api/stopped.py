@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from admin.api.operation import Call, Input, Listed, Nothing
+from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.reports import Report, WrongCategory
 from admin.api.request_model import AccessRequest, SentRequest
 from admin.api.visits import Visit
@@ -15,6 +15,8 @@ from policy.access_duration import Duration
 class AskAboutStopped(Input):
     """What it is needed for, how long, for whom."""
 
+    model_config = example(reason="Their report, for the grant file.", duration="week", for_whom="person")
+
     reason: str = Field(description="1 to 500 characters. Requests are town records.")
     duration: Duration
     for_whom: ForWhom
@@ -22,6 +24,8 @@ class AskAboutStopped(Input):
 
 class AskReminder(Input):
     """The address of the download; it is kept without what follows the question mark."""
+
+    model_config = example(address="https://files.example/maps/county.zip")
 
     address: str
 

@@ -3,13 +3,15 @@
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from admin.api.operation import Call, Input, Nothing
+from admin.api.operation import Call, Input, Nothing, example
 from admin.api.request_model import AccessRequest
 from policy.access_duration import Duration
 
 
 class AskForVisitor(Input):
     """What it is needed for, and how long."""
+
+    model_config = example(reason="For the grant file.", duration="week")
 
     reason: str = Field(description="Whoever decides reads it with “Asked for by IT” before it.")
     duration: Duration

@@ -37,7 +37,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """An operation as the document describes it. `answers` is the name of a shape."""
+    """An operation as the document describes it. `answers` is the name of a shape; `example` is of a body."""
 
     method: str
     path: str
@@ -45,6 +45,7 @@ class Described:
     summary: str
     said: str
     fields: list[Field]
+    example: str
     answers: str
     refused: list[str]
 
@@ -74,6 +75,7 @@ def _operations(told: Mapping[str, Any]) -> Iterator[tuple[str, Described]]:
     """Return each operation with the subject that it belongs to."""
     for path, methods in told["paths"].items():
         for method, one in methods.items():
+            body = _body(one, told["components"]["schemas"])
             done = next(status for status in one["responses"] if status.startswith("2"))
             yield (
                 one["tags"][0],
@@ -83,7 +85,8 @@ def _operations(told: Mapping[str, Any]) -> Iterator[tuple[str, Described]]:
                     one["operationId"],
                     one["summary"],
                     one["description"],
-                    [*_parameters(one), *_body(one, told["components"]["schemas"])],
+                    [*_parameters(one), *_fields(body)],
+                    json.dumps(*body["examples"], ensure_ascii=False) if body else "",
                     _shape(one["responses"][done]["content"]["application/json"]["schema"]) or "",
                     [status for status in one["responses"] if status != done],
                 ),
@@ -96,11 +99,13 @@ def _parameters(one: Mapping[str, Any]) -> Iterator[Field]:
         yield Field(given["name"], _type(given["schema"]), _shape(given["schema"]), given["required"], said)
 
 
-def _body(one: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Field]:
+def _body(one: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of what is sent, an empty one where nothing is."""
     if "requestBody" not in one:
-        return []
+        return {}
     name = _shape(one["requestBody"]["content"]["application/json"]["schema"])
-    return _fields(schemas[name or ""])
+    schema: Mapping[str, Any] = schemas[name or ""]
+    return schema
 
 
 def _fields(schema: Mapping[str, Any]) -> list[Field]:

@@ -41,6 +41,14 @@ async def test_every_answer_is_as_the_document_says(site: Site) -> None:
     assert set().union(*called.values()) >= {200, 201, 403, 404, 409, 422}, called
 
 
+def test_every_body_has_an_example_that_is_taken() -> None:
+    shapes = json.loads(document())["components"]["schemas"]
+    bodies = {one.body for one in OPERATIONS if one.takes_body}
+    for body in bodies:
+        (shown,) = shapes[body.__name__]["examples"]
+        body.model_validate_json(json.dumps(shown))
+
+
 def _call_all(site: Site, tokens: list[dict[str, str]]) -> dict[str, set[int]]:
     """Call every operation with each of these; return which statuses were answered."""
     schema = schemathesis.openapi.from_dict(json.loads(document()))
