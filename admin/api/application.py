@@ -18,13 +18,18 @@ from admin.api.operation import Call, Nothing, Operation
 from admin.api.operations import OPERATIONS
 from admin.api.problems import EXCEPTION_HANDLERS
 from admin.call_limit import CallLimit
+from admin.web.long_questions import LongQuestions
 
 
-def create_api(admin: AdminProcess) -> ASGIApp:
-    """Return the API of a running admin, to be mounted at /api/v1. It reads no cookie."""
+def create_api(admin: AdminProcess, questions: LongQuestions) -> ASGIApp:
+    """Return the API of a running admin, to be mounted at /api/v1. It reads no cookie.
+
+    `questions` are asked in turn with those of the pages.
+    """
     api = Starlette(routes=routes(), exception_handlers=EXCEPTION_HANDLERS)
     api.state.admin = admin
     api.state.limit = CallLimit()
+    api.state.questions = questions
     return api
 
 
@@ -53,7 +58,11 @@ def _served(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         if operation.takes_body:
             body = operation.body.model_validate_json(await _body(http_request, operation.most_bytes))
         call = Call(admin, session, token, http_request.path_params, query, body)
-        answer = await operation.run(call)
+        if operation.is_long:
+            questions: LongQuestions = state.questions
+            answer = await questions.answer(http_request, lambda: operation.run(call))
+        else:
+            answer = await operation.run(call)
         return Response(answer.model_dump_json(), operation.status, media_type="application/json")
 
     return serve

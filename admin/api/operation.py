@@ -69,7 +69,7 @@ type Run = Callable[[Call[Any, Any]], Awaitable[BaseModel]]
 class Operation:
     """`path` is below /api/v1, with Starlette's convertors. `scope` is None where any token is enough.
 
-    A body has `most_bytes`.
+    A body has `most_bytes`. One that `is_long` may look at many visits (`admin.web.long_questions`).
     """
 
     method: Literal["GET", "POST"]
@@ -78,6 +78,7 @@ class Operation:
     run: Run
     status: int = 200
     most_bytes: int = 64 * 1024
+    is_long: bool = False
     query: type[BaseModel] = field(init=False)
     body: type[BaseModel] = field(init=False)
     answers: type[BaseModel] = field(init=False)

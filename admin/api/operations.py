@@ -162,7 +162,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
             Operation("GET", "/corrections", _REVIEW, corrections.list_corrections),
             Operation("POST", "/corrections", _REVIEW, corrections.correct_site, 201),
             Operation("POST", "/corrections/undo", _REVIEW, corrections.undo_correction),
-            Operation("GET", "/sites/unlisted", _REVIEW, corrections.list_unlisted),
+            Operation("GET", "/sites/unlisted", _REVIEW, corrections.list_unlisted, is_long=True),
             Operation("GET", "/sites/{site}", _REVIEW, corrections.read_site),
         ),
     ),
@@ -192,9 +192,9 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
     "Visits": (
         "The visit log, persons hidden until a reason is given, or a second person agreed.",
         (
-            Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits),
-            Operation("GET", "/visits/by-hour", Scope.VISITS_READ, visits.count_visits),
-            Operation("GET", "/visits/own", Scope.VISITS_OWN, visits.list_own_visits),
+            Operation("GET", "/visits", Scope.VISITS_READ, visits.list_visits, is_long=True),
+            Operation("GET", "/visits/by-hour", Scope.VISITS_READ, visits.count_visits, is_long=True),
+            Operation("GET", "/visits/own", Scope.VISITS_OWN, visits.list_own_visits, is_long=True),
             Operation("GET", "/visits/{id:number}/why", Scope.VISITS_READ, visits.explain_visit),
             Operation("POST", "/visits/{id:number}/ask", _WRITE, visitor.ask_for_visitor, 201),
             Operation("POST", "/visits/names", Scope.VISITS_NAMES, names.show_names),
@@ -211,7 +211,7 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         "What takes much of the town's line, now and lately.",
         (
             Operation("GET", "/heavy", Scope.VISITS_READ, heavy.read_heavy),
-            Operation("GET", "/heavy/lately", Scope.VISITS_READ, heavy.read_lately),
+            Operation("GET", "/heavy/lately", Scope.VISITS_READ, heavy.read_lately, is_long=True),
             Operation("POST", "/heavy/{code}/end", Scope.EMERGENCY, heavy.end_heavy),
         ),
     ),

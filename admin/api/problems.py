@@ -31,6 +31,8 @@ from admin.never_inspected import InspectionAnsweredError
 from admin.people_lists import ListChangedError, PeopleFileError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.visits import NamesHiddenError
+from admin.web.errors import browser_gone
+from admin.web.long_questions import BrowserGoneError, TooLongError
 from admin.web.page import admin_of, whose_answer
 from admin.web.people import People
 from admin.web.request_words import standing
@@ -107,6 +109,7 @@ KINDS = {
         Kind("invalid", 422, "Something is to be put right", "`errors` names each field, and why."),
         Kind("too-many", 429, "Too many calls", "Retry-After says in how many seconds it goes on."),
         Kind("broken", 500, "Something broke here", "It is not your fault, and it has been logged."),
+        Kind("too-long", 503, "This takes too long", "Ask for a shorter time, or for a site or a code."),
         Kind("trouble", 503, "Not there right now", "Try again. The web goes on as before."),
     )
 }
@@ -250,6 +253,11 @@ async def _http_error(http_request: Request, error: Exception) -> Response:
     return problem(slug) if slug else await _not_found(http_request, error)
 
 
+async def _too_long(_http_request: Request, error: Exception) -> Response:
+    logger.warning("question given up: %s", error)
+    return problem("too-long")
+
+
 async def _trouble(http_request: Request, error: Exception) -> Response:
     logger.error("api path=%s error=%s", http_request.url.path, error)
     return problem("trouble")
@@ -288,6 +296,8 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     PeopleFileError: _people_file,
     UnknownRequestError: _not_found,
     UnknownPersonError: _not_found,
+    TooLongError: _too_long,
+    BrowserGoneError: browser_gone,
     HTTPException: _http_error,
     CategorySnapshotError: _trouble,
     SnapshotError: _trouble,

@@ -92,9 +92,9 @@ def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     `admin_url` ("https://host:port") is the one origin under which it is opened and its forms are
     accepted; with https its cookies are Secure.
     """
-    cookies = Cookies(admin_url)
+    cookies, questions = Cookies(admin_url), LongQuestions()
     application = Starlette(
-        routes=[Mount(API, create_api(admin)), *_routes()],
+        routes=[Mount(API, create_api(admin, questions)), *_routes()],
         middleware=[
             Middleware(SessionMiddleware, admin=admin, cookies=cookies, trouble=database_trouble),
         ],
@@ -103,7 +103,7 @@ def create_application(admin: AdminProcess, admin_url: str) -> ASGIApp:
     application.state.admin = admin
     application.state.cookies = cookies
     application.state.forms = CallLimit()
-    application.state.questions = LongQuestions()
+    application.state.questions = questions
     # Around Starlette as a whole: its own answer to an exception passes by every middleware.
     return _HeadersMiddleware(application)
 

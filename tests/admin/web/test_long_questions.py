@@ -13,6 +13,7 @@ from admin.visit_log.visit_log import MonthFile
 from admin.web import long_questions
 from tests import people
 from tests.admin.web.conftest import Site, visit
+from tests.admin.web.test_api import program_of
 
 ENDLESS = "/visits?department=finance&span=month"
 
@@ -68,6 +69,15 @@ async def test_question_that_takes_long_is_given_up_and_says_what_to_narrow(
     assert "No visits match" not in answer.text and 'hx-trigger="every 2s"' not in answer.text
     if path == ENDLESS:
         assert '<option value="month" selected>' in answer.text, "what was asked for is kept"
+    assert await is_free(month)
+
+
+async def test_programs_question_is_given_up_too_and_says_so(
+    site: Site, month: MonthFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_questions, "MOST_SECONDS", 0.5)
+    program = await program_of(site, people.IT)
+    assert (await program.get("/visits", 503, department="finance"))["type"] == "/api#too-long"
     assert await is_free(month)
 
 
