@@ -110,6 +110,7 @@ KINDS = {
         Kind("too-many", 429, "Too many calls", "Retry-After says in how many seconds it goes on."),
         Kind("broken", 500, "Something broke here", "It is not your fault, and it has been logged."),
         Kind("too-long", 503, "This takes too long", "Ask for a shorter time, or for a site or a code."),
+        Kind("not-saved", 503, "It could not be saved", "A file cannot be read or written here."),
         Kind("trouble", 503, "Not there right now", "Try again. The web goes on as before."),
     )
 }
@@ -230,7 +231,7 @@ async def _list_changed(_http_request: Request, _error: ListChangedError) -> Res
 
 
 async def _people_file(_http_request: Request, error: PeopleFileError) -> Response:
-    return problem("trouble", f"{error}. Nothing changed.")
+    return problem("not-saved", f"{error}. Nothing changed.")
 
 
 async def _nothing_to_ask(_http_request: Request, error: Exception) -> Response:

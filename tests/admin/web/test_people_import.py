@@ -217,7 +217,12 @@ async def test_list_of_a_program_is_stopped_where_it_removes_over_a_fifth_or_is_
     forced = half | {"seen": change["seen"], "even_over_a_fifth": True}
     with monkeypatch.context() as full:
         full.setattr("admin.people_import.write_atomically", is_full)
-        assert "No space left on device" in (await it.post("/people/list/apply", 503, **forced))["detail"]
+        not_saved = await it.post("/people/list/apply", 503, **forced)
+        assert (not_saved["type"], not_saved["detail"]) == (
+            "/api#not-saved",
+            "people.csv: No space left on device. Where it is root's, root runs towngate people import."
+            " Nothing changed.",
+        )
     assert "staff-9" in in_force(site)
     await it.post("/people/list/apply", **forced)
     assert "staff-9" not in in_force(site)
