@@ -7,13 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NoReturn
 
-from admin import (
-    exemptions,
-    internet_accounts,
-    joining,
-    own_devices,
-)
-from admin.access_request_lists import get
+from admin import exemptions, internet_accounts, joining, own_devices
 from admin.asked import Kind
 from admin.asking import (
     WAITING,
@@ -31,6 +25,7 @@ from admin.granting import accepted_risks_of, answers_so_far, grant
 from admin.never_granted import Listed
 from admin.opening import may_open, opens_until
 from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
+from admin.stored_requests import get
 from admin.written_text import tidy_text
 from policy.town_policy import AfterApproval, Policy
 from policy.town_time import zone_of

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from admin import access_request_lists
+from admin import request_counts
 from admin.atomic_file import write_atomically
 from admin.clock import Clock
 from admin.correspondence import Correspondence
@@ -110,7 +110,7 @@ class AdminMetrics:
         return [good, refused, entries]
 
     async def _of_requests(self) -> list[Metric]:
-        counts = await access_request_lists.counts(self._db, self._clock())
+        counts = await request_counts.counts(self._db, self._clock())
         requests = _labelled(REQUESTS, "state")
         for state, count in counts.by_state.items():
             requests.add_metric([state.value], count)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import access_request_lists, exemption_use
+from admin import decided_requests, exemption_use
 from admin.asking import AccessRequest, asked_end, risks_of
 from admin.database import Database
 from admin.exemption_use import Use
@@ -43,6 +43,6 @@ async def decision_facts(
         risks=tuple(sorted(risks_of(policy, request))),
         reach=await counting.reach(db.visits, host, request.department, since) if host else None,
         use=await exemption_use.of(db, db.visits, renews, now) if renews else None,
-        earlier=await access_request_lists.earlier_decisions(db, request),
+        earlier=await decided_requests.earlier_decisions(db, request),
         ends_at=asked_end(policy, request, now),
     )

@@ -7,14 +7,7 @@ never allowed, and nothing while IT has limited the web.
 import logging
 from datetime import datetime
 
-from admin import (
-    access_request_lists,
-    audit,
-    emergency_reviews,
-    outbox,
-    proposing,
-    submitting,
-)
+from admin import audit, emergency_reviews, outbox, proposing, stored_requests, submitting
 from admin.asked import EmergencyUse, Kind
 from admin.asking import (
     AccessRequest,
@@ -104,7 +97,7 @@ class EmergencyAccesses(AsksForSites):
         """Return what this person has to review by now, the oldest first; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        policy, due = self._policy(), await access_request_lists.opened_at_once(self._db, self._clock())
+        policy, due = self._policy(), await emergency_reviews.opened_at_once(self._db, self._clock())
         return [request for request in due if session.person in reviewers(policy, request)]
 
     def reviews(self, session: Session, request: AccessRequest) -> bool:
@@ -123,7 +116,7 @@ class EmergencyAccesses(AsksForSites):
         """
         at, actor = self._clock(), session.person or "someone at a shared device"
         async with self._db.transaction() as t:
-            request = await access_request_lists.get(t, id_)
+            request = await stored_requests.get(t, id_)
             if request.kind is not Kind.EMERGENCY:
                 raise UnknownRequestError(f"{request.number} is no emergency access")
             refused: NotAllowedError | TransitionError

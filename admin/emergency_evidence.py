@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import access_request_lists, exemption_use
+from admin import decided_requests, exemption_use
 from admin.asking import AccessRequest, NotAllowedError
 from admin.database import Database
 from admin.emergency_access import EmergencyAccesses
@@ -46,5 +46,5 @@ async def evidence(
         request,
         review,
         use=await exemption_use.of_over(db, db.visits, id_, now),
-        earlier=await access_request_lists.earlier_decisions(db, request),
+        earlier=await decided_requests.earlier_decisions(db, request),
     )

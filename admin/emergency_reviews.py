@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from admin import access_request_lists, audit, outbox
+from admin import audit, outbox, stored_requests
 from admin.asked import Kind
 from admin.asking import AccessRequest, answer_times
 from admin.audit import Detail, Event, EventKind
@@ -87,6 +87,17 @@ async def review_of(db: Reader, id_: int) -> EmergencyReview | None:
     )
 
 
+async def opened_at_once(db: Reader, at: datetime) -> list[AccessRequest]:
+    """Return emergency access whose review is due at `at` and that nobody has looked at, oldest first."""
+    return await stored_requests.find(
+        db,
+        "access_request.id IN ("
+        "SELECT access_request FROM emergency_review WHERE reviewed_at IS NULL AND due_at <= ?)"
+        " ORDER BY access_request.id",
+        to_ms(at),
+    )
+
+
 async def set_reviewed(
     t: Transaction, id_: int, actor: str, was_right: bool, note: str, at: datetime
 ) -> bool:
@@ -122,7 +133,7 @@ class EmergencyReviews:
         )
         for row in rows:
             async with self._db.transaction() as t:
-                request = await access_request_lists.get(t, row["access_request"])
+                request = await stored_requests.get(t, row["access_request"])
                 review = await review_of(t, request.id)
                 if review is not None and review.reviewed_at is None:
                     await self._tell(t, request, review, at)

@@ -9,7 +9,7 @@ due while admin was down is told by the first look, and once.
 from collections.abc import Callable
 from datetime import date, datetime
 
-from admin import access_request_lists, audit, exemption_use, outbox
+from admin import access_in_force, audit, exemption_use, outbox, stored_requests
 from admin.asking import AccessRequest, NotAllowedError, TransitionError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, to_ms
@@ -36,9 +36,9 @@ class ExemptionReviews:
     async def look(self) -> None:
         """Ask for the reviews that are due, and once in a day of the town's about what is unused."""
         at = self._clock()
-        for id_ in await access_request_lists.to_review(self._db, at):
+        for id_ in await access_in_force.to_review(self._db, at):
             async with self._db.transaction() as t:
-                await self._ask(t, await access_request_lists.get(t, id_), at, "review_at <= ?3")
+                await self._ask(t, await stored_requests.get(t, id_), at, "review_at <= ?3")
         today = at.astimezone(zone_of(self._policy())).date()
         if self._looked_for_unused_on != today:
             await self._ask_about_unused(at)
@@ -53,7 +53,7 @@ class ExemptionReviews:
         at = self._clock()
         use = await exemption_use.of(self._db, self._db.visits, id_, at)
         async with self._db.transaction() as t:
-            request = await access_request_lists.get(t, id_)
+            request = await stored_requests.get(t, id_)
             refused: NotAllowedError | TransitionError | None = None
             if actor in request.own or not may_stop(self._policy(), request, actor):
                 refused = NotAllowedError(f"{request.number} is not for {actor} to keep open")
@@ -73,10 +73,10 @@ class ExemptionReviews:
 
     async def _ask_about_unused(self, at: datetime) -> None:
         since = at - exemption_use.UNUSED_AFTER
-        ids = await access_request_lists.open_unasked_since(self._db, since, at)
+        ids = await access_in_force.open_unasked_since(self._db, since, at)
         uses = await exemption_use.of_all(self._db, self._db.visits, at) if ids else {}
         for id_ in ids:
-            request = await access_request_lists.get(self._db, id_)
+            request = await stored_requests.get(self._db, id_)
             events = await audit.events_of(self._db, request.number)
             if any(event.kind in _ASKED_ABOUT and event.at > since for event in events):
                 continue

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from admin import access_request_lists, exemptions, internet_accounts, own_devices
+from admin import exemptions, internet_accounts, own_devices, request_time_line
 from admin.asked import Level, categories_of
 from admin.asking import AccessRequest, ForWhom, risks_of
 from admin.database import Transaction
@@ -15,7 +15,7 @@ type Answers = list[tuple[Approver | None, str]]
 
 async def answers_so_far(t: Transaction, request: AccessRequest) -> Answers:
     """Return who answered so far, and for which role."""
-    return [(move.role, move.actor) for move in await access_request_lists.time_line(t, request)]
+    return [(move.role, move.actor) for move in await request_time_line.time_line(t, request)]
 
 
 def accepted_risks_of(policy: Policy, request: AccessRequest, answers: Answers) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from admin import access_request_lists, audit, outbox, request_moves
+from admin import audit, outbox, request_moves, stored_requests, waiting_requests
 from admin.asking import (
     AccessRequest,
     AlreadyOpenError,
@@ -30,13 +30,13 @@ async def join(
     recorded.
     """
     async with db.transaction() as t:
-        request = await access_request_lists.get(t, id_)
+        request = await stored_requests.get(t, id_)
         if person in request.askers:
             raise AlreadyOpenError(request)
         refused = _refusal(policy, request, person, at)
         if refused is None:
             await _add(t, request, person, browser, at)
-            return await access_request_lists.get(t, id_)
+            return await stored_requests.get(t, id_)
         await request_moves.record_refusal(t, request, refused, actor=person, at=at, what="join")
     raise refused
 
@@ -57,7 +57,7 @@ async def to_join_instead(
     is_own = new.sent_by in (None, new.person)
     if not is_own or new.asked is not None or new.renews is not None or new.department is None:
         return None
-    found = await access_request_lists.open_request_for(t, new.host, new.kind, new.department, new.path)
+    found = await waiting_requests.open_request_for(t, new.host, new.kind, new.department, new.path)
     if found is None or not can_join(policy, found, new.person, at):
         return None
     is_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON

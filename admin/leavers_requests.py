@@ -3,18 +3,11 @@
 import json
 from datetime import datetime
 
-from admin import (
-    access_request_lists,
-    exemptions,
-    internet_accounts,
-    joining,
-    own_devices,
-    request_letters,
-)
-from admin.access_request_lists import get
+from admin import exemptions, internet_accounts, joining, own_devices, request_letters, waiting_requests
 from admin.asking import State
 from admin.database import Transaction
 from admin.request_moves import move
+from admin.stored_requests import get
 from policy.town_policy import Policy
 
 
@@ -59,7 +52,7 @@ async def leave(
         await move(t, before, request, new_state, actor=actor, at=at)
         await request_letters.put(t, after, await get(t, request.id), at)
         ended[new_state].append(request.number)
-    waiting = await access_request_lists.to_decide(t, before, person, at)
+    waiting = await waiting_requests.to_decide(t, before, person, at)
     for request in waiting:
         await request_letters.put(t, after, request, at)
     passed_on = tuple(request.number for request in waiting)

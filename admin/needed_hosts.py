@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from admin import access_request_lists, audit, exemptions
+from admin import audit, exemptions, stored_requests
 from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, TransitionError, site_of
 from admin.asking_for_sites import AsksForSites, imagine
 from admin.audit import Detail, Event, EventKind
@@ -93,13 +93,13 @@ class NeededHosts(AsksForSites):
             raise InvalidRequestError("host", f"A request has {_MOST_ADDED} further hosts at most")
         refused: TransitionError | None = None
         async with self._db.transaction() as t:
-            present = await access_request_lists.get(t, request.id)
+            present = await stored_requests.get(t, request.id)
             if (present.state, present.step) != (request.state, request.step):
                 refused = TransitionError(present, f"{request.number} was decided meanwhile")
                 await self._refuse(t, present, actor, str(refused))
             else:
                 await self._add(t, present, host, actor)
-                present = await access_request_lists.get(t, request.id)
+                present = await stored_requests.get(t, request.id)
         if refused is not None:
             raise refused
         await self._publisher.publish_state()

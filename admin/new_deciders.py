@@ -6,7 +6,7 @@ hears of a step of a request once, whenever they came to it.
 
 from collections.abc import Callable
 
-from admin import access_request_lists, request_letters
+from admin import request_letters, waiting_requests
 from admin.clock import Clock
 from admin.database import Database
 from policy.town_policy import Policy
@@ -28,6 +28,6 @@ class NewDeciders:
             return
         at = self._clock()
         async with self._db.transaction() as t:
-            for request in await access_request_lists.undecided(t, at):
+            for request in await waiting_requests.undecided(t, at):
                 await request_letters.put_to_new_deciders(t, policy, request, at)
         self._looked_by = policy

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from admin import access_request_lists
+from admin import waiting_requests
 from admin.clock import to_ms
 from admin.database import Database
 from admin.visit_log import counting
@@ -61,7 +61,7 @@ async def overview(db: Database, since: datetime, now: datetime) -> Overview:
         sum(hour.blocked for hour in hours),
         await counting.of_lane(db.visits, since, Lane.INSPECT),
         hours,
-        await access_request_lists.count_undecided(db, now),
+        await waiting_requests.count_undecided(db, now),
         standing["in_force"],
         await counting.most_blocked(db.visits, since, _CATEGORIES_SHOWN),
     )

@@ -9,7 +9,7 @@ import asyncio
 import json
 from datetime import datetime
 
-from admin import access_request_lists, audit, exemptions, outbox
+from admin import audit, exemptions, outbox, request_time_line, stored_requests
 from admin.asking import never_allowed
 from admin.audit import Event, EventKind
 from admin.clock import Clock
@@ -76,7 +76,7 @@ class Pausing:
             if granted.paused_for and shut:
                 return
             kind = EventKind.EXEMPTION_PAUSED if shut else EventKind.EXEMPTION_RESUMED
-            request = await access_request_lists.get(t, granted.access_request)
+            request = await stored_requests.get(t, granted.access_request)
             details: dict[str, audit.Detail] = {
                 "exemption": granted.exemption.id,
                 "host": granted.exemption.host + granted.exemption.path,
@@ -88,9 +88,9 @@ class Pausing:
 
     async def _tell(self, t: Transaction, granted: Paused, shut: frozenset[str], at: datetime) -> None:
         """Write to the asker, to those who agreed, and to IT."""
-        request = await access_request_lists.get(t, granted.access_request)
+        request = await stored_requests.get(t, granted.access_request)
         agreed = {
-            move.actor for move in await access_request_lists.time_line(t, request) if move.role is not None
+            move.actor for move in await request_time_line.time_line(t, request) if move.role is not None
         }
         it_security = self._publisher.policy.roles.get("it_security", ())
         never = sorted(never_allowed(self._publisher.policy, shut))

@@ -1,6 +1,6 @@
 """What people say of sites that were stopped for them, and see of what they said."""
 
-from admin import roles, site_reports
+from admin import reporting_sites, roles, site_reports
 from admin.ask_links import AskLinks
 from admin.asking import MAX_REASON_LENGTH, AccessRequest, InvalidRequestError, UnknownRequestError
 from admin.clock import Clock
@@ -70,7 +70,7 @@ class Reports:
         proposed: str | None = None,
         remark: str = "",
     ) -> SiteReport:
-        return await site_reports.send(
+        return await reporting_sites.send(
             self._db,
             self._publisher.policy,
             ask,

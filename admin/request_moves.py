@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from admin import audit, never_granted, request_letters
-from admin.access_request_lists import get
 from admin.asked import Kind
 from admin.asking import (
     WAITING,
@@ -22,6 +21,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.never_granted import Listed
+from admin.stored_requests import get
 from policy.town_policy import Policy
 
 # Every move there is, and the event that tells of it.

@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from admin import access_request_lists, own_devices, roles
+from admin import (
+    access_in_force,
+    decided_requests,
+    own_devices,
+    own_requests,
+    request_time_line,
+    roles,
+    stored_requests,
+    waiting_requests,
+)
 from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom, NotAllowedError, UnknownRequestError
 from admin.clock import Clock
@@ -33,7 +42,7 @@ class RequestViews:
 
         Raises UnknownRequestError for others, too.
         """
-        request = await access_request_lists.get(self._db, id_)
+        request = await stored_requests.get(self._db, id_)
         if session.browser in (request.browser, *(joined.browser for joined in request.joined)):
             return request
         if session.is_signed_in and session.person is not None:
@@ -49,30 +58,30 @@ class RequestViews:
     async def mine(self, session: Session) -> list[AccessRequest]:
         """Signed in: the person's requests, too; else those sent from this browser. Newest first."""
         person = session.person if session.is_signed_in else None
-        return await access_request_lists.mine(self._db, person, session.browser)
+        return await own_requests.mine(self._db, person, session.browser)
 
     async def standing(self, session: Session) -> list[AccessRequest]:
         """Return open requests and access in force of the session's person."""
         if session.person is None:
             return []
         department = self._policy().people[session.person].department
-        return await access_request_lists.standing(self._db, session.person, department, self._clock())
+        return await own_requests.standing(self._db, session.person, department, self._clock())
 
     async def to_decide(self, session: Session) -> list[AccessRequest]:
         """Return what waits for this person, nearest deadline first; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        return await access_request_lists.to_decide(self._db, self._policy(), session.person, self._clock())
+        return await waiting_requests.to_decide(self._db, self._policy(), session.person, self._clock())
 
     async def of_nobody(self) -> list[AccessRequest]:
         """Return the requests that nobody may answer, as the policy's roles are now."""
-        return await access_request_lists.of_nobody(self._db, self._policy(), self._clock())
+        return await waiting_requests.of_nobody(self._db, self._policy(), self._clock())
 
     async def to_open(self, session: Session) -> list[AccessRequest]:
         """Return what was approved and this person may open; nothing unless signed in."""
         if session.person is None or not session.is_signed_in:
             return []
-        return await access_request_lists.to_open(self._db, self._policy(), session.person, self._clock())
+        return await waiting_requests.to_open(self._db, self._policy(), session.person, self._clock())
 
     async def granted(self, session: Session) -> list[AccessRequest]:
         """Return access in force to sites, ending soonest first.
@@ -80,16 +89,16 @@ class RequestViews:
         Who heads a department, or stands in there, sees that of the department. Raises NotAllowedError for
         others than them and IT.
         """
-        return self._seen_by(session, await access_request_lists.granted(self._db, self._clock()))
+        return self._seen_by(session, await access_in_force.granted(self._db, self._clock()))
 
     async def granted_accounts(self, session: Session) -> list[AccessRequest]:
         """Return internet accounts in force, as `granted` does."""
-        return self._seen_by(session, await access_request_lists.granted_accounts(self._db, self._clock()))
+        return self._seen_by(session, await access_in_force.granted_accounts(self._db, self._clock()))
 
     async def granted_devices(self, session: Session) -> list[tuple[Granted, AccessRequest]]:
         """Return devices of people's own in force, each with its request, as `granted` does."""
         devices = await own_devices.granted(self._db, self._clock())
-        requests = [await access_request_lists.get(self._db, device.access_request) for device in devices]
+        requests = [await stored_requests.get(self._db, device.access_request) for device in devices]
         seen = self._seen_by(session, requests)
         return [
             (device, request) for device, request in zip(devices, requests, strict=True) if request in seen
@@ -100,7 +109,7 @@ class RequestViews:
         person = session.person
         if person is None or not session.is_signed_in:
             return []
-        asked_about = await access_request_lists.under_review(self._db, self._clock())
+        asked_about = await access_in_force.under_review(self._db, self._clock())
         policy = self._policy()
         return [
             request
@@ -120,12 +129,12 @@ class RequestViews:
     async def answered_before(
         self, session: Session, kind: Kind, host: str = "", path: str = ""
     ) -> AccessRequest | None:
-        """As access_request_lists.answered_before, within 90 days, for the session's person."""
+        """As decided_requests.answered_before, within 90 days, for the session's person."""
         if session.person is None:
             return None
         department = self._policy().people[session.person].department
-        since = self._clock() - access_request_lists.ANSWERS_COUNT_FOR
-        return await access_request_lists.answered_before(
+        since = self._clock() - decided_requests.ANSWERS_COUNT_FOR
+        return await decided_requests.answered_before(
             self._db, host, kind, session.person, department, since, path
         )
 
@@ -135,4 +144,4 @@ class RequestViews:
 
     async def time_line(self, request: AccessRequest) -> list[Move]:
         """Return what happened to the request, oldest first."""
-        return await access_request_lists.time_line(self._db, request)
+        return await request_time_line.time_line(self._db, request)

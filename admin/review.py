@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from admin import access_request_lists, audit, corrections, exemptions, never_inspected, roles, site_reports
+from admin import (
+    access_in_force,
+    answering_reports,
+    audit,
+    corrections,
+    exemptions,
+    never_inspected,
+    roles,
+    site_reports,
+    stored_requests,
+)
 from admin.asking import (
     AccessRequest,
     InvalidRequestError,
@@ -154,7 +164,7 @@ class Review:
     async def opened_lately(self, session: Session) -> list[AccessRequest]:
         """Return access in force that IT has not looked at, what ends first at the start."""
         self._check(session)
-        return await access_request_lists.unreviewed(self._db, self._clock())
+        return await access_in_force.unreviewed(self._db, self._clock())
 
     async def leave_open(self, session: Session, id_: int) -> AccessRequest:
         """Note that access was looked at and stays open.
@@ -163,16 +173,16 @@ class Review:
         was looked at, both recorded.
         """
         at = self._clock()
-        request = await access_request_lists.get(self._db, id_)
+        request = await stored_requests.get(self._db, id_)
         actor = await self._actor(session, request.number, EventKind.REQUEST_MOVE_REFUSED)
         refused: NotAllowedError | TransitionError
         async with self._db.transaction() as t:
-            request = await access_request_lists.get(t, id_)
+            request = await stored_requests.get(t, id_)
             if actor in request.own:
                 refused = NotAllowedError(f"{request.number} is {actor}'s own: another of IT looks at it")
             elif await exemptions.leave_open(t, id_, actor, at):
                 await audit.record(t, Event(EventKind.EXEMPTION_LEFT_OPEN, actor, request.number, at))
-                return await access_request_lists.get(t, id_)
+                return await stored_requests.get(t, id_)
             else:
                 refused = TransitionError(
                     request, f"{request.number} is over, or somebody looked at it first"
@@ -188,8 +198,8 @@ class Review:
         return await site_reports.unanswered(self._db, kind)
 
     def may_answer(self, person: str, reports: Iterable[SiteReport]) -> bool:
-        """As site_reports.may_answer, by the running policy."""
-        return site_reports.may_answer(self._publisher.policy, reports, person)
+        """As answering_reports.may_answer, by the running policy."""
+        return answering_reports.may_answer(self._publisher.policy, reports, person)
 
     async def waiting(self) -> int:
         """Return how many cards of the board wait for an answer.
@@ -197,7 +207,7 @@ class Review:
         Hosts where programs do not trust the certificate are counted anew every five minutes, whenever the
         board is shown, and after an answer about one.
         """
-        opened = await access_request_lists.count_unreviewed(self._db, self._clock())
+        opened = await access_in_force.count_unreviewed(self._db, self._clock())
         said = await site_reports.count_sites(self._db)
         return opened + said + await self._count_untrusting()
 
@@ -320,11 +330,11 @@ class Review:
             if refused is None:
                 if corrects:
                     await self._correct_for(t, report, category, actor)
-                answered = await site_reports.answer(
+                answered = await answering_reports.answer(
                     t, report, answer, category=category, note=note, actor=actor, at=at
                 )
             else:
-                await site_reports.refuse(t, report, actor=actor, at=at, why=str(refused))
+                await answering_reports.refuse(t, report, actor=actor, at=at, why=str(refused))
         if refused is not None:
             raise refused
         if corrects:

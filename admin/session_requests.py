@@ -4,10 +4,11 @@ The moves themselves: `access_requests`. What opens or ends access is published 
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
-from admin import access_request_lists, access_requests, joining, proposing, roles, submitting
+from admin import access_requests, joining, proposing, roles, stored_requests, submitting, waiting_requests
 from admin.ask_links import AskLinks
 from admin.asked import Kind
 from admin.asking import (
@@ -95,23 +96,10 @@ class SessionRequests:
             raise InvalidRequestError(
                 "extent", "That page alone cannot be asked for. Ask for all of the site"
             )
-        new = NewAccessRequest(
-            host=ask.host,
-            person=person,
-            department=self._policy().people[person].department,
+        new = replace(
+            self._asked_by_link(ask, person, reason, duration),
             for_whom=for_whom,
-            reason=reason,
-            duration=duration,
-            chain=tuple(Approver(role) for role in ask.approval),
-            code=ask.code,
-            policy_version=ask.policy_version,
-            rule=ask.rule,
-            category=ask.category,
-            entry=ask.entry,
-            source=ask.source,
             browser=session.browser,
-            risks=ask.risks,
-            kind=self.kind_of(ask),
             path=ask.path if extent is Extent.PAGE else "",
         )
         return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
@@ -148,13 +136,19 @@ class SessionRequests:
         """Ask so: for the person alone, through the rule's approvers. Raises as for_visitor and submit do."""
         ask = await self.for_visitor(session, visit_id)
         person, said = ask.person or "", tidy_text("reason", reason, "Enter what it is needed for")
-        new = NewAccessRequest(
+        # Whoever decides must not take IT's words for the person's.
+        reason = f"{ASKED_BY_IT}{said}"
+        new = replace(self._asked_by_link(ask, person, reason, duration), sent_by=session.person)
+        return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
+
+    def _asked_by_link(self, ask: AskToken, person: str, reason: str, duration: Duration) -> NewAccessRequest:
+        """Return what a link has a person ask for: all of the site, for themselves."""
+        return NewAccessRequest(
             host=ask.host,
             person=person,
             department=self._policy().people[person].department,
             for_whom=ForWhom.PERSON,
-            # Whoever decides must not take IT's words for the person's.
-            reason=f"{ASKED_BY_IT}{said}",
+            reason=reason,
             duration=duration,
             chain=tuple(Approver(role) for role in ask.approval),
             code=ask.code,
@@ -164,10 +158,8 @@ class SessionRequests:
             entry=ask.entry,
             source=ask.source,
             risks=ask.risks,
-            sent_by=session.person,
             kind=self.kind_of(ask),
         )
-        return await submitting.submit(self._db, self._policy(), self._listed, new, self._clock())
 
     async def join(self, session: Session, code: str) -> AccessRequest:
         """Join the open request of the department for the site of a followed Ask link.
@@ -192,7 +184,7 @@ class SessionRequests:
         record = self._policy().people.get(person)
         if record is None or record.department is None:
             return None
-        return await access_request_lists.open_request_for(
+        return await waiting_requests.open_request_for(
             self._db, ask.host, self.kind_of(ask), record.department, ask.path
         )
 
@@ -326,7 +318,7 @@ class SessionRequests:
         try:
             return await self._views.get(session, id_)
         except UnknownRequestError as error:
-            request = await access_request_lists.get(self._db, id_)
+            request = await stored_requests.get(self._db, id_)
             actor = session.person or "someone at a shared device"
             async with self._db.transaction() as t:
                 await record_refusal(t, request, error, actor=actor, at=self._clock(), what=move)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from admin import access_request_lists, access_requests, proposing, roles, submitting
+from admin import access_requests, decided_requests, proposing, roles, submitting
 from admin.asked import Authorisation, Kind, Level, SocialMediaUse
 from admin.asking import (
     AccessRequest,
@@ -176,7 +176,7 @@ class SocialMediaUses(AsksForSites):
         signed = await signatures(self._db)
         found = [
             Registered(request, request.social_media, signed.get(request.id))
-            for request in await access_request_lists.of_kind(self._db, Kind.SOCIAL_MEDIA)
+            for request in await decided_requests.of_kind(self._db, Kind.SOCIAL_MEDIA)
             if request.social_media is not None and (sees is None or request.department in sees)
         ]
         names = policy.people

@@ -6,14 +6,7 @@ from dataclasses import replace
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from admin import (
-    access_request_lists,
-    audit,
-    joining,
-    never_granted,
-    request_letters,
-)
-from admin.access_request_lists import get
+from admin import audit, joining, never_granted, own_requests, request_letters
 from admin.asked import Kind, as_json
 from admin.asked import details as asked_details
 from admin.asking import (
@@ -37,6 +30,7 @@ from admin.database import Database, Transaction
 from admin.deciders import agrees_by_proposing, deciders_of
 from admin.never_granted import Listed
 from admin.request_moves import left, move
+from admin.stored_requests import get
 from admin.written_text import tidy_text
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -88,14 +82,14 @@ async def _submit(
         gone = await left(t, new.person, sent_by)
         if gone is not None:
             raise gone
-        sent = await access_request_lists.count_sent(t, sent_by, day_begins(at, zone_of(policy)))
+        sent = await own_requests.count_sent(t, sent_by, day_begins(at, zone_of(policy)))
         if sent >= terms.per_day and new.kind is not Kind.INTERNET_ACCOUNT:
             raise TooMuchError(
                 "reason",
                 f"You have sent {sent} requests today, as many as a day has."
                 f" Ask again tomorrow, or call {_help_desk(policy)}",
             )
-        open_already = await access_request_lists.open_request_of(
+        open_already = await own_requests.open_request_of(
             t,
             site,
             new.person,
@@ -105,7 +99,7 @@ async def _submit(
             path=new.path,
         )
         if open_already is None and new.renews is not None:
-            open_already = await access_request_lists.open_renewal(t, new.renews, new.person, at)
+            open_already = await own_requests.open_renewal(t, new.renews, new.person, at)
         if open_already is not None:
             raise AlreadyOpenError(open_already)
         others = await joining.to_join_instead(t, policy, replace(new, host=site), at)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from admin import access_request_lists, audit, request_letters, site_reports
+from admin import answering_reports, audit, request_letters, stored_requests, waiting_requests
 from admin.asking import AccessRequest, State, answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
@@ -16,6 +16,17 @@ from admin.database import Database, Transaction
 from admin.deciders import deciders, next_above
 from admin.opening import openers
 from policy.town_policy import Policy
+
+# What waited before there were reminders of it, for which the database has 0, and having it reminded of. As
+# the indexes of what is reminded of have it: three times a minute nothing else is read.
+_WAITED_BEFORE = {
+    "SELECT id, decided_at AS since FROM access_request WHERE remind_at = 0": (
+        "UPDATE access_request SET remind_at = ? WHERE id = ?"
+    ),
+    "SELECT id, sent_at AS since FROM site_report WHERE answer IS NULL AND remind_at = 0": (
+        "UPDATE site_report SET remind_at = ? WHERE id = ?"
+    ),
+}
 
 
 class Unanswered:
@@ -36,8 +47,8 @@ class Unanswered:
                 "UPDATE access_request SET remind_at = NULL WHERE remind_at <= ?1 AND open_until <= ?1",
                 to_ms(at),
             )
-            await site_reports.remind(t, self._policy(), at)
-        for request in await access_request_lists.unanswered(self._db, at):
+            await answering_reports.remind(t, self._policy(), at)
+        for request in await waiting_requests.unanswered(self._db, at):
             policy = self._policy()
             async with self._db.transaction() as t:
                 if at >= request.due_at and await pass_on(t, policy, request, at):
@@ -47,11 +58,10 @@ class Unanswered:
 
 
 async def _time_what_waited_before(t: Transaction, policy: Policy) -> None:
-    """Say when is reminded of what waited before there were reminders of it: the database alone has 0."""
-    for table, since in (("access_request", "decided_at"), ("site_report", "sent_at")):
-        for row in await t.fetch_all(f"SELECT id, {since} AS since FROM {table} WHERE remind_at = 0"):  # noqa: S608 - own words
+    for waited, timed in _WAITED_BEFORE.items():
+        for row in await t.fetch_all(waited):
             remind_at, _ = answer_times(policy, from_ms(row["since"]))
-            await t.execute(f"UPDATE {table} SET remind_at = ? WHERE id = ?", to_ms(remind_at), row["id"])  # noqa: S608
+            await t.execute(timed, to_ms(remind_at), row["id"])
 
 
 async def remind(t: Transaction, policy: Policy, seen: AccessRequest, at: datetime) -> bool:
@@ -102,6 +112,6 @@ async def pass_on(t: Transaction, policy: Policy, seen: AccessRequest, at: datet
     if passed_on:
         details: dict[str, Detail] = {"people": above, "step": seen.step}
         await audit.record(t, Event(EventKind.REQUEST_PASSED_ON, audit.CLOCK, seen.number, at, details))
-        moved = await access_request_lists.get(t, seen.id)
+        moved = await stored_requests.get(t, seen.id)
         await request_letters.put_passed_on(t, policy, moved, at)
     return bool(passed_on)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin import access_request_lists, roles
+from admin import request_counts, roles
 from admin.asking import NotAllowedError, State
 from admin.clock import Clock
 from admin.database import Database
@@ -30,7 +30,7 @@ class Figures:
     used: Use
     heavy: HeavyUse
     requests: Mapping[State, int]
-    """As access_request_lists.count_sent_between has it."""
+    """As request_counts.count_sent_between has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,7 @@ async def _figures(db: Database, span: Span, by_category: Mapping[str, Use], at:
     used = Use()
     for use in by_category.values():
         used.add(use)
-    requests = await access_request_lists.count_sent_between(
-        db, span.begins_at, span.ends_at, span.department, at
-    )
+    requests = await request_counts.count_sent_between(db, span.begins_at, span.ends_at, span.department, at)
     return Figures(used, await spans.heavy(db.visits, span), requests)
 
 

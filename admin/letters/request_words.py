@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from admin import access_request_lists
+from admin import request_time_line, stored_requests
 from admin.asked import Kind, Level
 from admin.asking import WAITING, ForWhom, State, risks_of
 from admin.database import Database
@@ -26,7 +26,7 @@ async def words_about_request(put: PutLetter, db: Database, town: Town) -> Words
     Raises OutdatedLetterError, and LookupError or ValueError when there is no such request.
     """
     id_ = int(put.letter.about.removeprefix("REQ-"))
-    return await _WORDS[put.letter.kind](Told(put, await access_request_lists.get(db, id_), db, town))
+    return await _WORDS[put.letter.kind](Told(put, await stored_requests.get(db, id_), db, town))
 
 
 # --- requests ---
@@ -162,7 +162,7 @@ async def _approved(told: Told) -> Words:
 
 async def _approver(told: Told) -> str | None:
     """Return who gave the last approval; IT may have opened it since."""
-    moves = await access_request_lists.time_line(told.db, told.request)
+    moves = await request_time_line.time_line(told.db, told.request)
     if told.request.kind is Kind.EMERGENCY:
         return told.request.person
     return next((move.actor for move in reversed(moves) if move.role is not None), None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from admin import access_request_lists
+from admin import decided_requests
 from admin.asking import AccessRequest, ForWhom
 from admin.database import Database
 from admin.letters.parts import Link, Town, sentence
@@ -69,7 +69,7 @@ class Told:
 
     async def earlier(self) -> str:
         """Return what came of the last request for the site that was decided before."""
-        last = next(iter(await access_request_lists.earlier_decisions(self.db, self.request)), None)
+        last = next(iter(await decided_requests.earlier_decisions(self.db, self.request)), None)
         if last is None:
             return "never asked"
         times = Times(self.town.zone, self.town.now)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from standardwebhooks import Webhook
 
-from admin import access_request_lists
+from admin import stored_requests
 from admin.asking import AccessRequest, ForWhom
 from admin.clock import Clock
 from admin.database import Database
@@ -101,7 +101,7 @@ class WebhookCarrier:
         if put.letter.kind is LetterKind.TEST:
             return {"type": "test", "timestamp": at, "data": {}}
         try:
-            request = await access_request_lists.get(self._db, int(put.letter.about.removeprefix("REQ-")))
+            request = await stored_requests.get(self._db, int(put.letter.about.removeprefix("REQ-")))
             type_ = _TYPES[put.letter.kind]
         except (LookupError, ValueError) as error:
             # One ticket that cannot be written must not keep all others waiting.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from admin import access_request_lists, roles
+from admin import roles, stored_requests
 from admin.admin_process import AdminProcess
 from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom, State, UnknownRequestError
@@ -156,7 +156,7 @@ async def whose_answer(http_request: Request, error: Exception) -> tuple[bool, s
     admin, session = admin_of(http_request), session_of(http_request)
     person = session.person if session else None
     try:
-        request = await access_request_lists.get(admin.db, id_)
+        request = await stored_requests.get(admin.db, id_)
     except UnknownRequestError:
         return False, ""
     return person in request.own, People(admin.policy).awaited(request, person)

@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions, outbox, submitting
+from admin import (
+    access_in_force,
+    access_requests,
+    audit,
+    decided_requests,
+    exemptions,
+    outbox,
+    own_requests,
+    request_time_line,
+    stored_requests,
+    submitting,
+    waiting_requests,
+)
 from admin.asked import AccountUse, Asked, Kind, Level, SocialMediaUse, Window
 from admin.asking import (
     AccessRequest,
@@ -68,7 +80,7 @@ async def test_a_request_waits_for_its_first_approver(db: Database) -> None:
     assert request.remind_at == MONDAY + timedelta(hours=4)
     assert request.due_at == MONDAY + timedelta(hours=23, minutes=30)
     for person in TOWN.people:
-        waiting = await access_request_lists.to_decide(db, TOWN, person, MONDAY)
+        waiting = await waiting_requests.to_decide(db, TOWN, person, MONDAY)
         assert [r.id for r in waiting] == ([request.id] if person in (HEAD, DELEGATE) else [])
     assert await events(db, "REQ-1") == [(EventKind.REQUEST_SUBMITTED, CLERK)]
 
@@ -89,7 +101,7 @@ async def test_a_form_that_cannot_be_accepted_sends_nothing(
     with pytest.raises(InvalidRequestError, match=message) as refused:
         await submitted(db, **changed)
     assert refused.value.field == field
-    assert await access_request_lists.mine(db, CLERK, "a browser") == []
+    assert await own_requests.mine(db, CLERK, "a browser") == []
 
 
 async def test_a_reason_counts_characters_as_the_form_does_and_keeps_its_lines(db: Database) -> None:
@@ -161,7 +173,7 @@ async def test_no_site_of_a_request_may_be_what_the_policy_never_allows(
 ) -> None:
     with pytest.raises(InvalidRequestError, match=r"cdn\.example is never allowed"):
         await submitting.submit(db, NEVER, listed_by_now, ask(**changed), MONDAY)
-    assert await access_request_lists.mine(db, CLERK, None) == []
+    assert await own_requests.mine(db, CLERK, None) == []
     await submitting.submit(db, NEVER, listed, ask(**changed), MONDAY)
 
 
@@ -309,10 +321,10 @@ async def test_a_chain_is_answered_in_turn(db: Database) -> None:
     )
     assert endorsed.due_at == LATER + timedelta(hours=23, minutes=30)
     assert await exemptions.live(db, LATER) == ()
-    assert await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY) == []
+    assert await waiting_requests.to_decide(db, TOWN, HEAD, MONDAY) == []
     approved = await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=LATER)
     assert approved.state is State.APPROVED
-    moves = await access_request_lists.time_line(db, approved)
+    moves = await request_time_line.time_line(db, approved)
     assert [(move.actor, move.after, move.role) for move in moves] == [
         (CLERK, State.SUBMITTED, None),
         (HEAD, State.SUBMITTED, Approver.DEPARTMENT_HEAD),
@@ -423,11 +435,11 @@ async def test_who_has_no_say_changes_nothing_and_is_recorded(db: Database, acto
             await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=LATER)
         else:
             await access_requests.deny(db, TOWN, request.id, actor=actor, at=LATER, reason="No")
-    assert await access_request_lists.get(db, request.id) == request
+    assert await stored_requests.get(db, request.id) == request
     recorded = (await audit.events_of(db, "REQ-1"))[-1]
     assert (recorded.kind, recorded.actor) == (EventKind.REQUEST_MOVE_REFUSED, actor)
     assert recorded.details["move"] == decide
-    assert [move.actor for move in await access_request_lists.time_line(db, request)] == [CLERK]
+    assert [move.actor for move in await request_time_line.time_line(db, request)] == [CLERK]
 
 
 @pytest.mark.parametrize(
@@ -444,7 +456,7 @@ async def test_an_approval_of_what_is_not_so_is_recorded(
     request = await submitted(db)
     with pytest.raises(ValueError, match=why):
         await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER, **changed)
-    assert await access_request_lists.get(db, request.id) == request
+    assert await stored_requests.get(db, request.id) == request
     ((actor, move, said),) = await refusals(db, request.number)
     assert (actor, move) == (HEAD, "approve")
     assert why in str(said)
@@ -499,11 +511,11 @@ async def test_what_is_decided_stays_decided(db: Database, first: str, second: s
                 await access_requests.withdraw(db, TOWN, request.id, actor=CLERK, at=LATER)
 
     await make(first)
-    after_first = await access_request_lists.get(db, request.id)
+    after_first = await stored_requests.get(db, request.id)
     with pytest.raises(TransitionError) as refused:
         await make(second)
     assert refused.value.request == after_first
-    assert await access_request_lists.get(db, request.id) == after_first
+    assert await stored_requests.get(db, request.id) == after_first
     assert (await audit.events_of(db, "REQ-1"))[-1].kind is EventKind.REQUEST_MOVE_REFUSED
 
 
@@ -518,7 +530,7 @@ async def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(db: Data
         lost = [answer for answer in answers if isinstance(answer, BaseException)]
         assert len(lost) == 1
         assert isinstance(lost[0], TransitionError)
-        now = await access_request_lists.get(db, request.id)
+        now = await stored_requests.get(db, request.id)
         assert lost[0].request == now
         is_open = any(e.host == request.host for e in await exemptions.live(db, LATER))
         assert is_open == (now.state is State.APPROVED)
@@ -547,7 +559,7 @@ async def test_a_denial_carries_its_reason_to_the_asker(db: Database) -> None:
         await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=LATER, reason=" ")
     denied = await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=LATER, reason="Use another site")
     assert (denied.state, denied.note) == (State.DENIED, "Use another site")
-    assert (await access_request_lists.time_line(db, denied))[-1].note == "Use another site"
+    assert (await request_time_line.time_line(db, denied))[-1].note == "Use another site"
     assert await exemptions.live(db, LATER) == ()
 
 
@@ -560,7 +572,7 @@ async def test_an_approver_of_the_chain_or_it_may_stop_access(db: Database, acto
     )
     assert (stopped.state, stopped.note) == (State.STOPPED, "Not safe any more")
     assert await exemptions.live(db, LATER) == ()
-    assert await access_request_lists.granted(db, LATER) == []
+    assert await access_in_force.granted(db, LATER) == []
 
 
 @pytest.mark.parametrize("actor", [PARKS_HEAD, ADMINISTRATOR, AUDITOR])
@@ -595,7 +607,7 @@ async def test_the_inbox_begins_with_the_nearest_deadline(db: Database) -> None:
     late = await submitted(db, host="a.example", at=MONDAY + timedelta(hours=2))
     early = await submitted(db, host="b.example", at=MONDAY)
     middle = await submitted(db, host="c.example", at=MONDAY + timedelta(hours=1))
-    inbox = await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY)
+    inbox = await waiting_requests.to_decide(db, TOWN, HEAD, MONDAY)
     assert [r.id for r in inbox] == [early.id, middle.id, late.id]
 
 
@@ -603,14 +615,14 @@ async def test_my_requests_are_mine_and_those_of_this_browser_newest_first(db: D
     mine = await submitted(db, host="a.example", browser="another browser")
     here = await submitted(db, PARKS_CLERK, host="b.example", browser="this browser")
     await submitted(db, PARKS_CLERK, host="c.example", browser="another browser")
-    found = await access_request_lists.mine(db, CLERK, "this browser")
+    found = await own_requests.mine(db, CLERK, "this browser")
     assert [r.id for r in found] == [here.id, mine.id]
-    assert [r.id for r in await access_request_lists.mine(db, None, "this browser")] == [here.id]
+    assert [r.id for r in await own_requests.mine(db, None, "this browser")] == [here.id]
 
 
 async def test_an_open_request_is_found_by_its_department_only(db: Database) -> None:
     request = await submitted(db)
-    found = access_request_lists.open_request_for
+    found = waiting_requests.open_request_for
     assert await found(db, "www.cardroom.example", Kind.SITE, "finance") == request
     assert await found(db, "cardroom.example", Kind.SITE, "parks") is None
     assert await found(db, "cardroom.example", Kind.DOWNLOAD, "finance") is None
@@ -625,7 +637,7 @@ async def test_earlier_decisions_are_the_departments_newest_first(db: Database) 
     await access_requests.approve(db, TOWN, listed, second.id, actor=HEAD, at=LATER)
     await submitted(db, PARKS_CLERK)
     waiting = await submitted(db)
-    found = await access_request_lists.earlier_decisions(db, waiting)
+    found = await decided_requests.earlier_decisions(db, waiting)
     assert [(r.id, r.state) for r in found] == [(second.id, State.APPROVED), (first.id, State.DENIED)]
 
 
@@ -639,14 +651,14 @@ async def test_what_was_approved_and_is_to_be_signed_is_the_answer_of_lately(db:
     )
 
     async def last() -> AccessRequest | None:
-        return await access_request_lists.answered_before(
+        return await decided_requests.answered_before(
             db, "x.example", Kind.SITE, CLERK, "finance", MONDAY - timedelta(days=90)
         )
 
     found = await last()
     assert found is not None and found.id == denied.id
     await access_requests.approve(db, TOWN, listed, approved.id, actor=ADMINISTRATOR, at=LATER)
-    assert (await access_request_lists.get(db, approved.id)).state is State.AWAITS_SIGNATURE
+    assert (await stored_requests.get(db, approved.id)).state is State.AWAITS_SIGNATURE
     assert await last() is None
 
 
@@ -656,8 +668,8 @@ async def test_open_access_is_listed_by_its_end_until_that_instant(db: Database)
     await access_requests.approve(db, TOWN, listed, week.id, actor=HEAD, at=LATER)
     ends_at = LATER + timedelta(hours=1)
     await access_requests.approve(db, TOWN, listed, hour.id, actor=HEAD, at=LATER, expires_at=ends_at)
-    assert [r.id for r in await access_request_lists.granted(db, LATER)] == [hour.id, week.id]
-    assert [r.id for r in await access_request_lists.granted(db, ends_at)] == [week.id]
+    assert [r.id for r in await access_in_force.granted(db, LATER)] == [hour.id, week.id]
+    assert [r.id for r in await access_in_force.granted(db, ends_at)] == [week.id]
 
 
 # --- opening, where the policy waits for IT ---
@@ -727,15 +739,15 @@ async def test_nobody_but_it_opens_what_was_approved(db: Database, actor: str) -
     request = await approved_in_a_waiting_town(db)
     with pytest.raises(NotAllowedError):
         await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=actor, at=LATER)
-    assert (await access_request_lists.get(db, request.id)).state is State.AWAITS_OPENING
-    assert await access_request_lists.to_open(db, WAITING_TOWN, actor, MONDAY) == []
+    assert (await stored_requests.get(db, request.id)).state is State.AWAITS_OPENING
+    assert await waiting_requests.to_open(db, WAITING_TOWN, actor, MONDAY) == []
 
 
 async def test_nobody_opens_their_own_while_somebody_else_can(db: Database) -> None:
     request = await approved_in_a_waiting_town(db, person=IT, department="finance")
     with pytest.raises(NotAllowedError, match="for IT to open"):
         await access_requests.open_access(db, WAITING_TOWN, listed, request.id, actor=IT, at=LATER)
-    assert await access_request_lists.to_open(db, WAITING_TOWN, IT, MONDAY) == []
+    assert await waiting_requests.to_open(db, WAITING_TOWN, IT, MONDAY) == []
     alone = replace(WAITING_TOWN, roles={**WAITING_TOWN.roles, "it_security": (IT,), "help_desk": ()})
     opened = await access_requests.open_access(db, alone, listed, request.id, actor=IT, at=LATER)
     assert opened.state is State.APPROVED, "others approved it"

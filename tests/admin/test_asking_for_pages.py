@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemptions, submitting
+from admin import access_requests, audit, decided_requests, exemptions, submitting, waiting_requests
 from admin.asked import Kind
 from admin.asking import AccessRequest, AlreadyOpenError, JoinInsteadError
 from admin.database import Database
@@ -58,7 +58,7 @@ async def test_asked_already_is_who_asked_for_the_same_page_or_all_of_the_site(
         assert refused.value.request.id == request.id
     else:
         assert (await submitted(db, path=then)).path == then
-    found = await access_request_lists.open_request_for(db, request.host, Kind.SITE, "finance", then)
+    found = await waiting_requests.open_request_for(db, request.host, Kind.SITE, "finance", then)
     assert (found is not None and found.id == request.id) is is_open_already
 
 
@@ -67,7 +67,7 @@ async def test_the_request_for_the_page_is_joined_before_the_one_for_all_of_the_
     whole = await submitted(db)
 
     async def found(path: str) -> AccessRequest | None:
-        return await access_request_lists.open_request_for(db, whole.host, Kind.SITE, "finance", path)
+        return await waiting_requests.open_request_for(db, whole.host, Kind.SITE, "finance", path)
 
     assert await found(PATH) == page
     assert await found("/r/poker") == await found("") == whole
@@ -87,7 +87,7 @@ async def test_an_answer_about_another_page_is_told_to_nobody(db: Database) -> N
     await access_requests.deny(db, TOWN, page.id, actor=HEAD, at=LATER, reason="Use the library's copy.")
 
     async def before(path: str) -> int | None:
-        found = await access_request_lists.answered_before(
+        found = await decided_requests.answered_before(
             db, "cardroom.example", Kind.SITE, CLERK, "finance", MONDAY, path
         )
         return found.id if found else None
@@ -95,7 +95,7 @@ async def test_an_answer_about_another_page_is_told_to_nobody(db: Database) -> N
     assert [await before(path) for path in (PATH, "/r/poker", "")] == [page.id, None, None]
     waiting = {path: await submitted(db, path=path) for path in (PATH, "/r/poker", "")}
     earlier = {
-        path: [one.id for one in await access_request_lists.earlier_decisions(db, request)]
+        path: [one.id for one in await decided_requests.earlier_decisions(db, request)]
         for path, request in waiting.items()
     }
     assert earlier == {PATH: [page.id], "/r/poker": [], "": []}

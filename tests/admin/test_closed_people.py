@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from admin import (
-    access_request_lists,
     access_requests,
     accounts,
     audit,
@@ -14,6 +13,8 @@ from admin import (
     internet_accounts,
     outbox,
     sessions,
+    stored_requests,
+    waiting_requests,
 )
 from admin.asked import AccountUse, Kind
 from admin.asking import ForWhom, NotAllowedError, State
@@ -42,7 +43,7 @@ async def close(db: Database, person: str, policy: Policy = TOWN, actor: str = I
 
 
 async def to_decide(db: Database, policy: Policy, person: str) -> list[str]:
-    return [request.number for request in await access_request_lists.to_decide(db, policy, person, MONDAY)]
+    return [request.number for request in await waiting_requests.to_decide(db, policy, person, MONDAY)]
 
 
 async def test_sessions_and_passwords_of_who_left_end(db: Database) -> None:
@@ -73,7 +74,7 @@ async def test_open_requests_are_withdrawn_and_their_own_access_is_stopped(db: D
     assert (ended.withdrawn, ended.stopped) == ((waiting.number,), (granted.number,))
     assert [e.department for e in await exemptions.live(db, LATER)] == ["finance"]
     states = {
-        request.number: (await access_request_lists.get(db, request.id)).state
+        request.number: (await stored_requests.get(db, request.id)).state
         for request in (granted, for_all, waiting, denied)
     }
     assert states == {
@@ -97,7 +98,7 @@ async def test_the_request_of_an_internet_account_is_stopped_with_it(db: Databas
     )
     await access_requests.approve(db, TOWN, listed, account.id, actor=IT, at=MONDAY)
     assert (await close(db, CLERK)).stopped == (account.number,)
-    assert (await access_request_lists.get(db, account.id)).state is State.STOPPED
+    assert (await stored_requests.get(db, account.id)).state is State.STOPPED
     assert await internet_accounts.live(db, LATER) == {}
     last = (await audit.events_of(db, account.number))[-1]
     assert (last.kind, last.actor) == (audit.EventKind.REQUEST_STOPPED, IT)

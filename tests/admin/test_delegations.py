@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, submitting
+from admin import access_requests, audit, submitting, waiting_requests
 from admin.asking import InvalidRequestError, NotAllowedError, State
 from admin.audit import EventKind
 from admin.database import Database
@@ -59,11 +59,11 @@ async def test_who_is_named_decides_from_the_first_day_until_the_last_is_over(
         (FRIDAY_BEGINS, False),
     ):
         town.at = at
-        waiting = await access_request_lists.to_decide(db, town.policy, PARKS_CLERK, MONDAY)
+        waiting = await waiting_requests.to_decide(db, town.policy, PARKS_CLERK, MONDAY)
         assert [r.id for r in waiting] == [request.id] * decides, at
         # The policy's own delegate and the head decide meanwhile, too.
-        assert await access_request_lists.to_decide(db, town.policy, DELEGATE, MONDAY)
-        assert await access_request_lists.to_decide(db, town.policy, HEAD, MONDAY)
+        assert await waiting_requests.to_decide(db, town.policy, DELEGATE, MONDAY)
+        assert await waiting_requests.to_decide(db, town.policy, HEAD, MONDAY)
     town.at = TUESDAY_BEGINS
     done = await access_requests.approve(db, town.policy, listed, request.id, actor=PARKS_CLERK, at=town.at)
     assert done.state is State.APPROVED
@@ -94,7 +94,7 @@ async def test_a_delegate_who_follows_a_head_who_left_decides_and_names_nobody(
 ) -> None:
     request = await submitted(db)
     town.closed = frozenset({HEAD})
-    waiting = await access_request_lists.to_decide(db, town.policy, DELEGATE, MONDAY)
+    waiting = await waiting_requests.to_decide(db, town.policy, DELEGATE, MONDAY)
     assert [r.id for r in waiting] == [request.id]
     assert town.delegations.departments_of(session(DELEGATE)) == ()
     with pytest.raises(NotAllowedError, match="Only the head"):
@@ -159,13 +159,11 @@ async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goe
     await town.delegations.name(session(PARKS_HEAD), "parks", CLERK, date(2026, 3, 2), THURSDAY)
     request = await submitted(db, PARKS_CLERK)
     town.closed = frozenset({PARKS_HEAD})
-    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, CLERK, MONDAY)] == [
-        request.id
-    ]
-    assert await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR, MONDAY) == []
+    assert [r.id for r in await waiting_requests.to_decide(db, town.policy, CLERK, MONDAY)] == [request.id]
+    assert await waiting_requests.to_decide(db, town.policy, ADMINISTRATOR, MONDAY) == []
     town.at = FRIDAY_BEGINS
-    assert await access_request_lists.to_decide(db, town.policy, CLERK, MONDAY) == []
-    assert [r.id for r in await access_request_lists.to_decide(db, town.policy, ADMINISTRATOR, MONDAY)] == [
+    assert await waiting_requests.to_decide(db, town.policy, CLERK, MONDAY) == []
+    assert [r.id for r in await waiting_requests.to_decide(db, town.policy, ADMINISTRATOR, MONDAY)] == [
         request.id
     ]
 

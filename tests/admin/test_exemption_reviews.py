@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, exemption_use, exemptions, outbox, submitting
+from admin import access_requests, audit, exemption_use, exemptions, outbox, stored_requests, submitting
 from admin.asked import AccountUse, DeviceUse, Kind
 from admin.asking import AccessRequest, NotAllowedError, State, TransitionError
 from admin.audit import EventKind
@@ -41,7 +41,7 @@ class Reviewing:
     async def is_asked_at(self, id_: int, at: datetime) -> bool:
         self.at = at
         await self.reviews.look()
-        return (await access_request_lists.get(self.db, id_)).review_since == at
+        return (await stored_requests.get(self.db, id_)).review_since == at
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ async def test_an_internet_account_is_used_by_all_that_its_person_visits_and_can
     use = await exemption_use.of(db, db.visits, request.id, reviewing.at)
     assert use == exemption_use.Use(MONDAY, 1, 1, 10_000, MONDAY + 70 * DAY)
     await reviewing.reviews.keep(request.id, IT)
-    assert (await access_request_lists.get(db, request.id)).review_since is None
+    assert (await stored_requests.get(db, request.id)).review_since is None
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ async def test_what_nobody_used_for_60_days_is_asked_about_that_day_and_once_in_
     await used(db, MONDAY + 30 * DAY, exemption="EX-2")
     assert not await reviewing.is_asked_at(request.id, MONDAY + 59 * DAY)
     assert await reviewing.is_asked_at(request.id, MONDAY + 60 * DAY)
-    assert (await access_request_lists.get(db, used_one.id)).review_since is None
+    assert (await stored_requests.get(db, used_one.id)).review_since is None
     due = (await audit.events_of(db, request.number))[-1]
     assert (due.kind, due.details["is_unused"]) == (EventKind.EXEMPTION_REVIEW_DUE, True)
     await reviewing.reviews.keep(request.id, HEAD)
@@ -229,7 +229,7 @@ async def test_an_approver_keeps_it_once_and_it_ends_as_before(db: Database, rev
         return_exceptions=True,
     )
     assert sum(isinstance(answer, TransitionError) for answer in answers) == 1
-    kept = await access_request_lists.get(db, request.id)
+    kept = await stored_requests.get(db, request.id)
     assert (kept.review_since, kept.expires_at) == (None, request.expires_at)
 
 
@@ -245,7 +245,7 @@ async def test_a_renewal_that_is_approved_ends_the_access_before_it(
     assert [e.id for e in await exemptions.live(db, at)] == ["EX-1"]
     approved = await access_requests.approve(db, A_YEAR, listed, renewal.id, actor=HEAD, at=at)
     assert [e.id for e in await exemptions.live(db, at)] == ["EX-2"]
-    assert (await access_request_lists.get(db, first.id)).state_at(at) is State.ENDED
+    assert (await stored_requests.get(db, first.id)).state_at(at) is State.ENDED
     assert approved.expires_at == at + 365 * DAY
 
 
@@ -262,7 +262,7 @@ async def test_a_renewal_opens_the_further_hosts_that_its_decider_saw(
     await access_requests.approve(
         db, A_YEAR, listed, renewal.id, actor=HEAD, at=at, seen_hosts=["cdn.example"], seen_joined=[]
     )
-    renewed = await access_request_lists.get(db, renewal.id)
+    renewed = await stored_requests.get(db, renewal.id)
     assert {e.host: e.expires_at for e in await exemptions.live(db, at)} == {
         "cardroom.example": renewed.expires_at,
         "cdn.example": renewed.expires_at,

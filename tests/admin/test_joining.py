@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 
 from admin import (
-    access_request_lists,
+    access_in_force,
     access_requests,
     audit,
+    decided_requests,
     exemptions,
     leavers_requests,
     outbox,
+    own_requests,
+    stored_requests,
     submitting,
 )
 from admin.asked import Kind
@@ -27,11 +30,12 @@ from admin.asking import (
     TransitionError,
 )
 from admin.audit import EventKind
-from admin.database import Database, Row, Value
+from admin.database import Database
 from admin.joining import join
 from admin.outbox import Channel
 from policy.leaving import without
 from policy.town_policy import AfterApproval, Approver, Policy
+from tests.admin.explaining import Explaining
 from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import CLERK, HEAD, IT
 
@@ -45,22 +49,6 @@ async def joined(db: Database, id_: int, person: str = COLLEAGUE) -> AccessReque
 async def letters(db: Database, to: str) -> list[str]:
     found = await outbox.due(db, Channel.MAIL, LATER + timedelta(days=1))
     return [put.letter.kind for put in found if put.letter.to == to]
-
-
-class Explaining:
-    """Reads how a query would be run, in place of running it."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.steps: list[str] = []
-
-    async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
-        rows = await self._db.fetch_all(f"EXPLAIN QUERY PLAN {sql}", *params)
-        self.steps += [row["detail"] for row in rows]
-        return []
-
-    async def fetch_one(self, sql: str, *params: Value) -> Row | None:
-        raise NotImplementedError(sql)
 
 
 async def test_who_asks_for_what_a_colleague_has_asked_for_is_to_join_that(db: Database) -> None:
@@ -91,9 +79,8 @@ async def test_who_cannot_join_what_a_colleague_has_asked_for_asks(db: Database)
 
 async def test_who_joined_is_found_by_index_whether_by_person_or_by_browser(db: Database) -> None:
     explaining = Explaining(db)
-    await access_request_lists.mine(explaining, CLERK, "a browser")
-    tables = [step for step in explaining.steps if step.startswith("SCAN") and "subquery" not in step]
-    assert tables == [], "every table is searched by an index"
+    await own_requests.mine(explaining, CLERK, "a browser")
+    assert explaining.read_whole == [], "every table is searched by an index"
     assert any("access_request_joiner_by_browser" in step for step in explaining.steps)
 
 
@@ -110,9 +97,9 @@ async def test_who_joined_gets_access_of_their_own_that_ends_with_the_askers(db:
     ]
     assert len({e.expires_at for e in granted}) == 1
     # One request, wherever requests are listed.
-    assert len(await access_request_lists.granted(db, LATER)) == 1
+    assert len(await access_in_force.granted(db, LATER)) == 1
     for person in (CLERK, COLLEAGUE):
-        assert [r.id for r in await access_request_lists.standing(db, person, None, LATER)] == [request.id]
+        assert [r.id for r in await own_requests.standing(db, person, None, LATER)] == [request.id]
         assert await letters(db, person) == ["request_allowed"]
     await access_requests.stop(db, TOWN, request.id, actor=IT, at=LATER, reason="Unsafe.")
     assert await exemptions.live(db, LATER) == ()
@@ -159,7 +146,7 @@ async def test_who_may_not_join(db: Database, person: str, error: type[Exception
     request = await submitted(db)
     with pytest.raises(error):
         await joined(db, request.id, person)
-    assert await access_request_lists.get(db, request.id) == request
+    assert await stored_requests.get(db, request.id) == request
     refused = [event.actor for event in await audit.events_of(db, "REQ-1")][1:]
     assert refused == ([] if error is AlreadyOpenError else [person])
 
@@ -239,7 +226,7 @@ async def test_what_nobody_joined_any_more_is_withdrawn(db: Database) -> None:
 async def test_the_answer_before_is_the_newest_that_did_not_allow_it(db: Database) -> None:
     async def before(person: str = CLERK, host: str = "www.cardroom.example", days: int = 30) -> int | None:
         since = LATER - timedelta(days=days)
-        found = await access_request_lists.answered_before(db, host, Kind.SITE, person, "finance", since)
+        found = await decided_requests.answered_before(db, host, Kind.SITE, person, "finance", since)
         return found.id if found else None
 
     assert await before() is None
@@ -264,8 +251,8 @@ async def test_after_the_asker_renews_who_joined_is_still_listed_and_can_be_stop
     renewal = await submitting.submit(db, TOWN, listed, ask(renews=first.id), at)
     renewal = await access_requests.approve(db, TOWN, listed, renewal.id, actor=HEAD, at=at)
     assert [e.person for e in await exemptions.live(db, at)] == [COLLEAGUE, CLERK]
-    assert [r.id for r in await access_request_lists.granted(db, at)] == [first.id, renewal.id]
-    present = await access_request_lists.get(db, first.id)
+    assert [r.id for r in await access_in_force.granted(db, at)] == [first.id, renewal.id]
+    present = await stored_requests.get(db, first.id)
     assert (present.state_at(at), present.expires_at) == (State.APPROVED, first.expires_at)
     await access_requests.stop(db, TOWN, first.id, actor=HEAD, at=at, reason="Unsafe.")
     assert [e.person for e in await exemptions.live(db, at)] == [CLERK]
@@ -281,10 +268,10 @@ async def test_who_joined_keeps_access_when_the_asker_leaves_until_they_leave_to
     await access_requests.approve(db, TOWN, listed, request.id, actor=HEAD, at=LATER)
     assert await leave(db, CLERK) == ((), (request.number,), ())
     assert [e.person for e in await exemptions.live(db, LATER)] == [COLLEAGUE]
-    assert (await access_request_lists.get(db, request.id)).state_at(LATER) is State.APPROVED
+    assert (await stored_requests.get(db, request.id)).state_at(LATER) is State.APPROVED
     assert await leave(db, COLLEAGUE) == ((), (request.number,), ())
     assert await exemptions.live(db, LATER) == ()
-    assert (await access_request_lists.get(db, request.id)).state is State.STOPPED
+    assert (await stored_requests.get(db, request.id)).state is State.STOPPED
     assert (await audit.events_of(db, request.number))[-1].kind is EventKind.REQUEST_STOPPED
 
 
@@ -296,7 +283,7 @@ async def test_what_is_not_open_when_the_asker_leaves_is_the_one_s_who_joined_fi
     if policy is not TOWN:
         await access_requests.approve(db, policy, listed, request.id, actor=HEAD, at=LATER)
     assert await leave(db, CLERK) == ((), (), ())
-    present = await access_request_lists.get(db, request.id)
+    present = await stored_requests.get(db, request.id)
     assert (present.askers, present.browser) == ((COLLEAGUE,), "another browser")
     event = (await audit.events_of(db, request.number))[-1]
     assert (event.kind, event.actor) == (EventKind.REQUEST_HANDED_ON, IT)

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, outbox, overview, social_media, submitting
+from admin import (
+    access_requests,
+    audit,
+    outbox,
+    overview,
+    own_requests,
+    request_counts,
+    social_media,
+    stored_requests,
+    submitting,
+    waiting_requests,
+)
 from admin.asked import DeviceUse, Kind, Level, SocialMediaUse, StandingUse, Window
 from admin.asking import AccessRequest, ForWhom, NewAccessRequest, State, TransitionError
 from admin.audit import EventKind
@@ -101,10 +112,10 @@ type Making = Callable[[Database], Awaitable[AccessRequest]]
 
 @WAITING
 async def test_what_waits_ends_when_the_time_it_was_asked_for_does(db: Database, waiting: Making) -> None:
-    request = await access_request_lists.get(db, (await waiting(db)).id)
+    request = await stored_requests.get(db, (await waiting(db)).id)
     assert request.state_at(OVER_AT - timedelta(milliseconds=1)) is request.state
     assert request.state_at(OVER_AT) is State.ENDED
-    counts = await access_request_lists.counts(db, OVER_AT)
+    counts = await request_counts.counts(db, OVER_AT)
     assert (counts.by_state[State.ENDED], counts.by_state[request.state]) == (1, 0)
     assert counts.oldest_submitted_at is None
 
@@ -115,18 +126,18 @@ async def test_approved_for_less_than_was_asked_it_is_over_then(db: Database) ->
     await access_requests.approve(
         db, WAITING_TOWN, listed, request.id, actor=HEAD, at=MONDAY, expires_at=sooner
     )
-    approved = await access_request_lists.get(db, request.id)
+    approved = await stored_requests.get(db, request.id)
     assert approved.state_at(sooner) is State.ENDED
-    assert (await access_request_lists.counts(db, sooner)).by_state[State.ENDED] == 1
+    assert (await request_counts.counts(db, sooner)).by_state[State.ENDED] == 1
 
 
 @WAITING
 async def test_what_is_over_waits_for_nobody(db: Database, waiting: Making) -> None:
     await waiting(db)
     for person in (HEAD, ADMINISTRATOR, IT):
-        for look in (access_request_lists.to_decide, access_request_lists.to_open):
+        for look in (waiting_requests.to_decide, waiting_requests.to_open):
             assert await look(db, WAITING_TOWN, person, OVER_AT) == []
-    assert await access_request_lists.standing(db, CLERK, "finance", OVER_AT) == []
+    assert await own_requests.standing(db, CLERK, "finance", OVER_AT) == []
     assert (await overview.overview(db, MONDAY, OVER_AT)).undecided == 0
 
 
@@ -197,7 +208,7 @@ async def test_what_is_over_is_not_read_at_every_look_for_what_waits(db: Databas
     assert await db.fetch_all("SELECT id FROM access_request WHERE remind_at IS NOT NULL") == []
     (plan,) = await db.fetch_all(
         "EXPLAIN QUERY PLAN SELECT id FROM access_request"
-        f" WHERE state = 'submitted' AND {access_request_lists._IN_TIME}",
+        f" WHERE state = 'submitted' AND {stored_requests.IN_TIME}",
         0,
     )
     assert "SEARCH" in plan["detail"] and "access_request_open (<expr>>?)" in plan["detail"]
@@ -208,7 +219,7 @@ async def test_the_asker_takes_back_what_waits_for_it(db: Database) -> None:
     await approve(db, request)
     withdrawn = await access_requests.withdraw(db, WAITING_TOWN, request.id, actor=CLERK, at=MONDAY + HOUR)
     assert withdrawn.state is State.WITHDRAWN
-    assert await access_request_lists.to_open(db, WAITING_TOWN, IT, MONDAY + HOUR) == []
+    assert await waiting_requests.to_open(db, WAITING_TOWN, IT, MONDAY + HOUR) == []
     put = [(one.letter.kind, one.letter.to) for one in await outbox.due(db, Channel.MAIL, LATE)]
     assert put[-2:] == [(LetterKind.TICKET, HELP_DESK), (LetterKind.TICKET_STOPPED, HELP_DESK)]
 

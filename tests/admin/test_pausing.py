@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, corrections, exemptions
+from admin import access_requests, audit, corrections, exemptions, request_time_line, stored_requests
 from admin.asked import DeviceUse, Kind
 from admin.asking import AccessRequest
 from admin.audit import EventKind
@@ -73,16 +73,16 @@ async def test_new_lists_pause_access_and_all_concerned_are_told_once(
 ) -> None:
     request = await opened(town_db)
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
     town.publish_categories({**CATEGORIES, "phishing": [HOST], "malware": [HOST]})
     await pausing.look()
     await pausing.look()
-    paused = await access_request_lists.get(town_db, request.id)
+    paused = await stored_requests.get(town_db, request.id)
     assert paused.paused_for == ("malware", "phishing")
     assert await told(town_db) == sorted([CLERK, HEAD, IT, SECOND_IT])
     kinds = [event.kind for event in await audit.events_of(town_db, request.number)]
     assert kinds.count(EventKind.EXEMPTION_PAUSED) == 1
-    assert [move.after for move in await access_request_lists.time_line(town_db, request)][-1] is Turn.PAUSED
+    assert [move.after for move in await request_time_line.time_line(town_db, request)][-1] is Turn.PAUSED
 
 
 async def test_access_to_a_page_is_paused_for_what_that_page_is_listed_as_and_not_for_another(
@@ -92,11 +92,11 @@ async def test_access_to_a_page_is_paused_for_what_that_page_is_listed_as_and_no
     await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     town.publish_categories(CATEGORIES, {"malware": [(HOST, "/r/poker")]})
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
     town.publish_categories(CATEGORIES, {"malware": [(HOST, "/r")]})
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("malware",)
-    (move,) = [m for m in await access_request_lists.time_line(town_db, request) if m.after is Turn.PAUSED]
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ("malware",)
+    (move,) = [m for m in await request_time_line.time_line(town_db, request) if m.after is Turn.PAUSED]
     assert move.host == f"{HOST}/r/cards"
 
 
@@ -108,8 +108,8 @@ async def test_access_counts_again_when_the_risk_is_gone_and_a_second_pause_is_t
     await pausing.look()
     await correct(town_db, "reference")
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
-    turns = [move.after for move in await access_request_lists.time_line(town_db, request)]
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
+    turns = [move.after for move in await request_time_line.time_line(town_db, request)]
     assert turns[-2:] == [Turn.PAUSED, Turn.RESUMED]
     assert len(await told(town_db)) == 4, "that it counts again is on the page"
 
@@ -122,7 +122,7 @@ async def test_another_risk_of_what_is_paused_already_is_told_to_nobody(
     await pausing.look()
     await correct(town_db, "phishing", "malware")
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("malware", "phishing")
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ("malware", "phishing")
     assert len(await told(town_db)) == 4
 
 
@@ -132,7 +132,7 @@ async def test_accepted_risk_pauses_nothing(town_db: Database, pausing: Pausing)
     request = await submitted(town_db, host=HOST, **new)
     await access_requests.approve(town_db, TOWN, listed, request.id, actor=IT, at=MONDAY)
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
     assert await told(town_db) == []
 
 
@@ -144,11 +144,11 @@ async def test_what_the_policy_never_allows_by_now_is_paused_while_it_says_so(
     never = replace(TOWN, version="two", asking=Asking(never=frozenset({"gambling"})))
     pausing._publisher.policy = never
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ("gambling",)
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ("gambling",)
     assert await told(town_db) == sorted([CLERK, HEAD, IT, SECOND_IT])
     pausing._publisher.policy = TOWN
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
 
 
 async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open_by_a_rule(
@@ -159,7 +159,7 @@ async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open
     await correct(town_db, "gambling")
     pausing._publisher.policy = replace(TOWN, asking=Asking(never=frozenset({"gambling"})))
     await pausing.look()
-    assert (await access_request_lists.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
 
 
 async def test_what_has_ended_is_not_paused(town_db: Database, pausing: Pausing) -> None:

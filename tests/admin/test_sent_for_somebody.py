@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from admin import access_request_lists, access_requests, exemptions, outbox, submitting
+from admin import access_requests, exemptions, outbox, stored_requests, submitting
 from admin.asking import NotAllowedError, State, TooMuchError
 from admin.database import Database
 from admin.deciders import deciders
@@ -30,7 +30,7 @@ async def passed_on(db: Database) -> int:
 
 async def test_who_sent_it_does_not_decide_it_when_it_is_passed_on_to_them(db: Database) -> None:
     id_ = await passed_on(db)
-    request = await access_request_lists.get(db, id_)
+    request = await stored_requests.get(db, id_)
     assert SECOND_IT in deciders(TOWN, request) and IT not in deciders(TOWN, request)
     with pytest.raises(NotAllowedError, match="your own request"):
         await access_requests.approve(db, TOWN, listed, id_, actor=IT, at=LATER)
@@ -67,8 +67,8 @@ async def test_who_sent_what_an_older_database_has_is_read_from_the_records(db: 
     async with db.transaction() as t:
         await t.execute("UPDATE access_request SET sent_by = NULL")
         await t.execute(update)
-    assert (await access_request_lists.get(db, sent.id)).sent_by == IT
-    assert (await access_request_lists.get(db, own.id)).sent_by is None
+    assert (await stored_requests.get(db, sent.id)).sent_by == IT
+    assert (await stored_requests.get(db, own.id)).sent_by is None
 
 
 async def test_what_it_sends_for_somebody_counts_for_it_and_not_for_them(db: Database) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from admin import audit, site_reports
+from admin import answering_reports, audit, reporting_sites, site_reports
 from admin.asking import InvalidRequestError, TooMuchError
 from admin.audit import EventKind
 from admin.database import Database
@@ -15,6 +15,7 @@ from admin.site_reports import Answer, ReportKind, SiteReport
 from admin.unanswered import Unanswered
 from policy.ask_token import AskToken
 from policy.town_policy import Asking
+from tests.admin.explaining import Explaining
 from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
 
@@ -39,14 +40,14 @@ async def sent(
     db: Database, kind: ReportKind = ReportKind.WRONG_CATEGORY, proposed: str | None = None, **changed: Any
 ) -> SiteReport:
     ask = replace(ASK, **changed)
-    return await site_reports.send(
+    return await reporting_sites.send(
         db, TOWN, ask, kind, browser="a browser", at=MONDAY, proposed=proposed, remark="A museum"
     )
 
 
 async def answered(db: Database, report: SiteReport, answer: Answer = Answer.KEPT) -> list[SiteReport]:
     async with db.transaction() as t:
-        return await site_reports.answer(
+        return await answering_reports.answer(
             t, report, answer, category=None, note="They play for money", actor=IT, at=LATER
         )
 
@@ -74,7 +75,7 @@ async def test_a_person_says_so_as_often_a_day_of_the_towns_as_they_may_ask(db: 
     async def say(number: int, person: str | None = CLERK, at: datetime = MONDAY) -> SiteReport:
         ask = replace(ASK, host=f"site-{number}.example", code=f"K7M-4Q{number}", person=person)
         browser = f"browser of {person}"
-        return await site_reports.send(db, two_a_day, ask, ReportKind.ACCIDENT, browser=browser, at=at)
+        return await reporting_sites.send(db, two_a_day, ask, ReportKind.ACCIDENT, browser=browser, at=at)
 
     for person in (CLERK, None):
         numbers = range(0, 3) if person else range(5, 8)
@@ -154,7 +155,7 @@ async def test_the_answer_names_the_category_that_holds_now(
 ) -> None:
     report = await sent(db)
     async with db.transaction() as t:
-        await site_reports.answer(t, report, answer, category=category, note="", actor=IT, at=LATER)
+        await answering_reports.answer(t, report, answer, category=category, note="", actor=IT, at=LATER)
     row = await db.fetch_one("SELECT details FROM letter WHERE kind = 'category_answered'")
     assert row is not None
     values = json.loads(row["details"])["values"]
@@ -183,6 +184,13 @@ async def test_who_said_it_is_reminded_only_where_nobody_else_can_answer(
     await Unanswered(db, lambda: TOWN, lambda: MONDAY + timedelta(hours=4)).look()
     reminded = {to for kind, to, _ in await letters(db) if kind == "report_reminder"}
     assert reminded == ({SECOND_IT} if reporters == (IT,) else {IT, SECOND_IT})
+
+
+async def test_a_look_for_what_nobody_answered_reads_none_of_what_was(db: Database) -> None:
+    explaining = Explaining(db)
+    await Unanswered(explaining, lambda: TOWN, lambda: MONDAY).look()  # type: ignore[arg-type]
+    assert explaining.read_whole == [], "every table is searched by an index of what is open"
+    assert any("site_report_to_remind (remind_at=?)" in step for step in explaining.steps)
 
 
 async def test_what_was_answered_can_be_said_again(db: Database) -> None:

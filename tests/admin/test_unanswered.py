@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from admin import access_request_lists, access_requests, audit, outbox, submitting
+from admin import access_requests, audit, outbox, stored_requests, submitting, waiting_requests
 from admin.asked import Kind, Level, SocialMediaUse
 from admin.asking import NotAllowedError, State, TransitionError
 from admin.audit import EventKind
@@ -53,23 +53,23 @@ async def test_those_who_are_asked_are_reminded_once(db: Database) -> None:
 async def test_what_is_still_unanswered_goes_up_and_those_below_may_still_answer(db: Database) -> None:
     request = await submitted(db)
     await look(db, PASSED_ON_AT - timedelta(milliseconds=1))
-    assert await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY) == []
+    assert await waiting_requests.to_decide(db, TOWN, ADMINISTRATOR, MONDAY) == []
     await look(db, PASSED_ON_AT)
-    (passed_on,) = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
+    (passed_on,) = await waiting_requests.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
     assert passed_on.passed_on == (1,)
     # Those above have as long as those before: 8 hours from Tuesday, 9:30.
     assert passed_on.due_at == PASSED_ON_AT + timedelta(hours=23, minutes=30)
-    assert [r.id for r in await access_request_lists.to_decide(db, TOWN, HEAD, MONDAY)] == [request.id]
+    assert [r.id for r in await waiting_requests.to_decide(db, TOWN, HEAD, MONDAY)] == [request.id]
     assert (await letters(db))[-2:] == [
         (LetterKind.REQUEST_TO_DECIDE, ADMINISTRATOR),
         (LetterKind.REQUEST_PASSED_ON, CLERK),
     ]
     await look(db, passed_on.due_at)
     for person in (HEAD, ADMINISTRATOR, IT):
-        assert await access_request_lists.to_decide(db, TOWN, person, MONDAY), person
-    last = await access_request_lists.get(db, request.id)
+        assert await waiting_requests.to_decide(db, TOWN, person, MONDAY), person
+    last = await stored_requests.get(db, request.id)
     await look(db, last.due_at + timedelta(days=30))
-    assert (await access_request_lists.get(db, request.id)).passed_on == (2,)
+    assert (await stored_requests.get(db, request.id)).passed_on == (2,)
     approved = await access_requests.approve(db, TOWN, listed, request.id, actor=IT, at=last.due_at)
     assert approved.state is State.APPROVED
     assert may_stop(TOWN, approved, ADMINISTRATOR)
@@ -102,7 +102,7 @@ async def test_a_request_that_moves_on_is_asked_anew(db: Database) -> None:
 async def test_a_security_risk_waits_for_it_security_alone(db: Database) -> None:
     request = await submitted(db, chain=(Approver.IT_SECURITY,), category="malware")
     await look(db, PASSED_ON_AT + timedelta(days=20))
-    assert (await access_request_lists.get(db, request.id)).passed_on == ()
+    assert (await stored_requests.get(db, request.id)).passed_on == ()
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
 
 
@@ -146,7 +146,7 @@ async def test_what_is_open_or_decided_is_not_reminded_of(db: Database) -> None:
     opened, denied = await submitted(db), await submitted(db, host="dice.example")
     await access_requests.approve(db, TOWN, listed, opened.id, actor=HEAD, at=MONDAY)
     await access_requests.deny(db, TOWN, denied.id, actor=HEAD, at=MONDAY, reason="No.")
-    assert await access_request_lists.unanswered(db, PASSED_ON_AT) == []
+    assert await waiting_requests.unanswered(db, PASSED_ON_AT) == []
 
 
 @pytest.mark.parametrize("first", [Approver.DEPARTMENT_HEAD, Approver.TOWN_ADMINISTRATOR])
@@ -155,13 +155,13 @@ async def test_a_risk_goes_up_as_anything_does_until_it_waits_for_it_security(
 ) -> None:
     request = await submitted(db, chain=(first, Approver.IT_SECURITY), category="malware")
     await look(db, PASSED_ON_AT)
-    passed_on = await access_request_lists.get(db, request.id)
+    passed_on = await stored_requests.get(db, request.id)
     assert passed_on.passed_on == (1,)
     actor = ADMINISTRATOR if first is Approver.DEPARTMENT_HEAD else IT
     endorsed = await access_requests.approve(db, TOWN, listed, request.id, actor=actor, at=PASSED_ON_AT)
     assert endorsed.waits_for is Approver.IT_SECURITY
     await look(db, endorsed.due_at)
-    assert (await access_request_lists.get(db, request.id)).passed_on == (1,)
+    assert (await stored_requests.get(db, request.id)).passed_on == (1,)
 
 
 async def test_nobody_is_reminded_where_nobody_may_answer_until_somebody_may(db: Database) -> None:
@@ -169,9 +169,9 @@ async def test_nobody_is_reminded_where_nobody_may_answer_until_somebody_may(db:
     alone = replace(TOWN, roles={}, departments={})
     await look(db, REMINDED_AT, alone)
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED]
-    (waiting,) = await access_request_lists.of_nobody(db, alone, REMINDED_AT)
+    (waiting,) = await waiting_requests.of_nobody(db, alone, REMINDED_AT)
     assert waiting.id == request.id
-    assert await access_request_lists.of_nobody(db, TOWN, REMINDED_AT) == []
+    assert await waiting_requests.of_nobody(db, TOWN, REMINDED_AT) == []
     await look(db, REMINDED_AT)
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
 
@@ -202,7 +202,7 @@ async def test_what_became_due_while_nothing_ran_is_done_once(db: Database) -> N
     late = PASSED_ON_AT + timedelta(days=3)
     async with Database.open(db.path) as other:
         await asyncio.gather(*(look(each, late) for each in (db, other, db, other)))
-    found = await access_request_lists.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
+    found = await waiting_requests.to_decide(db, TOWN, ADMINISTRATOR, MONDAY)
     assert [request.passed_on for request in found] == [(1,)] * 5
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_PASSED_ON]
     assert sum(to == ADMINISTRATOR for _, to in await letters(db)) == 5
@@ -210,7 +210,7 @@ async def test_what_became_due_while_nothing_ran_is_done_once(db: Database) -> N
 
 async def test_a_decided_request_is_neither_reminded_of_nor_passed_on(db: Database) -> None:
     request = await submitted(db)
-    seen = await access_request_lists.get(db, request.id)
+    seen = await stored_requests.get(db, request.id)
     await access_requests.deny(db, TOWN, request.id, actor=HEAD, at=MONDAY, reason="No.")
     await look(db, PASSED_ON_AT)
     async with db.transaction() as t:

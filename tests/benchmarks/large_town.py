@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
-from admin import access_request_lists, access_requests, audit
+from admin import access_requests, audit, waiting_requests
 from admin.asking import ForWhom, NewAccessRequest, NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.clock import Clock
@@ -91,7 +91,7 @@ async def decide_all(
     About `pause_seconds` pass before each answer.
     """
     lost = 0
-    while waiting := await access_request_lists.to_decide(db, policy, head, clock()):
+    while waiting := await waiting_requests.to_decide(db, policy, head, clock()):
         dice.shuffle(waiting)
         for request in waiting:
             await asyncio.sleep(dice.uniform(0.0, 2 * pause_seconds))

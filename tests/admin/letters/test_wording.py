@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 import pytest
 
 from admin import (
-    access_request_lists,
     access_requests,
     emergency_reviews,
     granting,
     joining,
     outbox,
     sessions,
+    stored_requests,
     unanswered,
 )
 from admin.asked import AccountUse, EmergencyUse, Kind, Level, SocialMediaUse, Window
@@ -117,13 +117,13 @@ async def test_mail_to_decide_tells_earlier_access_by_what_became_of_it(sending:
     await access_requests.deny(sending.db, MAIL_TOWN, first.id, actor=HEAD, at=LATER, reason="Not now")
     await submitted(sending.db)
     assert "Earlier:      not allowed Mon, March 2: “Not now”" in text_of((await arrived(sending))[HEAD][-1])
-    await approved(sending, await access_request_lists.get(sending.db, 2))
+    await approved(sending, await stored_requests.get(sending.db, 2))
     await access_requests.stop(sending.db, MAIL_TOWN, 2, actor=IT, at=LATER, reason="Malware.")
     await submitted(sending.db)
     said = text_of((await arrived(sending))[HEAD][-1])
     assert "Earlier:      stopped by IT Mon, March 2: “Malware.”" in said
     sending.policy = WAITING_TOWN
-    await approved(sending, await access_request_lists.get(sending.db, 3))
+    await approved(sending, await stored_requests.get(sending.db, 3))
     await submitted(sending.db, COLLEAGUE)
     said = text_of((await arrived(sending))[HEAD][-1])
     assert "Earlier:      approved Mon, March 2, waiting for IT to open it" in said
@@ -538,7 +538,7 @@ async def test_what_the_sites_pages_need_is_said_to_be_opened_too(sending: Sendi
         await t.execute(
             "INSERT INTO access_request_host VALUES (?, 'cdn.example', 'clerk', ?)", request.id, 0
         )
-    await approved(sending, await access_request_lists.get(sending.db, request.id))
+    await approved(sending, await stored_requests.get(sending.db, request.id))
     found = await arrived(sending)
     for mail in (found[CLERK][-1], found["helpdesk"][-1]):
         assert "Also opens:   cdn.example" in text_of(mail)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from admin import access_request_lists
+from admin import stored_requests
 from policy.deciding import next_edge_after
 from policy.identity import Identities
 from policy.snapshot import PolicySnapshot
@@ -41,7 +41,7 @@ async def approved(site: Site, **changed: str) -> httpx.AsyncClient:
     assert "Your department head decides, then IT security." in (await clerk.get(FORM)).text
     sent = await post(clerk, FORM, **{**ASKED, **changed})
     assert sent.headers.get("location") == "/requests/1/sent", sent.text
-    assert (await access_request_lists.get(site.admin.db, 1)).browser is None, "it is the person's alone"
+    assert (await stored_requests.get(site.admin.db, 1)).browser is None, "it is the person's alone"
     assert (await allow(await site.signed_in(people.HEAD), 1, 0)).status_code == 303
     assert client(site) == AS_NETWORK, "IT has not agreed"
     assert (await allow(await site.signed_in(people.IT), 1, 1)).status_code == 303

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from admin import access_request_lists
+from admin import stored_requests
 from admin.asking import State
 from categories.match import CategoryMatch
 from policy.deciding import decide
@@ -54,7 +54,7 @@ async def test_who_uses_the_browser_next_neither_sees_nor_withdraws_it(site: Sit
     assert ": Sports" not in (await next_one.get("/requests")).text
     assert (await next_one.get("/requests/1")).status_code == 404
     assert (await post(next_one, "/requests/1/withdraw", "/requests")).status_code == 404
-    assert (await access_request_lists.get(site.admin.db, 1)).state is State.SUBMITTED
+    assert (await stored_requests.get(site.admin.db, 1)).state is State.SUBMITTED
 
 
 async def test_personal_use_is_open_to_the_person_for_its_window_alone(site: Site) -> None:

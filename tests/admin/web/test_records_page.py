@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from admin import access_request_lists, access_requests, audit, closed_people, roles, unanswered
+from admin import access_requests, audit, closed_people, roles, stored_requests, unanswered
 from admin.asking import NotAllowedError, State
 from admin.audit import Event, EventKind
 from admin.closed_people import LastOfItError
@@ -201,7 +201,7 @@ async def test_details_of_what_people_did_tell_who_it_was_by_role_and_no_raw_val
             db, policy, id_, actor=people.PARKS_HEAD, at=site.clock.at, reason="Why not"
         )
     async with db.transaction() as t:
-        request = await access_request_lists.get(t, id_)
+        request = await stored_requests.get(t, id_)
         await unanswered.remind(t, policy, request, site.clock.at)
         await unanswered.pass_on(t, policy, request, site.clock.at)
     days = {"first": "2026-03-06", "last": "2026-03-31"}

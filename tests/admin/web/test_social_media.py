@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from admin import access_request_lists
+from admin import stored_requests
 from admin.asking import State
 from admin.audit import EventKind, events_of
 from admin.corrections import correct
@@ -401,10 +401,10 @@ async def test_head_renews_it_with_all_its_sites_and_the_person_signs_again(site
     assert (await post(clerk, "/requests/1/renew", "/requests/1")).status_code == 403
     assert (await post(head, "/requests/1/renew", "/requests/1")).headers["location"] == "/requests/2"
     assert (await allow(await site.signed_in(people.ADMINISTRATOR), 2, 1)).status_code == 303
-    first, second = [await access_request_lists.get(site.admin.db, number) for number in (1, 2)]
+    first, second = [await stored_requests.get(site.admin.db, number) for number in (1, 2)]
     assert (second.host, second.hosts, second.renews) == (first.host, first.hosts, 1) and first.hosts
     assert second.asked_until == YEAR_END + timedelta(days=2)
     answer = await post(clerk, "/requests/2/terms", version=await version_of(clerk, 2), **AGREE)
     assert answer.headers.get("location") == "/requests/2"
-    first = await access_request_lists.get(site.admin.db, 1)
+    first = await stored_requests.get(site.admin.db, 1)
     assert first.state_at(site.clock.at) is State.ENDED

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from admin import access_request_lists
+from admin import stored_requests
 from admin.corrections import correct
 from categories.match import CategoryMatch
 from policy.deciding import Step, decide
@@ -52,7 +52,7 @@ async def test_department_holds_categories_for_a_case_until_the_last_day_is_over
     assert f'href="{FORM}"' in (await head.get("/requests")).text
     sent = await post(head, FORM, **ASKED)
     assert sent.headers.get("location") == "/requests/1/sent", sent.text
-    assert (await access_request_lists.get(site.admin.db, 1)).browser is None, "it is the person's alone"
+    assert (await stored_requests.get(site.admin.db, 1)).browser is None, "it is the person's alone"
     assert decided(site)[0] is Verdict.BLOCK
     to_decide = (await administrator.get("/decide/1")).text
     assert (
@@ -165,8 +165,6 @@ async def test_head_renews_it_for_as_long_through_the_same_chain(site: Site) -> 
     administrator = await site.signed_in(people.ADMINISTRATOR)
     assert "2026-104" in (await administrator.get("/decide/2")).text
     assert (await allow(administrator, 2, 0)).status_code == 303
-    assert (await access_request_lists.get(site.admin.db, 2)).asked_until == datetime(
-        2027, 1, 29, 5, tzinfo=UTC
-    )
+    assert (await stored_requests.get(site.admin.db, 2)).asked_until == datetime(2027, 1, 29, 5, tzinfo=UTC)
     snapshot = PolicySnapshot.from_bytes(site.state.policy_snapshot.read_bytes())
     assert [(e.id, e.case_number) for e in snapshot.exemptions] == [("EX-2", "2026-104")]
