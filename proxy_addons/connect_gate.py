@@ -17,15 +17,14 @@ from categories.host_name import HostNameError
 from policy.decision import Cause, Lane, stricter
 from policy.visit_record import NOT_TRUSTED
 from proxy_addons.client_hello import has_too_many_records
-from proxy_addons.client_identity import SignInRequiredError, sign_in_response
 from proxy_addons.fail_closed import closed_on_failure, fail_closed
-from proxy_addons.gate import Connect, Gate, asked_host, close_connection, dial_name, lane_of, take_over
+from proxy_addons.first_look import look_first
+from proxy_addons.gate import Connect, Gate, close_connection, dial_name, lane_of, take_over
 from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.page_response import bare_response
 from proxy_addons.server_name import server_name
 from proxy_addons.tls_alert import last_word
 from proxy_addons.tunnel_layer import ClosingLayer, TunnelLayer, town_tls
-from proxy_addons.via import CAME_BACK, has_come_back
 
 _MAX_CLIENT_HELLO_BYTES = 64 << 10
 _TLS_HANDSHAKE = 0x16
@@ -58,21 +57,10 @@ class ConnectGate:
             return
         known = gate.connection_of(client)
         known.connect = None
-        if has_come_back(request, gate.via):
-            gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), CAME_BACK)
-            flow.response = bare_response(508, "This request came back to the town's proxy.")
+        found = await look_first(gate, flow, "https")
+        if found is None:
             return
-        try:
-            who = await gate.identify(flow)
-        except SignInRequiredError:
-            flow.response = sign_in_response(gate.judge.policy.town.name)
-            return
-        try:
-            host = asked_host(request)
-        except HostNameError as error:
-            gate.log.record(gate.refused(client, Cause.MALFORMED, "https"), str(error))
-            flow.response = bare_response(400, f"This is not the address of a site: {error}")
-            return
+        who, host = found
         judgement = gate.decide(gate.judge, who, "https", host, request.port, None)
         if judgement.decision.cause is Cause.PORT:
             gate.log.record(judgement, f"port {request.port} is not allowed")

@@ -1,35 +1,32 @@
 """Requests that the proxy can read: plain HTTP, and those that were decrypted under the town's CA."""
 
 import functools
-from datetime import UTC, datetime
 
 from mitmproxy import http
 from msgspec import structs
 
-from categories.host_name import HostNameError
 from policy.acting import Act, Operations
-from policy.decision import Cause, Lane, Verdict
+from policy.decision import Cause, Lane
 from policy.kept_addresses import keeps_addresses
 from policy.limiting import most_bytes, stopping
 from policy.visit import Client
-from proxy_addons import continue_token, downloads, reading_only
-from proxy_addons.client_identity import SignInRequiredError, sign_in_response
-from proxy_addons.continue_token import Onward
+from proxy_addons import downloads, reading_only
 from proxy_addons.fail_closed import closed_on_failure, fail_closed
+from proxy_addons.first_look import look_first
 from proxy_addons.gate import (
     ClientConnection,
     Connect,
     Gate,
-    asked_host,
     close_connection,
     dial_name,
     is_for,
     visible_path,
 )
+from proxy_addons.going_on import goes_on, onward_of
 from proxy_addons.gone_to import is_gone_to
 from proxy_addons.head_bytes import request_head_bytes, response_head_bytes
 from proxy_addons.hop_by_hop import drop_hop_by_hop
-from proxy_addons.judge import Judgement, limit_passed_at
+from proxy_addons.judge import Judgement
 from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
@@ -43,7 +40,7 @@ from proxy_addons.page_response import (
     stopped_response,
 )
 from proxy_addons.reading_only import TOLD_FIRST, is_told_first
-from proxy_addons.via import CAME_BACK, add_via, has_come_back
+from proxy_addons.via import add_via
 from proxy_addons.visit_log import OpenVisit
 
 _VISIT = "towngate-visit"
@@ -80,7 +77,9 @@ class RequestGate:
             return
         known = gate.connection_of(client)
         if known.connect is None:
-            await self._plain(flow, known)
+            found = await look_first(gate, flow, "http")
+            if found is not None:
+                await self._forward(flow, known, *found, flow.request.port)
         elif known.connect.is_plain:
             asked = known.connect.visit.judgement.visit
             await self._forward(flow, known, asked.client, asked.host, asked.port)
@@ -142,27 +141,6 @@ class RequestGate:
         """Write a visit that did not come to its end."""
         self._end(flow, flow.error.msg if flow.error else None)
 
-    async def _plain(self, flow: http.HTTPFlow, known: ClientConnection) -> None:
-        gate, request = self.gate, flow.request
-        if has_come_back(request, gate.via):
-            gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), CAME_BACK)
-            flow.response = bare_response(508, "This request came back to the town's proxy.")
-            return
-        try:
-            who = await gate.identify(flow)
-        except SignInRequiredError:
-            flow.response = sign_in_response(gate.judge.policy.town.name)
-            return
-        try:
-            if request.scheme != "http":
-                raise HostNameError(f"{request.scheme}:// cannot be asked for without CONNECT")
-            host = asked_host(request)
-        except HostNameError as error:
-            gate.log.record(gate.refused(flow.client_conn, Cause.MALFORMED, "http"), str(error))
-            flow.response = bare_response(400, f"This is not the address of a site: {error}")
-            return
-        await self._forward(flow, known, who, host, request.port)
-
     async def _behind_page(self, flow: http.HTTPFlow, connect: Connect) -> None:
         """Answer what is asked on a connection that was decrypted only to show a page."""
         gate, visit = self.gate, connect.visit
@@ -174,8 +152,8 @@ class RequestGate:
                 asked = structs.replace(asked, host=shown_by)
             # Without the path, as the tunnel would be judged: an entry for a URL must not promise one.
             visit.judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, None)
-            onward = self._onward(flow.request, asked.client, asked.host)
-            if onward is not None and self._continues(visit.judgement, onward):
+            onward = onward_of(gate, flow.request, asked.client, asked.host)
+            if onward is not None and goes_on(gate, visit.judgement, onward):
                 gate.log.discard(visit)
                 flow.response = again_response(asked, onward.path, 303)
                 return
@@ -201,10 +179,10 @@ class RequestGate:
             refused = gate.refused(flow.client_conn, Cause.MISMATCH, "https", asked.host, asked.port)
             gate.log.record(refused, "a request inside names another site")
             return
-        onward = self._onward(request, asked.client, asked.host)
+        onward = onward_of(gate, request, asked.client, asked.host)
         path = visible_path(request) if onward is None else onward.path.partition("?")[0]
         judgement = gate.decide(gate.judge, asked.client, "https", asked.host, asked.port, path, request.path)
-        if onward is not None and self._continues(judgement, onward):
+        if onward is not None and goes_on(gate, judgement, onward):
             flow.response = again_response(asked, onward.path, 303)
             return
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
@@ -230,18 +208,18 @@ class RequestGate:
         # RFC 9112 section 3.2: the target of a request replaces its Host, and goes on in origin-form.
         request.host, request.authority = dial_name(host), ""
         request.headers["Host"] = host if port == _HTTP_PORT else f"{host}:{port}"
-        onward = self._onward(request, who, host)
+        onward = onward_of(gate, request, who, host)
         path = visible_path(request) if onward is None else onward.path.partition("?")[0]
         judgement = gate.decide(gate.judge, who, "http", host, port, path, request.path)
-        if onward is not None and self._continues(judgement, onward):
+        if onward is not None and goes_on(gate, judgement, onward):
             flow.response = again_response(judgement.visit, onward.path, 303)
             return
         told_first = TOLD_FIRST if is_told_first(request, judgement) else None
-        goes_on = told_first is None and judgement.decision.is_allowed
+        may_go_on = told_first is None and judgement.decision.is_allowed
         close = functools.partial(close_connection, flow.client_conn.id)
-        lane, connections = Lane.PLAIN if goes_on else Lane.BLOCK, int(known.visit is None)
+        lane, connections = Lane.PLAIN if may_go_on else Lane.BLOCK, int(known.visit is None)
         visit = known.visit = gate.log.begin(judgement, lane, close, connections=connections)
-        if not goes_on:
+        if not may_go_on:
             await self._answer_with_page(flow, visit, told_first)
             return
         known.may_dial.add((dial_name(host), port))
@@ -271,34 +249,6 @@ class RequestGate:
             flow.request.stream = visit.count_up
         else:
             flow.metadata[_HELD] = (judgement, act)
-
-    def _onward(self, request: http.Request, client: Client, host: str) -> Onward | None:
-        """Return where to go on to, when this is the form of a warning that this client was shown.
-
-        What only looks like it is judged, and goes on, like any other request.
-        """
-        if request.method != "POST" or visible_path(request) != continue_token.CONTINUE_PATH:
-            return None
-        try:
-            token = request.query.get("token", "")
-            return continue_token.unseal(token, self.gate.judge.ask_key, client, host, datetime.now(UTC))
-        except continue_token.ContinueTokenError:
-            return None
-
-    def _continues(self, judgement: Judgement, onward: Onward) -> bool:
-        """Whether the client may go on now; who is told something first continues. Raises OSError."""
-        visit, continuations = judgement.visit, self.gate.watch.continuations
-        limit = next((one for one in self.gate.judge.policy.limits if one.id == onward.limit), None)
-        if limit is not None and judgement.decision.verdict is not Verdict.BLOCK:
-            continuations.add(visit.client, limit_passed_at(limit, visit.host), visit.at)
-        match judgement.decision.verdict:
-            case Verdict.ALLOW:
-                return True
-            case Verdict.WARN | Verdict.VIEW_ONLY:
-                continuations.add(visit.client, judgement.warned_site, visit.at)
-                return True
-            case Verdict.BLOCK:
-                return False
 
     async def _answer_with_page(
         self, flow: http.HTTPFlow, visit: OpenVisit, reason: str | None = None
