@@ -153,7 +153,7 @@ class Records:
             conditions.append("actor IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(actors))
         rows = await self._db.fetch_all(
-            f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608 - own words
             *values,
             limit,
         )

@@ -95,7 +95,7 @@ class SiteAnswers[A: SiteAnswer]:
         """Put an answer in the place of the one in force, if there is one."""
         await self.end(t, site, actor, at)
         id_ = await t.insert(
-            f"INSERT INTO {self._table} ({self._site}, {self._said}, why, made_by, made_at)"  # noqa: S608
+            f"INSERT INTO {self._table} ({self._site}, {self._said}, why, made_by, made_at)"  # noqa: S608 - own words
             " VALUES (?, ?, ?, ?, ?)",
             *(site, said, why, actor, to_ms(at)),
         )
