@@ -20,7 +20,6 @@ from admin import (
     ended_visits,
     exemptions,
     internet_accounts,
-    kept_policies,
     limit_lifts,
     measures,
     never_inspected,
@@ -33,6 +32,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction
 from admin.delegations import with_stand_ins
+from admin.kept_policies import KeptPolicies
 from admin.people_file import read_people
 from admin.people_import import PeopleChange, is_removal_forced
 from admin.roles import duties_of
@@ -47,7 +47,6 @@ from policy.own_devices import first_end, with_own_devices, without_own_devices
 from policy.people_list import PeopleList
 from policy.problem import PolicyError
 from policy.snapshot import PolicySnapshot, SnapshotError
-from policy.snapshot_lines import to_lines
 from policy.town_policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -84,6 +83,7 @@ class Publisher:
         self._admin_url = admin_url
         self._taxonomy = taxonomy
         self._clock = clock
+        self._kept = KeptPolicies(db)
         self._publishing = asyncio.Lock()
         self._published_change = -1
         self._device_ends_at: datetime | None = None
@@ -210,11 +210,10 @@ class Publisher:
                 ended_visits=ended,
                 accounts=with_account,
             )
-            # Kept before it can decide: there is no visit that it could not be found for.
-            lines = await asyncio.to_thread(to_lines, snapshot)
-            await kept_policies.keep(t, snapshot.sequence, now, lines)
         self.policy = policy
         self._recorded_version = policy.version
+        # Kept before it can decide: there is no visit that it could not be found for.
+        await self._kept.keep(snapshot)
         await asyncio.to_thread(_write, self._state.policy_snapshot, snapshot)
         self._sequence = snapshot.sequence
         self.published = snapshot

@@ -1,6 +1,8 @@
 """What was in force stays: each publication, before a proxy can read it, in little room."""
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +13,11 @@ import pytest
 from admin import access_requests, accounts, kept_policies
 from admin import publisher as publisher_module
 from admin.database import Database
+from admin.kept_policies import KeptPolicies
 from admin.publisher import Publisher
 from admin.state_folder import StateFolder
 from categories.taxonomy import taxonomy
 from policy.snapshot import PolicySnapshot, SnapshotError
-from policy.snapshot_lines import to_lines
 from policy.state import Exemption
 from tests.admin.small_town import MONDAY, TOWN, listed, submitted
 from tests.people import CLERK, HEAD
@@ -88,6 +90,43 @@ async def test_publishing_the_same_again_takes_no_room(town_db: Database, publis
     assert (await kept(town_db, 4)).policy == publisher.policy
 
 
+async def test_what_was_published_last_is_not_read_again(
+    town_db: Database, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(kept_policies, "_texts")
+    request = await submitted(town_db)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    for _ in range(2):
+        assert await publisher.publish_state()
+    monkeypatch.undo()
+    for sequence in (2, 3):
+        found = await kept(town_db, sequence)
+        assert (found.policy, len(found.exemptions)) == (publisher.policy, 1)
+
+
+async def test_others_write_while_what_is_published_is_packed(
+    town_db: Database, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await submitted(town_db)
+    await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
+    pack, is_packing, has_written = kept_policies._packed, threading.Event(), threading.Event()
+
+    def packed(ids: list[int]) -> bytes:
+        is_packing.set()
+        assert has_written.wait(20)
+        return pack(ids)
+
+    monkeypatch.setattr(kept_policies, "_packed", packed)
+    publishing = asyncio.create_task(publisher.publish_state())
+    assert await asyncio.to_thread(is_packing.wait, 20)
+    await access_requests.stop(town_db, TOWN, request.id, actor=HEAD, at=MONDAY, reason="Not needed")
+    has_written.set()
+    assert await publishing
+    # What was written meanwhile is in the next one.
+    assert await publisher.publish_state()
+    assert [len((await kept(town_db, sequence)).exemptions) for sequence in (2, 3)] == [1, 0]
+
+
 async def test_a_change_among_a_thousand_exemptions_takes_less_than_a_kilobyte(
     town_db: Database, publisher: Publisher
 ) -> None:
@@ -96,11 +135,10 @@ async def test_a_change_among_a_thousand_exemptions_takes_less_than_a_kilobyte(
         Exemption(f"EX-{n}", f"site{n}.example", MONDAY, MONDAY + timedelta(days=9), person=CLERK)
         for n in range(1020)
     ]
-    sizes = []
+    sizes, keeping = [], KeptPolicies(town_db)
     for n in range(20):
-        snapshot = replace(publisher.published, exemptions=tuple(live[n : n + 1000]))
-        async with town_db.transaction() as t:
-            await kept_policies.keep(t, n + 2, MONDAY, to_lines(snapshot))
+        some = tuple(live[n : n + 1000])
+        await keeping.keep(replace(publisher.published, sequence=n + 2, exemptions=some))
         sizes.append((await kept_policies.size_of(town_db)).size_bytes)
     assert (sizes[-1] - sizes[0]) / 19 < 1000
     assert (await kept(town_db, 12)).exemptions == tuple(live[10:1010])

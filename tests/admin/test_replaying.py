@@ -1,5 +1,6 @@
 """Why a recorded visit was decided as it was: what is compared with today, and what is not."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from admin import kept_policies, visits, why_words
+from admin import visits, why_words
 from admin.clock import utc_now
 from admin.database import Database
 from admin.ingest import Ingest
+from admin.kept_policies import KeptPolicies
 from admin.replaying import DecidedBy, Explanation, explain
 from admin.visit_log.searching import VisitFilter
 from admin.visits import VisitRow, WhoCodes
@@ -18,7 +20,6 @@ from policy.correction import Correction
 from policy.decision import Cause, Lane, Verdict
 from policy.file_types import refusal_of
 from policy.snapshot import PolicySnapshot
-from policy.snapshot_lines import to_lines
 from policy.state import Exemption
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import visit_record
@@ -219,8 +220,7 @@ def stopped_download(town: PublishedTown, types: set[str]) -> VisitRecord:
 async def keep(db: Database, town: PublishedTown) -> PolicySnapshot:
     """Keep what is published now, as publishing does; return it."""
     snapshot = PolicySnapshot.from_bytes(town.state.policy_snapshot.read_bytes())
-    async with db.transaction() as t:
-        await kept_policies.keep(t, snapshot.sequence, MONDAY_TEN, to_lines(snapshot))
+    await KeptPolicies(db).keep(dataclasses.replace(snapshot, published_at=MONDAY_TEN))
     return snapshot
 
 

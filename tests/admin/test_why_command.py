@@ -2,19 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from admin import kept_policies
 from admin.command import cli
 from admin.database import Database
 from admin.ingest import Ingest
+from admin.kept_policies import KeptPolicies
 from admin.state_folder import StateFolder
 from policy.snapshot import PolicySnapshot
-from policy.snapshot_lines import to_lines
 from tests.admin.small_town import MONDAY, visit_record
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
@@ -33,8 +33,7 @@ def town(tmp_path: Path) -> PublishedTown:
 
     async def keep() -> None:
         async with Database.open(town.state.database) as db:
-            async with db.transaction() as t:
-                await kept_policies.keep(t, 1, MONDAY, to_lines(snapshot))
+            await KeptPolicies(db).keep(replace(snapshot, sequence=1, published_at=MONDAY))
             await Ingest(db, town.state.spool, lambda: datetime.now(UTC)).take_in()
 
     asyncio.run(keep())
