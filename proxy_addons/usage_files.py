@@ -51,7 +51,9 @@ class UsageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._today = self._ended = self._begun(date.min)
+        self._today = self._begun(date.min)
+        # The day before today's, and those that are not on disk yet: a clock may go to and fro meanwhile.
+        self._ended: tuple[_Day, ...] = ()
         self._exchanging = threading.Lock()
         self._failure: OSError | None = None
         self._has_failed = False
@@ -94,10 +96,14 @@ class UsageFiles:
         """
         if self.is_today(at, zone):
             return
-        ended, begun = self._today, self._begun(at.astimezone(zone).date())
-        if begun.day < ended.day:
+        ended, day = self._today, at.astimezone(zone).date()
+        begun = self._begun(day)
+        if day < ended.day:
+            # Counted on in the same place: what it knows may not be on disk.
+            begun = next((before for before in self._ended if before.day == day), begun)
             begun.own.add_all(ended.own)
-        self._ended, self._today = ended, begun
+        left = [before for before in self._ended if before is not begun and before.own.has_changed]
+        self._ended, self._today = (*left, ended), begun
 
     def exchange(self) -> None:
         """Write what was counted here, and read what others wrote; a thread may do so.
@@ -106,7 +112,7 @@ class UsageFiles:
         """
         with self._exchanging:
             today = self._today
-            for day in (self._ended, today):
+            for day in (*self._ended, today):
                 with self._noting_failure():
                     self._write(day)
             with self._noting_failure():

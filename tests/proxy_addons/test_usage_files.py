@@ -120,6 +120,21 @@ def test_a_clock_that_goes_to_and_fro_counts_nothing_twice_for_the_day_it_comes_
     assert files.used(CLERK).size_bytes == 130
 
 
+def test_a_clock_that_goes_to_and_fro_before_anything_is_written_loses_nothing(tmp_path: Path) -> None:
+    files, later = files_of(tmp_path), TEN + timedelta(days=1)
+    files.add(CLERK, 100, TEN, NEW_YORK)
+    for used in (110, 120):
+        files.go_on_to(later, NEW_YORK)
+        files.add(CLERK, 10, later, NEW_YORK)
+        files.go_on_to(TEN, NEW_YORK)
+        assert files.used(CLERK).size_bytes == used, "at once"
+    files.exchange()
+    for at, used in ((TEN, 120), (later, 20)):
+        new = UsageFiles(tmp_path)
+        new.look(at, NEW_YORK)
+        assert new.used(CLERK).size_bytes == used
+
+
 def test_other_workers_know_the_use_of_each_however_many_there_are(tmp_path: Path) -> None:
     one, other = files_of(tmp_path), files_of(tmp_path)
     keys = [key_of(f"limit {number % 4} person {number // 4}") for number in range(40_000)]
