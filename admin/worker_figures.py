@@ -26,6 +26,8 @@ from admin.state_folder import StateFolder
 logger = logging.getLogger(__name__)
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, or none
+# As much as forty workers write: each has six files of 64 KiB, that grow where departments are many.
+_ROOM_BYTES = 16 << 20
 _ADDED_UP = ("counter", "histogram")
 _OF_ENDED = "ended"
 _PARTIAL = ".partial"
@@ -36,18 +38,23 @@ def folder_in_memory(state: StateFolder) -> Path:
     """Return where the workers of a state folder write their figures, the same for every program; it is made.
 
     They map their files, and to write to one on a full disk would end them (SIGBUS). Where no folder can be
-    had in memory, or somebody else's has its name, it is the one in the state folder, on disk.
+    had in memory, or somebody else's has its name, it is the one in the state folder, on disk; so it is where
+    memory is nearly full, unless there are figures in it already.
     """
     name = blake2b(bytes(state.root.resolve()), digest_size=8).hexdigest()
     folder = _IN_MEMORY / f"towngate-{os.geteuid()}-{name}"
     try:
         folder.mkdir(0o700, exist_ok=True)
         found = folder.lstat()
+        room = os.statvfs(folder)
     except OSError as error:
         logger.warning("figures are on disk: path=%s error=%s", folder, error.strerror)
         return state.metrics
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
         logger.warning("figures are on disk: path=%s error=it is not ours alone", folder)
+        return state.metrics
+    if room.f_bavail * room.f_frsize < _ROOM_BYTES and not any(folder.glob("*.db")):
+        logger.warning("figures are on disk: path=%s error=it has no room", folder)
         return state.metrics
     return folder
 

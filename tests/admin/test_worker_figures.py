@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -59,6 +59,14 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 @pytest.fixture
 def figures(tmp_path: Path) -> WorkerFigures:
     return WorkerFigures(tmp_path)
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return what stands for the memory of this machine; nobody has made it yet."""
+    memory = tmp_path / "memory"
+    monkeypatch.setattr(worker_figures, "_IN_MEMORY", memory)
+    return memory
 
 
 def told(figures: WorkerFigures) -> dict[str, float]:
@@ -194,12 +202,9 @@ def test_a_file_that_a_worker_was_just_making_when_it_was_killed_holds_up_none(
     assert len(list(tmp_path.glob("counter_*"))) == 2
 
 
-def test_figures_are_in_memory_where_nobody_else_looks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Worker
-) -> None:
-    memory, state = tmp_path / "memory", StateFolder(tmp_path / "state")
+def test_figures_are_in_memory_where_nobody_else_looks(memory: Path, tmp_path: Path, worker: Worker) -> None:
+    state = StateFolder(tmp_path / "state")
     memory.mkdir()
-    monkeypatch.setattr(worker_figures, "_IN_MEMORY", memory)
     folder = folder_in_memory(state)
     assert folder.parent == memory and stat.S_IMODE(folder.stat().st_mode) == 0o700
     # The next program in this one's place finds the same.
@@ -217,13 +222,62 @@ def test_figures_are_in_memory_where_nobody_else_looks(
     assert not folder.exists()
 
 
-def test_figures_are_on_disk_where_a_folder_in_memory_is_open_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def open_to_others(folder: Path, _: pytest.MonkeyPatch) -> None:
+    folder.chmod(0o755)
+
+
+def of_somebody_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = os.geteuid() + 1
+    folder.rename(folder.with_name(folder.name.replace(f"-{os.geteuid()}-", f"-{other}-")))
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+
+
+def a_link(folder: Path, _: pytest.MonkeyPatch) -> None:
+    folder.symlink_to(folder.rename(folder.with_name("private")))
+
+
+@pytest.mark.parametrize("left", [open_to_others, of_somebody_else, a_link])
+def test_figures_are_on_disk_where_a_folder_in_memory_is_not_ours_alone(
+    left: Callable[[Path, pytest.MonkeyPatch], None],
+    memory: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    memory, state = tmp_path / "memory", StateFolder(tmp_path / "state")
-    monkeypatch.setattr(worker_figures, "_IN_MEMORY", memory)
-    assert folder_in_memory(state) == state.metrics
+    state = StateFolder(tmp_path / "state")
+    assert folder_in_memory(state) == state.metrics, "there is no such memory"
     memory.mkdir()
-    folder_in_memory(state).chmod(0o755)
+    left(folder_in_memory(state), monkeypatch)
     assert folder_in_memory(state) == state.metrics
     assert "figures are on disk" in caplog.text and "error=it is not ours alone" in caplog.text
+
+
+def test_figures_are_on_disk_where_memory_is_nearly_full_unless_workers_write_there_already(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = StateFolder(tmp_path / "state")
+    memory.mkdir()
+    folder = folder_in_memory(state)
+    monkeypatch.setattr(worker_figures, "_ROOM_BYTES", 1 << 62)
+    assert folder_in_memory(state) == state.metrics
+    assert "error=it has no room" in caplog.text
+    # A newer program in the place of the one before counts on.
+    (folder / "counter_4711.db").touch()
+    assert folder_in_memory(state) == folder
+
+
+def test_what_a_run_that_was_killed_left_counts_no_more(
+    figures: WorkerFigures, worker: Worker, tmp_path: Path
+) -> None:
+    leave_files_of_one_that_ended(tmp_path, worker)
+    figures.take_in_ended()
+    for name in ("counter_4711.added", "counter_ended.partial"):
+        shutil.copy(tmp_path / "counter_ended.db", tmp_path / name)
+    worker.end()
+    after = WorkerFigures(tmp_path)
+    after.forget_all()
+    assert told(after) == {}
+    next_one = Worker(tmp_path)
+    next_one.end()
+    after.take_in_ended()
+    assert told(after)["visits_total finance"] == 3
