@@ -1,8 +1,11 @@
 """Recurring windows of the town's week, right across daylight saving."""
 
+import bisect
+import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _INSTANT = timedelta(microseconds=1)
@@ -40,18 +43,36 @@ class Schedule:
         a window can open twice in the night when an hour is repeated.
         None when the window never changes.
         """
-        candidates = (edge for edge in self._candidates(at, zone) if edge > at)
-        changes = (e for e in candidates if self.holds_at(e, zone) != self.holds_at(e - _INSTANT, zone))
-        return min(changes, default=None)
+        return next(self._edges_after(at, zone), None)
 
-    def _candidates(self, at: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        first_day = at.astimezone(zone).date()
-        for offset in range(-1, _DAYS_AHEAD + 1):
-            day = first_day + timedelta(days=offset)
-            for wall in (self.starts_at, self.ends_at):
-                for fold in (0, 1):
-                    yield datetime.combine(day, wall.replace(fold=fold), tzinfo=zone).astimezone(UTC)
-        yield from _clock_changes(at.astimezone(UTC), _DAYS_AHEAD, zone)
+    def edges_between(self, at: datetime, until: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        """Yield those after an instant (aware), up to another within 15 days of it, in their order."""
+        return itertools.takewhile(lambda edge: edge <= until, self._edges_after(at, zone))
+
+    def _edges_after(self, at: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        edges = _edges(self, at.astimezone(zone).date(), zone)
+        return itertools.islice(edges, bisect.bisect_right(edges, at), None)
+
+
+# Every block page and open visit asks about the same few days.
+@functools.lru_cache(maxsize=1024)
+def _edges(schedule: Schedule, first_day: date, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """Return when a window opens or closes from a day of the zone on, up to _DAYS_AHEAD later, in UTC."""
+    return tuple(
+        edge
+        for edge in sorted(set(_candidates(schedule, first_day, zone)))
+        if schedule.holds_at(edge, zone) != schedule.holds_at(edge - _INSTANT, zone)
+    )
+
+
+def _candidates(schedule: Schedule, first_day: date, zone: ZoneInfo) -> Iterator[datetime]:
+    for offset in range(-1, _DAYS_AHEAD + 1):
+        day = first_day + timedelta(days=offset)
+        for wall in (schedule.starts_at, schedule.ends_at):
+            for fold in (0, 1):
+                yield datetime.combine(day, wall.replace(fold=fold), tzinfo=zone).astimezone(UTC)
+    before = datetime.combine(first_day - timedelta(days=1), time(), tzinfo=zone)
+    yield from _clock_changes(before.astimezone(UTC), _DAYS_AHEAD + 2, zone)
 
 
 def _clock_changes(since: datetime, days: int, zone: ZoneInfo) -> Iterator[datetime]:

@@ -1,16 +1,20 @@
 """From a decision to the page that says it: one of at most 8 kB."""
 
-from collections.abc import Iterator, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
 from categories.match import CategoryMatch
 from categories.taxonomy import Taxonomy
 from policy import amounts
-from policy.deciding import decide, next_edge_after
+from policy.deciding import decide
 from policy.decision import Cause, Decision, Verdict
 from policy.limiting import hours_end_at
 from policy.rule_matching import rule_matches
@@ -288,25 +292,37 @@ def _opening(decision: Decision, visit: Visit, policy: Policy) -> Opening | None
         for rule in policy.rules
         if rule.when is not None and (not rule.categories or rule.categories & categories)
     }
-    at = next_edge_after(visit.at, policy, State()) if timed else None
-    while at is not None and at - visit.at <= _LOOK_AHEAD:
-        then = decide(structs.replace(visit, at=at), policy, State())
-        if then.is_allowed:
+    zone, until = zone_of(policy), visit.at + _LOOK_AHEAD
+    edges = {hours: tuple(hours.edges_between(visit.at, until, zone)) for hours in timed.values()}
+    holding = frozenset(hours for hours in edges if hours.holds_at(visit.at, zone))
+    tried = {holding}
+
+    @functools.cache
+    def decided(at: datetime) -> Decision:
+        return decide(structs.replace(visit, at=at), policy, State())
+
+    in_order = sorted(((at, hours) for hours, at_each in edges.items() for at in at_each), key=itemgetter(0))
+    for at, edge in itertools.groupby(in_order, key=itemgetter(0)):
+        holding ^= {hours for _, hours in edge}
+        # A week comes back to the same hours again and again: what was shut in them is so the next time.
+        if holding in tried:
+            continue
+        tried.add(holding)
+        if decided(at).is_allowed:
             # The site opens because an allowing rule begins, or because the blocking one ends.
-            first = timed.pop(then.rule or "", None)
-            return Opening(at, (first, *_further(timed, visit, policy)) if first is not None else ())
-        at = next_edge_after(at, policy, State())
+            first = timed.pop(decided(at).rule or "", None)
+            return Opening(at, () if first is None else (first, *_further(timed, edges, decided, zone)))
     return None
 
 
-def _further(timed: Mapping[str, Schedule], visit: Visit, policy: Policy) -> Iterator[Schedule]:
+def _further(
+    timed: Mapping[str, Schedule],
+    edges: Mapping[Schedule, Sequence[datetime]],
+    decided: Callable[[datetime], Decision],
+    zone: ZoneInfo,
+) -> Iterator[Schedule]:
     """Yield the schedules of those rules that will open the site when their hours begin next."""
-    zone = zone_of(policy)
-    for rule, schedule in timed.items():
-        at = schedule.next_edge_after(visit.at, zone)
-        if at is not None and not schedule.holds_at(at, zone):
-            at = schedule.next_edge_after(at, zone)
-        if at is not None and at - visit.at <= _LOOK_AHEAD:
-            then = decide(structs.replace(visit, at=at), policy, State())
-            if then.is_allowed and then.rule == rule:
-                yield schedule
+    for rule, hours in timed.items():
+        begins_at = next((at for at in edges[hours] if hours.holds_at(at, zone)), None)
+        if begins_at is not None and decided(begins_at).is_allowed and decided(begins_at).rule == rule:
+            yield hours

@@ -58,6 +58,13 @@ def test_window_from_midnight_to_midnight_is_the_whole_day() -> None:
     assert schedule.next_edge_after(utc("2026-03-07 05:00"), NEW_YORK) == utc("2026-03-08 05:00")
 
 
+def test_edges_between_two_instants_are_those_after_the_first_up_to_the_last() -> None:
+    lunch = Schedule(WEEKDAYS, time(12), time(13))
+    noon, one, next_noon = utc("2026-03-06 17:00"), utc("2026-03-06 18:00"), utc("2026-03-09 16:00")
+    assert [*lunch.edges_between(noon, next_noon, NEW_YORK)] == [one, next_noon]
+    assert [*lunch.edges_between(one, next_noon - timedelta(seconds=1), NEW_YORK)] == []
+
+
 def test_window_that_never_closes_has_no_edge() -> None:
     always = Schedule(EVERY_DAY, time(0), time(0))
     assert always.holds_at(utc("2026-03-08 07:30"), NEW_YORK)

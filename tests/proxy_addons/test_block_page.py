@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from html.parser import HTMLParser
 from ipaddress import ip_network
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
+from policy import deciding
 from policy.ask_token import AskToken
 from policy.decision import Cause, Decision, Verdict
 from policy.file_types import FILE_TYPES
@@ -34,6 +36,7 @@ from policy.town_policy import (
     UnknownAction,
 )
 from policy.visit import Client, Visit
+from proxy_addons import page_for_decision
 from proxy_addons.block_page import BlockPage, Emergency, OverLimit, Variant
 from proxy_addons.origin_certificate import OriginFault, OriginRefusal
 from proxy_addons.page_for_decision import page_for
@@ -243,6 +246,27 @@ def test_opening_on_another_day_names_the_day(at: datetime, said: str, in_spanis
     _, html = shown(blocked("shopping", "shop.example"), at=at)
     assert said in english(html)
     assert in_spanish in spanish(html)
+
+
+def test_page_of_a_site_that_many_schedules_never_open_decides_once_for_each_set_of_hours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"lesson {hour}" for hour in range(6, 18)]
+    hours = {
+        name: Schedule(frozenset(range(7)), time(hour), time(hour, 50)) for hour, name in enumerate(names, 6)
+    }
+    shut = [replace(NOT_TOWN_BUSINESS, id=name, when=name) for name in names]
+    policy = replace(POLICY, schedules=hours, rules=(*shut, NOT_TOWN_BUSINESS))
+    decided = []
+
+    def decide(visit: Visit, *args: Any) -> Decision:
+        decided.append(visit.at)
+        return deciding.decide(visit, *args)
+
+    monkeypatch.setattr(page_for_decision, "decide", decide)
+    assert "This site is blocked" in english(shown(blocked(), policy=policy)[1])
+    # Each lesson, but the one that goes on; the pause between two is like the one before it.
+    assert len(decided) == len(names)
 
 
 def test_schedule_of_another_department_opens_nothing() -> None:
