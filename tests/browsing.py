@@ -28,6 +28,41 @@ _FLAGS = [
 _NOT_INHERITED = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RULES_OF_COLOURS = ("color-contrast", "link-in-text-block")
 
+Rules = Literal["all", "colours", "all but colours"]
+"""Which of axe's rules to look with."""
+
+# What axe tells of all that is well is half a megabyte more.
+_VIOLATIONS = """async (options) =>
+    (await axe.run(document, {...options, resultTypes: ["violations"]})).violations"""
+
+# The rules of colours take most of the time, so of elements with text that have the same colours, on the same
+# behind them, only the first is looked at.
+_VIOLATIONS_OF_COLOURS = """async (options) => {
+    const look = (element) => {
+        const style = getComputedStyle(element);
+        return [element.tagName, style.color, style.backgroundColor, style.backgroundImage, style.opacity,
+            style.fontSize, style.fontWeight, style.textDecorationLine, style.position].join();
+    };
+    const looks = new Map();
+    const allLooks = (element) => {
+        if (!element) return "";
+        if (!looks.has(element)) looks.set(element, allLooks(element.parentElement) + look(element));
+        return looks.get(element);
+    };
+    const firsts = new Map();
+    for (const element of document.body.querySelectorAll("*")) {
+        const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        const isSeen = element.checkVisibility({visibilityProperty: true});
+        if ((hasText || element.matches("input, select, textarea")) && isSeen) {
+            const key = allLooks(element);
+            if (!firsts.has(key)) firsts.set(key, element);
+        }
+    }
+    if (!firsts.size) return [];
+    const context = {include: [...firsts.values()]};
+    return (await axe.run(context, {...options, resultTypes: ["violations"]})).violations;
+}"""
+
 
 class StartBrowser(Protocol):
     def __call__(self, *, proxy: str | None = None, trusts: Iterable[Path] = ()) -> Awaitable[Browser]: ...
@@ -65,21 +100,20 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
             await opened.close()
 
 
-async def violations(page: Page, *, colours: Literal["too", "only", "never"] = "too") -> list[str]:
+async def violations(page: Page, of: Rules = "all") -> list[str]:
     """Return what axe finds wrong with the page, a line an element; empty when all is well.
 
-    By the rules that look at colours "too", by these "only", or "never" by these: they take most of
-    the time, and another colour scheme changes nothing for the others.
+    Of "colours" are the rules that another colour scheme changes something for.
     """
-    # Once a page: it is half a megabyte of program. What it tells of all that is well is as much.
+    # Once a page: it is half a megabyte of program.
     if await page.evaluate("typeof axe === 'undefined'"):
         await page.evaluate(Axe().axe_script)
-    options: dict[str, object] = {"resultTypes": ["violations"]}
-    if colours == "only":
-        options["runOnly"] = list(_RULES_OF_COLOURS)
-    elif colours == "never":
-        options["rules"] = {rule: {"enabled": False} for rule in _RULES_OF_COLOURS}
-    found = await page.evaluate("async (options) => (await axe.run(options)).violations", options)
+    found = []
+    if of != "colours":
+        rules = {rule: {"enabled": False} for rule in _RULES_OF_COLOURS}
+        found += await page.evaluate(_VIOLATIONS, {"rules": rules})
+    if of != "all but colours":
+        found += await page.evaluate(_VIOLATIONS_OF_COLOURS, {"runOnly": list(_RULES_OF_COLOURS)})
     return [
         f"{rule['id']} ({rule['impact']}) at {' '.join(map(str, node['target']))}: {node['failureSummary']}"
         for rule in found

@@ -77,6 +77,21 @@ async def test_axe_looks_at_colours_as_the_scheme_has_them_and_again_after_the_n
         await page.emulate_media(color_scheme="light")
         assert await violations(page) == []
         await page.emulate_media(color_scheme="dark")
-        found = await violations(page, colours="only")
+        found = await violations(page, "colours")
         assert [line.partition(":")[0] for line in found] == ["color-contrast (serious) at p"]
-        assert await violations(page, colours="never") == []
+        assert await violations(page, "all but colours") == []
+
+
+async def test_axe_looks_at_the_first_of_those_that_have_the_same_colours_behind_each_other(
+    browser: StartBrowser,
+) -> None:
+    page = await (await browser()).new_page()
+    rows = "".join(
+        f"<li class={name}><a href=/>{name}</a></li>" for name in ("plain", "plain", "pale", "pale")
+    )
+    style = "<style>a { color: #767676 } .pale { background: #e0e0e0 }</style>"
+    await page.set_content(f"<html lang=en><title>x</title>{style}<main><h1>x</h1><ul>{rows}</ul></main>")
+
+    found = await violations(page)
+
+    assert [line.partition(" > ")[0] for line in found] == ["color-contrast (serious) at .pale:nth-child(3)"]

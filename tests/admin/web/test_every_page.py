@@ -58,7 +58,7 @@ class Look:
         self.screenshots = screenshots
         self.keeps_screenshots = keeps_screenshots
         self.wrong: list[str] = []
-        self.new_colours = True
+        self.is_new = True
         page.on("console", self._heed)
 
     def _heed(self, said: ConsoleMessage) -> None:
@@ -109,14 +109,16 @@ class Look:
                 self.wrong.append(f"{path} at {width} px: needs {needed} px; cut: {cut}")
 
     async def _violations(self, size: ViewportSize, scheme: str) -> list[str]:
-        """Return what axe finds; of colours, only where they are not the ones it has looked at already.
+        """Return what axe finds by the rules for which this is not as it has seen it already.
 
-        A phone has the colours of a desktop, as long as it shows nothing else and nothing otherwise.
+        A phone has what a desktop has, in the same colours, as long as it shows nothing else and nothing
+        otherwise.
         """
         if scheme == "light":
-            self.new_colours = await self.page.evaluate(_NEW_COLOURS, size is DESKTOP)
-            return await violations(self.page, colours="too" if self.new_colours else "never")
-        return await violations(self.page, colours="only") if self.new_colours else []
+            self.is_new = await self.page.evaluate(_IS_NEW, size is DESKTOP)
+        if not self.is_new:
+            return []
+        return await violations(self.page, "all" if scheme == "light" else "colours")
 
     async def answered(self, name: str, answer: httpx.Response) -> None:
         """Look at the page that a form was answered with."""
@@ -137,7 +139,7 @@ _CUT_ELEMENTS = """() => [...document.querySelectorAll("body *")]
 
 # Whether an element is seen that was not seen, or not in these colours, when this was asked at first.
 # Of its size only what decides which contrast is enough: 24 px, or bold and 18.66 px (WCAG 2.2, 1.4.3).
-_NEW_COLOURS = """(isFirst) => {
+_IS_NEW = """(isFirst) => {
     const colours = (element) => {
         const style = getComputedStyle(element), pixels = parseFloat(style.fontSize);
         const isLarge = pixels >= 24 || (pixels >= 18.66 && style.fontWeight >= 700);
