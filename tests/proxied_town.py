@@ -1,6 +1,7 @@
 """A town behind a real proxy: origin servers, a state folder as admin leaves it, and a worker."""
 
 import asyncio
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,6 +48,19 @@ SITES = (
     *("cardroom.example", "phish.example"),
 )
 PATIENCE_SECONDS = 30.0
+
+
+@contextmanager
+def inspecting_town(
+    web: DemoWeb, hosts: Path, folder: Path, document: str, urls: Mapping[str, Iterable[tuple[str, str]]]
+) -> Iterator["ProxiedTown"]:
+    """Run a worker that opens HTTPS for the listed `urls`, and takes `web` for who it says it is."""
+    published = PublishedTown(folder / "state", document=document)
+    published.publish_categories(CATEGORIES, urls)
+    shutil.copyfile(web.ca_certificate, published.state.extra_roots)
+    with running_worker(published.state.root, hosts, program=("-m", "tests.quick_worker")) as proxy:
+        yield ProxiedTown(web, published, proxy, document, CATEGORIES, urls)
+    assert "Traceback" not in proxy.logged()
 
 
 class ProxiedTown:

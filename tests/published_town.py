@@ -57,6 +57,14 @@ def publish_lists(
         return snapshot.version
 
 
+def unpublished_town(root: Path) -> StateFolder:
+    """Make a state folder with categories and a document; no policy was published."""
+    state = PublishedTown(root).state
+    state.policy_snapshot.unlink()
+    state.policy_document.write_text(DOCUMENT)
+    return state
+
+
 class PublishedTown:
     """Writes what admin would publish, and reads what the proxy spools."""
 

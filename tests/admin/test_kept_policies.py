@@ -21,17 +21,12 @@ from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.state import Exemption
 from tests.admin.small_town import MONDAY, TOWN, listed, submitted
 from tests.people import CLERK, HEAD
-from tests.published_town import PublishedTown
-from tests.towns import DOCUMENT
+from tests.published_town import unpublished_town
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> StateFolder:
-    """Return a state folder with categories and a document; no policy was published."""
-    state = PublishedTown(tmp_path / "state").state
-    state.policy_snapshot.unlink()
-    state.policy_document.write_text(DOCUMENT)
-    return state
+    return unpublished_town(tmp_path / "state")
 
 
 @pytest.fixture

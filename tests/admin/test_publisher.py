@@ -21,7 +21,7 @@ from policy.document import load_document
 from policy.snapshot import PolicySnapshot
 from tests.admin.small_town import MONDAY, TOWN, listed, submitted
 from tests.people import CLERK, HEAD, HELP_DESK
-from tests.published_town import PublishedTown
+from tests.published_town import unpublished_town
 from tests.towns import DOCUMENT
 
 OTHER_TOWN = DOCUMENT.replace("Town of Exampleton", "Town of Otherton")
@@ -41,11 +41,7 @@ URL = "http://127.0.0.1:8000"
 
 @pytest.fixture
 def state(tmp_path: Path) -> StateFolder:
-    """Return a state folder with categories and a document; no policy was published."""
-    state = PublishedTown(tmp_path / "state").state
-    state.policy_snapshot.unlink()
-    state.policy_document.write_text(DOCUMENT)
-    return state
+    return unpublished_town(tmp_path / "state")
 
 
 @pytest.fixture

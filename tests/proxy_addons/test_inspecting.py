@@ -1,6 +1,5 @@
 """What a rule has opened: allowed HTTPS, decrypted and judged request by request; all else is tunnelled."""
 
-import shutil
 import ssl
 import time
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ import pytest
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
-from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown, eventually
+from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown, eventually, inspecting_town
 from tests.proxy_addons.test_judging_again import assert_at_once
 from tests.proxy_client import exchange, read_to_end
-from tests.published_town import CATEGORIES, PublishedTown
-from tests.running_proxy import running_worker
+from tests.published_town import CATEGORIES
 
 INSPECTING = TOWN.replace(
     "rules:\n",
@@ -31,22 +29,18 @@ URLS = {
 
 
 @pytest.fixture(scope="module")
-def inspecting_town(
+def opening_town(
     web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProxiedTown]:
-    published = PublishedTown(tmp_path_factory.mktemp("inspecting") / "state", document=INSPECTING)
-    published.publish_categories(CATEGORIES, URLS)
-    shutil.copyfile(web.ca_certificate, published.state.extra_roots)
-    with running_worker(published.state.root, hosts_file, program=("-m", "tests.quick_worker")) as proxy:
-        yield ProxiedTown(web, published, proxy, INSPECTING, CATEGORIES, URLS)
-    assert "Traceback" not in proxy.logged()
+    with inspecting_town(web, hosts_file, tmp_path_factory.mktemp("inspecting"), INSPECTING, URLS) as town:
+        yield town
 
 
 @pytest.fixture
-def town(inspecting_town: ProxiedTown) -> ProxiedTown:
+def town(opening_town: ProxiedTown) -> ProxiedTown:
     """Return a town that looks for adult and hacking URLs inside HTTPS, behind a worker."""
-    inspecting_town.begin()
-    return inspecting_town
+    opening_town.begin()
+    return opening_town
 
 
 def test_host_with_listed_urls_is_opened_and_the_rest_of_it_is_reached(town: ProxiedTown) -> None:

@@ -1,7 +1,6 @@
 """Access to a page: asked for by the link of its block page, and open where the proxy sees its path."""
 
 import re
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -17,10 +16,9 @@ from policy import ask_token
 from policy.decision import Cause, Lane, Verdict
 from policy.state import Exemption
 from tests.people import CLERK
-from tests.proxied_town import PARKS_DESK, TOWN, TOWN_ISSUER, ProxiedTown, eventually
+from tests.proxied_town import PARKS_DESK, TOWN, TOWN_ISSUER, ProxiedTown, eventually, inspecting_town
 from tests.proxy_client import exchange
-from tests.published_town import CATEGORIES, PublishedTown
-from tests.running_proxy import running_worker
+from tests.published_town import CATEGORIES
 
 INSPECTING = TOWN.replace(
     "rules:\n",
@@ -33,22 +31,18 @@ PAGE = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
 
 
 @pytest.fixture(scope="module")
-def inspecting_town(
+def opening_town(
     web: DemoWeb, hosts_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProxiedTown]:
-    published = PublishedTown(tmp_path_factory.mktemp("pages") / "state", document=INSPECTING)
-    published.publish_categories(CATEGORIES, URLS)
-    shutil.copyfile(web.ca_certificate, published.state.extra_roots)
-    with running_worker(published.state.root, hosts_file, program=("-m", "tests.quick_worker")) as proxy:
-        yield ProxiedTown(web, published, proxy, INSPECTING, CATEGORIES, URLS)
-    assert "Traceback" not in proxy.logged()
+    with inspecting_town(web, hosts_file, tmp_path_factory.mktemp("pages"), INSPECTING, URLS) as town:
+        yield town
 
 
 @pytest.fixture
-def town(inspecting_town: ProxiedTown) -> ProxiedTown:
+def town(opening_town: ProxiedTown) -> ProxiedTown:
     """Return a town that looks for adult URLs inside HTTPS, behind a worker."""
-    inspecting_town.begin()
-    return inspecting_town
+    opening_town.begin()
+    return opening_town
 
 
 def access(host: str, path: str, lasts: timedelta = timedelta(hours=1)) -> Exemption:
