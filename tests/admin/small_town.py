@@ -1,5 +1,6 @@
 """A small town's policy as a value, and what people in it ask for."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +54,11 @@ TOWN = Policy(
 
 MONDAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 """A Monday morning at 10 by the town's clock."""
+
+
+def standing_at(at: datetime) -> Callable[[], datetime]:
+    """Return a clock that stands still."""
+    return lambda: at
 
 
 def ask(person: str = CLERK, **changed: Any) -> NewAccessRequest:

@@ -10,7 +10,7 @@ from admin.clock import to_ms
 from admin.database import Database, DatabaseError
 from admin.sqlite_file import SqliteFile, scripts_of
 from admin.unanswered import Unanswered
-from tests.admin.small_town import MONDAY, TOWN
+from tests.admin.small_town import MONDAY, TOWN, standing_at
 
 COUNT = "SELECT count(*) AS n FROM account"
 ADD = "INSERT INTO account (person, kind, password_hash, changed_at) VALUES (?, 'admin', 'x', 0)"
@@ -324,7 +324,7 @@ async def test_what_waited_before_the_upgrade_is_reminded_of_by_the_towns_office
     async with Database.open(path) as db:
         reminded = []
         for at in (MONDAY, due_at - timedelta(milliseconds=1), due_at, due_at + timedelta(days=1)):
-            await Unanswered(db, lambda: TOWN, lambda at=at: at).look()  # type: ignore[misc]
+            await Unanswered(db, lambda: TOWN, standing_at(at)).look()
             reminded.append(
                 [
                     (row["kind"], row["about"])

@@ -13,7 +13,7 @@ from admin.deciders import deciders
 from admin.outbox import Channel
 from admin.unanswered import Unanswered
 from policy.town_policy import Approver
-from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, ask, listed, submitted
+from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, ask, listed, standing_at, submitted
 from tests.people import CLERK, HEAD, IT
 
 LATER = MONDAY + timedelta(days=8)
@@ -24,7 +24,7 @@ async def passed_on(db: Database) -> int:
     request = await submitted(db, sent_by=IT)
     for day in range(1, 9):
         at = MONDAY + timedelta(days=day)
-        await Unanswered(db, lambda: TOWN, lambda at=at: at).look()
+        await Unanswered(db, lambda: TOWN, standing_at(at)).look()
     return request.id
 
 

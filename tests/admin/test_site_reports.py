@@ -16,7 +16,7 @@ from admin.unanswered import Unanswered
 from policy.ask_token import AskToken
 from policy.town_policy import Asking
 from tests.admin.explaining import Explaining
-from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN
+from tests.admin.small_town import MONDAY, PARKS_CLERK, SECOND_IT, TOWN, standing_at
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT
 
 LATER = MONDAY + timedelta(hours=1)
@@ -168,7 +168,7 @@ async def test_it_is_reminded_once_of_a_site_that_nobody_answered(db: Database) 
     await answered(db, await sent(db, host="other.example", code="J7M-4QP"))
     remind_at = MONDAY + timedelta(hours=4)
     for at in (remind_at - timedelta(milliseconds=1), remind_at, remind_at + timedelta(days=30)):
-        await Unanswered(db, lambda: TOWN, lambda at=at: at).look()  # type: ignore[misc]
+        await Unanswered(db, lambda: TOWN, standing_at(at)).look()
     reminders = [letter for letter in await letters(db) if letter[0] == "report_reminder"]
     assert reminders == [("report_reminder", IT, "REP-1"), ("report_reminder", SECOND_IT, "REP-1")]
     kinds = [event.kind for event in await audit.events_of(db, "REP-1")]

@@ -14,7 +14,7 @@ from admin.visit_log.counting import Counts, Reach
 from admin.visit_log.searching import VisitFilter
 from policy.decision import Lane, Verdict
 from policy.visit_record import VisitRecord
-from tests.admin.small_town import PARKS_CLERK, visit_record
+from tests.admin.small_town import PARKS_CLERK, standing_at, visit_record
 from tests.admin.visit_files import in_visit_files
 from tests.people import CLERK
 
@@ -138,7 +138,7 @@ async def test_clock_that_goes_back_over_the_turn_of_a_month_stops_nothing(
         fcntl.flock(segment, fcntl.LOCK_EX)
         for name, clock in (("a", 9), ("b", 11), ("c", 8), ("d", 12)):
             segment.write(visit(f"{name}.example", clock).to_line())
-            ingest = Ingest(db, tmp_path, lambda clock=clock: at(clock))  # type: ignore[misc]
+            ingest = Ingest(db, tmp_path, standing_at(at(clock)))
             assert await ingest.take_in() == 1, ingest.status
     await Ingest(db, tmp_path, lambda: at(13)).take_in()
     assert await hosts(db) == [f"example.{name}." for name in "dbac"]

@@ -11,7 +11,7 @@ from admin.database import Database
 from admin.ingest import Ingest
 from admin.visit_log.sizes import size_of
 from policy.visit_record import VisitRecord
-from tests.admin.small_town import visit_record
+from tests.admin.small_town import standing_at, visit_record
 
 DAY = timedelta(days=1)
 END_OF_MAY = datetime(2026, 5, 31, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def arrive(db: Database, tmp_path: Path) -> Callable[..., object]:
         for at in times:
             record: VisitRecord = visit_record(host=f"h{at:%m%d}.example", started_at=at)
             (folder / f"{at:%m%d}.visits").write_bytes(record.to_line())
-            await Ingest(db, folder, lambda at=at: at).take_in()  # type: ignore[misc]
+            await Ingest(db, folder, standing_at(at)).take_in()
 
     return take_in
 
