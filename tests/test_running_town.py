@@ -97,6 +97,20 @@ async def test_with_admin_killed_browsing_blocking_and_metrics_go_on(demo_town: 
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_workers_that_answer_nothing_hold_up_no_scrape(demo_town: RunningTown) -> None:
+    assert await _status(demo_town, "http://cardroom.example/") == 403
+    workers = children(demo_town, WORKER)
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        code, metrics, _ = await run_command("curl", "-s", "-m", "5", f"http://{demo_town.metrics}/metrics")
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    assert code == 0 and 'egress_visits_total{action="block"' in metrics
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_metrics_are_not_to_be_had_through_the_proxy_but_the_admin_site_is(
     demo_town: RunningTown,
 ) -> None:
