@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from admin.clock import from_ms, to_ms
-from admin.sqlite_file import Value
+from admin.sqlite_file import Row, Value
 from admin.visit_log.taking_in import site_range
 from admin.visit_log.visit_log import Month, MonthFile, VisitLog
 from admin.visit_log.windows import LONGEST_MS
@@ -209,7 +209,8 @@ async def _newest_of(file: MonthFile, where: VisitFilter, before: Cursor | None,
     """Return a month's visits, newest first.
 
     1. where few devices or hosts are asked for, the newest of each by its own index, then of all
-    2. else by the index of times, or of times of what was blocked
+    2. where many are, as `_newest_among`
+    3. else by the index of times, or of times of what was blocked
     """
     parts, params = _conditions(where)
     if before is not None:
@@ -235,10 +236,25 @@ async def _newest_of(file: MonthFile, where: VisitFilter, before: Cursor | None,
             sql = f"{' UNION ALL '.join([one] * len(numbers))} {_NEWEST_FIRST}"
             rows = await file.fetch_all(sql, *values, limit) if numbers else []
         else:
-            among = f"{column} IN (SELECT value FROM json_each(?))"
-            sql = f"SELECT id FROM visit_row WHERE {among} AND {condition} {_NEWEST_FIRST}"
-            rows = await file.fetch_all(sql, json.dumps(numbers), *params, limit)
+            among = f"{column} IN (SELECT value FROM json_each(?)) AND {condition}"
+            rows = await _newest_among(file, among, [json.dumps(numbers), *params], limit)
     return await _whole(file, [row["id"] for row in rows])
+
+
+async def _newest_among(file: MonthFile, condition: str, params: Sequence[Value], limit: int) -> list[Row]:
+    """Return the newest visits of many hosts or devices.
+
+    1. by time alone, as the index of each has them: SQLite leaves each at the first that is too old
+    2. of those that began together with the last of them, the ones that came last
+    """
+    select = f"SELECT id, started_at FROM visit_row WHERE {condition}"
+    rows = await file.fetch_all(f"{select} ORDER BY started_at DESC LIMIT ?", *params, limit)
+    if len(rows) == limit:
+        last = rows[-1]["started_at"]
+        together = f"{select} AND started_at = ? ORDER BY id DESC LIMIT ?"
+        rows = [row for row in rows if row["started_at"] > last]
+        rows += await file.fetch_all(together, *params, last, limit)
+    return sorted(rows, key=lambda row: (row["started_at"], row["id"]), reverse=True)[:limit]
 
 
 async def _asked_for(file: MonthFile, where: VisitFilter) -> tuple[str, list[int]] | None:

@@ -111,15 +111,23 @@ async def test_a_host_covers_its_subdomains_and_nothing_beside_them(db: Database
     assert sorted(row.host for row in rows) == sorted(["b.example", *below])
 
 
-async def test_pages_follow_each_other_without_gap_or_repetition(db: Database, spool: Path) -> None:
+@pytest.mark.parametrize(("sites", "where"), [(1, VisitFilter()), (101, VisitFilter(host="example"))])
+async def test_pages_follow_each_other_without_gap_or_repetition(
+    db: Database, spool: Path, sites: int, where: VisitFilter
+) -> None:
     # Many visits in the same millisecond are where a cursor of times alone would go wrong.
-    await write(db, spool, *(visit_record(started_at=minutes(n // 5), code=f"{n}") for n in range(23)))
+    count = sites + 22
+    records = (
+        visit_record(started_at=minutes(n // 5), host=f"n{n % sites}.example", code=f"{n}")
+        for n in range(count)
+    )
+    await write(db, spool, *records)
     seen: list[VisitRow] = []
     before: Cursor | None = None
-    while rows := await visits.query(db, VisitFilter(), CODES, names_shown=False, before=before, limit=4):
+    while rows := await visits.query(db, where, CODES, names_shown=False, before=before, limit=4):
         seen += rows
         before = Cursor.parse(str(Cursor(rows[-1].started_at, rows[-1].id)))
-    assert [row.code for row in seen] == [str(n) for n in reversed(range(23))]
+    assert [row.code for row in seen] == [str(n) for n in reversed(range(count))]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +198,15 @@ async def test_reach_counts_a_departments_tries_and_people_at_a_site_and_below(
     )
     assert await counting.reach(log.visits, "cardroom.example", "parks", MONDAY) == Reach(tries=1, people=1)
     assert await counting.reach(log.visits, "unseen.example", "finance", MONDAY) == Reach(tries=0, people=0)
+
+
+async def test_reach_is_counted_without_looking_visits_up(log: Database) -> None:
+    async for file in log.visits.since(None):
+        plan = await file.fetch_all(f"EXPLAIN QUERY PLAN {counting._REACH}", "a.", "a/", 0, "finance")
+        steps = [row["detail"] for row in plan if "visit_row" in row["detail"]]
+        assert steps == [
+            "SEARCH visit_row USING COVERING INDEX visit_by_site (site=? AND started_at>?)",
+        ]
 
 
 async def test_what_was_stopped_is_told_to_the_person_or_at_the_device(log: Database) -> None:
