@@ -36,65 +36,52 @@ async def send(
     """
     if proposed is not None and proposed not in taxonomy().listable:
         raise InvalidRequestError("proposed", "Choose a category from the list")
+    site, actor = _site(ask.host), ask.person or SOMEONE
     try:
-        return await _send(db, policy, ask, kind, browser, at, proposed, remark)
-    except TooMuchError as error:
-        details: dict[str, Detail] = {"move": "report", "kind": kind.value, "why": str(error)}
-        refused = Event(EventKind.REPORT_MOVE_REFUSED, ask.person or SOMEONE, _site(ask.host), at, details)
         async with db.transaction() as t:
-            await audit.record(t, refused)
+            open_already = await _open_of(t, kind, site, ask.person, browser)
+            same_visit = await _of_visit(t, kind, ask.code, ask.person)
+            if same_visit is not None:
+                return same_visit
+            if open_already is not None and kind is ReportKind.WRONG_CATEGORY:
+                return open_already
+            await _refuse_more_than_a_day_has(t, policy, ask.person, browser, at)
+            id_ = await t.insert(
+                "INSERT INTO site_report (kind, site, code, person, department, browser, category, source,"
+                " proposed, remark, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                kind.value,
+                site,
+                ask.code,
+                ask.person,
+                ask.department,
+                browser,
+                ask.category,
+                ask.source,
+                proposed,
+                remark,
+                to_ms(at),
+            )
+            report = await get(t, id_)
+            details: dict[str, Detail] = {
+                "kind": kind.value,
+                "site": site,
+                "code": ask.code,
+                "category": ask.category,
+                "proposed": proposed,
+            }
+            await audit.record(t, Event(EventKind.REPORT_SENT, actor, report.number, at, details))
+            if await open_like(t, report) == [report]:
+                remind_at, _ = answer_times(policy, at)
+                await t.execute(
+                    "UPDATE site_report SET remind_at = ? WHERE id = ?", to_ms(remind_at), report.id
+                )
+            if open_already is None:
+                await _tell(t, policy, report, at)
+    except TooMuchError as error:
+        details = {"move": "report", "kind": kind.value, "why": str(error)}
+        async with db.transaction() as t:
+            await audit.record(t, Event(EventKind.REPORT_MOVE_REFUSED, actor, site, at, details))
         raise
-
-
-async def _send(
-    db: Database,
-    policy: Policy,
-    ask: AskToken,
-    kind: ReportKind,
-    browser: str,
-    at: datetime,
-    proposed: str | None,
-    remark: str,
-) -> SiteReport:
-    site = _site(ask.host)
-    async with db.transaction() as t:
-        open_already = await _open_of(t, kind, site, ask.person, browser)
-        same_visit = await _of_visit(t, kind, ask.code, ask.person)
-        if same_visit is not None:
-            return same_visit
-        if open_already is not None and kind is ReportKind.WRONG_CATEGORY:
-            return open_already
-        await _refuse_more_than_a_day_has(t, policy, ask.person, browser, at)
-        id_ = await t.insert(
-            "INSERT INTO site_report (kind, site, code, person, department, browser, category, source,"
-            " proposed, remark, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            kind.value,
-            site,
-            ask.code,
-            ask.person,
-            ask.department,
-            browser,
-            ask.category,
-            ask.source,
-            proposed,
-            remark,
-            to_ms(at),
-        )
-        report = await get(t, id_)
-        details: dict[str, Detail] = {
-            "kind": kind.value,
-            "site": site,
-            "code": ask.code,
-            "category": ask.category,
-            "proposed": proposed,
-        }
-        actor = ask.person or SOMEONE
-        await audit.record(t, Event(EventKind.REPORT_SENT, actor, report.number, at, details))
-        if await open_like(t, report) == [report]:
-            remind_at, _ = answer_times(policy, at)
-            await t.execute("UPDATE site_report SET remind_at = ? WHERE id = ?", to_ms(remind_at), report.id)
-        if open_already is None:
-            await _tell(t, policy, report, at)
     return report
 
 
