@@ -30,9 +30,8 @@ type _Path = tuple[str | None, ...]
 def to_lines(snapshot: PolicySnapshot) -> list[str]:
     """Return what a snapshot decides by as lines."""
     values = _adapter().dump_python(snapshot, exclude=_LEFT_OUT)
-    return [
-        json.dumps([path, value], separators=(",", ":"), default=_in_order) for path, value in _things(values)
-    ]
+    line = json.JSONEncoder(separators=(",", ":"), default=_in_order).encode
+    return [line([path, value]) for path, value in _things(values)]
 
 
 def from_lines(lines: Iterable[str], sequence: int, published_at: datetime) -> PolicySnapshot:
