@@ -16,6 +16,7 @@ from policy.limiting import Passed, held_by, judge_download, most_bytes, never_p
 from policy.town_policy import Limit, Policy, Rule
 from proxy_addons.gate import visible_path
 from proxy_addons.judge import Judgement
+from proxy_addons.visit_log import OpenVisit
 
 SAYS = "this kind of file is not allowed from this site"
 SAYS_OVER_LIMIT = "this download is over a limit"
@@ -41,10 +42,14 @@ class Head:
 
 @dataclass(slots=True)
 class Carried:
-    """What has come of a download of unknown length, and the limit of sizes that it comes to first."""
+    """What has come of a download of unknown length, and the limit of sizes that it comes to first.
+
+    Its bytes count for `visit`.
+    """
 
     limit: Limit
     judgement: Judgement
+    visit: OpenVisit
     size_bytes: int = 0
 
     def goes_over(self, data: bytes) -> bool:

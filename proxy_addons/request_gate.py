@@ -7,12 +7,12 @@ from msgspec import structs
 
 from policy.acting import Act, Operations
 from policy.decision import Cause, Lane
-from policy.kept_addresses import keeps_addresses
-from policy.limiting import most_bytes, stopping
 from policy.visit import Client
-from proxy_addons import downloads, reading_only
-from proxy_addons.fail_closed import closed_on_failure, fail_closed
+from proxy_addons import reading_only
+from proxy_addons.download_gate import DownloadGate
+from proxy_addons.fail_closed import fail_closed
 from proxy_addons.first_look import look_first
+from proxy_addons.flow_visits import IS_WHOLE_VISIT, VISIT, keep_address, stop_request
 from proxy_addons.gate import (
     ClientConnection,
     Connect,
@@ -29,31 +29,19 @@ from proxy_addons.hop_by_hop import drop_hop_by_hop
 from proxy_addons.judge import Judgement
 from proxy_addons.lane_states import LEFT_EARLY
 from proxy_addons.mitmproxy_changes.bodies import UNREACHABLE_PAGE
-from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
-from proxy_addons.page_address import page_address
 from proxy_addons.page_response import (
     again_response,
     bare_response,
     can_ask_for,
     page,
     page_response,
-    stopped_response,
 )
 from proxy_addons.reading_only import TOLD_FIRST, is_told_first
 from proxy_addons.via import add_via
 from proxy_addons.visit_log import OpenVisit
 
-_VISIT = "towngate-visit"
-"""Metadata of a flow: the visit that its bytes count for."""
-_DOWNLOADS = "towngate-downloads"
-"""Metadata of a flow: the judgement of a request whose answer may be a download that a rule stops."""
-_CARRIED = "towngate-carried"
-"""Metadata of a flow that is a WebSocket for which a limit holds: what has come of it."""
 _HELD = "towngate-held"
 """Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
-_IS_WHOLE_VISIT = "towngate-is-whole-visit"
-"""Metadata of a flow: its visit ends with it, and not with the connection."""
-_SWITCHING_PROTOCOLS = 101
 _HTTP_PORT = 80
 
 
@@ -64,6 +52,7 @@ class RequestGate:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.downloads = DownloadGate(gate)
 
     @fail_closed
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -97,22 +86,20 @@ class RequestGate:
         judgement, operations = held
         act = reading_only.act_in_body(flow.request, operations)
         if act is None:
-            flow.metadata[_VISIT].count_up(flow.request.raw_content or b"")
+            flow.metadata[VISIT].count_up(flow.request.raw_content or b"")
         else:
             await self._stop_acting(flow, judgement, act)
 
     @fail_closed
     async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream the origin server's answer and count it, its own connection's fields left out."""
-        visit: OpenVisit | None = flow.metadata.get(_VISIT)
+        visit: OpenVisit | None = flow.metadata.get(VISIT)
         if visit is not None and flow.response is not None:
             drop_hop_by_hop(flow.response.headers)
             add_via(flow.response, self.gate.via)
             visit.bytes_down += response_head_bytes(flow.response)
             flow.response.stream = visit.count_down
-            judgement: Judgement | None = flow.metadata.pop(_DOWNLOADS, None)
-            if judgement is not None:
-                await self._look_at_download(flow, flow.response, judgement)
+            await self.downloads.look_at(flow, flow.response)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Write the visit when its answer is complete; a WebSocket goes on."""
@@ -122,12 +109,12 @@ class RequestGate:
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Count a message, or a piece of a long one, and do not keep it; the one with which a limit is
         overstepped is not sent."""
-        visit: OpenVisit | None = flow.metadata.get(_VISIT)
+        visit: OpenVisit | None = flow.metadata.get(VISIT)
         messages = flow.websocket.messages if flow.websocket else []
         for message in messages:
             if visit is not None and message.from_client:
                 visit.count_up(message.content)
-            elif visit is not None and self._is_over(visit, flow.metadata.get(_CARRIED), message.content):
+            elif visit is not None and self.downloads.is_over(flow, message.content):
                 message.drop()
             elif visit is not None:
                 visit.count_down(message.content)
@@ -194,7 +181,7 @@ class RequestGate:
         if judgement.decision.exemption not in (None, whole.judgement.decision.exemption):
             # Access to the page: its record is what says that it is used, and it ends when access does.
             opened = gate.log.begin(judgement, Lane.INSPECT, close, connections=0)
-            flow.metadata[_IS_WHOLE_VISIT] = True
+            flow.metadata[IS_WHOLE_VISIT] = True
             await self._let_go_on(flow, opened, judgement)
             return
         gate.limits.follow_request(whole, judgement)
@@ -223,7 +210,7 @@ class RequestGate:
             await self._answer_with_page(flow, visit, told_first)
             return
         known.may_dial.add((dial_name(host), port))
-        flow.metadata[_IS_WHOLE_VISIT] = True
+        flow.metadata[IS_WHOLE_VISIT] = True
         await self._let_go_on(flow, visit, judgement)
 
     async def _let_go_on(self, flow: http.HTTPFlow, visit: OpenVisit, judgement: Judgement) -> None:
@@ -231,7 +218,7 @@ class RequestGate:
 
         Where only its body tells, that is kept from the origin server until it has been read.
         """
-        flow.metadata[_VISIT] = visit
+        flow.metadata[VISIT] = visit
         self._count(visit, flow.request, judgement)
         act = reading_only.act_of(flow.request, judgement)
         if isinstance(act, Act):
@@ -239,10 +226,7 @@ class RequestGate:
             return
         drop_hop_by_hop(flow.request.headers)
         add_via(flow.request, self.gate.via)
-        policy = self.gate.judge.policy
-        if downloads.may_be_stopped(judgement, policy):
-            flow.metadata[_DOWNLOADS] = judgement
-            downloads.ask_for_what_can_be_told(flow.request, judgement, policy)
+        self.downloads.expect(flow, judgement)
         flow.metadata[UNREACHABLE_PAGE] = functools.partial(self._unreachable_page, visit, flow)
         visit.bytes_up += request_head_bytes(flow.request)
         if act is None:
@@ -264,80 +248,14 @@ class RequestGate:
         is_page = is_gone_to(request)
         visit.count_request(is_page=is_page)
         if is_page:
-            self._keep_address(visit, request, judgement)
-
-    def _keep_address(self, visit: OpenVisit, request: http.Request, judgement: Judgement) -> None:
-        judge = self.gate.judge
-        kept = judge.policy.addresses
-        if kept is not None and keeps_addresses(judgement.visit, judge.policy, judge.state):
-            visit.keep_address(page_address(request, judgement, with_query=kept.with_queries))
+            keep_address(self.gate.judge, visit, request, judgement)
 
     async def _stop_acting(self, flow: http.HTTPFlow, judgement: Judgement, act: Act) -> None:
         """Answer what acts on a site that is for reading only."""
         stopped, can_ask = reading_only.stopped(judgement), await can_ask_for(self.gate)
-        flow.response = self._stop(flow, stopped, act.refusal, reading_only.SAYS, can_ask=can_ask)
-
-    async def _look_at_download(
-        self, flow: http.HTTPFlow, response: http.Response, judgement: Judgement
-    ) -> None:
-        """Have an answer be looked at before it is sent, where a rule may stop what it is."""
-        head = downloads.head_of(flow.request, response)
-        can_ask, policy = await can_ask_for(self.gate), self.gate.judge.policy
-        passed = self.gate.judge.passed(judgement.visit)
-        is_counted = head.size_bytes is None or response.status_code == _SWITCHING_PROTOCOLS
-        limit = most_bytes(judgement.decision, policy, passed) if is_counted else None
-        if limit is not None and response.status_code == _SWITCHING_PROTOCOLS:
-            flow.metadata[_CARRIED] = downloads.Carried(limit, judgement)
-        elif limit is not None:
-            carried = downloads.Carried(limit, judgement)
-            response.stream = functools.partial(self._cut, flow.metadata[_VISIT], carried)
-
-        def look_at(beginning: bytes) -> http.Response | None:
-            instead: http.Response | None = bare_response(
-                503, "This could not be checked, so it was not sent."
-            )
-            with closed_on_failure("download", lambda: None):
-                found = downloads.stopped(head, beginning, judgement, policy, passed)
-                says = downloads.SAYS_OVER_LIMIT if found and found[0].decision.limit else downloads.SAYS
-                instead = found and self._stop(flow, *found, says, can_ask=can_ask)
-            return instead
-
-        flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy, passed), look_at)
-
-    def _cut(self, visit: OpenVisit, carried: downloads.Carried, data: bytes) -> bytes | list[bytes]:
-        """Carry a part of a download of unknown length; end it where it goes over its limit."""
-        return [] if self._is_over(visit, carried, data) else visit.count_down(data)
-
-    def _is_over(self, visit: OpenVisit, carried: downloads.Carried | None, data: bytes) -> bool:
-        """Whether a limit of sizes is overstepped with these bytes; then the visit is ended."""
-        if carried is None or not carried.goes_over(data):
-            return False
-        with closed_on_failure("limit", visit.close):
-            judged, policy = carried.judgement.visit, self.gate.judge.policy
-            self.gate.limits.stop(visit, stopping(carried.limit, judged, policy))
-        return True
-
-    def _stop(
-        self, flow: http.HTTPFlow, stopped: Judgement, refusal: str, says: str, *, can_ask: bool
-    ) -> http.Response:
-        """Return the answer to what is stopped within a visit that goes on: a visit record of its own."""
-        log = self.gate.log
-        visit: OpenVisit = flow.metadata.pop(_VISIT)
-        if flow.metadata.get(_IS_WHOLE_VISIT):
-            visit.judgement = stopped
-            log.divert(visit, Lane.BLOCK)
-        else:
-            whole, close = visit, functools.partial(close_connection, flow.client_conn.id)
-            visit = log.begin(stopped, Lane.BLOCK, close, connections=0)
-            is_page = is_gone_to(flow.request)
-            visit.take_request_of(whole, is_page=is_page)
-            if is_page:
-                # The visit that goes on has it, too: it may have gone there before.
-                self._keep_address(visit, flow.request, stopped)
-        try:
-            return stopped_response(self.gate, visit, flow.request, says, can_ask=can_ask)
-        finally:
-            log.end(visit, refusal)
+        flow.response = stop_request(
+            self.gate, flow, stopped, act.refusal, reading_only.SAYS, can_ask=can_ask
+        )
 
     def _unreachable_page(self, visit: OpenVisit, flow: http.HTTPFlow, error: str) -> http.Response:
         visit.refusal = self._not_connected(visit, flow, error)
@@ -356,6 +274,6 @@ class RequestGate:
         return error if refusal is None else f"{refusal.fault.value}: {refusal.detail}"
 
     def _end(self, flow: http.HTTPFlow, reason: str | None = None) -> None:
-        visit: OpenVisit | None = flow.metadata.pop(_VISIT, None)
-        if visit is not None and flow.metadata.get(_IS_WHOLE_VISIT):
+        visit: OpenVisit | None = flow.metadata.pop(VISIT, None)
+        if visit is not None and flow.metadata.get(IS_WHOLE_VISIT):
             self.gate.log.end(visit, reason)
