@@ -10,7 +10,7 @@ from msgspec import structs
 from categories.host_name import is_address
 from categories.match import CategoryMatch
 from policy.decision import Cause, Decision, Verdict
-from policy.inspecting import must_not_inspect, rules_that_inspect
+from policy.inspecting import lifted_rules, must_not_inspect, rules_that_inspect
 from policy.ip import parse_ip
 from policy.limiting import limits_of
 from policy.own_devices import first_end
@@ -65,7 +65,8 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
         counts for a site that is listed as what the policy never lets anybody allow
     13. rules, the first that matches wins; one that warns allows who has continued
     14. the default; for a security risk it is to block
-    15. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`)
+    15. what is allowed is carried unopened, but where a rule says so (`policy.inspecting`); rules of file
+        types that access lifts say nothing
     16. and is told the limits that hold for it (`policy.limiting`)
 
     Every step is appended to `trace`, the last ones perhaps as not reached.
@@ -77,6 +78,9 @@ def decide(visit: Visit, policy: Policy, state: State, trace: list[Step] | None 
     decision = next(decision for decision, _ in answers if decision is not None)
     if not decision.is_allowed:
         return decision
+    lifted = lifted_rules(visit, policy, state)
+    if lifted:
+        decision = replace(decision, lifted=lifted)
     inspect_rules = decision.inspect_rules or rules_that_inspect(visit, decision, policy, state)
     limits = limits_of(visit, decision, policy, state) if policy.limits else ()
     if inspect_rules or limits:

@@ -84,6 +84,7 @@ class Decision:
     `inspect_rules` are the ids of the rules for which an allowed visit is to be looked into, or of the
     exemption that opens it for reading.
     `carried_by` is the host that was visited, where the site decided about is the one that it shows.
+    `lifted` are the ids of rules of file types that do not hold for an allowed visit, as access lifts them.
     `limits` are the ids of the limits that hold for an allowed visit; `limit` is the one that stopped
     something in it, `size_bytes` the size for which it did, None where that was no size or is not known.
     """
@@ -98,6 +99,7 @@ class Decision:
     file_types: tuple[str, ...] = ()
     inspect_rules: tuple[str, ...] = ()
     carried_by: str | None = None
+    lifted: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     limit: str | None = None
     size_bytes: int | None = None

@@ -14,11 +14,12 @@ from policy.rule_matching import (
     NO_LIST,
     asking_roles,
     download_rules,
+    risks_of,
     rule_answers,
     rule_matches,
     site_listed_in,
 )
-from policy.state import State
+from policy.state import Exemption, State
 from policy.town_policy import Policy, Rule
 from policy.visit import Visit
 
@@ -54,7 +55,26 @@ def rules_for_downloads(visit: Visit, decision: Decision, policy: Policy) -> tup
     """Return the rules that decide about what an allowed visit downloads, in their order."""
     if decision.cause in _WHOLE:
         return ()
-    return download_rules(visit, policy, decision.rule)
+    rules = download_rules(visit, policy, decision.rule)
+    return tuple([rule for rule in rules if rule.id not in decision.lifted]) if decision.lifted else rules
+
+
+def lifted_rules(visit: Visit, policy: Policy, state: State) -> tuple[str, ...]:
+    """Return the ids of the rules of file types that access lifts for all that a visit downloads."""
+    if not state.lifts_rules:
+        return ()
+    access = state.lifting(visit.host, visit.client, visit.at)
+    lifting = [one for one in access if not one.is_once]
+    lifted = [one.lifts_rule for one in lifting if may_lift(one, one.lifts_rule, visit, policy)]
+    return tuple(dict.fromkeys(lifted))
+
+
+def may_lift(access: Exemption, rule: str | None, visit: Visit, policy: Policy) -> bool:
+    """Whether access lifts a rule of file types: where the site's security risks are accepted, if it has any,
+    and it is nothing that nobody can allow."""
+    risks = {risk.category for risk in risks_of(visit, policy)}
+    is_accepted = risks <= access.accepted_risks and policy.asking.never.isdisjoint(visit.categories)
+    return access.lifts_rule == rule and is_accepted
 
 
 def decide_download(

@@ -39,7 +39,7 @@ def limits_of(visit: Visit, decision: Decision, policy: Policy, state: State) ->
     """Return the ids of the limits that hold for an allowed visit, in their order.
 
     1. none for what is Towngate's own, essential, or allowed to all
-    2. none where access that lifts them is in force for the host
+    2. none where access that lifts them is in force for the host, other than for one download
     3. those whose every condition holds, as a rule's would
     """
     if decision.cause in _WHOLE or state.lifts_limits(visit.host, visit.client, visit.at):

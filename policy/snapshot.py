@@ -15,7 +15,7 @@ from policy.state import DeviceOff, Exemption, FilterOff, Lockdown, State
 from policy.town_policy import Policy
 from policy.web_address import parse_web_address
 
-_MAGIC = b"towngate-policy-8"
+_MAGIC = b"towngate-policy-9"
 
 
 class SnapshotError(Exception):

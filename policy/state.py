@@ -1,6 +1,6 @@
 """What deciding needs beside the policy: what people have decided that is in force now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,10 @@ class Exemption:
     security accepted for this access: a site that is listed as any other security risk stays shut.
     `is_for_reading`: what publishes, comments, uploads or signs in is stopped there. `case_number` is of a
     department's standing permission, empty of others.
-    One that `lifts_limits` opens nothing: where the host is open, no limit of the policy holds for it.
+    One that `lifts_limits` opens nothing: where the host is open, no limit of the policy holds for it, nor
+    the rule of file types `lifts_rule`, which counts for a security risk only as access does. One that
+    `is_once` lifts them for the first download alone that they would stop, which uses it up; quotas and
+    warnings hold for that all the same.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Exemption:
     categories: frozenset[str] = frozenset()
     is_for_reading: bool = False
     lifts_limits: bool = False
+    lifts_rule: str = ""
+    is_once: bool = False
     case_number: str = ""
     path: str = ""
 
@@ -113,6 +118,7 @@ class State:
         "category_exemptions",
         "exemptions",
         "filter_off",
+        "lifts_rules",
         "lockdowns",
         "never_inspect",
         "receipts",
@@ -139,6 +145,7 @@ class State:
         self.never_inspect = frozenset(never_inspect)
         self._devices_off = {device.address: device for device in devices_off}
         self._by_host: dict[str, list[Exemption]] = {}
+        self.lifts_rules = any(one.lifts_rule for one in self.exemptions)
         self.category_exemptions = tuple(one for one in self.exemptions if one.categories)
         """Those that open categories of sites."""
         for exemption in self.exemptions:
@@ -154,9 +161,17 @@ class State:
 
     def lifts_limits(self, host: str, client: Client, at: datetime) -> bool:
         """Whether no limit holds for a host that this client visits."""
-        return any(
-            one.lifts_limits and one.is_for(client) and one.holds_at(at) for one in self.exemptions_for(host)
-        )
+        return any(not one.is_once for one in self.lifting(host, client, at))
+
+    def single_downloads(self, host: str, client: Client, at: datetime) -> tuple[Exemption, ...]:
+        """Return the access to one download each that this client has at a host, used up or not."""
+        return tuple(one for one in self.lifting(host, client, at) if one.is_once)
+
+    def lifting(self, host: str, client: Client, at: datetime) -> Iterator[Exemption]:
+        """Yield the access of this client that lifts limits at a host, and perhaps a rule of file types."""
+        for one in self.exemptions_for(host):
+            if one.lifts_limits and one.is_for(client) and one.holds_at(at):
+                yield one
 
     def lockdown_for(self, department: str | None) -> Lockdown | None:
         """Return the lockdown that a client of this department is under: everyone's before its own."""

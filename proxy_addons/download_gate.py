@@ -1,17 +1,21 @@
 """Downloads that plain HTTP and opened sites carry: looked at before they are sent, and counted."""
 
 import functools
+from dataclasses import replace
 
 from mitmproxy import http
+from msgspec import structs
 
+from policy.decision import Decision, Lane
 from policy.limiting import most_bytes, stopping
-from proxy_addons import downloads, flow_visits
+from proxy_addons import downloads
 from proxy_addons.fail_closed import closed_on_failure
-from proxy_addons.flow_visits import VISIT
+from proxy_addons.flow_visits import IS_WHOLE_VISIT, VISIT, begin_within, stop_request
 from proxy_addons.gate import Gate
 from proxy_addons.judge import Judgement
 from proxy_addons.mitmproxy_changes.held_answers import LOOK_FIRST
 from proxy_addons.page_response import bare_response, can_ask_for
+from proxy_addons.visit_log import OpenVisit
 
 _DOWNLOADS = "towngate-downloads"
 """Metadata of a flow: the judgement of a request whose answer may be a download that is stopped."""
@@ -44,7 +48,7 @@ class DownloadGate:
         is_counted = head.size_bytes is None or response.status_code == _SWITCHING_PROTOCOLS
         limit = most_bytes(judgement.decision, policy, passed) if is_counted else None
         if limit is not None:
-            carried = downloads.Carried(limit, judgement, flow.metadata[VISIT])
+            carried = downloads.Carried(limit, judgement, flow, flow.metadata[VISIT])
             if response.status_code == _SWITCHING_PROTOCOLS:
                 flow.metadata[_CARRIED] = carried
             else:
@@ -56,8 +60,13 @@ class DownloadGate:
             )
             with closed_on_failure("download", lambda: None):
                 found = downloads.stopped(head, beginning, judgement, policy, passed)
+                counted = found and self._let_through(flow, judgement, found[0].decision)
+                if counted is not None:
+                    flow.metadata.pop(_CARRIED, None)
+                    response.stream = counted.count_down
+                    return None
                 says = downloads.SAYS_OVER_LIMIT if found and found[0].decision.limit else downloads.SAYS
-                instead = found and flow_visits.stop_request(self._gate, flow, *found, says, can_ask=can_ask)
+                instead = found and stop_request(self._gate, flow, *found, says, can_ask=can_ask)
             return instead
 
         flow.metadata[LOOK_FIRST] = (downloads.held_bytes(head, judgement, policy, passed), look)
@@ -73,9 +82,33 @@ class DownloadGate:
 
     def _is_over(self, carried: downloads.Carried, data: bytes) -> bool:
         """Whether a limit of sizes is overstepped with these bytes; then the visit is ended."""
-        if not carried.goes_over(data):
+        limit = carried.goes_over(data)
+        if limit is None:
             return False
         with closed_on_failure("limit", carried.visit.close):
-            judged, policy = carried.judgement.visit, self._gate.judge.policy
-            self._gate.limits.stop(carried.visit, stopping(carried.limit, judged, policy))
+            stopped = stopping(limit, carried.judgement.visit, self._gate.judge.policy)
+            counted = self._let_through(carried.flow, carried.judgement, stopped)
+            if counted is not None:
+                carried.visit, carried.limit = counted, None
+                return False
+            self._gate.limits.stop(carried.visit, stopped)
         return True
+
+    def _let_through(self, flow: http.HTTPFlow, judgement: Judgement, stopped: Decision) -> OpenVisit | None:
+        """Return the visit that a download counts for which goes on by access to one; None where it does not.
+
+        It is told from others by its address, so that a broken one can be taken up again.
+        """
+        visit = judgement.visit
+        address = f"{visit.host}:{visit.port}{flow.request.path}"
+        access = self._gate.judge.let_through(visit, stopped, address)
+        if access is None:
+            return None
+        by_it = structs.replace(judgement, decision=replace(judgement.decision, exemption=access))
+        counted: OpenVisit = flow.metadata[VISIT]
+        if flow.metadata.get(IS_WHOLE_VISIT):
+            counted.judgement = by_it
+        else:
+            counted = flow.metadata[VISIT] = begin_within(self._gate, flow, counted, by_it, Lane.INSPECT)
+            flow.metadata[IS_WHOLE_VISIT] = True
+        return counted

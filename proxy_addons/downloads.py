@@ -44,18 +44,21 @@ class Head:
 class Carried:
     """What has come of a download of unknown length, and the limit of sizes that it comes to first.
 
-    Its bytes count for `visit`.
+    Its bytes count for `visit`. Without a limit any more it was let through.
     """
 
-    limit: Limit
+    limit: Limit | None
     judgement: Judgement
+    flow: http.HTTPFlow
     visit: OpenVisit
     size_bytes: int = 0
 
-    def goes_over(self, data: bytes) -> bool:
-        """Whether it is over the limit with these bytes; they count."""
+    def goes_over(self, data: bytes) -> Limit | None:
+        """Return the limit that it is over with these bytes, which count; None where it is not."""
         self.size_bytes += len(data)
-        return self.limit.larger_than is not None and self.size_bytes > self.limit.larger_than
+        limit = self.limit
+        is_over = limit is not None and limit.larger_than is not None and self.size_bytes > limit.larger_than
+        return limit if is_over else None
 
 
 def may_be_stopped(judgement: Judgement, policy: Policy) -> bool:

@@ -12,7 +12,7 @@ from policy.correction import Corrections
 from policy.deciding import decide, may_dial, next_edge_after
 from policy.decision import Decision, Verdict
 from policy.identity import Identities
-from policy.inspecting import must_not_inspect
+from policy.inspecting import may_lift, must_not_inspect
 from policy.judging import Judged, SiteListing, stricter_of_shown
 from policy.judging import judge as judge_address
 from policy.limiting import Passed, Use, judge_use
@@ -21,6 +21,7 @@ from policy.town_policy import Limit, LimitAction
 from policy.usage import usage_key
 from policy.visit import Client, Visit
 from proxy_addons import egress_metrics
+from proxy_addons.claims import Claims
 from proxy_addons.continuations import Continuations
 from proxy_addons.usage_files import UsageFiles
 
@@ -64,7 +65,8 @@ class Judgement(Struct, frozen=True):
 class Judge:
     """A policy snapshot and a category snapshot, ready to decide; it is never given others.
 
-    Without `first_visits` no site is newly seen, without `usage` no quota is used up.
+    Without `first_visits` no site is newly seen, without `usage` no quota is used up, without `claims`
+    access to one download lets none through.
 
     `continuations` is asked only when a page would say something first.
 
@@ -73,6 +75,7 @@ class Judge:
     """
 
     __slots__ = (
+        "_claims",
         "_continuations",
         "_listing",
         "_remembered",
@@ -95,6 +98,7 @@ class Judge:
         continuations: Continuations,
         first_visits: FirstVisits | None = None,
         usage: UsageFiles | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.policy = snapshot.policy
@@ -103,6 +107,7 @@ class Judge:
         self.ask_key = ask_key
         self._continuations = continuations
         self._usage = usage
+        self._claims = claims
         self._listing = SiteListing(
             categories, Corrections(snapshot.corrections), snapshot.policy, first_visits
         )
@@ -145,6 +150,19 @@ class Judge:
         return lambda limit: self._continuations.has(
             visit.client, limit_passed_at(limit, visit.host), datetime.now(UTC)
         )
+
+    def let_through(self, visit: Visit, stopped: Decision, download: str) -> str | None:
+        """Return the access to one download by which one goes on that would be stopped; None: by none.
+
+        `download` tells it from every other: the first that asks has used the access up, in all workers.
+        It is for limits, and for the rule that was asked about; a limit that warns does so all the same.
+        """
+        if self._claims is None or stopped.verdict is not Verdict.BLOCK:
+            return None
+        access = self.state.single_downloads(visit.host, visit.client, datetime.now(UTC))
+        if stopped.limit is None:
+            access = tuple(one for one in access if may_lift(one, stopped.rule, visit, self.policy))
+        return self._claims.let_through(access, download) if access else None
 
     def _with_quotas(self, judgement: Judgement) -> Judgement:
         if not judgement.decision.limits:

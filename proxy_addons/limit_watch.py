@@ -176,5 +176,12 @@ class LimitWatch:
             if stopped is None:
                 self._hold_tunnel(visit, most_bytes(decision, judge.policy, passed))
                 return False
+            # No address is seen in it: it is this one tunnel.
+            access = judge.let_through(seen, stopped, f"tunnel {visit.code}")
+            if access is not None:
+                by_it = replace(decision, exemption=access)
+                visit.judgement = structs.replace(visit.judgement, decision=by_it)
+                self._hold_tunnel(visit, None)
+                return False
             self.stop(visit, replace(stopped, size_bytes=None))
         return True

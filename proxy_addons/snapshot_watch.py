@@ -15,6 +15,7 @@ from policy.deciding import next_edge_after
 from policy.snapshot import PolicySnapshot, SnapshotError
 from policy.touched import EVERY_VISIT, NOTHING, Touched, touched_by_change, touched_by_time
 from proxy_addons import egress_metrics
+from proxy_addons.claims import Claims
 from proxy_addons.continuations import Continuations
 from proxy_addons.judge import Judge
 from proxy_addons.usage_files import UsageFiles
@@ -49,6 +50,7 @@ class SnapshotWatch:
             ) from error
         self.continuations = Continuations(state / state_names.CONTINUED, self._ask_key)
         self.usage = UsageFiles(state / state_names.SPOOL)
+        self._claims = Claims(state / state_names.SPOOL, self._ask_key)
         for kind in ("policy", "categories", "first_visits"):
             # There from the start: an increase from nothing is none.
             egress_metrics.SNAPSHOT_REFUSED.labels(kind)
@@ -142,7 +144,7 @@ class SnapshotWatch:
     def _new_judge(self, snapshot: PolicySnapshot) -> Judge:
         judge = Judge(
             *(snapshot, self._categories.snapshot, self._ask_key, self.continuations),
-            *(self._first_visits, self.usage),
+            *(self._first_visits, self.usage, self._claims),
         )
         published = egress_metrics.SNAPSHOT_PUBLISHED
         published.labels("policy").set(snapshot.published_at.timestamp())

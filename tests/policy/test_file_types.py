@@ -1,6 +1,7 @@
 """What kind of file a download is, and which rule decides about it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from policy.decision import Cause, Decision, Verdict
 from policy.file_types import FILE_TYPES, Download, refusal_of, refused_types
 from policy.inspecting import decide_download, rules_for_downloads, stopped_files
 from policy.state import Exemption, State
-from policy.town_policy import Policy, Rule, Town
+from policy.town_policy import Asking, Policy, Rule, Town
 from policy.visit import Client, Visit
 from tests.policy.test_inspecting import HOST, OFFICER, TEN, visit
 
@@ -253,6 +254,41 @@ def test_exemption_is_for_downloads_too() -> None:
     exemption = Exemption("1", HOST, TEN, TEN.replace(year=2027), person=asked.client.person)
     decision = decide(asked, POLICY, State([exemption]))
     assert rules_for_downloads(asked, decision, POLICY) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "never", "is_lifted"),
+    [
+        ({}, (), True),
+        ({"lifts_rule": "police"}, (), False),
+        ({"is_once": True}, (), False),
+        ({}, ("file_sharing",), False),
+        ({"person": "somebody-else"}, (), False),
+    ],
+)
+def test_access_lifts_the_rule_that_was_asked_about_and_has_nothing_opened(
+    changed: dict[str, Any], never: tuple[str, ...], is_lifted: bool
+) -> None:
+    asked = visit("file_sharing")
+    access = Exemption("1", HOST, TEN, TEN.replace(year=2027), person=asked.client.person, lifts_limits=True)
+    access = replace(access, **{"lifts_rule": "no-programs", **changed})
+    policy = replace(POLICY, asking=Asking(never=frozenset(never)))
+    decision = decide(asked, policy, State([access]))
+    assert (decision.cause, decision.exemption) == (Cause.DEFAULT, None)
+    assert (decision.inspect_rules == ()) is is_lifted
+    assert (rules_for_downloads(asked, decision, policy) == ()) is is_lifted
+
+
+def test_access_lifts_no_rule_of_a_security_risk_that_nobody_accepted() -> None:
+    named = replace(NO_PROGRAMS, categories=frozenset({"hacking", "file_sharing"}))
+    opened = Rule("opened", Verdict.ALLOW, frozenset({"hacking"}))
+    policy = replace(POLICY, rules=(named, opened), security_categories=frozenset({"hacking"}))
+    asked = visit("hacking")
+    access = Exemption("1", HOST, TEN, TEN.replace(year=2027), person=asked.client.person, lifts_limits=True)
+    access = replace(access, lifts_rule="no-programs")
+    for risks, lifted in (((), ()), (("hacking",), ("no-programs",))):
+        state = State([replace(access, accepted_risks=frozenset(risks))])
+        assert decide(asked, policy, state).lifted == lifted
 
 
 def test_site_that_no_list_knows_can_be_named() -> None:

@@ -154,6 +154,23 @@ def test_no_limit_holds_while_the_filter_is_off_nor_where_access_lifts_them() ->
     assert not decided(blocked, State([lifted])).is_allowed
 
 
+def test_access_to_one_download_leaves_limits_and_is_its_owners_while_it_is_in_force() -> None:
+    asked = visit("files.example")
+    once = Exemption(
+        *("EX-1", "files.example", TEN, TEN + timedelta(hours=1)),
+        person=CLERK,
+        lifts_limits=True,
+        is_once=True,
+    )
+    state = State([once, replace(once, id="EX-2", is_once=False, host="other.example")])
+    assert decided(asked, state).limits == ("huge", "big")
+    client = asked.client
+    assert state.single_downloads("cdn.files.example", client, TEN) == (once,)
+    assert state.single_downloads("other.example", client, TEN) == ()
+    assert state.single_downloads("files.example", client, once.expires_at) == ()
+    assert state.single_downloads("files.example", SOMEONE_IN_PARKS, TEN) == ()
+
+
 def test_edges_of_the_schedule_of_a_limit_are_edges_of_deciding() -> None:
     policy = replace(POLICY, rules=())
     assert next_edge_after(TEN, policy, State()) == datetime(2026, 3, 2, 21, 30, tzinfo=UTC)

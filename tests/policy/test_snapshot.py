@@ -124,14 +124,14 @@ def test_admin_site_is_written_as_a_visit_writes_it(admin_url: str, site: tuple[
 
 
 def test_snapshot_of_another_version_is_refused() -> None:
-    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-8 ", b"towngate-policy-9 ", 1)
+    data = SNAPSHOT.to_bytes().replace(b"towngate-policy-9 ", b"towngate-policy-10 ", 1)
     with pytest.raises(
         SnapshotError, match="not a policy snapshot of this version: it begins with b'towngate-p"
     ):
         PolicySnapshot.from_bytes(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-8", b"<!DOCTYPE html>\n<html>"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"towngate-policy-9", b"<!DOCTYPE html>\n<html>"])
 def test_what_is_no_snapshot_is_refused(data: bytes) -> None:
     with pytest.raises(SnapshotError):
         PolicySnapshot.from_bytes(data)
@@ -152,7 +152,7 @@ def test_snapshot_with_one_bit_flipped_is_refused(position: int, bit: int) -> No
 
 
 def with_body(body: bytes) -> bytes:
-    return b"towngate-policy-8 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return b"towngate-policy-9 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 @pytest.mark.parametrize(

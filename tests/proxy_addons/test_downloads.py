@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,20 @@ def test_other_sites_and_exempt_ones_are_tunnelled(town: ProxiedTown, origin: Re
     assert town.client.get("https://other.example/setup.exe").issuer != TOWN_ISSUER
     town.publish_policy(FILES, [exemption(HOST, department="finance")])
     assert town.client.get(f"https://{HOST}/setup.exe").body == b"x" * 300_000
+
+
+def test_access_to_one_download_is_of_the_rule_that_was_asked_about(town: ProxiedTown) -> None:
+    once = replace(exemption(HOST, department="finance"), lifts_limits=True, is_once=True)
+    town.publish_policy(FILES, [replace(once, lifts_rule="no-others")])
+    assert town.client.get(f"https://{HOST}/setup.exe").status == 403
+    town.publish_policy(FILES, [replace(once, lifts_rule="no-programs")])
+    for path, status in (("/by-first-bytes", 200), ("/setup.exe", 403), ("/by-first-bytes", 200)):
+        assert town.client.get(f"https://{HOST}{path}").status == status
+    by_it = [visit for visit in town.visits(8) if visit.exemption]
+    assert {(visit.exemption, visit.lane, visit.requests) for visit in by_it} == {(once.id, Lane.INSPECT, 1)}
+    # For today nothing is stopped there, and so nothing is opened.
+    town.publish_policy(FILES, [replace(once, is_once=False, lifts_rule="no-programs")])
+    assert town.client.get(f"https://{HOST}/setup.exe").issuer != TOWN_ISSUER
 
 
 async def test_browser_shows_the_page(town: ProxiedTown, browser: StartBrowser, screenshots: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from itertools import count
@@ -351,6 +352,58 @@ def test_used_up_quota_closes_tunnels_pages_say_so_and_every_worker_knows_also_a
             .status
             == 200
         )
+
+
+def one_download(host: str, number: int) -> Exemption:
+    """Return access of everyone in Parks to one download."""
+    now = datetime.now(UTC)
+    ends_at = now + timedelta(hours=1)
+    return Exemption(f"EX-{number}", host, now, ends_at, department="parks", lifts_limits=True, is_once=True)
+
+
+def test_one_download_goes_through_on_whichever_worker_and_another_is_stopped_on_both(
+    town: ProxiedTown, desk: ProxyClient, hosts: Path
+) -> None:
+    town.publish_policy(DOCUMENT, [one_download("ask.example", 9)])
+    state = town.published.state.root
+    with running_worker(state, hosts, program=("-m", "tests.quick_worker")) as proxy:
+        workers = [desk, ProxyClient(proxy.port, desk.trusts, address=desk.address)]
+        files = [f"http://ask.example/large?file={number}" for number in (1, 2)]
+        with ThreadPoolExecutor() as at_once:
+            statuses = [found.status for found in at_once.map(ProxyClient.get, workers, files)]
+        assert sorted(statuses) == [200, 403]
+        let_through, other = files if statuses[0] == 200 else reversed(files)
+        for worker in workers:
+            rest = worker.get(let_through, {"Range": "bytes=1000-"})
+            assert (rest.status, rest.body_bytes) == (200, LARGEST + 1)
+            assert worker.get(other).status == 403
+            assert worker.get("http://ask.example/large").status == 403
+    by_it = [visit for visit in town.visits(8) if visit.verdict is Verdict.ALLOW]
+    assert {(visit.exemption, visit.rule) for visit in by_it} == {("EX-9", None)} and len(by_it) == 3
+
+
+def test_one_download_may_be_of_unknown_length_and_a_warning_is_given_all_the_same(
+    town: ProxiedTown, desk: ProxyClient
+) -> None:
+    town.publish_policy(DOCUMENT, [one_download("ask.example", 10), one_download("files.example", 11)])
+    assert desk.get("http://ask.example/counted").body_bytes == 20 * 50_000
+    by_it = town.visit()
+    assert (by_it.exemption, by_it.refusal, by_it.bytes_down > 20 * 50_000) == ("EX-10", None, True)
+    assert "Download now" in desk.get("http://files.example/large", NAVIGATES).text
+    assert desk.get("http://files.example/huge").body_bytes == 900_001, "nothing had used it up"
+
+
+def test_one_download_in_a_tunnel_is_one_tunnel(town: ProxiedTown, desk: ProxyClient) -> None:
+    access = one_download("tunnel.example", 12)
+    town.publish_policy(DOCUMENT, [access])
+    with desk.tunnel("tunnel.example") as secured:
+        assert exchange(secured, "GET", "/large", "tunnel.example", keep_body=False).body_bytes == LARGEST + 1
+        # Judged again, it goes on; and what comes in another one does not.
+        town.publish_policy(DOCUMENT, [access, one_download("free.example", 13)])
+        assert exchange(secured, "GET", "/huge", "tunnel.example", keep_body=False).body_bytes == 900_001
+        assert loaded(desk, "tunnel.example", "/large") <= LARGEST
+    by_it = next(visit for visit in town.visits(3) if visit.exemption)
+    assert (by_it.exemption, by_it.lane, by_it.refusal) == ("EX-12", Lane.TUNNEL, None)
 
 
 def key_of(limit_id: str, address: str) -> bytes:
