@@ -16,7 +16,7 @@ from admin.asking import (
     NotAllowedError,
     State,
     asked_end,
-    durations_of,
+    latest_end,
 )
 from admin.audit import Detail
 from admin.database import Database, Transaction
@@ -28,7 +28,6 @@ from admin.request_moves import Refusal, attempt, move, record_refusal, too_late
 from admin.stored_requests import get
 from admin.written_text import tidy_text
 from policy.town_policy import AfterApproval, Policy
-from policy.town_time import zone_of
 
 
 async def approve(
@@ -242,7 +241,7 @@ def may_not_decide(
 def _end(policy: Policy, request: AccessRequest, at: datetime, expires_at: datetime | None) -> datetime:
     """Return when access ends that is allowed at `at`; InvalidRequestError for what may not be chosen."""
     window = request.window
-    latest = request.asked_until or durations_of(policy, request.kind)[-1].end(at, zone_of(policy))
+    latest = latest_end(policy, request, at)
     ends_at = expires_at or asked_end(policy, request, at)
     begins_at = max(at, window.begins_at) if window is not None else at
     # A proposal is for the time that was proposed.

@@ -70,6 +70,7 @@ from admin.standing_permissions import StandingPermissions
 from admin.state_folder import Side, StateFolder
 from admin.town_account import TownAccount
 from admin.unanswered import Unanswered
+from admin.used_downloads import UsedDownloads
 from admin.visit_views import VisitViews
 from admin.weekly_letters import WeeklyLetters
 from admin.weekly_report import WeeklyReports
@@ -334,6 +335,8 @@ async def admin_process(
             limit_letters = LimitLetters(db, lambda: admin.policy, clock)
             background.keep_looking("limit letters", limit_letters.look, seconds=20)
             attempts = AttemptsJob(db, lambda: admin.policy, clock)
+            used_downloads = UsedDownloads(db, state.spool, clock)
+            background.keep_looking("used downloads", used_downloads.look, seconds=5)
             background.keep_looking("attempts", attempts.look, seconds=60)
             weekly_letters = WeeklyLetters(
                 db, lambda: admin.policy, lambda: ingest.status.caught_up_at, clock

@@ -20,7 +20,7 @@ class Kind(StrEnum):
     SOCIAL_MEDIA = "social_media"
     """Named sites, for one person who signs the town's terms, proposed by the department."""
     DOWNLOAD = "download"
-    """That for a while no limit of the policy holds for a site that is open."""
+    """That for a while, or for one download, no limit of the policy holds for a site that is open."""
     EMERGENCY = "emergency"
     """One site, opened at once by the person themselves, and reviewed by another."""
     STANDING = "standing"

@@ -143,7 +143,8 @@ class AccessRequest:
     what the last approver said where IT opens access, None elsewhere. `hosts` are further hosts that it
     covers, what the site's pages need. `paused_for` are the security risks that the site is listed as now and
     that nobody accepted, and what nobody can allow: while there are any, access does not count.
-    `reviewed_by` is who of IT left access open, None while nobody looked. `joined` are others who get the
+    `reviewed_by` is who of IT left access open, None while nobody looked. `used_at` is when all access to one
+    download was used up, None before and for any other. `joined` are others who get the
     same: access for a person is each one's own. `renews` is the number of the request whose access it goes
     on with; `sent_by` is who sent it for the person, None: they did. Since `review_since` it is asked whether
     access is still needed. `asked` is what it asks for
@@ -186,6 +187,7 @@ class AccessRequest:
     renews: int | None = None
     sent_by: str | None = None
     review_since: datetime | None = None
+    used_at: datetime | None = None
     kind: Kind = Kind.SITE
     asked: Asked | None = None
     path: str = ""
@@ -257,6 +259,11 @@ class AccessRequest:
     def waits_for(self) -> Approver | None:
         """The approver whose answer is awaited, None when none is."""
         return self.chain[self.step] if self.state is State.SUBMITTED else None
+
+    @property
+    def is_once(self) -> bool:
+        """Whether it is for one download, which uses the access up."""
+        return self.duration is Duration.ONCE
 
     def passed_on_at(self, step: int) -> int:
         """Return how often a step went up, unanswered."""
@@ -356,14 +363,36 @@ def asked_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
     """Return when access ends that is allowed at an instant as it was asked for, or as long as may be."""
     if request.asked_until is not None:
         return request.asked_until
+    return min(request.duration.end(at, zone_of(policy)), latest_end(policy, request, at))
+
+
+def latest_end(policy: Policy, request: AccessRequest, at: datetime) -> datetime:
+    """Return when access ends at the latest that is allowed at an instant."""
+    if request.asked_until is not None:
+        return request.asked_until
     zone = zone_of(policy)
-    return min(request.duration.end(at, zone), durations_of(policy, request.kind)[-1].end(at, zone))
+    if request.is_once:
+        return min(request.duration.end(at, zone), policy.asking.longest.end(at, zone))
+    return durations_of(policy, request.kind, request.rule)[-1].end(at, zone)
 
 
-def durations_of(policy: Policy, kind: Kind) -> tuple[Duration, ...]:
-    """Return for how long one may ask for a site, the shortest first; that limits are lifted for, today."""
+def durations_of(policy: Policy, kind: Kind, rule: str | None) -> tuple[Duration, ...]:
+    """Return for how long one may ask for what a rule or limit stopped, the shortest first.
+
+    A site for up to the policy's longest; that limits are lifted, for today at most. Where a limit is about
+    downloads, and no quota, that is for one download or for all of them.
+    """
     offered = policy.asking.longest.up_to()
-    return tuple(each for each in offered if kind is not Kind.DOWNLOAD or each in Duration.TODAY.up_to())
+    if kind is not Kind.DOWNLOAD:
+        return offered
+    today = tuple(each for each in offered if each in Duration.TODAY.up_to())
+    is_of_quota = any(limit.id == rule and limit.quota is not None for limit in policy.limits)
+    return today if is_of_quota else (Duration.ONCE, today[-1])
+
+
+def stops_downloads(policy: Policy, rule: str | None) -> bool:
+    """Whether it is a rule of file types."""
+    return any(each.id == rule and each.file_types for each in policy.rules)
 
 
 def answer_times(policy: Policy, at: datetime) -> tuple[datetime, datetime]:

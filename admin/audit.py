@@ -80,6 +80,8 @@ class EventKind(StrEnum):
     """A host of the request is listed as a risk that nobody accepted, or as what nobody can allow."""
     EXEMPTION_RESUMED = "exemption.resumed"
     """It is not any more: the exemption counts again."""
+    EXEMPTION_USED_UP = "exemption.used_up"
+    """Access to one download has let it through."""
     EXEMPTION_LEFT_OPEN = "exemption.left_open"
     """IT looked at access that was granted, and left it open."""
     SIGNED_IN = "person.signed_in"

@@ -13,6 +13,8 @@ from policy.state import Exemption
 _PREFIX = "EX-"
 _IN_FORCE = (
     "SELECT exemption.*, access_request.kind = 'download' AS lifts_limits,"
+    " access_request.duration = 'once' AS is_once,"
+    " iif(access_request.kind = 'download', access_request.rule, NULL) AS lifts_rule,"
     " json_extract(access_request.asked, '$.case_number') AS case_number FROM exemption"
     " JOIN access_request ON access_request.id = exemption.access_request"
     " WHERE stopped_at IS NULL AND exemption.expires_at > ? ORDER BY exemption.id"
@@ -195,6 +197,8 @@ def _exemption(row: Row) -> Exemption:
         categories=_ids(row["categories"]),
         is_for_reading=bool(row["is_for_reading"]),
         lifts_limits=bool(row["lifts_limits"]),
+        lifts_rule=row["lifts_rule"] or "",
+        is_once=bool(row["is_once"]),
         case_number=row["case_number"] or "",
         path=row["path"],
     )

@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 
 from admin import audit, exemptions, outbox, request_time_line, stored_requests
-from admin.asking import never_allowed
+from admin.asking import never_allowed, stops_downloads
 from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction
@@ -61,7 +61,7 @@ class Pausing:
             listed_as = await self._lists.categories(exemption.host, exemption.path or None)
             risks = listed_as & policy.security_categories
             shut = risks - exemption.accepted_risks
-            if not exemption.lifts_limits:
+            if not exemption.lifts_limits or stops_downloads(policy, exemption.lifts_rule):
                 shut |= never_allowed(policy, listed_as)
             if shut != granted.paused_for:
                 await self._set(granted, shut)

@@ -114,7 +114,7 @@ async def explain(db: Database, state: StateFolder, row: VisitRow) -> Explanatio
         "policy": now.snapshot.policy.version != row.policy_version,
         "lists": now.lists_version != row.category_version,
         "corrections": then is not None and then.correction(row.host) != now.correction(row.host),
-        "access that was granted": today.decision.exemption != row.exemption,
+        "access that was granted": today.decision.exemption != _opened_by(row, versions.snapshot),
         "emergency measures": today.decision.cause is not row.cause
         and not _CAUSES_OF_AN_EMERGENCY.isdisjoint((today.decision.cause, row.cause)),
     }
@@ -200,6 +200,12 @@ def _first_visits(state: StateFolder) -> FirstVisits | None:
         return FirstVisits.from_bytes(state.first_visits.read_bytes())
     except (OSError, FirstVisitsError):
         return None
+
+
+def _opened_by(row: VisitRow, snapshot: PolicySnapshot) -> str | None:
+    """Return the access that opened the site; what a record names may have lifted a limit there alone."""
+    lifting = {exemption.id for exemption in snapshot.exemptions if exemption.lifts_limits}
+    return row.exemption if row.exemption not in lifting else None
 
 
 def _seen_path(row: VisitRow, snapshot: PolicySnapshot) -> str | None:

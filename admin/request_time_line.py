@@ -25,6 +25,7 @@ class Turn(StrEnum):
     HANDED_ON = "handed_on"
     REVIEW_DUE = "review_due"
     KEPT = "kept"
+    USED_UP = "used_up"
     REMINDED = "reminded"
     PASSED_ON = "passed_on"
 
@@ -67,6 +68,7 @@ _TURNS: Mapping[EventKind, Turn] = {
     EventKind.REQUEST_HANDED_ON: Turn.HANDED_ON,
     EventKind.EXEMPTION_REVIEW_DUE: Turn.REVIEW_DUE,
     EventKind.EXEMPTION_KEPT: Turn.KEPT,
+    EventKind.EXEMPTION_USED_UP: Turn.USED_UP,
     EventKind.REQUEST_REMINDED: Turn.REMINDED,
     EventKind.REQUEST_PASSED_ON: Turn.PASSED_ON,
 }

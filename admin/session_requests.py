@@ -20,6 +20,7 @@ from admin.asking import (
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
+    stops_downloads,
 )
 from admin.clock import Clock
 from admin.database import Database
@@ -331,9 +332,10 @@ class SessionRequests:
         raise refused
 
     def kind_of(self, ask: AskToken) -> Kind:
-        """Return what a link asks for: a limit stops no site."""
-        is_of_limit = any(limit.id == ask.rule for limit in self._policy().limits)
-        return Kind.DOWNLOAD if is_of_limit else Kind.SITE
+        """Return what a link asks for: neither a limit nor a rule of file types stops a site."""
+        policy = self._policy()
+        is_of_limit = any(limit.id == ask.rule for limit in policy.limits)
+        return Kind.DOWNLOAD if is_of_limit or stops_downloads(policy, ask.rule) else Kind.SITE
 
     async def _followed(self, session: Session, code: str) -> tuple[AskToken, str]:
         """Return the ask of a followed link, and who asks."""

@@ -13,9 +13,11 @@ from policy.town_policy import Approver
 IN_TIME = "ifnull(open_until, 9223372036854775807) > ?1"
 """What waits at the instant ?1 and is not over by itself; as the index access_request_open has it."""
 # Of the exemptions of a request its own is the one that ends last: as long as anybody has access by it, the
-# request says so, and whoever may stop it can. Of those that end together the asker's, for the site, is it.
+# request says so, and whoever may stop it can. Of those that end together the asker's, for the site, is it;
+# of those for one download one that nobody has used up.
 _SELECT = """
     SELECT access_request.*, exemption.id AS exemption, exemption.paused_for, exemption.reviewed_by,
+        exemption.used_at,
         coalesce(exemption.expires_at, own_device.expires_at, internet_account.expires_at) AS expires_at,
         coalesce(exemption.review_since, internet_account.review_since) AS review_since, (
             SELECT json_group_array(host) FROM (
@@ -30,7 +32,7 @@ _SELECT = """
         ) AS joined
     FROM access_request LEFT JOIN exemption ON exemption.id = (
         SELECT one.id FROM exemption AS one WHERE one.access_request = access_request.id
-        ORDER BY one.stopped_at IS NOT NULL, one.expires_at DESC, one.id LIMIT 1
+        ORDER BY one.stopped_at IS NOT NULL, one.used_at IS NOT NULL, one.expires_at DESC, one.id LIMIT 1
     ) LEFT JOIN own_device ON own_device.access_request = access_request.id
     LEFT JOIN internet_account ON internet_account.access_request = access_request.id
 """
@@ -92,6 +94,7 @@ def _access_request(row: Row) -> AccessRequest:
         joined=tuple(Joined(person, browser) for person, browser in json.loads(row["joined"])),
         paused_for=tuple(json.loads(row["paused_for"] or "[]")),
         reviewed_by=row["reviewed_by"],
+        used_at=from_ms(row["used_at"]) if row["used_at"] is not None else None,
         remind_at=from_ms(row["remind_at"]) if row["remind_at"] is not None else None,
         passed_on=tuple(json.loads(row["passed_on"])),
         answered_by=tuple(json.loads(row["answered_by"])),

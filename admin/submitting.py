@@ -32,6 +32,7 @@ from admin.never_granted import Listed
 from admin.request_moves import left, move
 from admin.stored_requests import get
 from admin.written_text import tidy_text
+from policy.access_duration import Duration
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
@@ -128,7 +129,10 @@ async def _submit(
 
 def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:
     """Raise InvalidRequestError for what the policy has nobody ask, or nobody decide."""
-    if new.asked is None and new.duration not in durations_of(policy, new.kind):
+    offered = durations_of(policy, new.kind, new.rule)
+    if new.asked is None and new.duration not in offered:
+        if new.duration in (Duration.ONCE, *offered[-1].up_to()):
+            raise InvalidRequestError("duration", "It cannot be asked for so. Choose another time")
         raise TooMuchError("duration", "That is longer than the town allows. Choose another time")
     if not new.chain:
         raise InvalidRequestError(
@@ -141,6 +145,10 @@ def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:
         raise InvalidRequestError("host", "There is nobody who could decide this; call the help desk")
     if new.for_whom is ForWhom.DEPARTMENT and new.department is None:
         raise InvalidRequestError("for_whom", "You belong to no department; ask for yourself")
+    if new.for_whom is ForWhom.DEPARTMENT and new.duration is Duration.ONCE:
+        raise InvalidRequestError(
+            "for_whom", "One download is for one person. Choose just me, or all of them for today"
+        )
 
 
 async def _insert(t: Transaction, policy: Policy, new: NewAccessRequest, at: datetime) -> int:

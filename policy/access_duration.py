@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 class Duration(StrEnum):
     """How long access is asked for; the shortest is first."""
 
+    ONCE = "once"
+    """For one download, within a day."""
     HOUR = "hour"
     TODAY = "today"
     WEEK = "week"
@@ -18,7 +20,7 @@ class Duration(StrEnum):
     def end(self, starts_at: datetime, zone: ZoneInfo) -> datetime:
         """Return when access that starts at an instant (aware) ends, in UTC.
 
-        An hour later; at the town's next midnight; at the same wall time 7, 30, 90 or 365 days later.
+        An hour later; at the town's next midnight; at the same wall time 1, 7, 30, 90 or 365 days later.
         """
         wall = starts_at.astimezone(zone)
         match self:
@@ -27,13 +29,13 @@ class Duration(StrEnum):
             case Duration.TODAY:
                 tomorrow = wall.date() + timedelta(days=1)
                 return datetime.combine(tomorrow, time(), tzinfo=zone).astimezone(UTC)
-            case Duration.WEEK | Duration.MONTH | Duration.QUARTER | Duration.YEAR:
+            case Duration.ONCE | Duration.WEEK | Duration.MONTH | Duration.QUARTER | Duration.YEAR:
                 return (wall + timedelta(days=_DAYS[self])).astimezone(UTC)
 
     def up_to(self) -> tuple["Duration", ...]:
-        """Return the durations that are not longer than this one, the shortest first."""
+        """Return the durations that are not longer than this one, the shortest first, without ONCE."""
         every = tuple(Duration)
-        return every[: every.index(self) + 1]
+        return every[every.index(Duration.HOUR) : every.index(self) + 1]
 
 
-_DAYS = {Duration.WEEK: 7, Duration.MONTH: 30, Duration.QUARTER: 90, Duration.YEAR: 365}
+_DAYS = {Duration.ONCE: 1, Duration.WEEK: 7, Duration.MONTH: 30, Duration.QUARTER: 90, Duration.YEAR: 365}

@@ -45,8 +45,8 @@ def read_asking(
     fields = value.fields(optional=_KEYS)
     default = Asking()
     hours = fields["hours"].one_of(schedules, "a schedule")
-    longest = fields["longest"].member(Duration, "a duration") or default.longest
-    usual = fields["usual"].member(Duration, "a duration")
+    longest = _duration(fields["longest"]) or default.longest
+    usual = _duration(fields["usual"])
     if usual is not None and usual not in longest.up_to():
         fields["usual"].report(f"{usual.value!r} is longer than the longest, {longest.value!r}")
     remind_after = fields["remind_after"].parsed(notation.amount_of_time) or default.remind_after
@@ -74,6 +74,11 @@ def read_asking(
         own_device=read_own_device(fields["own_device"]),
         internet_account=read_internet_account(fields["internet_account"]),
     )
+
+
+def _duration(value: Value) -> Duration | None:
+    word = value.one_of([each.value for each in Duration.YEAR.up_to()], "a duration")
+    return Duration(word) if word is not None else None
 
 
 def _personal_use(value: Value, never: frozenset[str], taxonomy: Taxonomy) -> PersonalUse | None:

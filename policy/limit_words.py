@@ -1,5 +1,7 @@
 """Limits in plain words: what they are about, and where one cannot act."""
 
+from collections.abc import Iterable
+
 from policy import amounts, file_types
 from policy.decision import Decision
 from policy.file_types import FILE_TYPES
@@ -19,7 +21,12 @@ def over(limit: Limit) -> str:
     if limit.quota is not None:
         whose = "each department" if limit.quota.per is Per.DEPARTMENT else "each person"
         return f"more than {amount_of(limit.quota)} a day for {whose}"
-    return f"a download of {', '.join(sorted(FILE_TYPES[id_].label for id_ in limit.file_types))}"
+    return of_types(limit.file_types)
+
+
+def of_types(types: Iterable[str]) -> str:
+    """Return what a rule or limit of file types is about: "a download of programs, scripts"."""
+    return f"a download of {', '.join(sorted(FILE_TYPES[id_].label for id_ in types))}"
 
 
 def does(limit: Limit) -> str:

@@ -125,6 +125,10 @@ class AccessRequest(BaseModel):
     )
     renews: int | None
     review_since: datetime | None
+    used_at: datetime | None = Field(
+        description="When access to one download was used up: by what it let through, which may be taken up"
+        " again until it ends."
+    )
 
     @classmethod
     def of(cls, call: Call[Any, Any], request: asking.AccessRequest) -> Self:
@@ -344,6 +348,7 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "paused_for": list(request.paused_for),
         "renews": request.renews,
         "review_since": request.review_since,
+        "used_at": request.used_at,
     }
 
 

@@ -40,7 +40,7 @@ async def _to_decide(told: Told) -> Words:
         raise OutdatedLetterError(f"{request.number} does not wait for {told.reader} any more")
     due = town.moment(request.due_at)
     who = f"{town.people.department(request.department)}: a" if request.department else "A"
-    is_hour = request.duration is Duration.HOUR
+    said = {Duration.ONCE: ", one download", Duration.HOUR: ", 1 hour"}.get(request.duration)
     end = town.last_day(request.asked_until or request.duration.end(town.now, town.zone))
     if request.for_whom is ForWhom.DEPARTMENT:
         whom = f"{told.for_whom}, asked by {told.asker}"
@@ -53,7 +53,7 @@ async def _to_decide(told: Told) -> Words:
         quote=request.reason,
         quoted=told.asker,
         facts=(
-            ("For", f"{whom}, 1 hour" if is_hour else f"{whom}, to {end}"),
+            ("For", f"{whom}{said or f', to {end}'}"),
             *told.also,
             *(await _about_site(told, risks)),
             ("Earlier", await told.earlier()),
@@ -196,8 +196,16 @@ def _opens(told: Told, everyone: str) -> str:
     if not told.request.host and window is None:
         return f"Sites of this kind open now{everyone}."
     if window is None:
-        return f"Load {told.host} again: it opens{everyone}."
+        return _opens_site(told, everyone)
     return f"Sites of this kind open from {told.town.moment(window.begins_at)}."
+
+
+def _opens_site(told: Told, everyone: str) -> str:
+    if told.request.is_once:
+        return f"Load it again: {told.host} goes through."
+    if told.request.kind is Kind.DOWNLOAD:
+        return f"Load it again: no limit holds for {told.host}{everyone}."
+    return f"Load {told.host} again: it opens{everyone}."
 
 
 async def _handed_on(told: Told) -> Words:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.asked import Kind
-from admin.asking import AccessRequest
+from admin.asking import AccessRequest, stops_downloads
 from admin.limit_lifts import may_go_on
 from admin.pac import MEDIA_TYPE, pac_file
 from admin.visits import NAMES_SHOWN_FOR, VisitRow
@@ -56,7 +56,7 @@ async def stopped_page(http_request: Request) -> Response:
     lifted = await admin.limit_lifts.of(session)
     rows = []
     for row, count in _last_of_each(await admin.visit_views.stopped_here(session), policy):
-        request = next((request for request in standing if _is_about(request, row)), None)
+        request = next((request for request in standing if _is_about(request, row, policy)), None)
         rows.append(
             (
                 row,
@@ -71,15 +71,16 @@ async def stopped_page(http_request: Request) -> Response:
     return await page(http_request, "stopped.html", rows=rows, lifted=lifted)
 
 
-def _is_about(request: AccessRequest, row: VisitRow) -> bool:
-    """Whether the request asks for what was stopped: access opens nothing that a limit stops.
+def _is_about(request: AccessRequest, row: VisitRow, policy: Policy) -> bool:
+    """Whether the request asks for what was stopped: access opens no download that is.
 
-    Which page was visited no record says: of a request for one it is the visit from which that was sent.
+    What is used up answers for nothing that is stopped now. Which page was visited no record says: of a
+    request for one it is the visit from which that was sent.
     """
-    is_of_limit = row.cause == Cause.LIMIT
-    if request.path and request.code != row.code:
+    is_download = row.cause == Cause.LIMIT or stops_downloads(policy, row.rule)
+    if (request.path and request.code != row.code) or request.used_at is not None:
         return False
-    return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == is_of_limit
+    return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == is_download
 
 
 def _last_of_each(rows: Iterable[VisitRow], policy: Policy) -> list[tuple[VisitRow, int]]:

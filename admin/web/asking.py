@@ -29,10 +29,11 @@ from admin.web.asking_form import answered_lately, may_see
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
 from admin.web.words import report_status
+from policy import limit_words
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
 from policy.decision import Verdict
-from policy.town_policy import AfterApproval, Policy
+from policy.town_policy import AfterApproval, Limit, Policy, Rule
 
 _FIELDS = ("reason", "duration", "for_whom", "extent")
 
@@ -215,9 +216,11 @@ async def end(http_request: Request, _form: FormData) -> Response:
     return go_to(f"/requests/{request_id}")
 
 
-def offered(admin: AdminProcess, kind: Kind) -> dict[Duration, datetime]:
+def offered(admin: AdminProcess, kind: Kind, rule: str | None) -> dict[Duration, datetime]:
     """Return the durations that the policy offers, the shortest first, with when each would end."""
-    return {each: each.end(admin.now(), admin.zone) for each in durations_of(admin.policy, kind)}
+    now, zone, policy = admin.now(), admin.zone, admin.policy
+    latest = policy.asking.longest.end(now, zone)
+    return {each: min(each.end(now, zone), latest) for each in durations_of(policy, kind, rule)}
 
 
 def _empty(policy: Policy) -> dict[str, str]:
@@ -253,7 +256,7 @@ async def _form(
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
     kind = admin.requests.kind_of(ask)
-    ends = offered(admin, kind)
+    ends = offered(admin, kind, ask.rule)
     found = await admin.requests.to_join(person, ask)
     own, others = (found, None) if found is not None and person in found.askers else (None, found)
     return await page(
@@ -264,7 +267,7 @@ async def _form(
         person=person,
         department=department,
         because=rule.because if rule else limit.because if limit else None,
-        limit=limit,
+        stops=_stops(rule, limit) if kind is Kind.DOWNLOAD else "",
         is_for_reading=rule is not None and rule.action is Verdict.VIEW_ONLY,
         ends=ends,
         longest=[*ends][-1],
@@ -280,6 +283,11 @@ async def _form(
         error=error,
         **await answered_lately(http_request, kind, ask.host, ask.path),
     )
+
+
+def _stops(rule: Rule | None, limit: Limit | None) -> str:
+    """Return what is stopped on a site that is open: "a download of more than 500 MB"."""
+    return limit_words.over(limit) if limit else limit_words.of_types(rule.file_types) if rule else ""
 
 
 async def _asked_already(http_request: Request, request: AccessRequest) -> Response:

@@ -62,6 +62,6 @@ async def _form(
         error,
         asked=asked,
         person=asked.person,
-        durations=offered(admin, admin.requests.kind_of(asked)),
+        durations=offered(admin, admin.requests.kind_of(asked), asked.rule),
         begins=ASKED_BY_IT,
     )

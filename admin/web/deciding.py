@@ -17,6 +17,7 @@ from admin.opening import may_open, opens_until
 from admin.web.asking import offered
 from admin.web.page import admin_of, go_to, has_duty, page, status_of
 from admin.web.session_cookie import field, form_number, person_of, signed_in
+from policy.access_duration import Duration
 from policy.town_policy import AfterApproval
 
 # What a head who does not allow can say with one touch; the asker reads it.
@@ -163,7 +164,11 @@ async def _decision(
         accepts_risks=has_duty(http_request, roles.reviews),
         waits_for_it=admin.policy.after_approval is AfterApproval.WAIT_FOR_IT,
         later_steps=request.chain[request.step + 1 :],
-        ends=offered(admin, request.kind),
+        ends={
+            duration: end
+            for duration, end in offered(admin, request.kind, request.rule).items()
+            if (duration is Duration.ONCE) is request.is_once
+        },
         denial_reasons=DENIAL_REASONS,
         error=error,
     )
@@ -173,8 +178,8 @@ def _cards(requests: list[AccessRequest]) -> list[list[AccessRequest]]:
     """Return a card for each site, with all who ask for it, where the nearest of their deadlines is."""
     cards: dict[object, list[AccessRequest]] = {}
     for request in requests:
-        site = (request.kind, request.host, request.path) if request.asked is None else request.id
-        cards.setdefault(site, []).append(request)
+        site = request.kind, request.is_once, request.host, request.path
+        cards.setdefault(site if request.asked is None else request.id, []).append(request)
     return list(cards.values())
 
 

@@ -31,6 +31,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.DELEGATION_REFUSED: "Naming who stands in was refused",
     EventKind.EXEMPTION_PAUSED: "Access paused: a security risk, or never allowed",
     EventKind.EXEMPTION_RESUMED: "Access goes on",
+    EventKind.EXEMPTION_USED_UP: "Used up access to one download",
     EventKind.EXEMPTION_LEFT_OPEN: "Left access open",
     EventKind.SIGNED_IN: "Signed in",
     EventKind.SIGN_IN_REFUSED: "Signing in was refused",

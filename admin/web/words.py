@@ -189,11 +189,11 @@ def counted(row: VisitRow) -> str:
 def subject(request: AccessRequest) -> str:
     """Return what is asked for, within a sentence.
 
-    The site or a page of it, "personal use: Shopping, Sports", "sites listed as Gambling",
-    "social media: facebook.com, to read".
+    The site or a page of it, "one download from" it, "personal use: Shopping, Sports", "sites listed as
+    Gambling", "social media: facebook.com, to read".
     """
     if request.kind is Kind.DOWNLOAD:
-        return f"downloads from {host(request.host)}"
+        return f"{'one download' if request.is_once else 'downloads'} from {host(request.host)}"
     if request.social_media is not None:
         sites = ", ".join(map(host, (request.host, *request.hosts)))
         return f"social media: {sites}{', to read' if request.social_media.level is Level.VIEW else ''}"
@@ -266,6 +266,8 @@ def _stopped(request: AccessRequest, decided_by: str) -> Status:
 def _in_force(request: AccessRequest, times: Times) -> Status:
     if request.paused_for:
         return Status("danger", paused_for(request.paused_for))
+    if request.used_at is not None:
+        return Status("off", Markup("Used {}").format(times.moment(request.used_at)))
     ends_at = request.expires_at or times.now
     was_long = ends_at - (request.decided_at or ends_at) > timedelta(days=1)
     if was_long and ends_at - times.now < timedelta(days=1):

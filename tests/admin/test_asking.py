@@ -1,14 +1,16 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from admin.asking import InvalidRequestError, site_of
+from admin.asked import Kind
+from admin.asking import InvalidRequestError, asked_end, durations_of, latest_end, site_of
+from admin.database import Database
 from admin.deciders import deciders_of
 from policy.access_duration import Duration
-from policy.town_policy import Approver
-from tests.admin.small_town import DELEGATE, PARKS_CLERK, SECOND_IT, TOWN
+from policy.town_policy import Approver, Limit, LimitAction, Quota
+from tests.admin.small_town import DELEGATE, MONDAY, PARKS_CLERK, SECOND_IT, TOWN, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, IT, PARKS_HEAD
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -78,6 +80,7 @@ def test_what_is_not_one_site_cannot_be_asked_for(host: str) -> None:
         (Duration.TODAY, datetime(2026, 3, 2, 15, tzinfo=UTC), datetime(2026, 3, 3, 5, tzinfo=UTC)),
         # Late in the evening here it is tomorrow in UTC already.
         (Duration.TODAY, datetime(2026, 3, 3, 4, 59, tzinfo=UTC), datetime(2026, 3, 3, 5, tzinfo=UTC)),
+        (Duration.ONCE, datetime(2026, 3, 7, 15, tzinfo=UTC), datetime(2026, 3, 8, 14, tzinfo=UTC)),
         # Clocks go forward on March 8, back on November 1: the wall says the same time.
         (Duration.WEEK, datetime(2026, 3, 2, 15, tzinfo=UTC), datetime(2026, 3, 9, 14, tzinfo=UTC)),
         (Duration.MONTH, datetime(2026, 10, 15, 14, tzinfo=UTC), datetime(2026, 11, 14, 15, tzinfo=UTC)),
@@ -88,3 +91,35 @@ def test_what_is_not_one_site_cannot_be_asked_for(host: str) -> None:
 def test_how_long_access_lasts(duration: Duration, starts_at: datetime, ends_at: datetime) -> None:
     assert duration.end(starts_at, NEW_YORK) == ends_at
     assert duration.end(starts_at.astimezone(NEW_YORK), NEW_YORK) == ends_at
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "longest", "durations"),
+    [
+        (Kind.SITE, "not-town-business", Duration.WEEK, ["hour", "today", "week"]),
+        (Kind.DOWNLOAD, "large", Duration.WEEK, ["once", "today"]),
+        (Kind.DOWNLOAD, "no-programs", Duration.WEEK, ["once", "today"]),
+        (Kind.DOWNLOAD, "large", Duration.HOUR, ["once", "hour"]),
+        (Kind.DOWNLOAD, "a-day", Duration.WEEK, ["hour", "today"]),
+    ],
+)
+def test_one_download_can_be_asked_for_where_one_was_stopped(
+    kind: Kind, rule: str, longest: Duration, durations: list[str]
+) -> None:
+    limits = (
+        Limit("large", LimitAction.ASK, larger_than=500),
+        Limit("a-day", LimitAction.ASK, quota=Quota(500)),
+    )
+    policy = replace(TOWN, limits=limits, asking=replace(TOWN.asking, longest=longest))
+    assert durations_of(policy, kind, rule) == tuple(durations)
+
+
+@pytest.mark.parametrize(
+    ("longest", "lasts"), [(Duration.MONTH, timedelta(days=1)), (Duration.HOUR, timedelta(hours=1))]
+)
+async def test_one_download_is_open_for_a_day_or_as_long_as_the_policy_allows(
+    longest: Duration, lasts: timedelta, db: Database
+) -> None:
+    policy = replace(TOWN, asking=replace(TOWN.asking, longest=longest))
+    request = await submitted(db, kind=Kind.DOWNLOAD, duration=Duration.ONCE)
+    assert asked_end(policy, request, MONDAY) == latest_end(policy, request, MONDAY) == MONDAY + lasts

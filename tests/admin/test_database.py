@@ -254,7 +254,7 @@ async def test_requests_and_exemptions_of_an_older_version_are_kept_as_they_are(
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             await t.execute(
                 "INSERT INTO exemption SELECT 2, 8, host, person, NULL, '[]', 1, 9, 'it', 2, 'it',"
-                " NULL, NULL, NULL, NULL, NULL, '[]', 0, '' FROM exemption"
+                " NULL, NULL, NULL, NULL, NULL, '[]', 0, '', NULL FROM exemption"
             )
         id_ = await t.insert(OLD_REQUEST, "submitted")
         assert id_ == 10

@@ -151,15 +151,17 @@ async def test_what_the_policy_never_allows_by_now_is_paused_while_it_says_so(
     assert (await stored_requests.get(town_db, request.id)).paused_for == ()
 
 
-async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open_by_a_rule(
-    town_db: Database, pausing: Pausing
+@pytest.mark.parametrize(("types", "paused_for"), [((), ()), (("executable",), ("gambling",))])
+async def test_lifted_limits_count_on_where_a_site_that_nobody_can_allow_is_open_and_no_lifted_rule_does(
+    types: tuple[str, ...], paused_for: tuple[str, ...], town_db: Database, pausing: Pausing
 ) -> None:
     request = await submitted(town_db, host=HOST, kind=Kind.DOWNLOAD, duration=Duration.TODAY)
     await access_requests.approve(town_db, TOWN, listed, request.id, actor=HEAD, at=MONDAY)
     await correct(town_db, "gambling")
-    pausing._publisher.policy = replace(TOWN, asking=Asking(never=frozenset({"gambling"})))
+    rules = (replace(TOWN.rules[0], file_types=frozenset(types)),)
+    pausing._publisher.policy = replace(TOWN, rules=rules, asking=Asking(never=frozenset({"gambling"})))
     await pausing.look()
-    assert (await stored_requests.get(town_db, request.id)).paused_for == ()
+    assert (await stored_requests.get(town_db, request.id)).paused_for == paused_for
 
 
 async def test_what_has_ended_is_not_paused(town_db: Database, pausing: Pausing) -> None:

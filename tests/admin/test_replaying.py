@@ -174,6 +174,19 @@ async def test_visit_to_a_newly_seen_site_is_explained_as_of_when_it_was_made(
     assert why.decision is not None and why.decision.rule == "new-sites"
 
 
+async def test_access_to_one_download_opened_no_site_and_is_no_change(
+    db: Database, town: PublishedTown
+) -> None:
+    ends_at = MONDAY_TEN + timedelta(days=1)
+    once = Exemption("EX-9", "library.example", MONDAY_TEN, ends_at, CLERK, lifts_limits=True, is_once=True)
+    town.publish_policy(DOCUMENT, [once])
+    by_it = visit_record(
+        host="library.example", verdict=Verdict.ALLOW, cause=Cause.DEFAULT, rule=None, exemption="EX-9"
+    )
+    row, why = await explained(db, town, by_it)
+    assert why.agrees_with(row) and "access that was granted" not in why.changed
+
+
 NO_PROGRAMS = "rules:\n  - {id: no-programs, categories: [press], file_types: [executable], action: block}\n"
 
 

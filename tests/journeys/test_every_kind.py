@@ -204,19 +204,24 @@ async def device_of_ones_own(town: TwoDepartments) -> AsyncIterator[None]:
 
 
 async def program_to_download(town: TwoDepartments) -> AsyncIterator[None]:
-    """A program is stopped by a limit that asks; for the day that head and IT allow, the clerk loads it."""
+    """A program is stopped by a limit that asks; head and IT allow one download, and the clerk loads it."""
     page = await town.clerk.sees(SETUP, "This download is blocked")
     await page.get_by_role("link", name="Ask for this download").click()
     assert await heading(page) == f"Ask for downloads from {TOOLS}"
-    number = await _ask_for_today(town, page)
+    number = await _ask_for_downloads(town, page, "once")
     assert await town.allows("head", number) == "Your answer is recorded"
     await town.clerk.sees(SETUP, "This download is blocked")
     assert (await town.allows("it", number)).startswith("Open now, until")
     await town.mail("clerk", number, "Allowed until")
 
     assert await town.clerk.loads(SETUP) == PROGRAM
+    await town.clerk.sees(f"{SETUP}?version=2", "This download is blocked")
+    assert await town.clerk.loads(SETUP) == PROGRAM
     await town.gardener.sees(SETUP, "This download is blocked")
+    mine = await town.office_of("clerk")
+    await town.shows(mine, "/requests", mine.locator("li.card", has_text=TOOLS).get_by_text("Used"))
     yield
+    town.clock.advance(timedelta(hours=4))
     await town.clerk.sees(SETUP, "This download is blocked")
 
 
@@ -229,7 +234,7 @@ async def large_download(town: TwoDepartments) -> AsyncIterator[None]:
     assert "Over a limit of the town" in await card.inner_text()
     await card.get_by_role("button", name="Ask").click()
     assert await heading(page) == f"Ask for downloads from {LIBRARY}"
-    number = await _ask_for_today(town, page)
+    number = await _ask_for_downloads(town, page, "today")
     assert await town.allows("head", number) == "Your answer is recorded"
     await town.clerk.is_cut_off(MAPS)
     assert (await town.allows("it", number)).startswith("Open now, until")
@@ -288,9 +293,9 @@ async def prohibited_site_by_accident(town: TwoDepartments) -> AsyncIterator[Non
         await desk.sees(ADULT, BLOCKED)
 
 
-async def _ask_for_today(town: TwoDepartments, page: Page) -> str:
+async def _ask_for_downloads(town: TwoDepartments, page: Page, duration: str) -> str:
     await page.get_by_label("What do you need it for?").fill("It reads the old maps.")
-    await page.locator("label[for=duration-today]").click()
+    await page.locator(f"label[for=duration-{duration}]").click()
     return await town.sent(page)
 
 

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from admin.audit import EventKind
+from admin.used_downloads import UsedDownloads
+from policy import state_names
 from policy.visit import Client
 from tests import people, towns
 from tests.admin.counted_use import write_use
@@ -15,7 +17,7 @@ from tests.admin.web import test_own_device, test_standing_permission
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.admin.web.test_heavy_page import DOWNLOAD, tell, updates
 from tests.admin.web.test_limit_pages import DOCUMENT as LIMITED
-from tests.admin.web.test_limit_pages import NOT_LISTED, stopped, with_limits
+from tests.admin.web.test_limit_pages import NOT_LISTED, published, stopped, with_limits
 from tests.admin.web.test_tokens_page import bearer, events
 from tests.admin.web.test_weekly_page import REPORTING, log_a_week, with_report
 from tests.admin.web.test_who_may_do_what import new_token
@@ -139,6 +141,24 @@ async def test_program_whose_download_was_stopped_is_told_how_to_join_a_colleagu
     assert told["detail"] == f"REQ-1 waits for an answer: join it by POST {path}. Nothing changed."
     joined = await program.post(path)
     assert joined["number"] == "REQ-1" and [one["id"] for one in joined["joined"]] == ["colleague"]
+
+
+async def test_program_asks_for_one_download_and_is_told_that_it_is_used(site: Site) -> None:
+    site.state.policy_document.write_text(LIMITED)
+    await site.until(lambda: bool(site.admin.policy.limits))
+    await site.log(stopped("asked", "iso.example", "over"))
+    clerk, head = await program_of(site, people.CLERK), await program_of(site, people.HEAD)
+    (visit,) = (one["id"] for one in (await clerk.get("/stopped"))["items"])
+    body = {"reason": "A manual.", "duration": "once", "for_whom": "person"}
+    asked = await clerk.post(f"/stopped/{visit}/ask", 201, **body)
+    assert (asked["kind"], asked["duration"], asked["used_at"]) == ("download", "once", None)
+    await head.post("/requests/1/approve", step=0)
+    (access,) = published(site).exemptions
+    (site.state.spool / state_names.claim(access.id, access.granted_at)).touch()
+    await UsedDownloads(site.admin.db, site.state.spool, site.clock).look()
+    told = await clerk.get("/requests/1")
+    assert told["used_at"] is not None and told["status"].startswith("Used ")
+    assert [move["what"] for move in told["moves"]] == ["submitted", "approved", "used_up"]
 
 
 async def test_own_request_is_refused_as_on_the_page(site: Site) -> None:

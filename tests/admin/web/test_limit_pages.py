@@ -8,6 +8,8 @@ from typing import Any
 from admin import audit, closed_people
 from admin.audit import EventKind
 from admin.limit_letters import LimitLetters
+from admin.used_downloads import UsedDownloads
+from policy import state_names
 from policy.decision import Cause, Lane, Verdict
 from policy.snapshot import PolicySnapshot
 from policy.visit import Client
@@ -173,14 +175,80 @@ async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) 
     assert "Load it again: no limit holds for" in page
 
 
+async def test_one_download_is_asked_for_allowed_for_a_day_and_used(site: Site) -> None:
+    await with_limits(site)
+    clerk = await site.asking(people.CLERK, host="iso.example", rule="asked", category=None)
+    fields = {"reason": "A manual.", "duration": "once"}
+    for_all = await post(clerk, "/ask/K7M-4QP", **fields, for_whom="department")
+    assert for_all.status_code == 422 and "One download is for one person" in for_all.text
+    sent = await post(clerk, "/ask/K7M-4QP", **fields, for_whom="person")
+    assert "It then goes through" in (await clerk.get(sent.headers["location"])).text
+    number = sent.headers["location"].split("/")[2]
+    head = await site.signed_in(people.HEAD)
+    page = (await head.get(f"/decide/{number}")).text
+    assert "Allow one download from iso.example for Clerk?" in page and "Change time" not in page
+    assert "the first download that would be stopped there goes through" in page
+    ends_at = site.clock.at + timedelta(days=1)
+    assert f'value="{ends_at.isoformat()}"' in page
+    for end, status in ((ends_at + timedelta(seconds=1), 422), (ends_at, 303)):
+        answer = await post(head, f"/decide/{number}", answer="allow", step="0", expires_at=end.isoformat())
+        assert answer.status_code == status
+    (access,) = published(site).exemptions
+    assert (access.host, access.lifts_limits, access.is_once) == ("iso.example", True, True)
+    page = (await clerk.get(f"/requests/{number}")).text
+    assert "that would be stopped goes through" in page and "Allowed until" in page
+    await site.log(stopped("asked", "iso.example", "over 1 GB came on one connection"))
+    assert f"REQ-{number}:" in (await clerk.get("/stopped")).text
+
+    (site.state.spool / state_names.claim(access.id, access.granted_at)).write_bytes(b"f" * 64)
+    await UsedDownloads(site.admin.db, site.state.spool, site.clock).look()
+    for place in ("/requests", f"/requests/{number}"):
+        page = (await clerk.get(place)).text.replace("\u00a0", " ")
+        assert "Used <time" in page and "Allowed until" not in page
+    assert "loaded it. The access is used" in page and "Another file needs a new request" in page
+    assert "Used <time" in (await (await site.signed_in(people.IT)).get("/exemptions")).text
+    of_limit = (await clerk.get("/stopped")).text
+    assert "REQ-" not in of_limit and ">Ask<" in of_limit, "another can be asked for"
+
+
 async def test_a_download_is_asked_for_today_at_most(site: Site) -> None:
     await with_limits(site)
     clerk = await site.asking(people.CLERK, host="iso.example", rule="asked", category=None)
     page = (await clerk.get("/ask/K7M-4QP")).text
-    offered = [value for value in ("hour", "today", "week", "month") if f'value="{value}"' in page]
-    assert offered == ["hour", "today"] and page.count(", the longest") == 1
-    sent = await post(clerk, "/ask/K7M-4QP", reason="A manual.", duration="week", for_whom="person")
-    assert sent.status_code == 422 and "That is longer than the town allows" in sent.text
+    durations = ("once", "hour", "today", "week", "month")
+    assert [each for each in durations if f'value="{each}"' in page] == ["once", "today"]
+    assert "This one download" in page and page.count(", the longest") == 1
+    for duration, said in (
+        ("week", "That is longer than the town allows"),
+        ("hour", "cannot be asked for so"),
+    ):
+        sent = await post(clerk, "/ask/K7M-4QP", reason="A manual.", duration=duration, for_whom="person")
+        assert sent.status_code == 422 and said in sent.text
+    of_site = await site.asking(people.CLERK, code="K8M-4QP")
+    once = await post(of_site, "/ask/K8M-4QP", reason="A card.", duration="once", for_whom="person")
+    assert once.status_code == 422 and "cannot be asked for so" in once.text
+
+
+async def test_download_that_a_rule_stops_is_asked_for_as_one_that_a_limit_stops(site: Site) -> None:
+    rule = "{id: no-programs, categories: [press], file_types: [executable], action: block"
+    rules = f"rules:\n  - {rule}, approval: [department_head]}}\n"
+    site.state.policy_document.write_text(towns.DOCUMENT.replace("rules:\n", rules))
+    await site.until(lambda: any(rule.file_types for rule in site.admin.policy.rules))
+    of_news = {"host": "news.example", "rule": "no-programs", "category": "press", "entry": "news.example"}
+    page = (await (await site.asking(people.CLERK, **of_news)).get("/ask/K7M-4QP")).text
+    assert "but a download of programs is stopped there" in page and "This one download" in page
+    number = await site.sent_request(duration="today", code="K8M-4QP", **of_news)
+    head = await site.signed_in(people.HEAD)
+    assert (
+        "it lifts the limits of the policy there, and this rule" in (await head.get(f"/decide/{number}")).text
+    )
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-07T05:00:00Z")
+    (access,) = published(site).exemptions
+    assert (access.lifts_limits, access.is_once, access.lifts_rule) == (True, False, "no-programs")
+    refused = visit(host="news.example", rule="no-programs", category="press", refusal="a download")
+    await site.log(refused, visit(host="news.example"))
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert page.count(f"REQ-{number}:") == 1, "access to downloads answers for no site"
 
 
 async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(site: Site) -> None:
