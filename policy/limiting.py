@@ -159,6 +159,13 @@ def hours_end_at(limit: Limit, policy: Policy, at: datetime) -> datetime | None:
     return schedule.next_edge_after(at, zone_of(policy))
 
 
+def is_for_business_hours(limit: Limit, policy: Policy, at: datetime) -> bool:
+    """Whether a limit's hours are those of the town's offices, which are open at `at`."""
+    time = policy.asking.time
+    has_their_hours = limit.when is not None and policy.schedules[limit.when] == time.hours
+    return has_their_hours and time.counts_at(at, zone_of(policy))
+
+
 def _holds(limit: Limit, visit: Visit, policy: Policy, categories: frozenset[str]) -> bool:
     if limit.categories and limit.categories.isdisjoint(categories):
         return False

@@ -69,13 +69,15 @@ class OverLimit:
     """What of a limit the page says.
 
     `size` is a download's ("4.2 GB"), `most` what is let through at once; `slows_until` (aware) when the
-    limit ends by the clock, None where it does not. Of a quota, `minutes` or `amount` ("2 GB") are used for
+    limit ends by the clock, None where it does not, `in_business_hours` whether its hours are those of the
+    town's offices. Of a quota, `minutes` or `amount` ("2 GB") are used for
     today, by the person or the department.
     """
 
     size: str = ""
     most: str = ""
     slows_until: datetime | None = None
+    in_business_hours: bool = False
     minutes: int = 0
     amount: str = ""
     is_departments: bool = False

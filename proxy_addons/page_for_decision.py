@@ -16,7 +16,7 @@ from categories.taxonomy import Taxonomy
 from policy import amounts
 from policy.deciding import decide
 from policy.decision import Cause, Decision, Verdict
-from policy.limiting import hours_end_at
+from policy.limiting import hours_end_at, is_for_business_hours
 from policy.rule_matching import rule_matches
 from policy.schedule import Schedule
 from policy.state import State
@@ -171,6 +171,7 @@ def _over_limit(limit: Limit, decision: Decision, visit: Visit, policy: Policy) 
             amounts.size(decision.size_bytes or 0),
             amounts.size(limit.larger_than or 0),
             hours_end_at(limit, policy, visit.at),
+            is_for_business_hours(limit, policy, visit.at),
         )
     duration = limit.quota.duration
     return OverLimit(

@@ -15,6 +15,7 @@ from categories.match import CategoryMatch
 from categories.taxonomy import taxonomy
 from policy import deciding
 from policy.ask_token import AskToken
+from policy.business_time import OFFICE_HOURS
 from policy.decision import Cause, Decision, Verdict
 from policy.file_types import FILE_TYPES
 from policy.limiting import stopping
@@ -713,13 +714,14 @@ def test_only_a_page_of_its_own_gets_the_whole_page(destination: str | None, is_
 
 
 LIMITS = {
-    "big": Limit("big", LimitAction.WARN, larger_than=500 * 10**6, when="mornings", because="Use 7"),
+    "big": Limit("big", LimitAction.WARN, larger_than=500 * 10**6, when="offices", because="Use 7"),
+    "long": Limit("long", LimitAction.WARN, larger_than=500 * 10**6, when="longer"),
     "huge": Limit("huge", LimitAction.ASK, larger_than=10**10, approval=(Approver.IT_SECURITY,)),
     "time": Limit("time", LimitAction.ASK, quota=Quota(duration=timedelta(minutes=30))),
     "much": Limit("much", LimitAction.BLOCK, quota=Quota(Per.DEPARTMENT, size_bytes=2 * 10**9)),
     "films": Limit("films", LimitAction.WARN, file_types=frozenset({"video"})),
 }
-MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
+HOURS = {"offices": OFFICE_HOURS, "longer": Schedule(frozenset(range(5)), time(8), time(17))}
 
 
 @pytest.mark.parametrize(
@@ -728,9 +730,15 @@ MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
         (
             "big",
             4_200_000_000,
-            "This download is 4.2 GB It slows others down now. After 4:30 PM it will not."
+            "This download is 4.2 GB In business hours it slows others down. After 4:30 PM it will not."
             " Nothing of it was loaded. Policy Use 7 Remind me at 4:30 PM Download now Leave",
             "Avisarme a las 4:30 p. m. Descargar ahora Salir",
+        ),
+        (
+            "long",
+            4_200_000_000,
+            "This download is 4.2 GB It slows others down now. After 5 PM it will not.",
+            "Ahora hace más lenta la red para los demás. A las 5 p. m. termina el límite.",
         ),
         (
             "huge",
@@ -757,7 +765,7 @@ MORNINGS = Schedule(frozenset(range(5)), time(8), time(16, 30))
 def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
     limit: str, size_bytes: int | None, in_english: str, in_spanish: str
 ) -> None:
-    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules={"mornings": MORNINGS})
+    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules=HOURS)
     visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING)
     types = frozenset({"video"})
     decision = stopping(LIMITS[limit], visit, policy, size_bytes=size_bytes, types=types)
@@ -775,7 +783,7 @@ def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
 
 
 def test_large_download_that_waits_for_no_hour_or_has_no_admin_site_offers_no_reminder() -> None:
-    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules={"mornings": MORNINGS})
+    policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules=HOURS)
     visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING)
     for limit, admin_url in (("huge", "http://127.0.0.1:8000"), ("big", None)):
         decision = stopping(LIMITS[limit], visit, policy, size_bytes=2 * 10**10)
