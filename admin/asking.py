@@ -11,7 +11,7 @@ one. Where the policy waits for IT, what was approved, and signed, is left to IT
 until a time is over then, wherever it stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -297,11 +297,21 @@ class AccessRequest:
 
 
 class InvalidRequestError(ValueError):
-    """A field of the form cannot be accepted; nothing was sent."""
+    """A field of the form cannot be accepted; nothing was sent. `others` are of further fields of it."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, others: Sequence["InvalidRequestError"] = ()) -> None:
         super().__init__(message)
         self.field = field
+        self.others = others
+
+    @property
+    def all(self) -> tuple["InvalidRequestError", ...]:
+        """What is wrong with each field, in the order of the form."""
+        return (self, *self.others)
+
+    def at(self, field: str) -> "InvalidRequestError | None":
+        """Return what is wrong with a field, None where it is not said to be wrong."""
+        return next((each for each in self.all if each.field == field), None)
 
 
 class NeverGrantedError(InvalidRequestError):

@@ -76,7 +76,7 @@ async def _submit(
 ) -> AccessRequest:
     terms = policy.asking
     await _refuse_never_granted(policy, listed, replace(new, host=site))
-    reason = tidy_text("reason", new.reason, "Enter what you need it for")
+    reason = tidy_reason(new.reason)
     _check(policy, new, site)
     sent_by = new.sent_by or new.person
     async with db.transaction() as t:
@@ -125,6 +125,11 @@ async def _submit(
             request = await get(t, id_)
         await request_letters.put(t, policy, request, at)
     return request
+
+
+def tidy_reason(reason: str) -> str:
+    """Return what somebody needs it for, tidied. Raises InvalidRequestError."""
+    return tidy_text("reason", reason, "Enter what you need it for")
 
 
 def _check(policy: Policy, new: NewAccessRequest, site: str) -> None:

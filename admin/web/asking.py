@@ -1,6 +1,7 @@
 """Asking for access: the form behind a block page's link, and what becomes of a request."""
 
 from datetime import datetime
+from enum import StrEnum
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
@@ -25,6 +26,7 @@ from admin.asking import (
 )
 from admin.deciders import deciders, may_end, may_renew, may_stop
 from admin.opening import may_open, opens_until
+from admin.submitting import tidy_reason
 from admin.web.asking_form import answered_lately, may_see
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import Cookies, field, known, person_of, session_of, signed_in
@@ -35,7 +37,12 @@ from policy.ask_token import AskToken
 from policy.decision import Verdict
 from policy.town_policy import AfterApproval, Limit, Policy, Rule
 
-_FIELDS = ("reason", "duration", "for_whom", "extent")
+_CHOICES: dict[str, tuple[type[StrEnum], str]] = {
+    "extent": (Extent, "Choose what you need"),
+    "duration": (Duration, "Choose for how long you need it"),
+    "for_whom": (ForWhom, "Choose for whom you ask"),
+}
+_FIELDS = ("reason", *_CHOICES)
 
 
 async def follow(http_request: Request) -> Response:
@@ -67,13 +74,14 @@ async def ask(http_request: Request, form: FormData) -> Response:
     if not ask.path:
         filled_in["extent"] = Extent.SITE.value
     try:
+        _check(filled_in)
         sent = await admin_of(http_request).requests.submit(
             known(http_request),
             ask.code,
             filled_in["reason"],
-            _chosen(Duration, "duration", filled_in, "Choose for how long you need it"),
-            _chosen(ForWhom, "for_whom", filled_in, "Choose for whom you ask"),
-            _chosen(Extent, "extent", filled_in, "Choose what you need"),
+            Duration(filled_in["duration"]),
+            ForWhom(filled_in["for_whom"]),
+            Extent(filled_in["extent"]),
         )
     except InvalidRequestError as error:
         return await _form(http_request, ask, filled_in, error)
@@ -302,10 +310,15 @@ async def _request_of(http_request: Request) -> AccessRequest:
     return await admin_of(http_request).request_views.get(known(http_request), http_request.path_params["id"])
 
 
-def _chosen[E: (Duration, ForWhom, Extent)](
-    kind: type[E], name: str, filled_in: dict[str, str], otherwise: str
-) -> E:
+def _check(filled_in: dict[str, str]) -> None:
+    """Raise InvalidRequestError for all that is missing or wrong, in the order of the form."""
+    wrong = []
     try:
-        return kind(filled_in[name])
-    except ValueError as error:
-        raise InvalidRequestError(name, otherwise) from error
+        tidy_reason(filled_in["reason"])
+    except InvalidRequestError as error:
+        wrong.append(error)
+    for name, (kind, otherwise) in _CHOICES.items():
+        if filled_in[name] not in kind:
+            wrong.append(InvalidRequestError(name, otherwise))
+    if wrong:
+        raise InvalidRequestError(wrong[0].field, str(wrong[0]), wrong[1:])

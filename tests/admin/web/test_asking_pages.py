@@ -1,5 +1,6 @@
 """Asking through the pages: the link, the form, and what becomes of a request."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -121,6 +122,18 @@ async def test_form_comes_back_filled_in_when_a_field_is_wrong(
     assert f'href="#{field}"' in answer.text and f'id="{field}"' in answer.text
     if field != "reason":
         assert "For the grant file." in answer.text
+
+
+async def test_form_says_all_that_is_wrong_in_the_order_of_its_fields(site: Site) -> None:
+    answer = await post(await site.asking(), "/ask/K7M-4QP", reason="  ", for_whom="department")
+    assert answer.status_code == 422
+    summary = re.search(r'role="alert".*?</ul>', answer.text, re.DOTALL)
+    assert summary and re.findall(r'<a href="#(\w+)">(.+?)</a>', summary[0]) == [
+        ("reason", "Enter what you need it for"),
+        ("duration", "Choose for how long you need it"),
+    ]
+    assert 'id="reason-error"' in answer.text and 'id="duration-error"' in answer.text
+    assert re.search(r'value="department"[^>]* checked', answer.text)
 
 
 async def test_asking_twice_leads_to_the_request_that_is_open(site: Site) -> None:
