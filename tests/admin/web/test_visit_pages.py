@@ -112,16 +112,38 @@ async def test_what_cannot_be_left_out_is_said(query: str, said: str, site: Site
     assert page.status_code == 422 and said in page.text
 
 
-@pytest.mark.parametrize("query", ["host=a%20b", "verdict=maybe"])
-async def test_filter_that_means_nothing_is_named(query: str, site: Site) -> None:
-    page = await (await site.signed_in(people.IT)).get(f"/visits?{query}")
-    assert page.status_code == 422
-    assert "usa-alert--error" in page.text
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("span=nonsense", "“nonsense” is no time to choose. Visits of any time are shown."),
+        ("since=nonsense", "From: “nonsense” is no time. A time is written like 2026-03-02 10:00"),
+        ("until=nonsense", "Until: “nonsense” is no time."),
+        ("host=a%20b", "“a b” is not a site"),
+        ("verdict=maybe", "“maybe” is no decision. Choose one; all are shown."),
+        ("code=nonsense", "“nonsense” is no page code. Enter it like K7M-4QP"),
+    ],
+)
+async def test_filter_that_means_nothing_is_named_and_does_not_hold(
+    query: str, said: str, site: Site
+) -> None:
+    await site.log(
+        visit(site.clock.at - timedelta(minutes=1)), allowed(at=site.clock.at - timedelta(minutes=2))
+    )
+    page = await (await site.signed_in(people.IT)).get(f"/visits?{query}&department=finance")
+    assert page.status_code == 422 and said in page.text and "usa-alert--error" in page.text
+    assert hosts(page.text) == ["cardroom.example", "library.example"]
+    chips = re.findall(r'<a class="chip" href="([^"]+)">([^<]+) <span', page.text)
+    assert chips == [("/visits", "Finance")], "the other holds, and goes alone"
 
 
 async def test_no_match_says_what_to_do(site: Site) -> None:
     page = await (await site.signed_in(people.IT)).get("/visits?category=adult")
     assert "No visits match. Remove a filter or widen the time." in page.text
+    page = await (await site.signed_in(people.IT)).get("/visits?department=nonsense&rule=none-such")
+    assert (
+        "No visits match. “nonsense” is no department of the policy. “none-such” is no rule of the policy."
+        " Remove a filter"
+    ) in page.text
 
 
 async def test_older_rows_follow_without_gap_or_repetition(site: Site) -> None:
