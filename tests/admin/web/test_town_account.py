@@ -271,7 +271,8 @@ async def test_the_settings_page_asks_the_provider_and_says_what_to_register(
 
 async def test_without_a_provider_nothing_leads_to_one(site: Site) -> None:
     browser = site.client()
-    assert LINK not in (await browser.get("/sign-in")).text
+    page = (await browser.get("/sign-in")).text
+    assert LINK not in page and "town account" not in page and "Use the name and password" in page
     assert (await browser.get("/sign-in/town-account")).status_code == 404
     assert (await browser.get(RETURN_PATH, params={"code": "x", "state": "y"})).status_code == 400
     assert (

@@ -70,6 +70,7 @@ async def test_head_sees_the_department_and_it_the_town_by_departments(site: Sit
         "2.8 GB of 2.9 GB, in 2 visits of 100 MB or more",
         "News 1,204 0 120 MB",
         "Gambling 11 11 0 B",
+        "Most blocked Category Bar Visits",
         "films.example 2.8 GB",
         "Nobody is named.",
     ):
