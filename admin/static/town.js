@@ -1,29 +1,64 @@
 // Saves a reload and says what is going on. Every page works without it.
 "use strict";
 
-// A form is sent once, and its button says so.
+// A form is sent once, and its button says so; what takes long need not be waited for.
+const LONG_MS = 10_000;
+const sending = new Map();
+
+const release = (form) => {
+  const { button, says, timer } = sending.get(form);
+  clearTimeout(timer);
+  button.replaceChildren(...says);
+  sending.delete(form);
+};
+
+const sayStillWorking = (form) => {
+  const waiting = document.createElement("p");
+  waiting.className = "waiting";
+  const words = document.createElement("span");
+  words.setAttribute("role", "status");
+  const cancel = document.createElement("button");
+  cancel.type = "button";
+  cancel.className = "usa-button usa-button--outline";
+  cancel.textContent = "Cancel";
+  cancel.addEventListener("click", () => {
+    window.stop();
+    release(form);
+    cancel.remove();
+    words.textContent = "You stopped waiting. It may have arrived: look before you send it again.";
+  });
+  waiting.append(words, cancel);
+  form.append(waiting);
+  words.textContent = "Still working";
+};
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.dataset.once) return;
-  if (form.dataset.sent) {
+  if (sending.has(form)) {
     event.preventDefault();
     return;
   }
-  form.dataset.sent = "yes";
+  form.querySelector(".waiting")?.remove();
   const button = event.submitter ?? form.querySelector("button[type=submit]");
-  button.dataset.says = button.textContent;
+  const says = [...button.childNodes];
   button.textContent = form.dataset.once;
+  sending.set(form, { button, says, timer: setTimeout(sayStillWorking, LONG_MS, form) });
 });
 
 // Back in the browser's history shows the page as it was left: its forms can be sent again.
 window.addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
-  for (const form of document.querySelectorAll("form[data-sent]")) {
-    delete form.dataset.sent;
-    const button = form.querySelector("button[data-says]");
-    button.textContent = button.dataset.says;
+  for (const form of [...sending.keys()]) {
+    release(form);
+    form.querySelector(".waiting")?.remove();
   }
 });
+
+for (const button of document.querySelectorAll("button[data-prints]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
 
 // The error above a form is what a screen reader begins with.
 document.querySelector("[data-focus]")?.focus();

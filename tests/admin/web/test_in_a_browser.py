@@ -221,6 +221,59 @@ async def test_form_is_sent_once_however_often_its_button_is_pressed(site: Site,
     assert len(sent) == 1
 
 
+# Ten seconds are half a one. While it waits for an answer a page is looked at by its own script alone.
+_IMPATIENT = """
+    const later = window.setTimeout;
+    window.setTimeout = (what, ms, ...rest) => later(what, ms / 20, ...rest);
+    window.said = [];
+    const look = () => {
+        const button = document.querySelector("[data-once] [type=submit]");
+        window.said.push(button.textContent, document.querySelector("[role=status]")?.textContent ?? "");
+    };
+    const cancel = () => document.querySelector(".waiting button").click();
+    document.addEventListener("submit", () => { later(look, 100); later(look, 700); later(cancel, 800); });
+"""
+
+
+async def test_form_that_takes_long_says_so_and_can_be_given_up_and_sent_again(
+    site: Site, page: Page
+) -> None:
+    await page.add_init_script(_IMPATIENT)
+    await page.goto(f"{site.url}/ask?token={site.token()}")
+    await page.get_by_label("What do you need it for?").fill("For the grant file.")
+    await page.get_by_text("1 hour").click()
+    # An answer that never comes.
+    await page.route("**/ask/*", lambda _route: None)
+    send = page.get_by_role("button", name="Send request")
+    await send.click(no_wait_after=True)
+    await expect(page.get_by_role("status")).to_contain_text("look before you send it again")
+    assert await page.evaluate("window.said") == ["Sending...", "", "Sending...", "Still working"]
+    await expect(page.get_by_label("What do you need it for?")).to_have_value("For the grant file.")
+    await page.unroute("**/ask/*")
+    await send.click()
+    await expect(page.locator("h1")).to_have_text("Request sent")
+
+
+async def test_request_can_be_printed_where_there_are_scripts(
+    browser: StartBrowser, site: Site, page: Page
+) -> None:
+    number = await site.sent_request()
+    await page.add_init_script("window.print = () => { window.printed = true; }")
+    await sign_in(page, site, people.CLERK)
+    await page.goto(f"{site.url}/requests/{number}")
+    await page.get_by_role("button", name="Print").click()
+    assert await page.evaluate("window.printed") is True
+    await page.emulate_media(media="print")
+    await expect(page.locator("main button:visible")).to_have_count(0)
+    await expect(page.locator(".print-foot")).to_contain_text("Town of Exampleton, REQ-1, as of")
+    chromium = await browser()
+    without = await (await chromium.new_context(java_script_enabled=False)).new_page()
+    await sign_in(without, site, people.CLERK)
+    await without.goto(f"{site.url}/requests/{number}")
+    await expect(without.get_by_role("button", name="Withdraw the request")).to_be_visible()
+    await expect(without.get_by_role("button", name="Print")).to_have_count(0)
+
+
 async def test_what_is_left_of_a_reason_is_counted_while_it_is_written(site: Site, page: Page) -> None:
     await page.goto(f"{site.url}/ask?token={site.token()}")
     await expect(page.locator("#reason-left")).to_have_text("500 characters at most")
