@@ -16,6 +16,7 @@ from admin.overview import Hour, hours_between
 from admin.sessions import NotAtTheDeviceError, Session
 from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError, VisitRow, WhoCodes
+from policy.identity import Identities
 from policy.town_policy import Policy
 
 _STOPPED_WITHIN = timedelta(minutes=15)
@@ -97,6 +98,19 @@ class VisitViews:
         if not session.is_signed_in and device is not None:
             person = None  # only what happened at this device: who sits there has not signed in
         return await visits.stopped(self._db, person, device, now - _STOPPED_WITHIN, self._codes())
+
+    async def stopped_at(self, address: str) -> list[VisitRow] | None:
+        """Return what was stopped in 15 minutes for a person at their computer, newest first.
+
+        None where the address is of no computer of one person, by the policy in force.
+        """
+        now = self._clock()
+        client = Identities(self._policy()).identify(address, at=now)
+        if client.device is None or client.person is None:
+            return None
+        return await visits.stopped_at(
+            self._db, client.person, client.address, now - _STOPPED_WITHIN, self._codes()
+        )
 
     async def _check_search(self, session: Session, where: VisitFilter) -> None:
         self._check(session, roles.sees_visits, "Visits")

@@ -54,9 +54,9 @@ def page_for(
     `admin_url` or `token` None: asking is not available, and the page says so. `remind_token` is that of a
     download, which says its address, too.
     """
-    match = _said_match(decision, policy)
-    category = taxonomy.categories.get(match.category) if match else None
     limit = next((limit for limit in policy.limits if limit.id == decision.limit), None)
+    match = _said_match(decision, limit, policy)
+    category = taxonomy.categories.get(match.category) if match else None
     said_first = _SAID_FIRST.get(decision.verdict) if limit is None else _limit_variant(limit)
     variant = said_first or _variant(decision, policy)
     opening = _opening(decision, visit, policy) if variant is Variant.POLICY else None
@@ -150,13 +150,13 @@ def _because(variant: Variant, decision: Decision, policy: Policy) -> str:
     return decision.because or ""
 
 
-def _said_match(decision: Decision, policy: Policy) -> CategoryMatch | None:
+def _said_match(decision: Decision, limit: Limit | None, policy: Policy) -> CategoryMatch | None:
     """Return the list entry that the page gives as the reason.
 
-    None for a rule that is about people or hours and not about what the site is.
+    None for a rule that is about people or hours and not about what the site is, or such a limit.
     """
-    rule = _rule_of(decision, policy)
-    return None if rule is not None and not rule.categories else decision.match
+    by = limit or _rule_of(decision, policy)
+    return None if by is not None and not by.categories else decision.match
 
 
 def _limit_variant(limit: Limit) -> Variant:

@@ -1,7 +1,6 @@
 """Signing in and out, and where a person starts."""
 
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -9,6 +8,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.accounts import SignInError, TooManyTriesError
+from admin.web.client_address import address_to_count
 from admin.web.page import admin_of, go_to, has_duty, page
 from admin.web.session_cookie import Cookies, field, session_of
 
@@ -84,24 +84,6 @@ async def sign_out(http_request: Request, _form: FormData) -> Response:
     cookies: Cookies = http_request.app.state.cookies
     cookies.drop(response, cookies.session)
     return response
-
-
-def address_to_count(http_request: Request) -> str | None:
-    """Return the client's address; None where it is this machine's, from which the proxy brings everybody."""
-    client, server = http_request.client, http_request.scope.get("server")
-    try:
-        address = _plain(client.host if client else "")
-    except ValueError:
-        # Whatever a header said: of nobody in particular.
-        return None
-    is_here = address.is_loopback or (server is not None and address == _plain(server[0]))
-    return None if is_here else str(address)
-
-
-def _plain(host: str) -> IPv4Address | IPv6Address:
-    # A socket for both families has IPv4 addresses within IPv6 ones.
-    address = ip_address(host)
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def own_path(path: str) -> str:

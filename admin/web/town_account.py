@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from admin.accounts import TooManyTriesError
 from admin.town_account import Refusal, TownAccountError
+from admin.web.client_address import address_to_count
 from admin.web.page import admin_of, go_to
 from admin.web.session_cookie import Cookies, csrf_token, session_of
-from admin.web.signing_in import address_to_count, own_path, sign_in_form
+from admin.web.signing_in import own_path, sign_in_form
 
 _STATUS = {
     Refusal.TROUBLE: 503,

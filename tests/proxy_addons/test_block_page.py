@@ -718,6 +718,12 @@ LIMITS = {
     "long": Limit("long", LimitAction.WARN, larger_than=500 * 10**6, when="longer"),
     "huge": Limit("huge", LimitAction.ASK, larger_than=10**10, approval=(Approver.IT_SECURITY,)),
     "time": Limit("time", LimitAction.ASK, quota=Quota(duration=timedelta(minutes=30))),
+    "shopping": Limit(
+        "shopping",
+        LimitAction.BLOCK,
+        quota=Quota(duration=timedelta(minutes=30)),
+        categories=frozenset({"shopping"}),
+    ),
     "much": Limit("much", LimitAction.BLOCK, quota=Quota(Per.DEPARTMENT, size_bytes=2 * 10**9)),
     "films": Limit("films", LimitAction.WARN, file_types=frozenset({"video"})),
 }
@@ -753,6 +759,12 @@ HOURS = {"offices": OFFICE_HOURS, "longer": Schedule(frozenset(range(5)), time(8
             "Opens at 12 AM tomorrow files.example is open again then. Your 30 minutes are used.",
             "Ya usó sus 30 minutos.",
         ),
+        (
+            "shopping",
+            None,
+            "Opens at 12 AM tomorrow files.example is listed as Shopping. Your 30 minutes are used.",
+            "Ya usó sus 30 minutos.",
+        ),
         ("much", None, "The 2 GB of your department are used.", "Se usaron los 2 GB de su departamento."),
         (
             "films",
@@ -766,7 +778,8 @@ def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
     limit: str, size_bytes: int | None, in_english: str, in_spanish: str
 ) -> None:
     policy = replace(POLICY, limits=tuple(LIMITS.values()), schedules=HOURS)
-    visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING)
+    listed = (CategoryMatch("shopping", "files.example", "UT1"),)
+    visit = Visit(people.CLERK_AT_WORK, "https", "files.example", 443, None, FRIDAY_MORNING, listed)
     types = frozenset({"video"})
     decision = stopping(LIMITS[limit], visit, policy, size_bytes=size_bytes, types=types)
     _, html = page_for(
@@ -780,6 +793,8 @@ def test_page_of_what_is_over_a_limit_says_the_amount_and_what_can_be_done(
     )
     assert in_english in english(html)
     assert in_spanish in spanish(html)
+    is_for_category = bool(LIMITS[limit].categories)
+    assert ("This is the wrong category" in english(html)) is is_for_category
 
 
 def test_large_download_that_waits_for_no_hour_or_has_no_admin_site_offers_no_reminder() -> None:

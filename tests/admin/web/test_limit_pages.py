@@ -119,6 +119,35 @@ async def test_used_up_quota_says_that_it_opens_tomorrow(site: Site) -> None:
     assert "30 minutes a day are used" in page and "It opens again tomorrow." in page
 
 
+async def test_what_a_limit_stopped_offers_what_fits_it(site: Site) -> None:
+    document = DOCUMENT.replace(
+        "schedules:\n", 'schedules:\n  offices: {days: mon-fri, from: "08:00", to: "16:30"}\n'
+    )
+    document = document.replace(
+        "quota: 30m/day, action: block", "quota: 30m/day, action: ask, approval: [it_security]"
+    )
+    site.state.policy_document.write_text(
+        document.replace("larger_than: 1GB,", "larger_than: 1GB, when: offices,")
+    )
+    await site.until(lambda: bool(site.admin.policy.limits))
+    gambling = {"category": "gambling"}
+    await site.log(
+        stopped("shopping-time", "shop.example", "30 minutes a day are used", category="shopping"),
+        stopped("asked", "iso.example", "a download of 2 GB, over 1 GB", **gambling),
+        stopped("a-day", "day.example", "2 GB a day are used", **gambling),
+    )
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    of = {
+        host: page.partition(f">{host}</h2>")[2].partition("</li>")[0]
+        for host in ("shop.example", "iso.example", "day.example")
+    }
+    assert "Ask to use it now" in of["shop.example"] and "This is the wrong category" in of["shop.example"]
+    assert "Ask for this download" in of["iso.example"] and "The limit ends at" in of["iso.example"]
+    assert "Ask" not in of["day.example"] and "It opens again tomorrow." in of["day.example"]
+    assert page.count("This is the wrong category") == 1, "only where the limit is for what it is listed as"
+    assert "I came here by accident" not in of["iso.example"] + of["day.example"]
+
+
 async def test_stop_of_a_quota_at_a_site_is_one_with_the_time_of_the_last(site: Site) -> None:
     await with_limits(site)
     minute, now = timedelta(minutes=1), site.clock.at
@@ -153,7 +182,7 @@ async def test_access_that_is_open_answers_for_nothing_that_a_limit_stopped_nor_
     assert f"REQ-{number}:" in (await clerk.get("/stopped")).text
     await site.log(stopped("asked", "iso.example", "over 1 GB came on one connection", code="N7Q-9DD"))
     of_limit = (await clerk.get("/stopped")).text.partition("N7Q-9DD")[2].partition("</li>")[0]
-    assert "REQ-" not in of_limit and ">Ask<" in of_limit
+    assert "REQ-" not in of_limit and ">Ask for this download<" in of_limit
 
 
 async def test_asking_for_a_download_lifts_limits_and_opens_nothing(site: Site) -> None:

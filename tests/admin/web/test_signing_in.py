@@ -5,7 +5,7 @@ import pytest
 from starlette.requests import Request
 
 from admin import accounts
-from admin.web import signing_in
+from admin.web import client_address
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post
 
@@ -75,4 +75,4 @@ async def test_whoever_signs_in_from_a_page_comes_back_to_it(site: Site, path: s
 @pytest.mark.parametrize("server", ["10.10.1.5", "::ffff:10.10.1.5"])
 def test_the_machines_own_addresses_are_not_counted(client: str, counted: str | None, server: str) -> None:
     request = Request({"type": "http", "client": (client, 50_000), "server": (server, 8000)})
-    assert signing_in.address_to_count(request) == counted
+    assert client_address.address_to_count(request) == counted

@@ -2,15 +2,21 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 
+from admin.web.application import create_application
 from policy.decision import Cause
 from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord
-from tests import people
+from tests import people, towns
 from tests.admin.web.conftest import Site, post, visit
 
 NOT_LISTED = {"rule": None, "category": None, "entry": None, "source": None}
+COMPUTERS = towns.DOCUMENT.replace(
+    "127.0.0.1: {name: FIN-PC-15, person: clerk}",
+    "10.10.20.15: {name: FIN-PC-15, person: clerk}\n  10.10.20.16: {name: COUNTER, department: finance}",
+)
 
 
 def risk() -> VisitRecord:
@@ -82,3 +88,76 @@ async def test_of_visits_that_were_stopped_alike_the_newest_is_shown(site: Site)
     )
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
     assert "AAA-AAA" not in page and "BBB-BBB" in page and "CCC-CCC" in page
+
+
+@pytest.mark.parametrize("cause", [Cause.LOCKDOWN, Cause.DEVICE_OFF, Cause.ENDED, Cause.NOTICE])
+async def test_what_was_not_stopped_for_its_category_offers_nothing_about_it(
+    site: Site, cause: Cause
+) -> None:
+    await site.log(visit(cause=cause, rule=None))
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert "cardroom.example" in page
+    assert "This is the wrong category" not in page and "I came here by accident" not in page
+
+
+def at(site: Site, address: str, **headers: str) -> httpx.AsyncClient:
+    """Return a browser whose connections come from an address of the town's network."""
+    transport = httpx.ASGITransport(create_application(site.admin, site.url), client=(address, 50_000))
+    return httpx.AsyncClient(transport=transport, base_url=site.url, headers=headers)
+
+
+async def test_one_person_computer_shows_what_was_stopped_there_for_them_without_signing_in(
+    site: Site,
+) -> None:
+    site.state.policy_document.write_text(COMPUTERS)
+    await site.until(lambda: "10.10.20.15" in site.admin.policy.devices)
+    here = {"address": "10.10.20.15"}
+    await site.sent_request(host="asked.example")
+    await site.log(
+        visit(host="here.example", **here),
+        visit(host="asked.example", **here),
+        visit(site.clock.at - timedelta(minutes=16), host="earlier.example", **here),
+        visit(host="elsewhere.example"),
+        visit(host="colleague.example", person=people.HEAD, **here),
+    )
+    async with at(site, "10.10.20.15") as browser:
+        page = (await browser.get("/stopped")).text
+        assert "here.example" in page and "asked.example" in page and "Listed as Gambling." in page
+        for other in ("earlier.example", "elsewhere.example", "colleague.example", "REQ-1", "Clerk"):
+            assert other not in page
+        assert 'href="/sign-in?next=/stopped">Sign in to ask' in page and "<form" not in page
+        for other in ("/requests", "/visits/own"):
+            assert (await browser.get(other)).headers["location"].startswith("/sign-in")
+        ask = await site.of_visit(1, "stopped", "ask")
+        assert (
+            (await browser.post(ask, data={"csrf_token": browser.cookies["towngate_visitor"]}))
+            .headers["location"]
+            .startswith("/sign-in")
+        )
+        site.clock.at += timedelta(minutes=15)
+        assert "Nothing was stopped here." in (await browser.get("/stopped")).text
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("10.10.20.16", {}),
+        ("10.10.20.17", {}),
+        # From this machine the proxy brings everybody; what a header says, anybody may have written.
+        ("127.0.0.1", {}),
+        ("127.0.0.1", {"X-Forwarded-For": "10.10.20.15"}),
+        ("10.10.20.15", {"X-Forwarded-For": "10.10.20.15"}),
+    ],
+)
+async def test_what_was_stopped_is_shown_at_no_other_address_without_signing_in(
+    address: str, headers: dict[str, str], site: Site
+) -> None:
+    site.state.policy_document.write_text(COMPUTERS)
+    await site.until(lambda: "10.10.20.15" in site.admin.policy.devices)
+    await site.log(visit(host="here.example", address="10.10.20.15"))
+    async with at(site, address, **headers) as browser:
+        answer = await browser.get("/stopped")
+        assert answer.headers["location"] == "/sign-in?next=/stopped"
+    forwarded = site.client()
+    forwarded.headers["X-Forwarded-For"] = "10.10.20.15"
+    assert "here.example" not in (await forwarded.get("/stopped", follow_redirects=True)).text

@@ -1,0 +1,180 @@
+"""Did something not open? What was stopped here lately, why, and what can be done about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from admin.asked import Kind
+from admin.asking import AccessRequest, stops_downloads
+from admin.limit_lifts import may_go_on
+from admin.visits import VisitRow
+from admin.web.client_address import seen_address
+from admin.web.page import admin_of, go_to, page, status_of
+from admin.web.session_cookie import known, session_of
+from admin.web.words import Status, visit_status
+from policy.decision import Cause
+from policy.limiting import hours_end_at
+from policy.rule_matching import asking_roles
+from policy.state import Exemption
+from policy.town_policy import Approver, Limit, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """The last of `count` visits that were stopped alike.
+
+    `request` asks for it already, as `standing`. `ask` is what the button to ask says, empty where nobody can
+    be asked. `is_for_category`: it was stopped for what the site is listed as. `limit_ends_at` (aware): the
+    limit that stopped it ends by the clock.
+    """
+
+    row: VisitRow
+    count: int
+    status: Status
+    request: AccessRequest | None
+    standing: Status | None
+    ask: str
+    can_go_on: bool
+    is_for_category: bool
+    limit_ends_at: datetime | None
+
+    @property
+    def can_be_accident(self) -> bool:
+        """Whether somebody may have come there without meaning to, which is not reported yet."""
+        return self.is_for_category and self.status.kind == "no" and not self.row.is_reported
+
+
+async def stopped_page(http_request: Request) -> Response:
+    """List what was stopped for this person or device lately, each with a way to ask.
+
+    At a one-person computer it is shown without signing in, too, and nothing else of the person's.
+    """
+    admin, session = admin_of(http_request), session_of(http_request)
+    if session is None or not (session.is_signed_in or session.is_at_the_device_at(admin.now())):
+        address = seen_address(http_request)
+        found = await admin.visit_views.stopped_at(address) if address is not None else None
+        if found is not None:
+            rows = [_stopped(http_request, found=found) for found in _last_of_each(found, admin.policy)]
+            return await page(http_request, "stopped.html", rows=rows, lifted=(), can_act=False)
+    session = known(http_request)
+    found = await admin.visit_views.stopped_here(session)
+    requests = await admin.request_views.standing(session)
+    lifted = await admin.limit_lifts.of(session)
+    rows = [_stopped(http_request, requests, lifted, found=one) for one in _last_of_each(found, admin.policy)]
+    return await page(http_request, "stopped.html", rows=rows, lifted=lifted, can_act=True)
+
+
+def _stopped(
+    http_request: Request,
+    requests: Iterable[AccessRequest] = (),
+    lifted: Iterable[Exemption] = (),
+    *,
+    found: tuple[VisitRow, int],
+) -> _Stopped:
+    admin, (row, count) = admin_of(http_request), found
+    policy = admin.policy
+    request = next((request for request in requests if _is_about(request, row, policy)), None)
+    limit = (
+        next((limit for limit in policy.limits if limit.id == row.rule), None) if _is_of_limit(row) else None
+    )
+    approval = asking_roles(row.cause, row.rule, policy, {row.category or ""})
+    return _Stopped(
+        row,
+        count,
+        visit_status(row, policy),
+        request,
+        status_of(http_request, request) if request else None,
+        _ask(approval, limit, is_download=_is_download(row, policy)) if approval else "",
+        may_go_on(row, policy) and not any(lift.host == row.host for lift in lifted),
+        _is_for_category(row, limit, policy),
+        hours_end_at(limit, policy, admin.now()) if limit is not None and limit.quota is None else None,
+    )
+
+
+def _ask(approval: tuple[str, ...], limit: Limit | None, *, is_download: bool) -> str:
+    """Return what the button says, as that of a block page."""
+    if not is_download:
+        return "Ask"
+    if limit is not None and limit.quota is not None:
+        return "Ask to use it now"
+    return "Ask IT" if approval == (Approver.IT_SECURITY.value,) else "Ask for this download"
+
+
+def _is_for_category(row: VisitRow, limit: Limit | None, policy: Policy) -> bool:
+    """Whether it was stopped for what the site is listed as: then that may be wrong."""
+    if not row.category:
+        return False
+    match row.cause:
+        case Cause.RULE:
+            rule = next((rule for rule in policy.rules if rule.id == row.rule), None)
+            return rule is None or bool(rule.categories)
+        case Cause.LIMIT:
+            return limit is not None and bool(limit.categories)
+        case _:
+            return row.cause in (Cause.SECURITY_RISK, Cause.DEFAULT, Cause.EXEMPTION)
+
+
+def _is_of_limit(row: VisitRow) -> bool:
+    return row.cause is Cause.LIMIT
+
+
+def _is_about(request: AccessRequest, row: VisitRow, policy: Policy) -> bool:
+    """Whether the request asks for what was stopped: access opens no download that is.
+
+    What is used up answers for nothing that is stopped now. Which page was visited no record says: of a
+    request for one it is the visit from which that was sent.
+    """
+    if (request.path and request.code != row.code) or request.used_at is not None:
+        return False
+    return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == _is_download(row, policy)
+
+
+def _is_download(row: VisitRow, policy: Policy) -> bool:
+    return _is_of_limit(row) or stops_downloads(policy, row.rule)
+
+
+def _last_of_each(rows: Iterable[VisitRow], policy: Policy) -> list[tuple[VisitRow, int]]:
+    """Return of the visits that were stopped alike the last, and how many: a browser tries again by itself.
+
+    Those that a used-up quota stops at a host are alike, whether a tunnel was closed or a page was shown.
+    """
+    quotas = {limit.id for limit in policy.limits if limit.quota is not None}
+    alike: dict[tuple[str | None, ...], list[VisitRow]] = {}
+    for row in rows:
+        is_of_quota = _is_of_limit(row) and row.rule in quotas
+        differs = () if is_of_quota else (row.category, row.refusal)
+        alike.setdefault((row.host, row.cause, row.rule, *differs), []).append(row)
+    return [(max(of_one, key=lambda row: row.ended_at), len(of_one)) for of_one in alike.values()]
+
+
+async def download_stopped(http_request: Request, _form: FormData) -> Response:
+    """Go on past the limit that ended one of them, as the page before a download would have let."""
+    await admin_of(http_request).limit_lifts.go_on(known(http_request), http_request.path_params["id"])
+    return go_to("/stopped")
+
+
+async def ask_about_stopped(http_request: Request, _form: FormData) -> Response:
+    """Ask for one of them, as its block page would have let."""
+    return await _follow_stopped(http_request, "/ask")
+
+
+async def stopped_wrongly(http_request: Request, _form: FormData) -> Response:
+    """Say that one of them is listed wrongly, as its block page would have let."""
+    return await _follow_stopped(http_request, "/wrong-category")
+
+
+async def stopped_by_accident(http_request: Request, _form: FormData) -> Response:
+    """Say that one of them was an accident, as its block page would have let."""
+    return await _follow_stopped(http_request, "/accident")
+
+
+async def _follow_stopped(http_request: Request, place: str) -> Response:
+    code = await admin_of(http_request).requests.ask_about(
+        known(http_request), http_request.path_params["id"]
+    )
+    return go_to(f"{place}/{quote(code)}")
