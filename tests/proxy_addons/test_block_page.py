@@ -877,4 +877,6 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
         for width in (1280, 360, 320):
             await page.set_viewport_size({"width": width, "height": 640})
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            lines = "[...document.querySelectorAll('.code')].map((e) => e.getClientRects().length)"
+            assert set(await page.evaluate(lines)) <= {1}, (name, width, "a code is read out in one go")
     assert complaints == [], "the style is let in by its digest, and nothing else is asked for"

@@ -136,6 +136,11 @@ async def test_one_person_computer_shows_what_was_stopped_there_for_them_without
         )
         site.clock.at += timedelta(minutes=15)
         assert "Nothing was stopped here." in (await browser.get("/stopped")).text
+        await site.log(
+            visit(site.clock.at, host="down.example", cause=Cause.UNREACHABLE, **NOT_LISTED, **here)
+        )
+        page = (await browser.get("/stopped")).text
+        assert "down.example" in page and "Sign in to ask" not in page, "nobody can be asked for it"
 
 
 @pytest.mark.parametrize(
