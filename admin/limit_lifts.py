@@ -1,7 +1,7 @@
 """Who goes on past a limit that warns, where no page could: a tunnel was closed for it.
 
 "Did something not open?" is the page. What is decided there is as the Continue of a warning: the person's
-own, for one site and eight hours.
+own, for that limit, one site and eight hours.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class LimitLifts:
         return tuple(lift for lift in await live(self._db, self._clock()) if lift.person == session.person)
 
     async def go_on(self, session: Session, visit_id: int) -> None:
-        """Lift the limits at the site of a visit that one of them has ended, for eight hours.
+        """Lift the limit that has ended a visit, at its site, for eight hours.
 
         Published when it returns; said twice, it is done once. Raises UnknownRequestError when it was not
         stopped here lately by a limit that warns, NotAllowedError where nobody knows who it is; both are
@@ -105,6 +105,7 @@ async def live(db: Reader, at: datetime) -> tuple[Exemption, ...]:
             expires_at=from_ms(row["ends_at"]),
             person=row["person"],
             lifts_limits=True,
+            passed_limit=row["policy_limit"],
         )
         for row in rows
     )

@@ -40,12 +40,24 @@ def limits_of(visit: Visit, decision: Decision, policy: Policy, state: State) ->
 
     1. none for what is Towngate's own, essential, or allowed to all
     2. none where access that lifts them is in force for the host, other than for one download
-    3. those whose every condition holds, as a rule's would
+    3. none that warns and that the person chose to go on past
+    4. those whose every condition holds, as a rule's would
     """
-    if decision.cause in _WHOLE or state.lifts_limits(visit.host, visit.client, visit.at):
+    if decision.cause in _WHOLE:
+        return ()
+    lifting = [one for one in state.lifting(visit.host, visit.client, visit.at) if not one.is_once]
+    passed = {one.passed_limit for one in lifting}
+    if "" in passed:
         return ()
     categories = frozenset([match.category for match in rule_matches(visit, policy)])
-    return tuple([limit.id for limit in policy.limits if _holds(limit, visit, policy, categories)])
+    return tuple(
+        [
+            limit.id
+            for limit in policy.limits
+            if _holds(limit, visit, policy, categories)
+            and not (limit.id in passed and limit.action is LimitAction.WARN)
+        ]
+    )
 
 
 def held_by(decision: Decision, policy: Policy) -> tuple[Limit, ...]:

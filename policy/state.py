@@ -24,7 +24,7 @@ class Exemption:
     One that `lifts_limits` opens nothing: where the host is open, no limit of the policy holds for it, nor
     the rule of file types `lifts_rule`, which counts for a security risk only as access does. One that
     `is_once` lifts them for the first download alone that they would stop, which uses it up; quotas and
-    warnings hold for that all the same.
+    warnings hold for that all the same. One with a `passed_limit` lifts that one alone, as long as it warns.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Exemption:
     lifts_limits: bool = False
     lifts_rule: str = ""
     is_once: bool = False
+    passed_limit: str = ""
     case_number: str = ""
     path: str = ""
 
@@ -158,10 +159,6 @@ class State:
         while host:
             yield from self._by_host.get(host, ())
             host = host.partition(".")[2]
-
-    def lifts_limits(self, host: str, client: Client, at: datetime) -> bool:
-        """Whether no limit holds for a host that this client visits."""
-        return any(not one.is_once for one in self.lifting(host, client, at))
 
     def single_downloads(self, host: str, client: Client, at: datetime) -> tuple[Exemption, ...]:
         """Return the access to one download each that this client has at a host, used up or not."""

@@ -90,7 +90,8 @@ def _stopped(
         request,
         status_of(http_request, request) if request else None,
         _ask(approval, limit, is_download=_is_download(row, policy)) if approval else "",
-        may_go_on(row, policy) and not any(lift.host == row.host for lift in lifted),
+        may_go_on(row, policy)
+        and (row.host, row.rule) not in {(one.host, one.passed_limit) for one in lifted},
         _is_for_category(row, limit, policy),
         hours_end_at(limit, policy, admin.now()) if limit is not None and limit.quota is None else None,
     )

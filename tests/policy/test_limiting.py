@@ -154,6 +154,20 @@ def test_no_limit_holds_while_the_filter_is_off_nor_where_access_lifts_them() ->
     assert not decided(blocked, State([lifted])).is_allowed
 
 
+def test_who_goes_on_past_a_limit_that_warns_is_held_by_the_others_and_by_one_that_warns_no_more() -> None:
+    asked = visit("files.example")
+    until = TEN + timedelta(hours=8)
+    went_on = Exemption(
+        *("told-1", "files.example", TEN, until), person=CLERK, lifts_limits=True, passed_limit="big"
+    )
+    state = State([went_on])
+    assert decided(asked, state).limits == ("huge",)
+    stricter = replace(
+        POLICY, limits=tuple(replace(limit, action=LimitAction.BLOCK) for limit in POLICY.limits)
+    )
+    assert decided(asked, state, stricter).limits == ("huge", "big")
+
+
 def test_access_to_one_download_leaves_limits_and_is_its_owners_while_it_is_in_force() -> None:
     asked = visit("files.example")
     once = Exemption(
