@@ -1,8 +1,9 @@
 """Who stands in for a department's head, from a day to a day; it ends by itself.
 
 Only a head names somebody, for their own department: who stands in for a head cannot, so that it never
-goes on from one to the next. The policy's own delegates stay as they are. The admin process keeps what is in
-force in memory, where every look at the policy finds it; no other process changes it.
+goes on from one to the next. The policy's own delegates stay as they are, those with dates on their days. The
+admin process keeps what is in force in memory, where every look at the policy finds it; no other process
+changes it.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from admin.database import Database, Reader, Row
 from admin.outbox import Letter, LetterKind
 from admin.roles import only_reads
 from admin.sessions import Session
+from policy.dated_delegates import with_dated_delegates
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
@@ -36,7 +38,7 @@ class Delegation:
 
 
 async def with_stand_ins(db: Reader, policy: Policy, at: datetime) -> Policy:
-    """Return the policy with those who stand in at `at`, as the database says."""
+    """Return the policy with those who stand in at `at`, as the database and the document's dates say."""
     return _with(policy, await _not_over(db, at), at)
 
 
@@ -165,6 +167,7 @@ def _letter(kind: LetterKind, one: Delegation, **more: str) -> Letter:
 
 
 def _with(policy: Policy, known: Iterable[Delegation], now: datetime) -> Policy:
+    policy = with_dated_delegates(policy, now)
     found: dict[str, list[str]] = {}
     for one in known:
         if one.begins_at <= now < one.ends_at and _counts(policy, one):

@@ -6,10 +6,19 @@ from datetime import time
 from ipaddress import IPv4Network
 from zoneinfo import available_timezones
 
-from policy import notation
+from policy import notation, yaml_tree
 from policy.document_value import Value
 from policy.schedule import Schedule
-from policy.town_policy import Department, Device, Network, Notice, Person, PersonKind, Town
+from policy.town_policy import (
+    DatedDelegate,
+    Department,
+    Device,
+    Network,
+    Notice,
+    Person,
+    PersonKind,
+    Town,
+)
 
 type Entries = Mapping[str, Value]
 """A section's values by their ids; its keys are what other sections may name."""
@@ -48,14 +57,52 @@ def read_departments(entries: Entries, people: Collection[str]) -> dict[str, Dep
             if (network := item.parsed(notation.network)) is not None
         ]
         networks += own
+        delegates, dated = _read_delegates(fields["delegates"], people)
         departments[id_] = Department(
             name=fields["name"].text(),
             head=fields["head"].one_of(people, "a person") or "",
-            delegates=tuple(fields["delegates"].each_of(people, "a person")),
+            delegates=delegates,
             networks=tuple(network for network, _, _ in own),
+            dated_delegates=dated,
         )
     _report_overlaps(networks)
     return departments
+
+
+def _read_delegates(
+    value: Value, people: Collection[str]
+) -> tuple[tuple[str, ...], tuple[DatedDelegate, ...]]:
+    """Read who stands in always, and who does for some days, which one person may several times."""
+    always: list[str] = []
+    dated: list[DatedDelegate] = []
+    for item in value.items():
+        if isinstance(item.node, yaml_tree.Mapping):
+            one = _read_dated_delegate(item, people)
+            dated += [one] if one is not None else []
+            continue
+        person = item.one_of(people, "a person")
+        if person in always:
+            item.report(f"{person!r} is listed twice")
+        elif person is not None:
+            always.append(person)
+    for person in dict.fromkeys(one.person for one in dated if one.person in always):
+        value.report(f"{person!r} is listed with days and without: without, they stand in always")
+    return tuple(always), tuple(dated)
+
+
+def _read_dated_delegate(value: Value, people: Collection[str]) -> DatedDelegate | None:
+    fields = value.fields(required=("person", "from", "until"))
+    person = fields["person"].one_of(people, "a person")
+    first, last = (fields[name].parsed(notation.date_of) for name in ("from", "until"))
+    if person is None or first is None or last is None:
+        return None
+    if last < first:
+        fields["until"].report(f"{last} is before {first}; both days are included, the first one comes first")
+    return DatedDelegate(person, first, last)
+
+
+def _with_dates(department: Department) -> list[str]:
+    return [one.person for one in department.dated_delegates]
 
 
 def _report_overlaps(networks: Iterable[tuple[Network, str, Value]]) -> None:
@@ -134,7 +181,7 @@ def refuse_auditors_who_decide(
         others += [
             f"head or delegate of {id_}"
             for id_, department in departments.items()
-            if person in (department.head, *department.delegates)
+            if person in (department.head, *department.delegates, *_with_dates(department))
         ]
         if others:
             value.report(

@@ -11,7 +11,8 @@ def without(policy: Policy, people: Collection[str]) -> Policy:
 
     1. they are no people of the town: nobody is signed in as them, no device is theirs
     2. they have no role and are nobody's delegate
-    3. a department whose head left is headed by its first delegate, by nobody ("") where there is none
+    3. a department whose head left is headed by its first delegate without dates, by nobody ("") where there
+       is none
     4. nobody of them coordinates the social media of a department, or opens sites in an emergency
     5. rules stay as they are: one for people who left is for nobody, and never for everybody
 
@@ -53,6 +54,8 @@ def _but[V](mapping: Mapping[str, V], gone: Collection[str]) -> dict[str, V]:
 
 def _department(department: Department, gone: Collection[str]) -> Department:
     delegates = tuple(person for person in department.delegates if person not in gone)
+    dated = tuple(one for one in department.dated_delegates if one.person not in gone)
+    department = replace(department, dated_delegates=dated)
     if department.head not in gone:
         return replace(department, delegates=delegates)
     return replace(department, head=delegates[0] if delegates else "", delegates=delegates[1:])

@@ -176,16 +176,27 @@ class Town:
 
 
 @dataclass(frozen=True, slots=True)
+class DatedDelegate:
+    """Who stands in for a head from the day `first` to the day `last` of the town's, both included."""
+
+    person: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
 class Department:
     """`head` and `delegates` are person ids; `networks` identify the department alone.
 
-    `head` is "" where the head left and nobody stands in.
+    `head` is "" where the head left and nobody stands in. Who is among the `dated_delegates` decides only
+    where `policy.dated_delegates` has put them among the others.
     """
 
     name: str
     head: str
     delegates: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
+    dated_delegates: tuple[DatedDelegate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

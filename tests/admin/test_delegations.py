@@ -9,10 +9,11 @@ from admin import access_requests, audit, submitting, waiting_requests
 from admin.asking import InvalidRequestError, NotAllowedError, State
 from admin.audit import EventKind
 from admin.database import Database
-from admin.delegations import Delegations
+from admin.delegations import Delegations, with_stand_ins
+from admin.proposing import decides_for
 from admin.sessions import Level, Session
 from policy.leaving import without
-from policy.town_policy import Policy
+from policy.town_policy import DatedDelegate, Policy
 from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import ADMINISTRATOR, CLERK, HEAD, PARKS_HEAD
 
@@ -166,6 +167,32 @@ async def test_who_was_named_by_a_head_who_left_stands_in_until_then_then_it_goe
     assert [r.id for r in await waiting_requests.to_decide(db, town.policy, ADMINISTRATOR, MONDAY)] == [
         request.id
     ]
+
+
+async def test_a_delegate_of_the_document_with_days_decides_on_these_by_the_towns_clock(
+    db: Database, town: Town
+) -> None:
+    dated = DatedDelegate(PARKS_CLERK, TUESDAY, THURSDAY)
+    finance = replace(TOWN.departments["finance"], dated_delegates=(dated,))
+    town.document = replace(TOWN, departments={**TOWN.departments, "finance": finance})
+    request = await submitted(db)
+    for at, decides in (
+        (TUESDAY_BEGINS - timedelta(milliseconds=1), False),
+        (TUESDAY_BEGINS, True),
+        (FRIDAY_BEGINS - timedelta(milliseconds=1), True),
+        (FRIDAY_BEGINS, False),
+    ):
+        town.at = at
+        assert decides_for(town.policy, PARKS_CLERK) == ("finance",) * decides, at
+        assert (await with_stand_ins(db, town.document, at)) == town.policy
+        waiting = await waiting_requests.to_decide(db, town.policy, PARKS_CLERK, MONDAY)
+        assert [r.id for r in waiting] == [request.id] * decides, at
+    with pytest.raises(NotAllowedError):
+        await access_requests.approve(db, town.policy, listed, request.id, actor=PARKS_CLERK, at=town.at)
+    refused = (await audit.events_of(db, request.number))[-1]
+    assert (refused.kind, refused.actor) == (EventKind.REQUEST_MOVE_REFUSED, PARKS_CLERK)
+    with pytest.raises(NotAllowedError, match="Only the head"):
+        await town.delegations.name(session(PARKS_CLERK), "finance", CLERK, THURSDAY, THURSDAY)
 
 
 async def test_it_is_known_again_after_a_restart(db: Database, town: Town) -> None:

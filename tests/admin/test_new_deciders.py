@@ -13,7 +13,7 @@ from admin.new_deciders import NewDeciders
 from admin.sessions import Level, Session
 from admin.unanswered import Unanswered
 from policy.leaving import without
-from policy.town_policy import Approver
+from policy.town_policy import Approver, DatedDelegate
 from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, listed, submitted
 from tests.people import ADMINISTRATOR, HEAD
 
@@ -61,13 +61,25 @@ async def test_a_new_head_and_a_new_delegate_hear_of_what_waits(db: Database, to
     assert await town.asked() == [*asked, ADMINISTRATOR, COLLEAGUE]
 
 
-async def test_who_stands_in_hears_of_what_waits_on_their_first_day(db: Database, town: Town) -> None:
-    head = Session(1, Level.SIGNED_IN, HEAD, None, "b", "c", MONDAY, MONDAY + 30 * DAY)
-    await town.delegations.name(head, "finance", PARKS_CLERK, date(2026, 3, 3), date(2026, 3, 5))
+@pytest.mark.parametrize("by", ["the head", "the document"])
+async def test_who_stands_in_hears_of_what_waits_on_their_first_day(
+    db: Database, town: Town, by: str
+) -> None:
+    first, last = date(2026, 3, 3), date(2026, 3, 5)
+    if by == "the head":
+        head = Session(1, Level.SIGNED_IN, HEAD, None, "b", "c", MONDAY, MONDAY + 30 * DAY)
+        await town.delegations.name(head, "finance", PARKS_CLERK, first, last)
+    else:
+        dated = DatedDelegate(PARKS_CLERK, first, last)
+        finance = replace(TOWN.departments["finance"], dated_delegates=(dated,))
+        town.document = replace(TOWN, departments={**TOWN.departments, "finance": finance})
     await submitted(db)
     assert await town.asked() == [DELEGATE, HEAD]
     town.at += DAY
     assert PARKS_CLERK in await town.asked()
+    town.at += 3 * DAY
+    await submitted(db, host="poker.example")
+    assert (await town.asked()).count(PARKS_CLERK) == 1
 
 
 async def test_nobody_hears_twice_of_a_step_also_when_it_went_up(db: Database, town: Town) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from ipaddress import ip_network
 
 import pytest
@@ -16,6 +16,7 @@ from policy.problem import PolicyError, Problem
 from policy.schedule import Schedule
 from policy.town_policy import (
     Approver,
+    DatedDelegate,
     Department,
     Device,
     Person,
@@ -37,11 +38,16 @@ schedules:
   business_hours: {days: mon-fri, from: 8:00, to: 16:30}
   weekend: {days: [sat, sun], from: "00:00", to: "24:00"}
 departments:
-  finance: {name: Finance, head: head, delegates: [it], networks: [10.10.20.0/24, 10.10.21.7, "fd00::/64"]}
+  finance:
+    name: Finance
+    head: head
+    delegates: [it, {person: other, from: 2026-12-21, until: 2027-01-04}]
+    networks: [10.10.20.0/24, 10.10.21.7, "fd00::/64"]
 people:
   head: {name: Henry Walsh, mail: head@town.example, department: finance}
   clerk: {name: No, department: finance}
   it: {name: Ivan Torres}
+  other: {name: Omar Said}
 devices:
   127.0.0.1: {name: FIN-PC-15, person: clerk}
   2001:DB8::0:7: {name: FRONT-DESK, department: finance}
@@ -99,12 +105,14 @@ def test_every_key_is_read() -> None:
                 "head",
                 ("it",),
                 (ip_network("10.10.20.0/24"), ip_network("10.10.21.7"), ip_network("fd00::/64")),
+                (DatedDelegate("other", date(2026, 12, 21), date(2027, 1, 4)),),
             )
         },
         people={
             "head": Person("Henry Walsh", "head@town.example", "finance"),
             "clerk": Person("No", department="finance"),
             "it": Person("Ivan Torres"),
+            "other": Person("Omar Said"),
         },
         devices={
             "127.0.0.1": Device("FIN-PC-15", person="clerk"),
@@ -155,10 +163,10 @@ def test_tests_of_the_document_become_visits() -> None:
     assert (first.expect, first.rule, first.line, first.place) == (
         Verdict.BLOCK,
         "finance-hours",
-        36,
+        41,
         "tests[0]",
     )
-    assert (second.expect, second.rule, second.line) == (Verdict.ALLOW, None, 41)
+    assert (second.expect, second.rule, second.line) == (Verdict.ALLOW, None, 46)
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -327,6 +335,32 @@ def test_problem_of_a_schedule(schedule: str, problem: str) -> None:
             ".delegates[0]: 'clark' is not a person (nearest: 'clerk')",
         ),
         ("name: F, head: head, delegates: [clerk, clerk]", ".delegates[1]: 'clerk' is listed twice"),
+        (
+            "name: F, head: head, delegates: [clerk, {person: clerk, from: 2026-12-21, until: 2026-12-24}]",
+            ".delegates: 'clerk' is listed with days and without: without, they stand in always",
+        ),
+        (
+            "name: F, head: head, delegates: [{person: clerk, from: 2026-12-21, until: 2026-12-20}]",
+            ".delegates[0].until: 2026-12-20 is before 2026-12-21; both days are included,"
+            " the first one comes first",
+        ),
+        (
+            "name: F, head: head, delegates: [{person: clark, from: 2026-12-20, until: 2026-12-20}]",
+            ".delegates[0].person: 'clark' is not a person (nearest: 'clerk')",
+        ),
+        (
+            "name: F, head: head,"
+            " delegates: [{person: clerk, from: 2026-12-21, until: 2026-12-21, to: 2026-12-24}]",
+            ".delegates[0].to: 'to' is not a key here (there are: person, from, until)",
+        ),
+        (
+            "name: F, head: head, delegates: [{person: clerk, from: soon, until: 2026-12-20}]",
+            ".delegates[0].from: 'soon' is not a date; write it like \"2026-12-01\"",
+        ),
+        (
+            "name: F, head: head, delegates: [{person: clerk, from: 2026-12-21}]",
+            ".delegates[0]: 'until' is missing",
+        ),
         (
             "name: F, head: head, networks: [10.10.20.5/24]",
             ".networks[0]: '10.10.20.5/24' is an address in a network; write the network: 10.10.20.0/24",
@@ -786,7 +820,10 @@ def test_a_document_with_a_line_changed_is_read_or_refused_with_places(data: st.
 def test_an_auditor_who_decides_as_well_is_a_problem() -> None:
     roles = "roles: {auditor: [clerk, head, other], it_security: [clerk]}"
     people = "people: {head: {name: H}, clerk: {name: C}, other: {name: O}}"
-    departments = "departments: {finance: {name: F, head: head}}"
+    departments = (
+        "departments: {finance: {name: F, head: head,"
+        " delegates: [{person: other, from: 2026-12-21, until: 2026-12-24}]}}"
+    )
     with pytest.raises(PolicyError) as refused:
         load("\n".join((TOWN, departments, people, roles)))
     assert [(problem.line, problem.message) for problem in refused.value.problems] == [
@@ -794,6 +831,11 @@ def test_an_auditor_who_decides_as_well_is_a_problem() -> None:
         (
             5,
             "'head' is an auditor and head or delegate of finance: auditors read, and decide nothing;"
+            " leave out one",
+        ),
+        (
+            5,
+            "'other' is an auditor and head or delegate of finance: auditors read, and decide nothing;"
             " leave out one",
         ),
     ]

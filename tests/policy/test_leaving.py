@@ -1,9 +1,10 @@
 from dataclasses import replace
+from datetime import date
 
 from policy.decision import Verdict
 from policy.identity import Identities
 from policy.leaving import without
-from policy.town_policy import Device, Rule
+from policy.town_policy import DatedDelegate, Device, Rule
 from tests.admin.small_town import DELEGATE, TOWN
 from tests.people import CLERK, HEAD, IT, PARKS_HEAD
 
@@ -30,6 +31,15 @@ def test_a_department_without_its_head_is_headed_by_its_first_delegate_or_nobody
     assert (departments["parks"].head, departments["parks"].delegates) == ("", ())
     only_delegate = without(POLICY, {DELEGATE}).departments["finance"]
     assert (only_delegate.head, only_delegate.delegates) == (HEAD, ())
+
+
+def test_who_stands_in_for_some_days_follows_no_head_and_leaves_as_others_do() -> None:
+    dated = DatedDelegate(CLERK, date(2026, 3, 2), date(2026, 3, 6))
+    parks = replace(TOWN.departments["parks"], dated_delegates=(dated,))
+    policy = replace(TOWN, departments={**TOWN.departments, "parks": parks})
+    alone = without(policy, {PARKS_HEAD}).departments["parks"]
+    assert (alone.head, alone.dated_delegates) == ("", (dated,))
+    assert without(policy, {CLERK}).departments["parks"].dated_delegates == ()
 
 
 def test_roles_end_and_a_rule_for_who_left_is_not_for_everybody() -> None:

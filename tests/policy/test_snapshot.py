@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_network
 
 import pytest
@@ -17,6 +17,7 @@ from policy.state import DeviceOff, Exemption, FilterOff, Lockdown
 from policy.town_policy import (
     AfterApproval,
     Approver,
+    DatedDelegate,
     Department,
     Device,
     Notice,
@@ -36,7 +37,11 @@ SNAPSHOT = PolicySnapshot(
         town=Town("Town of Exampleton", "America/New_York", "helpdesk@town.example", "555-0100"),
         departments={
             "finance": Department(
-                "Finance", "head", ("delegate",), (ip_network("10.10.20.0/24"), ip_network("fd00::/64"))
+                "Finance",
+                "head",
+                ("delegate",),
+                (ip_network("10.10.20.0/24"), ip_network("fd00::/64")),
+                (DatedDelegate("clerk", date(2026, 12, 21), date(2027, 1, 4)),),
             )
         },
         people={"clerk": Person("Clara Reyes", "clerk@town.example", "finance")},
