@@ -167,9 +167,9 @@ async def _links(http_request: Request) -> list[Link]:
     links = []
     if session is not None and session.person is not None and session.is_signed_in:
         admin = admin_of(http_request)
-        waiting = len(await admin.request_views.to_decide(session)) + len(
-            await admin.request_views.to_open(session)
-        )
+        views = admin.request_views
+        waiting = len(await views.to_decide(session)) + len(await views.to_open(session))
+        waiting += len(await views.still_needed(session))
         waiting += len(await admin.emergency_access.to_review(session))
         waiting += len(await admin.names.to_answer(session))
         if waiting or session.person in _deciders(admin):

@@ -88,11 +88,14 @@ async def test_head_keeps_what_is_still_needed_and_others_may_not(site: Site) ->
     asked = (await program.get("/requests", show="still_needed"))["items"]
     assert [one["id"] for one in asked] == [id_]
     head = await site.signed_in(people.HEAD)
+    inbox = (await head.get("/decide")).text
+    assert "<h2>Still needed?</h2>" in inbox and ">To decide (1)</a>" in inbox
     kept = await post(head, f"/requests/{id_}/keep", page=f"/requests/{id_}")
     assert kept.status_code == 303
     assert (await program.get("/requests", show="still_needed"))["items"] == []
     shown = (await head.get(f"/requests/{id_}")).text
     assert "Is it still needed?" not in shown and "kept it" in shown
+    assert ">To decide</a>" in shown, "nothing waits"
 
 
 async def test_what_cannot_be_renewed_is_said_and_recorded(site: Site) -> None:
