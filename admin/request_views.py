@@ -5,7 +5,6 @@ from collections.abc import Callable
 from admin import (
     access_in_force,
     decided_requests,
-    own_devices,
     own_requests,
     request_time_line,
     roles,
@@ -19,7 +18,6 @@ from admin.database import Database
 from admin.deciders import involved, took_part
 from admin.decision_facts import DecisionFacts, decision_facts
 from admin.emergency_access import told
-from admin.own_devices import Granted
 from admin.proposing import decides_for
 from admin.request_time_line import Move
 from admin.sessions import Session
@@ -84,7 +82,7 @@ class RequestViews:
         return await waiting_requests.to_open(self._db, self._policy(), session.person, self._clock())
 
     async def granted(self, session: Session) -> list[AccessRequest]:
-        """Return access in force to sites, ending soonest first.
+        """Return access in force, but for internet accounts: to sites, devices. Ending soonest first.
 
         Who heads a department, or stands in there, sees that of the department. Raises NotAllowedError for
         others than them and IT.
@@ -94,15 +92,6 @@ class RequestViews:
     async def granted_accounts(self, session: Session) -> list[AccessRequest]:
         """Return internet accounts in force, as `granted` does."""
         return self._seen_by(session, await access_in_force.granted_accounts(self._db, self._clock()))
-
-    async def granted_devices(self, session: Session) -> list[tuple[Granted, AccessRequest]]:
-        """Return devices of people's own in force, each with its request, as `granted` does."""
-        devices = await own_devices.granted(self._db, self._clock())
-        requests = [await stored_requests.get(self._db, device.access_request) for device in devices]
-        seen = self._seen_by(session, requests)
-        return [
-            (device, request) for device, request in zip(devices, requests, strict=True) if request in seen
-        ]
 
     async def still_needed(self, session: Session) -> list[AccessRequest]:
         """Return access of which it is asked whether it is needed: what the person decided and may keep."""

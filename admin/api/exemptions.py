@@ -6,7 +6,7 @@ from admin.api.request_model import AccessRequest, Exemption
 
 
 async def list_exemptions(call: Call[Nothing, Nothing]) -> Listed[Exemption]:
-    """List all access in force, ending soonest first, with what it is used for."""
+    """List all access in force but internet accounts, ending soonest first, with what it is used for."""
     admin = call.admin
     granted = await admin.request_views.granted(call.session)
     uses = await exemption_use.of_all(admin.db, admin.db.visits, admin.now())
@@ -18,12 +18,6 @@ async def list_accounts(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:
     """List the internet accounts in force, ending soonest first."""
     found = await call.admin.request_views.granted_accounts(call.session)
     return Listed[AccessRequest](items=[AccessRequest.of(call, request) for request in found])
-
-
-async def list_devices(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:
-    """List the devices of people's own in force."""
-    found = await call.admin.request_views.granted_devices(call.session)
-    return Listed[AccessRequest](items=[AccessRequest.of(call, request) for _, request in found])
 
 
 async def list_opened_lately(call: Call[Nothing, Nothing]) -> Listed[AccessRequest]:

@@ -112,7 +112,6 @@ SUBJECTS: Mapping[str, tuple[str, tuple[Operation, ...]]] = {
         (
             Operation("GET", "/exemptions", _READ, exemptions.list_exemptions),
             Operation("GET", "/exemptions/accounts", _READ, exemptions.list_accounts),
-            Operation("GET", "/exemptions/devices", _READ, exemptions.list_devices),
             Operation("GET", "/review/opened", _REVIEW, exemptions.list_opened_lately),
             Operation("POST", "/requests/{id:number}/renew", _WRITE, exemptions.renew_access, 201),
             Operation("POST", "/requests/{id:number}/end", _WRITE, exemptions.end_access),

@@ -48,10 +48,6 @@ async def exemptions_page(http_request: Request) -> Response:
             for account in accounts
             if _is_shown(chosen, account, None, admin.now())
         ],
-        devices=[
-            (device, may_stop(admin.policy, request, person_of(session)))
-            for device, request in await admin.request_views.granted_devices(session)
-        ],
     )
 
 

@@ -157,6 +157,24 @@ async def test_a_device_of_ones_own_is_used_by_what_its_person_visits_from_it(
     assert await exemption_use.of(db, db.visits, request.id, now) == expected
 
 
+async def test_a_device_is_reviewed_as_other_access_is_and_proposed_for_closing_when_unused(
+    db: Database, reviewing: Reviewing
+) -> None:
+    phone = DeviceUse("Phone", "10.10.99.7", MONDAY + 300 * DAY)
+    request = await reviewing.granted(Duration.YEAR, host="", kind=Kind.DEVICE, asked=phone)
+    await allowed(db, MONDAY + 20 * DAY, "10.10.99.7")
+    # What the person does elsewhere is no use of it.
+    await allowed(db, MONDAY + 70 * DAY, "10.10.20.15")
+    for days, is_unused in ((80, True), (170, False), (260, False), (293, False)):
+        at = MONDAY + days * DAY
+        if not is_unused:
+            await allowed(db, at - DAY, "10.10.99.7")
+        assert await reviewing.is_asked_at(request.id, at), days
+        due = (await audit.events_of(db, request.number))[-1]
+        assert (due.kind, due.details["is_unused"]) == (EventKind.EXEMPTION_REVIEW_DUE, is_unused), days
+        await reviewing.reviews.keep(request.id, HEAD)
+
+
 async def test_an_internet_account_is_used_by_all_that_its_person_visits_and_can_be_kept(
     db: Database, reviewing: Reviewing
 ) -> None:

@@ -33,11 +33,11 @@ async def test_a_device_of_ones_own_is_asked_for(site: Site) -> None:
         "type"
     ] == "/api#asked-already"
     head, it = await program_of(site, people.HEAD), await program_of(site, people.IT)
-    assert (await head.get("/exemptions/devices"))["items"] == []
+    assert (await head.get("/exemptions"))["items"] == []
     await head.post("/requests/1/approve", step=0)
     await it.post("/requests/1/approve", step=1)
     for program in (head, it):
-        (device,) = (await program.get("/exemptions/devices"))["items"]
+        (device,) = (await program.get("/exemptions"))["items"]
         assert (device["id"], device["state"]) == (1, "approved")
 
 

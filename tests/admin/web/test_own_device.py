@@ -6,12 +6,13 @@ import httpx
 
 from admin import stored_requests
 from policy.deciding import next_edge_after
+from policy.decision import Cause, Lane, Verdict
 from policy.identity import Identities
 from policy.snapshot import PolicySnapshot
 from policy.state import State
 from policy.visit import Client
 from tests import people, towns
-from tests.admin.web.conftest import Site, post
+from tests.admin.web.conftest import Site, post, visit
 from tests.admin.web.test_social_media import allow
 
 FORM = "/requests/device"
@@ -19,6 +20,7 @@ ADDRESS = "10.10.20.77"
 ASKED = {"name": "CLERK-TABLET", "address": ADDRESS, "last": "2026-03-31", "reason": "For site visits."}
 TERMS = "asking: {own_device: {longest: 90d}}\n"
 ENDS = datetime(2026, 4, 1, 4, tzinfo=UTC)
+ALLOWED = {"verdict": Verdict.ALLOW, "lane": Lane.TUNNEL, "cause": Cause.DEFAULT, "rule": None}
 AS_CLERKS = Client(address=ADDRESS, person=people.CLERK, device="CLERK-TABLET", department="finance")
 AS_NETWORK = Client(address=ADDRESS, department="finance")
 
@@ -69,7 +71,7 @@ async def test_it_finds_and_stops_it(site: Site) -> None:
     await approved(site)
     it = await site.signed_in(people.IT)
     shown = (await it.get("/exemptions")).text
-    assert "CLERK-TABLET" in shown and "/decide/1/done?stop=yes" in shown
+    assert shown.count('href="/requests/1"') == shown.count('href="/decide/1/done?stop=yes"') == 1
     await post(it, "/decide/1/stop", "/decide/1/done?stop=yes", reason="It is lost.")
     assert client(site) == AS_NETWORK
     assert "CLERK-TABLET" not in (await it.get("/exemptions")).text
@@ -140,6 +142,27 @@ async def test_address_that_another_got_meanwhile_is_not_approved(site: Site) ->
     assert own.status_code == 422
 
 
+async def test_its_review_has_its_own_use_and_one_click_renews_it(site: Site) -> None:
+    await allowing(site)
+    await approved(site)
+    site.clock.at = ENDS - timedelta(days=7)
+    seen = visit(site.clock.at - timedelta(days=1), address=ADDRESS, device="CLERK-TABLET", **ALLOWED)
+    elsewhere = visit(site.clock.at - timedelta(days=1), **ALLOWED)
+    await site.log(seen, elsewhere)
+    await site.admin.exemption_reviews.look()
+    head = await site.signed_in(people.HEAD)
+    inbox = (await head.get("/decide")).text
+    assert "Still needed?" in inbox and f"Device CLERK-TABLET at {ADDRESS}" in inbox
+    shown = (await head.get("/requests/1")).text.replace("\xa0", " ")
+    assert "1 visit, under 3 people" in shown and 'action="/requests/1/keep"' in shown
+    mails = await site.admin.db.fetch_all("SELECT recipient FROM letter WHERE kind = 'exemption_review'")
+    assert {mail["recipient"] for mail in mails} == {people.CLERK, people.HEAD, people.IT}
+    clerk = await site.signed_in(people.CLERK)
+    sent = await post(clerk, "/requests/1/renew", "/requests/1")
+    assert sent.headers.get("location") == "/requests/2", sent.text
+    assert "Waiting for your department head" in (await clerk.get("/requests/2")).text
+
+
 async def test_where_the_policy_has_none_there_is_nothing_to_ask_for(site: Site) -> None:
     clerk = await site.signed_in(people.CLERK)
     assert FORM not in (await clerk.get("/requests")).text
@@ -167,6 +190,6 @@ async def test_it_is_renewed_while_it_runs_for_as_long_through_the_same_chain(si
     assert client(site, datetime(2026, 4, 21, 3, 59, tzinfo=UTC)) == AS_CLERKS
     assert client(site, datetime(2026, 4, 21, 4, tzinfo=UTC)) == AS_NETWORK
     shown = (await (await site.signed_in(people.IT)).get("/exemptions")).text
-    assert shown.count("CLERK-TABLET</a>") == 1, "the other one goes on with it"
+    assert shown.count(f"Device CLERK-TABLET at {ADDRESS}</a>") == 1, "the other one goes on with it"
     other = await post(clerk, FORM, **{**ASKED, "name": "OTHER"})
     assert "is the address of another device already" in other.text

@@ -90,7 +90,7 @@ SHOWN_BY = {
     "/decide/{id:number}": {"read_request"},
     "/decide/{id:number}/review": {"read_review"},
     "/delegation": {"list_delegations"},
-    "/exemptions": {"list_exemptions", "list_accounts", "list_devices"},
+    "/exemptions": {"list_exemptions", "list_accounts"},
     "/visits": {"list_visits", "count_visits"},
     "/visits/own": {"list_own_visits"},
     "/visits/names/{id:number}": {"read_names_request"},

@@ -113,7 +113,6 @@ CALLS = {
     "POST /requests/{id:number}/open": Call(IT | {people.HELP_DESK}, "/requests/2/open"),
     "GET /exemptions": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
     "GET /exemptions/accounts": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
-    "GET /exemptions/devices": Call(SEEING | APPROVERS | {people.PARKS_HEAD}),
     "GET /review/opened": Call(IT),
     "POST /requests/{id:number}/renew": Call(APPROVERS | CLERK | IT, "/requests/2/renew"),
     "POST /requests/{id:number}/end": Call(CLERK, "/requests/2/end"),
