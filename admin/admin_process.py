@@ -22,6 +22,7 @@ from admin import (
     visits,
 )
 from admin.account_requests import InternetAccounts
+from admin.acting_roles import acting
 from admin.admin_lock import holding_admin_lock
 from admin.admin_metrics import AdminMetrics
 from admin.api_tokens import ApiTokens
@@ -317,6 +318,9 @@ async def admin_process(
                 clock=clock,
             )
             await admin.delegations.load()
+            db.know_roles(
+                lambda actor, department, asked_as: acting(admin.policy, actor, department, asked_as)
+            )
             correspondence.start(background)
             background.keep_running("settings", settings.watch)
             background.keep_running("lists", admin.lists.run)

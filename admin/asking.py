@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self, assert_never
 
+from admin.acting_roles import Who
 from admin.asked import (
     AccountUse,
     Asked,
@@ -138,7 +139,8 @@ class AccessRequest:
     of `chain` who agreed. Those who are asked are reminded at `remind_at`, None once they were, and the
     request goes up at `due_at`; `passed_on` says for each step how often it did, `answered_by` who agreed to
     those before the present one. `decided_by`
-    made the last move, with `note` as what the asker reads. `expires_at` and `exemption` are None
+    made the last move, in the role `decided_as` (None where that was not kept), with `note` as what the asker
+    reads. `expires_at` and `exemption` are None
     unless access was granted; of several exemptions they are of the one that ends last. `approved_until` is
     what the last approver said where IT opens access, None elsewhere. `hosts` are further hosts that it
     covers, what the site's pages need. `paused_for` are the security risks that the site is listed as now and
@@ -191,6 +193,7 @@ class AccessRequest:
     kind: Kind = Kind.SITE
     asked: Asked | None = None
     path: str = ""
+    decided_as: Who | None = None
 
     @property
     def window(self) -> Window | None:

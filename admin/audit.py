@@ -168,7 +168,9 @@ class EventKind(StrEnum):
 class Event:
     """`actor` did it to `subject` ("REQ-123", a person's id, a policy version) at `at` (aware UTC).
 
-    `details` hold what a reader needs beyond that: never a password, a token or a query string.
+    `details` hold what a reader needs beyond that: never a password, a token or a query string. The
+    `department` whose matter it is, and the role that was asked (`asked_as`), say in which of their roles the
+    actor did it.
     """
 
     kind: EventKind
@@ -176,6 +178,8 @@ class Event:
     subject: str
     at: datetime
     details: Mapping[str, Detail] = field(default_factory=dict)
+    department: str | None = None
+    asked_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +225,10 @@ class Verification:
 
 
 async def record(t: Transaction, event: Event) -> None:
-    """Append an event, within the transaction of what it tells of."""
+    """Append an event, within the transaction of what it tells of; in what role its actor acts is of it."""
     last = await t.fetch_one("SELECT digest FROM event ORDER BY id DESC LIMIT 1")
-    details = json.dumps(dict(event.details), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    told = {**event.details, **t.acts_as(event.actor, event.department, event.asked_as)}
+    details = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     fields = (to_ms(event.at), event.kind.value, event.actor, event.subject, details)
     await t.execute(
         "INSERT INTO event (at, kind, actor, subject, details, digest) VALUES (?, ?, ?, ?, ?, ?)",

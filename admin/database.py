@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from admin.sqlite_file import DatabaseError, Row, SqliteFile, Transaction, Value
+from admin.sqlite_file import ActsAs, DatabaseError, Row, SqliteFile, Transaction, Value
 from admin.visit_log import moving_in
 from admin.visit_log.visit_log import VisitLog
 
@@ -40,6 +40,10 @@ class Database:
         self.fetch_all = file.fetch_all
         self.fetch_one = file.fetch_one
         self.transaction = file.transaction
+
+    def know_roles(self, acts_as: ActsAs) -> None:
+        """From now on have each event of the audit log say in what role its actor acts."""
+        self._file.acts_as = acts_as
 
     @property
     def is_in_place(self) -> bool:

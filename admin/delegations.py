@@ -177,7 +177,8 @@ def _with(policy: Policy, known: Iterable[Delegation], now: datetime) -> Policy:
     departments = dict(policy.departments)
     for id_, delegates in found.items():
         named = departments[id_]
-        departments[id_] = replace(named, delegates=tuple(dict.fromkeys((*named.delegates, *delegates))))
+        stand_ins = tuple(dict.fromkeys(one for one in delegates if one not in named.delegates))
+        departments[id_] = replace(named, delegates=(*named.delegates, *stand_ins), stand_ins=stand_ins)
     return replace(policy, departments=departments)
 
 

@@ -127,7 +127,8 @@ class EmergencyAccesses(AsksForSites):
             elif await emergency_reviews.set_reviewed(t, id_, actor, was_right, tidied := _tidy(note), at):
                 answer = "right" if was_right else "not_right"
                 details: dict[str, Detail] = {"answer": answer, "note": tidied}
-                await audit.record(t, Event(EventKind.REQUEST_REVIEWED, actor, request.number, at, details))
+                kind, of, asked_as = EventKind.REQUEST_REVIEWED, request.department, request.chain[0].value
+                await audit.record(t, Event(kind, actor, request.number, at, details, of, asked_as))
                 values = {"host": request.host, "answer": answer, "note": tidied}
                 letter = Letter(LetterKind.EMERGENCY_REVIEWED, request.person, request.number, values)
                 await outbox.put(t, letter, at)

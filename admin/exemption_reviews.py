@@ -66,7 +66,8 @@ class ExemptionReviews:
                 refused = too_late(request, at)
             else:
                 details: dict[str, Detail] = {"visits": use.visits, "people": use.people}
-                await audit.record(t, Event(EventKind.EXEMPTION_KEPT, actor, request.number, at, details))
+                kind, of = EventKind.EXEMPTION_KEPT, request.department
+                await audit.record(t, Event(kind, actor, request.number, at, details, of))
                 return
             await record_refusal(t, request, refused, actor=actor, at=at, what="keep")
         raise refused

@@ -119,12 +119,13 @@ class NeededHosts(AsksForSites):
         if request.state is State.APPROVED:
             await exemptions.widen(t, request.id, host, approved_by=actor, at=at)
             details["expires_at"] = request.expires_at.isoformat() if request.expires_at else None
-        await audit.record(t, Event(EventKind.REQUEST_HOST_ADDED, actor, request.number, at, details))
+        kind, of = EventKind.REQUEST_HOST_ADDED, request.department
+        await audit.record(t, Event(kind, actor, request.number, at, details, of))
 
     async def _refuse(self, t: Transaction, request: AccessRequest, actor: str, why: str) -> None:
         details: dict[str, Detail] = {"move": "add host", "state": request.state.value, "why": why}
-        event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, self._clock(), details)
-        await audit.record(t, event)
+        kind, of = EventKind.REQUEST_MOVE_REFUSED, request.department
+        await audit.record(t, Event(kind, actor, request.number, self._clock(), details, of))
 
     def _agreeing(self, session: Session, request: AccessRequest) -> frozenset[Approver]:
         """Return the roles that agree to a host that is added: of those still asked, or of who adds it."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from admin import closed_people, roles
+from admin.acting_roles import Who, who_is
 from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.closed_people import ClosedPerson, Ended, UnknownPersonError
 from admin.database import Database
 from admin.publisher import Publisher
-from admin.records import Who, who_is
 from admin.sessions import Session
 from policy.town_policy import Person
 

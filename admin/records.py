@@ -1,7 +1,7 @@
 """Looking at the audit log, and having it verified, from the admin site.
 
 Who did something is told as a role and a department, never by name: names are for the visit log, where a
-reason is given first.
+reason is given first. It is the role in which they did it, where the event has it (`acting_roles`).
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from admin import audit, roles
+from admin import acting_roles, audit, roles
+from admin.acting_roles import COMMAND_LINE, NOT_KNOWN, Who, who_acted, who_is
 from admin.asking import NotAllowedError
 from admin.audit import AT_THE_COMMAND_LINE, EventKind, Verification
 from admin.audit_heads import AuditHeads, HeadsError, read_heads
@@ -29,29 +30,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "running": ("policy", "lists", "backup", "weekly_report"),
 }
 """What events can be filtered by, with the beginnings of their kinds; each kind is in one."""
-
-COMMAND_LINE = "command_line"
-EMPLOYEE = "employee"
-DELEGATE = "delegate"
-DEPARTMENT_HEAD = "department_head"
-NOT_KNOWN = "not_known"
-ITSELF = "itself"
-ROLES = (
-    *("it_security", "town_administrator", "help_desk", "auditor"),
-    *(DEPARTMENT_HEAD, DELEGATE, EMPLOYEE, COMMAND_LINE),
-)
-"""Who acted, as events can be filtered by it; a person counts as the first that they are."""
-
-# Who acted where Towngate did by itself: it takes up a document, begins, keeps times, reads lists.
-_OF_ITSELF = frozenset({"policy.yaml", "first start", audit.CLOCK, "the lists", "the visit log"})
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """`role` is one of ROLES, or NOT_KNOWN for who has left, or ITSELF for Towngate."""
-
-    role: str
-    department: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +67,6 @@ class Verified:
     without_heads: str | None = None
 
 
-def who_is(policy: Policy, actor: str) -> Who:
-    """Return what someone is in the town."""
-    if actor.endswith(AT_THE_COMMAND_LINE):
-        return Who(COMMAND_LINE)
-    record = policy.people.get(actor)
-    if record is None:
-        return Who(ITSELF if actor in _OF_ITSELF else NOT_KNOWN)
-    for role in ROLES[:4]:
-        if actor in policy.roles.get(role, ()):
-            return Who(role, record.department)
-    for id_, department in policy.departments.items():
-        if actor == department.head:
-            return Who(DEPARTMENT_HEAD, id_)
-    for id_, department in policy.departments.items():
-        if actor in department.delegates:
-            return Who(DELEGATE, id_)
-    return Who(EMPLOYEE, record.department)
-
-
 class Records:
     """The audit log, for those with that duty (`roles.sees_records`)."""
 
@@ -119,7 +78,10 @@ class Records:
         heads: AuditHeads,
         clock: Clock,
     ) -> None:
-        """Tell by `policy` who somebody is, and by `document`, of those whom IT closed, who they were."""
+        """Tell by `policy` who somebody is, and by `document`, of those whom IT closed, who they were.
+
+        So are told who acted where the event does not say it, and whom it is about.
+        """
         self._db = db
         self._policy = policy
         self._document = document
@@ -150,8 +112,10 @@ class Records:
         elif where.role is not None:
             people = self._policy().people.keys() | self._document().people.keys()
             actors = [person for person in people if self._who(person).role == where.role]
-            conditions.append("actor IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(actors))
+            conditions.append(
+                "coalesce(json_extract(details, ?) = ?, actor IN (SELECT value FROM json_each(?)))"
+            )
+            values += [f"$.{acting_roles.ROLE}", where.role, json.dumps(actors)]
         rows = await self._db.fetch_all(
             f"SELECT * FROM event WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",  # noqa: S608 - own words
             *values,
@@ -195,16 +159,22 @@ class Records:
         return next(others, "town_administrator")
 
     def _record(self, id_: int, at: datetime, kind: str, actor: str, subject: str, details: str) -> Record:
+        found = json.loads(details)
+        acted = who_acted(found)
+
+        def who(person: str) -> Who:
+            return acted if acted is not None and person == actor else self._who(person)
+
         # Names are shown of the log's visits, not of a person.
         is_of_a_person = kind.partition(".")[0] in KINDS["people"] and not kind.startswith("names.")
-        about = self._who(subject) if is_of_a_person else None
+        about = who(subject) if is_of_a_person else None
         told = {
-            name: _without_ids(self._who, value) if name in _of_people(kind) else value
-            for name, value in json.loads(details).items()
+            name: _without_ids(who, value) if name in _of_people(kind) else value
+            for name, value in found.items()
         }
         if kind.endswith("refused") and isinstance(told.get("why"), str):
-            told["why"] = _refusal(self._who, told["why"], (actor, subject) if about else (actor,))
-        return Record(id_, at, EventKind(kind), self._who(actor), subject, about, told)
+            told["why"] = _refusal(who, told["why"], (actor, subject) if about else (actor,))
+        return Record(id_, at, EventKind(kind), who(actor), subject, about, told)
 
     def _who(self, actor: str) -> Who:
         who = who_is(self._policy(), actor)

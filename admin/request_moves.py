@@ -3,6 +3,7 @@
 A move that is refused is recorded too, with its actor. Which moves there are for whom: `access_requests`.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -98,7 +99,8 @@ async def record_refusal(
 ) -> None:
     """Record that a move was refused, with its actor."""
     details: dict[str, Detail] = {"move": what, "state": request.state.value, "why": str(refused)}
-    await audit.record(t, Event(EventKind.REQUEST_MOVE_REFUSED, actor, request.number, at, details))
+    kind = EventKind.REQUEST_MOVE_REFUSED
+    await audit.record(t, Event(kind, actor, request.number, at, details, request.department))
 
 
 async def move(
@@ -122,10 +124,14 @@ async def move(
     kind = own or MOVES[request.state, after]
     remind_at, due_at = answer_times(policy, at)
     answers = request.waits_for if after is not State.WITHDRAWN and own is None else None
+    # Who opens it does so for IT, whatever else they are.
+    matter_of = request.department if kind is not EventKind.REQUEST_OPENED else None
+    asked_as = answers.value if answers else None
     moved = await t.execute(
         "UPDATE access_request SET state = ?, step = step + ?,"
         " answered_by = iif(?, json_insert(answered_by, '$[#]', ?), answered_by),"
-        " remind_at = ?, due_at = ?, decided_at = ?, decided_by = ?, note = ?,"
+        " remind_at = ?, due_at = ?, decided_at = ?, decided_by = ?,"
+        " decided_as = coalesce(?, decided_as), note = ?,"
         " approved_until = coalesce(?, approved_until)"
         " WHERE id = ? AND state = ? AND step = ?",
         after.value,
@@ -136,6 +142,7 @@ async def move(
         to_ms(due_at if after is State.SUBMITTED else request.due_at),
         to_ms(at),
         decided_by or actor,
+        json.dumps(dict(t.acts_as(actor, matter_of, asked_as))) if decided_by is None else None,
         note,
         to_ms(approved_until) if approved_until is not None else None,
         request.id,
@@ -147,11 +154,11 @@ async def move(
     moved_details: dict[str, Detail] = {
         "before": request.state.value,
         "after": after.value,
-        "role": answers.value if answers else None,
+        "role": asked_as,
         "note": note,
         **(details or {}),
     }
-    await audit.record(t, Event(kind, actor, request.number, at, moved_details))
+    await audit.record(t, Event(kind, actor, request.number, at, moved_details, matter_of, asked_as))
 
 
 def too_late(request: AccessRequest, at: datetime) -> TransitionError:

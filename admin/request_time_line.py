@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from admin import audit
+from admin.acting_roles import Who, who_acted
 from admin.asking import AccessRequest, State
 from admin.audit import EventKind
 from admin.database import Reader
@@ -34,7 +35,8 @@ class Turn(StrEnum):
 class Move:
     """One line of a request's time line. `role` is the approver's part in the chain, if any.
 
-    `host` is the one that was added, paused or resumed.
+    `host` is the one that was added, paused or resumed. `acted` is in what role the actor did it, None where
+    that was not kept.
     """
 
     at: datetime
@@ -43,6 +45,7 @@ class Move:
     role: Approver | None
     note: str | None
     host: str | None = None
+    acted: Who | None = None
 
 
 _TIME_LINE = frozenset(
@@ -88,9 +91,11 @@ async def time_line(db: Reader, request: AccessRequest) -> list[Move]:
                     after=State(str(details["after"])),
                     role=Approver(role) if isinstance(role, str) else None,
                     note=note if isinstance(note, str) else None,
+                    acted=who_acted(details),
                 )
             )
         elif event.kind in _TURNS:
             host = str(details.get("host", request.host))
-            moves.append(Move(event.at, event.actor, _TURNS[event.kind], role=None, note=None, host=host))
+            turn, acted = _TURNS[event.kind], who_acted(details)
+            moves.append(Move(event.at, event.actor, turn, role=None, note=None, host=host, acted=acted))
     return moves

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,8 @@ import aiosqlite
 
 type Value = str | int | float | bytes | None
 type Row = sqlite3.Row
+type ActsAs = Callable[[str, str | None, str | None], Mapping[str, str]]
+"""In what role somebody acts, in a department's matter, where a role was asked: as `acting_roles.acting`."""
 
 _BULK_CACHE_KIB = 64 << 10
 _BULK_WAL_PAGES = 10_000
@@ -35,11 +37,16 @@ class DatabaseError(Exception):
     """The database cannot be opened; nothing was changed in it."""
 
 
-class Transaction:
-    """A change being made: all of it or nothing."""
+def _nobody_is_known(_actor: str, _department: str | None, _asked_as: str | None) -> Mapping[str, str]:
+    return {}
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+
+class Transaction:
+    """A change being made: all of it or nothing. `acts_as` is for the audit log."""
+
+    def __init__(self, connection: aiosqlite.Connection, acts_as: ActsAs = _nobody_is_known) -> None:
         self._connection = connection
+        self.acts_as = acts_as
 
     async def fetch_all(self, sql: str, *params: Value) -> list[Row]:
         """Return every row of a query (INSERT or UPDATE ... RETURNING included)."""
@@ -100,6 +107,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[_Reader]) -> None:
         self.path = path
+        self.acts_as: ActsAs = _nobody_is_known
         self._stamp = _stamp(path)
         self._writer = writer
         self._writing = asyncio.Lock()
@@ -168,7 +176,7 @@ class SqliteFile:
                 )
             try:
                 await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-                yield Transaction(self._writer)
+                yield Transaction(self._writer, self.acts_as)
                 await self._writer.execute_fetchall("COMMIT")
             except BaseException:
                 # A cancelled BEGIN or COMMIT still runs in its thread; this comes after it there.

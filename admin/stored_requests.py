@@ -3,6 +3,7 @@
 import json
 
 from admin import exemptions
+from admin.acting_roles import who_acted
 from admin.asked import Kind, from_json
 from admin.asking import AccessRequest, ForWhom, Joined, State, UnknownRequestError
 from admin.clock import from_ms
@@ -81,6 +82,7 @@ def _access_request(row: Row) -> AccessRequest:
         due_at=from_ms(row["due_at"]),
         decided_at=from_ms(row["decided_at"]) if row["decided_at"] is not None else None,
         decided_by=row["decided_by"],
+        decided_as=who_acted(json.loads(row["decided_as"])),
         note=row["note"],
         exemption=exemptions.exemption_name(row["exemption"]) if row["exemption"] is not None else None,
         expires_at=from_ms(row["expires_at"]) if row["expires_at"] is not None else None,

@@ -189,7 +189,8 @@ class Department:
     """`head` and `delegates` are person ids; `networks` identify the department alone.
 
     `head` is "" where the head left and nobody stands in. Who is among the `dated_delegates` decides only
-    where `policy.dated_delegates` has put them among the others.
+    where `policy.dated_delegates` has put them among the others. `stand_ins` are those of the `delegates`
+    whom the head named, not the document.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Department:
     delegates: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
     dated_delegates: tuple[DatedDelegate, ...] = ()
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from urllib.parse import urlencode
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from admin.acting_roles import ROLES
 from admin.api.operation import Call, Listed, Nothing, Query
 from admin.asking import UnknownRequestError
 from admin.audit import Damage, EventKind
-from admin.records import KINDS, ROLES, RecordFilter
+from admin.records import KINDS, RecordFilter
 from admin.web.people import People
 from admin.web.record_facts import facts
 from admin.web.record_words import ROLE_LABELS, WHAT, said

@@ -276,7 +276,7 @@ class AccessRequestDetail(AccessRequest):
         moves = [
             Move(
                 at=move.at,
-                who=people.part_of(move.actor, request, call.session.person),
+                who=people.part_of(move.actor, request, call.session.person, move.acted),
                 what=move.after,
                 note=move.note,
                 host=move.host,
@@ -341,7 +341,7 @@ def _seen(call: Call[Any, Any], request: asking.AccessRequest) -> dict[str, Any]
         "submitted_at": request.submitted_at,
         "due_at": request.due_at,
         "decided_at": request.decided_at,
-        "decided_by": people.part_of(request.decided_by, request, viewer) if request.decided_by else None,
+        "decided_by": people.decider(request, viewer) if request.decided_by else None,
         "note": request.note,
         "exemption": request.exemption,
         "expires_at": request.expires_at,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from admin import request_time_line, stored_requests
+from admin.acting_roles import Who
 from admin.asked import Kind, Level
 from admin.asking import WAITING, ForWhom, State, risks_of
 from admin.database import Database
@@ -160,19 +161,20 @@ async def _approved(told: Told) -> Words:
     )
 
 
-async def _approver(told: Told) -> str | None:
-    """Return who gave the last approval; IT may have opened it since."""
+async def _approver(told: Told) -> tuple[str | None, Who | None]:
+    """Return who gave the last approval, and in what role; IT may have opened it since."""
     moves = await request_time_line.time_line(told.db, told.request)
     if told.request.kind is Kind.EMERGENCY:
-        return told.request.person
-    return next((move.actor for move in reversed(moves) if move.role is not None), None)
+        return told.request.person, None
+    return next(((move.actor, move.acted) for move in reversed(moves) if move.role is not None), (None, None))
 
 
 async def _allowed(told: Told) -> Words:
     request, town = told.request, told.town
     if request.state_at(town.now) is not State.APPROVED or request.paused_for:
         raise OutdatedLetterError(f"{request.number} opens nothing any more")
-    approver = town.people.part_of(await _approver(told), request, told.reader)
+    person, acted = await _approver(told)
+    approver = town.people.part_of(person, request, told.reader, acted)
     until = town.until(request.expires_at or town.now)
     everyone = f" for {told.for_whom}" if request.for_whom is ForWhom.DEPARTMENT else ""
     return Words(
@@ -228,7 +230,7 @@ async def _handed_on(told: Told) -> Words:
 
 async def _denied(told: Told) -> Words:
     request = told.request
-    part = told.town.people.part_of(request.decided_by, request, told.reader)
+    part = told.town.people.decider(request, told.reader)
     return Words(
         subject=told.subject("Not approved"),
         heading="Not approved",
@@ -242,7 +244,7 @@ async def _denied(told: Told) -> Words:
 
 async def _stopped(told: Told) -> Words:
     request, town = told.request, told.town
-    part = town.people.part_of(request.decided_by, request, told.reader)
+    part = town.people.decider(request, told.reader)
     talk = f" To talk about it, ask {part} or {town.help_desk()}." if told.is_asker else ""
     stopped = f"{'Ended' if request.decided_by in request.askers else 'Stopped'} by {part}"
     return Words(
@@ -320,7 +322,7 @@ async def _ticket_facts(told: Told) -> tuple[tuple[str, str], ...]:
         ("Asked by", told.asker),
         ("Department", town.people.department(request.department)),
         ("Listed as", town.category(request.category)),
-        ("Approved by", town.people.name(await _approver(told))),
+        ("Approved by", town.people.name((await _approver(told))[0])),
         ("Code", request.code),
     )
 

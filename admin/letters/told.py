@@ -38,7 +38,7 @@ class Told:
 
     @property
     def decided_by(self) -> str:
-        return sentence(self.town.people.part_of(self.request.decided_by, self.request, self.reader))
+        return sentence(self.town.people.decider(self.request, self.reader))
 
     @property
     def for_whom(self) -> str:

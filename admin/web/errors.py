@@ -61,8 +61,8 @@ async def no_longer_so(http_request: Request, error: Exception) -> Response:
         request=request,
         is_over=request.state_at(admin_of(http_request).now()) is State.ENDED,
         status=status_of(http_request, request),
-        decided_by=People(admin_of(http_request).policy).part_of(
-            request.decided_by, request, session.person if session else None
+        decided_by=People(admin_of(http_request).policy).decider(
+            request, session.person if session else None
         ),
     )
 

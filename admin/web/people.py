@@ -3,16 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from admin.acting_roles import DELEGATE, DEPARTMENT_HEAD, STAND_IN, Who, who_is
 from admin.asking import AccessRequest
 from admin.audit import CLOCK
 from admin.deciders import deciders, deciders_of, next_above, passed_on_to
 from policy.town_policy import Approver, Policy
 
-# What someone with a role is to a request; the first that fits.
+# What someone with a role is to a request.
 _PARTS = {
     "it_security": "IT",
     "town_administrator": "the town administrator",
     "help_desk": "the help desk",
+}
+_PARTS_IN_DEPARTMENT = {
+    DEPARTMENT_HEAD: "{} department head",
+    DELEGATE: "{} department head's delegate",
+    STAND_IN: "the stand-in for {} department head",
 }
 
 
@@ -95,8 +101,10 @@ class People:
         administrators = self.policy.roles.get(Approver.TOWN_ADMINISTRATOR.value, ())
         return "the town administrator" if people & {*administrators} else "IT security"
 
-    def part_of(self, person: str | None, request: AccessRequest, viewer: str | None) -> str:
-        """Return what a person is to a request, within a sentence.
+    def part_of(
+        self, person: str | None, request: AccessRequest, viewer: str | None, acted: Who | None = None
+    ) -> str:
+        """Return what a person is to a request, within a sentence; or what they were when they `acted`.
 
         "you", "your department head", "IT", "the help desk"; to others than the asker
         "the" in place of "your". "we" is Towngate, where the time for something had come.
@@ -105,11 +113,12 @@ class People:
             return "you"
         if person == CLOCK:
             return "we"
-        department = self.policy.departments.get(request.department or "")
+        who = acted or who_is(self.policy, person or "", request.department)
         whose = "your" if viewer in request.askers else "the"
-        if department is not None and person == department.head:
-            return f"{whose} department head"
-        if department is not None and person in department.delegates:
-            return f"{whose} department head's delegate"
-        roles = (role for role in _PARTS if person in self.policy.roles.get(role, ()))
-        return _PARTS.get(next(roles, ""), self.name(person))
+        if who.department == request.department and who.role in _PARTS_IN_DEPARTMENT:
+            return _PARTS_IN_DEPARTMENT[who.role].format(whose)
+        return _PARTS.get(who.role, self.name(person))
+
+    def decider(self, request: AccessRequest, viewer: str | None) -> str:
+        """Return who decided a request last, as `part_of` says."""
+        return self.part_of(request.decided_by, request, viewer, request.decided_as)

@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from admin.acting_roles import Who
 from admin.clock import from_ms
-from admin.records import Who
 from admin.town_account import HOW
 from admin.web.people import People
 from admin.web.record_words import ROLE_LABELS, said

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from admin.acting_roles import Who
 from admin.audit import EventKind
 from admin.people_register import Listed
-from admin.records import Who
 from admin.web.people import People
 
 WHAT: Mapping[EventKind, str] = {
@@ -101,6 +101,7 @@ ROLE_LABELS = {
     "auditor": "Auditor",
     "department_head": "Department head",
     "delegate": "Delegate",
+    "stand_in": "Stand-in for the head",
     "employee": "Employee",
     "command_line": "Command line",
     "not_known": "Not a person now",

@@ -8,7 +8,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin.records import KINDS, ROLES, RecordFilter
+from admin.acting_roles import ROLES
+from admin.records import KINDS, RecordFilter
 from admin.web.page import admin_of, go_to, page
 from admin.web.people import People
 from admin.web.record_facts import facts

@@ -21,7 +21,7 @@ def standing(request: AccessRequest, policy: Policy, session: Session | None, ti
         request,
         times,
         waits_for=awaited,
-        decided_by=people.part_of(request.decided_by, request, viewer),
+        decided_by=people.decider(request, viewer),
     )
 
 
@@ -32,7 +32,7 @@ def said_earlier(request: AccessRequest, policy: Policy, viewer: str | None, tim
     if request.state is State.DENIED:
         return Markup("not allowed {}{}").format(day, quoted)
     if request.state is State.STOPPED:
-        by = People(policy).part_of(request.decided_by, request, viewer)
+        by = People(policy).decider(request, viewer)
         return Markup("stopped by {} {}{}").format(by, day, quoted)
     if request.kind is Kind.EMERGENCY:
         return Markup("opened at once {}, in an emergency").format(day)

@@ -4,6 +4,7 @@ import html
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,18 +12,21 @@ import httpx
 import pytest
 
 from admin import access_requests, audit, closed_people, roles, stored_requests, unanswered
+from admin.acting_roles import ROLES, Who, who_is
 from admin.asking import NotAllowedError, State
 from admin.audit import Event, EventKind
 from admin.closed_people import LastOfItError
-from admin.records import KINDS, ROLES, who_is
+from admin.database import Database
+from admin.records import KINDS
 from admin.web.people import People
 from admin.web.record_facts import facts
 from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT
 from admin.web.words import STATES, Times
 from policy.town_policy import Policy
-from tests import people
+from tests import people, towns
 from tests.admin.small_town import AUDITOR, DELEGATE, MONDAY, TOWN, listed
 from tests.admin.web.conftest import Site, post
+from tests.admin.web.test_api import program_of
 
 
 def cut_off(site: Site) -> None:
@@ -62,15 +66,61 @@ async def test_records_are_told_by_role_and_never_by_name(site: Site) -> None:
     assert 'href="/requests/7"' in (await it.get("/records")).text
 
 
-async def test_who_stands_in_now_is_a_delegate(site: Site) -> None:
+async def test_who_stands_in_is_told_as_that(site: Site) -> None:
     head = await site.signed_in(people.HEAD)
     day = "2026-03-06"
     await post(head, "/delegation", department="finance", delegate=people.CLERK, first=day, last=day)
     await record(site, (EventKind.REQUEST_DENIED, people.CLERK, "REQ-7"))
     it = await site.signed_in(people.IT)
-    for query in ("", "?role=delegate"):
+    for query in ("", "?role=stand_in"):
         shown = text(await it.get(f"/records{query}"))
-        assert "Did not allow More on record" in shown and "Delegate, Finance" in shown, query
+        assert "Did not allow More on record" in shown and "Stand-in for the head, Finance" in shown, query
+
+
+async def test_who_acted_is_told_by_the_role_that_they_acted_in_whatever_they_are_by_now(site: Site) -> None:
+    db, day = site.admin.db, "2026-03-06"
+    for code, host in (("AAA-111", "one.example"), ("BBB-222", "two.example")):
+        await site.sent_request(code=code, host=host)
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/delegation", department="finance", delegate=people.PARKS_HEAD, first=day, last=day)
+    with pytest.raises(NotAllowedError):
+        await access_requests.approve(
+            db, site.admin.policy, listed, 1, actor=people.HELP_DESK, at=site.clock.at
+        )
+    for id_, person in ((1, people.HEAD), (2, people.PARKS_HEAD)):
+        decider = await site.signed_in(person)
+        await post(decider, f"/decide/{id_}", answer="deny", step="0", reason="Not needed for work")
+    # As events were before that was kept with them.
+    async with Database.open(site.state.database) as before, before.transaction() as t:
+        await audit.record(t, Event(EventKind.REQUEST_STOPPED, people.HEAD, "REQ-9", site.clock.at))
+    changed = towns.DOCUMENT.replace("head: head,", "head: helpdesk,").replace("help_desk: [helpdesk]", "")
+    site.state.policy_document.write_text(changed)
+    await site.admin._publisher.reload_document()
+    assert site.admin.policy.departments["finance"].head == people.HELP_DESK, site.admin.policy_problems
+    it = await site.signed_in(people.IT)
+    shown = told(await it.get("/records"))
+    assert re.findall(r"REQ-(\d) ((?:Department|Help|Stand-in|Employee)[\w -]*(?:, \w+)?) Fri", shown) == [
+        ("9", "Employee, Finance"),
+        ("2", "Stand-in for the head, Finance"),
+        ("1", "Department head, Finance"),
+        ("1", "Help desk"),
+        ("2", "Employee, Finance"),
+        ("1", "Employee, Finance"),
+    ]
+    for role, did in (("department_head", "Did not allow"), ("help_desk", "A move on a request was refused")):
+        assert did in told(await it.get(f"/records?kinds=asking&role={role}")), role
+    assert "Did not allow" not in told(await it.get("/records?kinds=asking&role=employee"))
+    clerk = await site.signed_in(people.CLERK)
+    for id_, decider in ((1, "Your department head"), (2, "The stand-in for your department head")):
+        of_request = await clerk.get(f"/requests/{id_}")
+        assert f"Not needed for work {decider}" in text(of_request), id_
+        assert f"{decider} did not allow it" in text(of_request), id_
+    program = await program_of(site, people.IT)
+    (by_stand_in,) = (await program.get("/records", kinds="asking", role="stand_in"))["items"]
+    assert (by_stand_in["what"], by_stand_in["who"]) == ("Did not allow", "Stand-in for the head, Finance")
+    first = await program.get("/requests/1")
+    assert first["decided_by"] == first["moves"][-1]["who"] == "the department head"
+    assert (await audit.verify(db)).is_whole
 
 
 FILTERED = [
@@ -153,6 +203,35 @@ async def test_others_see_no_records_and_verify_nothing(site: Site) -> None:
 def test_an_auditor_sees_records_and_what_is_about_people_never_by_id() -> None:
     seen = {person for person in TOWN.people if roles.sees_records(TOWN, person)}
     assert seen == {"it", "it-2", AUDITOR, people.ADMINISTRATOR}
+
+
+IN_SEVERAL_PARTS = replace(
+    TOWN,
+    departments={
+        "finance": replace(
+            TOWN.departments["finance"], delegates=(DELEGATE, people.IT), stand_ins=(people.IT,)
+        ),
+        "parks": replace(TOWN.departments["parks"], head=people.IT, delegates=(DELEGATE,)),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("actor", "department", "asked_as", "expected"),
+    [
+        (people.IT, None, None, Who("it_security")),
+        (people.IT, "parks", None, Who("department_head", "parks")),
+        (people.IT, "finance", "department_head", Who("stand_in", "finance")),
+        (people.IT, "parks", "it_security", Who("it_security")),
+        (people.IT, "finance", "town_administrator", Who("stand_in", "finance")),
+        (DELEGATE, "parks", "department_head", Who("delegate", "parks")),
+        (people.CLERK, "parks", "department_head", Who("employee", "finance")),
+    ],
+)
+def test_who_has_several_parts_acts_in_that_of_the_matter(
+    actor: str, department: str | None, asked_as: str | None, expected: Who
+) -> None:
+    assert who_is(IN_SEVERAL_PARTS, actor, department, asked_as) == expected
 
 
 @pytest.mark.parametrize(
