@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from admin import audit, outbox, stored_requests
+from admin.acting_roles import Who, who_acted
 from admin.asked import Kind
 from admin.asking import AccessRequest, answer_times
 from admin.audit import Detail, Event, EventKind
@@ -27,6 +28,7 @@ class EmergencyReview:
     """That another looks at emergency access from `due_at` on, and what they said; None while nothing.
 
     They are reminded at `remind_at`, None once they were; at `pass_on_at` those above may look as well.
+    `reviewed_as` is in what role `reviewed_by` did it, None where that was not kept.
     """
 
     due_at: datetime
@@ -36,6 +38,7 @@ class EmergencyReview:
     reviewed_by: str | None = None
     was_right: bool | None = None
     note: str | None = None
+    reviewed_as: Who | None = None
 
 
 def reviewers(policy: Policy, request: AccessRequest, more: int = 0) -> frozenset[str]:
@@ -76,6 +79,8 @@ async def review_of(db: Reader, id_: int) -> EmergencyReview | None:
         from_ms(row[name]) if row[name] is not None else None
         for name in ("remind_at", "pass_on_at", "reviewed_at")
     )
+    events = await audit.events_of(db, f"REQ-{id_}") if reviewed_at is not None else []
+    reviewed = next((event for event in events if event.kind is EventKind.REQUEST_REVIEWED), None)
     return EmergencyReview(
         due_at=from_ms(row["due_at"]),
         remind_at=remind_at,
@@ -84,6 +89,7 @@ async def review_of(db: Reader, id_: int) -> EmergencyReview | None:
         reviewed_by=row["reviewed_by"],
         was_right=bool(row["was_right"]) if row["was_right"] is not None else None,
         note=row["note"],
+        reviewed_as=who_acted(reviewed.details) if reviewed is not None else None,
     )
 
 

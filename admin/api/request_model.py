@@ -158,11 +158,11 @@ class Review(BaseModel):
     @classmethod
     def of(cls, call: Call[Any, Any], request: asking.AccessRequest, review: EmergencyReview) -> Self:
         """Return it as the caller sees it."""
-        by, people = review.reviewed_by, People(call.admin.policy)
+        by, people, viewer = review.reviewed_by, People(call.admin.policy), call.session.person
         return cls(
             due_at=review.due_at,
             reviewed_at=review.reviewed_at,
-            reviewed_by=people.part_of(by, request, call.session.person) if by else None,
+            reviewed_by=people.part_of(by, request, viewer, review.reviewed_as) if by else None,
             was_right=review.was_right,
             note=review.note,
         )
