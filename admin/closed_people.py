@@ -15,6 +15,7 @@ from admin.audit import Event, EventKind
 from admin.clock import from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.delegations import with_stand_ins
+from admin.request_moves import left
 from admin.written_text import tidy_text
 from policy.leaving import without
 from policy.town_policy import Policy
@@ -66,8 +67,8 @@ async def closed(db: Reader) -> dict[str, ClosedPerson]:
 async def close(db: Database, policy: Policy, person: str, *, why: str, actor: str, at: datetime) -> Ended:
     """Close a person of the running policy. `why` is 1 to 500 characters.
 
-    Raises InvalidRequestError for why, UnknownPersonError, AlreadyClosedError, and LastOfItError for the
-    last of IT security, the last town administrator, and oneself.
+    Raises InvalidRequestError for why, UnknownPersonError, AlreadyClosedError, LastOfItError for the last
+    of IT security, the last town administrator, and oneself; NotAllowedError for an actor who is closed.
     """
     text = tidy_text("why", why, "Enter why, for the records")
     async with db.transaction() as t:
@@ -77,7 +78,9 @@ async def close(db: Database, policy: Policy, person: str, *, why: str, actor: s
             raise UnknownPersonError(
                 f"{person!r} is not a person of the policy{_nearest(person, policy.people)}"
             )
-        refused = _refusal(policy, person, actor)
+        # The policy at hand may be of before another was closed.
+        policy = without(policy, await closed(t))
+        refused = await left(t, actor) or _refusal(policy, person, actor)
         if refused is None:
             await t.execute(
                 "INSERT INTO closed_person (person, why, closed_by, closed_at) VALUES (?, ?, ?, ?)",
@@ -95,28 +98,33 @@ async def close(db: Database, policy: Policy, person: str, *, why: str, actor: s
             }
             await audit.record(t, Event(EventKind.PERSON_CLOSED, actor, person, at, details))
             return ended
-        await audit.record(t, Event(EventKind.PERSON_MOVE_REFUSED, actor, person, at, {"why": refused}))
-    raise LastOfItError(refused)
+        await _record_refusal(t, refused, person, actor, at)
+    raise refused
 
 
 async def reopen(db: Database, person: str, *, why: str, actor: str, at: datetime) -> None:
     """Let a person who was closed be who the policy says again; what ended stays ended.
 
     They have no password. `why` is 1 to 500 characters. Raises InvalidRequestError for why,
-    UnknownPersonError for who is not closed.
+    UnknownPersonError for who is not closed, NotAllowedError for an actor who is.
     """
     text = tidy_text("why", why, "Enter why, for the records")
     async with db.transaction() as t:
-        changed = await t.execute(
-            "UPDATE closed_person SET reopened_by = ?, reopened_at = ?"
-            " WHERE person = ? AND reopened_at IS NULL",
-            actor,
-            to_ms(at),
-            person,
-        )
-        if not changed:
-            raise UnknownPersonError(f"{person!r} is not closed{_nearest(person, await closed(t))}")
-        await audit.record(t, Event(EventKind.PERSON_REOPENED, actor, person, at, {"why": text}))
+        refused = await left(t, actor)
+        if refused is None:
+            changed = await t.execute(
+                "UPDATE closed_person SET reopened_by = ?, reopened_at = ?"
+                " WHERE person = ? AND reopened_at IS NULL",
+                actor,
+                to_ms(at),
+                person,
+            )
+            if not changed:
+                raise UnknownPersonError(f"{person!r} is not closed{_nearest(person, await closed(t))}")
+            await audit.record(t, Event(EventKind.PERSON_REOPENED, actor, person, at, {"why": text}))
+            return
+        await _record_refusal(t, refused, person, actor, at)
+    raise refused
 
 
 async def end_all_of(t: Transaction, policy: Policy, person: str, *, actor: str, at: datetime) -> Ended:
@@ -144,13 +152,18 @@ async def end_all_of_each(
     return found
 
 
-def _refusal(policy: Policy, person: str, actor: str) -> str | None:
+def _refusal(policy: Policy, person: str, actor: str) -> LastOfItError | None:
     if person == actor:
-        return "nobody closes themselves; ask another of IT security"
+        return LastOfItError("nobody closes themselves; ask another of IT security")
     for role, of_it in _NEVER_EMPTY.items():
         if set(policy.roles.get(role, ())) == {person}:
-            return f"{person} is the only {of_it}; name another in policy.yaml first"
+            return LastOfItError(f"{person} is the only {of_it}; name another in policy.yaml first")
     return None
+
+
+async def _record_refusal(t: Transaction, refused: Exception, person: str, actor: str, at: datetime) -> None:
+    details: dict[str, audit.Detail] = {"why": str(refused)}
+    await audit.record(t, Event(EventKind.PERSON_MOVE_REFUSED, actor, person, at, details))
 
 
 async def _row(db: Reader, person: str) -> Row | None:

@@ -173,6 +173,19 @@ async def test_who_nobody_could_stand_in_for_and_oneself_are_refused_and_recorde
     assert await closed_people.closed(db) == {}
 
 
+async def test_of_two_of_it_who_close_each_other_at_once_one_stays(db: Database) -> None:
+    await close(db, SECOND_IT)
+    with pytest.raises(NotAllowedError, match=f"{SECOND_IT} was closed by IT"):
+        await close(db, IT, actor=SECOND_IT)
+    with pytest.raises(NotAllowedError, match=f"{SECOND_IT} was closed by IT"):
+        await closed_people.reopen(db, SECOND_IT, why="Back.", actor=SECOND_IT, at=LATER)
+    with pytest.raises(LastOfItError, match="the only one of IT security"):
+        await close(db, IT, actor=ADMINISTRATOR)
+    assert set(await closed_people.closed(db)) == {SECOND_IT}
+    refused = [event.actor for event in await audit.events_of(db, IT)]
+    assert refused == [SECOND_IT, ADMINISTRATOR]
+
+
 async def test_closed_once_and_opened_again_once(db: Database) -> None:
     with pytest.raises(
         UnknownPersonError, match=r"'clark' is not a person of the policy \(nearest: 'clerk'\)"
