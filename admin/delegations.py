@@ -101,8 +101,8 @@ class Delegations:
             raise InvalidRequestError("delegate", "Choose who stands in for you")
         if only_reads(policy, delegate):
             raise InvalidRequestError("delegate", "An auditor reads, and decides nothing. Choose another")
-        if first is None or first < today:
-            raise InvalidRequestError("first", "Choose a first day, today or later")
+        if first is None or not today <= first < today + timedelta(days=MOST_DAYS):
+            raise InvalidRequestError("first", "Choose a first day, today or later, within a year")
         if last is None or not first <= last < first + timedelta(days=MOST_DAYS):
             raise InvalidRequestError("last", "Choose a last day, within a year of the first")
         begins_at = now if first == today else datetime.combine(first, time(), tzinfo=zone)

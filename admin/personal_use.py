@@ -1,7 +1,7 @@
 """Asking for personal use: categories that the policy names, in a window of time of one day."""
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from admin import submitting
 from admin.asked import Kind, Window
@@ -20,6 +20,8 @@ from policy.access_duration import Duration
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 from policy.visit_record import new_code
+
+_FURTHEST = timedelta(days=366)
 
 
 async def ask(
@@ -49,9 +51,11 @@ async def ask(
     if not categories or not terms.categories.issuperset(categories):
         raise InvalidRequestError("categories", "Choose what you want to use")
     zone = zone_of(policy)
-    if day is None:
-        raise InvalidRequestError("day", "Choose a day")
-    if begins is None or ends is None or begins >= ends:
+    today = now.astimezone(zone).date()
+    if day is None or not today <= day <= today + _FURTHEST:
+        raise InvalidRequestError("day", "Choose a day, from today on and within a year")
+    # A time with an offset of its own is not by the town's clock.
+    if begins is None or ends is None or begins.tzinfo or ends.tzinfo or begins >= ends:
         raise InvalidRequestError("begins", "Choose from when until when, on one day")
     # In UTC, where a time lasts as long as it says: clocks go forward, and back.
     begins_at, ends_at = (datetime.combine(day, wall, tzinfo=zone).astimezone(UTC) for wall in (begins, ends))

@@ -118,6 +118,7 @@ async def test_a_browser_that_only_knows_the_device_names_nobody(db: Database, t
         ("nobody", TUESDAY, THURSDAY, "delegate"),
         (CLERK, date(2026, 3, 1), THURSDAY, "first"),
         (CLERK, None, THURSDAY, "first"),
+        (CLERK, date(9999, 6, 1), date(9999, 12, 31), "first"),
         (CLERK, THURSDAY, TUESDAY, "last"),
         (CLERK, TUESDAY, date(2027, 3, 4), "last"),
         (CLERK, TUESDAY, None, "last"),

@@ -196,7 +196,10 @@ async def test_no_one_decides_their_own_personal_use(site: Site) -> None:
     [
         ({"categories": "gambling"}, "Choose what you want to use"),
         ({"day": "tomorrow"}, "Choose a day"),
-        ({"day": "2026-03-05"}, "That time is over"),
+        ({"day": "2026-03-05"}, "Choose a day, from today on"),
+        ({"day": "9999-12-31", "begins": "22:30", "ends": "23:30"}, "Choose a day, from today on"),
+        ({"begins": "08:00", "ends": "08:30"}, "That time is over"),
+        ({"begins": "15:00Z"}, "Choose from when until when"),
         ({"begins": "16:00"}, "Choose from when until when"),
         ({"ends": "16:31"}, "At most 1.5 hours at once"),
         # Clocks go forward from 2 to 3 on March 8, 2026, and back from 2 to 1 on November 1.
