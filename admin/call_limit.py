@@ -23,8 +23,11 @@ class CallLimit:
 
     def count(self, caller: int, at: datetime) -> None:
         """Count a call. Raises TooManyCallsError, and the call does not count."""
-        full_at = max(self._full_at.get(caller, at), at) + AGAIN_EVERY
-        over = full_at - at - MOST_AT_ONCE * AGAIN_EVERY
+        allowed = MOST_AT_ONCE * AGAIN_EVERY
+        before = self._full_at.get(caller, at)
+        # Further away than any call puts it, it is of before the clock was set back.
+        full_at = (before if at < before <= at + allowed else at) + AGAIN_EVERY
+        over = full_at - at - allowed
         if over > timedelta(0):
             raise TooManyCallsError(-(-over // timedelta(seconds=1)))
         # What is full again is as good as new.
