@@ -154,7 +154,7 @@ def _as_squid(row: VisitRow) -> str:
         [
             f"{row.ended_at.timestamp():.3f}",
             f"{row.lasted.total_seconds() * 1000:6.0f}",
-            row.who.address or _stand_in(row.who.code),
+            quote(row.who.address, safe=":") if row.who.address else _stand_in(row.who.code),
             f"{result}/200" if is_carried else "TCP_DENIED/403",
             str(row.bytes_down),
             method,

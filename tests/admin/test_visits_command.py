@@ -270,6 +270,8 @@ def test_hostile_names_are_one_line_in_every_form_and_no_cell_is_a_formula(
     lines = result.stdout.removesuffix("\n").split("\n")
     assert len(lines) == (2 if form == ["--csv"] else 1)
     assert all(line.isprintable() for line in lines)
+    if form == ["--squid"]:
+        assert len(lines[0].split()) == 10
     if form == ["--csv"]:
         (row,) = csv.DictReader(io.StringIO(result.stdout))
         assert all(row[name].startswith(("'", "\ufffd")) for name in names)
