@@ -28,6 +28,8 @@ from policy.visit_record import CODE_ALPHABET
 
 NAMES_SHOWN_FOR = timedelta(minutes=30)
 
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""Of which years times are asked for. Those at the ends of the calendar are none in another time zone."""
 _CODE_LENGTH = 3
 _CODES_KEPT = 10_000
 _MOST_STOPPED = 100

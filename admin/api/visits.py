@@ -15,7 +15,7 @@ from admin.api.operation import Call, Listed, Nothing, Query
 from admin.asking import InvalidRequestError
 from admin.replaying import explain
 from admin.visit_log.searching import MOST_LEFT_OUT, Cursor, LeftOut, VisitFilter
-from admin.visits import VisitRow
+from admin.visits import FIRST_YEAR, LAST_YEAR, VisitRow
 from admin.web.words import plain, visit_status
 from categories.host_name import HostNameError, canonical_host
 from policy.decision import Cause, Lane, Verdict
@@ -296,7 +296,7 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
 
 
 def _filter(query: VisitConditions) -> VisitFilter:
-    """Raises InvalidRequestError for what is no host."""
+    """Raises InvalidRequestError for what is no host, and for a time that nobody can mean."""
     try:
         host = canonical_host(query.host) if query.host else None
     except HostNameError as error:
@@ -310,10 +310,16 @@ def _filter(query: VisitConditions) -> VisitFilter:
         lane=query.lane,
         rule=query.rule,
         code=query.code.upper() if query.code else None,
-        since=query.since,
-        until=query.until,
+        since=_time("since", query.since),
+        until=_time("until", query.until),
         left_out=_left_out(query),
     )
+
+
+def _time(field: str, at: datetime | None) -> datetime | None:
+    if at is not None and not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise InvalidRequestError(field, f"Choose a time of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return at
 
 
 def _left_out(query: VisitConditions) -> LeftOut:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from admin.visit_log.searching import MOST_LEFT_OUT, LeftOut, VisitFilter
+from admin.visits import FIRST_YEAR, LAST_YEAR
 from admin.web.people import People
 from admin.web.words import DECISIONS, Times, host
 from categories.host_name import HostNameError, canonical_host
@@ -22,7 +23,6 @@ FILTERS = (
     *("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person"),
     *(f"not_{name}" for name in LEAVE_OUT),
 )
-_FIRST_YEAR, _LAST_YEAR = 2000, 2099
 _CODE = re.compile(r"[0-9A-Z]{3}-[0-9A-Z]{3}", re.ASCII)
 
 
@@ -226,6 +226,6 @@ def _time(text: str, zone: ZoneInfo, label: str) -> datetime:
 def _instant(text: str, zone: ZoneInfo) -> datetime:
     """Read a time of an address: the town's, unless it says which zone. Raises ValueError."""
     at = datetime.fromisoformat(text)
-    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValueError(f"{text!r} is no time of the visit log")
     return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)

@@ -99,3 +99,6 @@ async def test_today_and_visits_by_hour_are_those_of_the_pages(site: Site) -> No
     ]
     none = (await desk.get("/visits/by-hour", not_host="cardroom.example"))["items"]
     assert {hour["visits"] for hour in none} == {0}
+    for at in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"):
+        await desk.get("/visits/by-hour", 422, since=at)
+        await desk.get("/visits/by-hour", 422, until=at)
