@@ -119,8 +119,7 @@ async def sign_in(
     async with db.transaction() as t:
         await count_try(t, person, now)
         is_late = await count_from(t, address, now)
-    row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
-    stored = row["password_hash"] if row and is_known else None
+    stored = await _stored(db, person) if is_known else None
     if not await _in_thread(_is_right, stored, password[: MAX_LENGTH + 1]):
         if stored is not None:
             async with db.transaction() as t:
@@ -129,6 +128,9 @@ async def sign_in(
             await wait(LATE_SECONDS)
         raise SignInError("the name or password is not right")
     async with db.transaction() as t:
+        # Set anew, or ended, while the old one was compared: what signs everyone out is not outrun.
+        if await _stored(t, person) != stored:
+            raise SignInError("the name or password is not right")
         await t.execute("DELETE FROM sign_in_try WHERE name = ?", _name_digest(person))
         if not is_late:
             await forget_from(t, address)
@@ -156,6 +158,11 @@ async def proxy_passwords(db: Reader) -> dict[str, str]:
     """Return the argon2id hashes of proxy passwords by person."""
     rows = await db.fetch_all("SELECT person, password_hash FROM account WHERE kind = 'proxy'")
     return {row["person"]: row["password_hash"] for row in rows}
+
+
+async def _stored(db: Reader, person: str) -> str | None:
+    row = await db.fetch_one("SELECT password_hash FROM account WHERE person = ? AND kind = 'admin'", person)
+    return row["password_hash"] if row else None
 
 
 async def count_try(t: Transaction, name: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from admin.audit import Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Reader, Row
 from admin.outbox import Letter, LetterKind
+from admin.request_moves import left
 from policy.signed_text import SignedTextError, sign, signed_body
 from policy.town_policy import Policy
 
@@ -72,11 +73,13 @@ async def use(db: Database, policy: Policy, token: str, key: bytes, password: st
     person = await person_of(db, policy, token, key, now)
     password_hash = await accounts.hashed(password)
     async with db.transaction() as t:
-        row = await _row(t, token, key, now)
+        await _row(t, token, key, now)
+        if await left(t, person):
+            raise ResetLinkError("the person has left")
         await t.execute(
             "UPDATE password_reset SET used_at = ? WHERE person = ? AND used_at IS NULL",
             to_ms(now),
-            row["person"],
+            person,
         )
         await accounts.store(t, person, password_hash, "admin", actor=person, now=now)
     return person

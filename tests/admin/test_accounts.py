@@ -1,6 +1,7 @@
 import asyncio
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,22 @@ async def test_a_new_password_signs_out_everywhere_and_opens_a_closed_name(with_
     with pytest.raises(SignInError):
         await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
     assert (await accounts.sign_in(with_clerk, CLERK, "another password", MONDAY)).token
+
+
+async def test_what_signs_everyone_out_is_not_outrun_by_a_password_that_is_being_checked(
+    with_clerk: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_thread = accounts._in_thread
+
+    async def meanwhile(*called: Any) -> Any:
+        monkeypatch.setattr(accounts, "_in_thread", in_thread)
+        await accounts.set_password(with_clerk, CLERK, "another password", "admin", actor="it", now=MONDAY)
+        return await in_thread(*called)
+
+    monkeypatch.setattr(accounts, "_in_thread", meanwhile)
+    with pytest.raises(SignInError):
+        await accounts.sign_in(with_clerk, CLERK, RIGHT, MONDAY)
+    assert await with_clerk.fetch_all("SELECT * FROM session") == []
 
 
 @pytest.mark.parametrize("password", ["", "1234567", "x" * 257])

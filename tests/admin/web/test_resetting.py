@@ -3,9 +3,11 @@
 import re
 from datetime import timedelta
 
-from admin import audit
+import pytest
+
+from admin import audit, password_resets
 from admin.audit import EventKind
-from admin.password_resets import token
+from admin.password_resets import ResetLinkError, token
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post
 from tests.admin.web.mailed_site import with_mail
@@ -105,9 +107,14 @@ async def test_links_end_after_30_minutes_with_a_newer_password_and_with_their_p
     await post(browser, "/password/forgot", "/sign-in", name=people.CLERK)
     third = f"/password/new?token={token('3', people.CLERK, site.clock.at, key)}"
     assert (await browser.get(third)).status_code == 200
-    it = await site.signed_in(people.IT)
+    it, before = await site.signed_in(people.IT), site.admin.policy
     await post(it, f"/people/{people.CLERK}/close", f"/people/{people.CLERK}", why="Left.")
     assert (await browser.get(third)).status_code == 410
+    # By the policy of a moment before, too.
+    with pytest.raises(ResetLinkError, match="has left"):
+        await password_resets.use(
+            site.admin.db, before, third.partition("token=")[2], key, NEW, site.clock.at
+        )
     assert (await browser.get("/password/new?token=x.y")).status_code == 410
     assert (await browser.get("/password/new")).status_code == 410
 
