@@ -21,6 +21,7 @@ from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.roles import Permission
 from admin.sessions import Session
+from admin.written_text import one_line
 from policy.town_policy import Policy
 from policy.town_time import zone_of
 
@@ -187,7 +188,7 @@ async def create(
 
 
 def _name(text: str) -> str:
-    tidy = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    tidy = one_line(text)
     if not 1 <= len(tidy) <= MAX_NAME_LENGTH:
         raise InvalidRequestError("name", f"Enter what it is for, in 1 to {MAX_NAME_LENGTH} characters")
     return tidy

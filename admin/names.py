@@ -20,6 +20,7 @@ from admin.database import Database, Reader, Row, Transaction
 from admin.outbox import Letter, LetterKind
 from admin.sessions import Session
 from admin.visits import NAMES_SHOWN_FOR
+from admin.written_text import one_line
 from policy.town_policy import Policy, SecondPerson
 
 _WAITS = timedelta(hours=4)
@@ -109,7 +110,7 @@ class Names:
         if not needs_second_person(policy.second_person, person):
             await visits.show_names(self._db, session, reason, case_number, now)
             return None
-        why, case_number = " ".join(reason.split())[:MAX_REASON_LENGTH], " ".join(case_number.split())
+        why, case_number = one_line(reason)[:MAX_REASON_LENGTH], one_line(case_number)
         if not why:
             raise ValueError("Enter why you need the names")
         person = person[:_MOST_NAME] if person else None

@@ -8,6 +8,7 @@ from admin.database import Database
 from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.site_reports import ReportKind, SiteReport
+from admin.written_text import one_line
 from policy.ask_token import AskToken
 
 
@@ -27,7 +28,7 @@ class Reports:
 
         Raises UnknownRequestError when the link was not followed here, InvalidRequestError.
         """
-        tidy = " ".join(remark.split())
+        tidy = one_line(remark)
         if len(tidy) > MAX_REASON_LENGTH:
             raise InvalidRequestError("remark", f"Use {MAX_REASON_LENGTH} characters at most")
         ask = await self._ask(session, code)

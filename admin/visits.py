@@ -23,6 +23,7 @@ from admin.sessions import Session
 from admin.visit_log import searching
 from admin.visit_log.searching import Cursor, Found, VisitFilter
 from admin.visit_log.taking_in import host_of
+from admin.written_text import one_line
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import CODE_ALPHABET
 
@@ -192,7 +193,7 @@ async def show_names(db: Database, session: Session, reason: str, case: str, now
 
     Raises ValueError without a reason, NotAllowedError for a session that only knows the device.
     """
-    why = " ".join(reason.split())[:MAX_REASON_LENGTH]
+    why = one_line(reason)[:MAX_REASON_LENGTH]
     if not why:
         raise ValueError("Enter why you need the names")
     if session.person is None or not session.is_signed_in:
@@ -200,7 +201,7 @@ async def show_names(db: Database, session: Session, reason: str, case: str, now
     until = now + NAMES_SHOWN_FOR
     details: dict[str, Detail] = {
         "reason": why,
-        "case": " ".join(case.split())[:100],
+        "case": one_line(case)[:100],
         "until": until.isoformat(),
     }
     async with db.transaction() as t:

@@ -20,6 +20,11 @@ def tidy_text(field: str, text: str, when_empty: str) -> str:
     return tidy
 
 
+def one_line(text: str) -> str:
+    """Return a text in one line, without what nobody can see: control characters, marks of direction."""
+    return " ".join("".join(c for c in text if c.isspace() or c.isprintable()).split())
+
+
 def as_cell(text: str) -> str:
     """Return a cell of a table: an apostrophe stands before what a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

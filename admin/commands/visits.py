@@ -27,6 +27,7 @@ from admin.state_folder import StateFolder
 from admin.visit_log import searching
 from admin.visit_log.searching import MOST_LEFT_OUT, LeftOut, VisitFilter
 from admin.visits import VisitRow, WhoCodes
+from admin.written_text import one_line
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
@@ -98,7 +99,7 @@ def visits(
     """
     folder = StateFolder(state)
     published = published_policy(folder)
-    reason = (because or "").strip()
+    reason = one_line(because or "")
     if agreed is None:
         _check(published.policy if published else None, person, reason)
     zone = ZoneInfo(published.policy.town.timezone if published else "UTC")
@@ -198,7 +199,7 @@ class _Log:
     async def _record(self, db: Database) -> None:
         details: dict[str, Detail] = {
             "reason": self._because[:500],
-            "case": self._case[:100],
+            "case": one_line(self._case)[:100],
             "person": self._where.person,
         }
         if self._agreed is not None:

@@ -255,7 +255,7 @@ async def it_session(db: Database) -> Session:
 async def test_showing_names_needs_a_reason_and_is_logged_with_it(db: Database, it_session: Session) -> None:
     with pytest.raises(ValueError, match="Enter why"):
         await visits.show_names(db, it_session, " \n ", "", MONDAY)
-    await visits.show_names(db, it_session, "A complaint", "C-7", MONDAY)
+    await visits.show_names(db, it_session, "A \u202e\x1bcomplaint\r\n", "C-7\x00", MONDAY)
     shown = await sessions.by_id(db, it_session.id)
     assert shown is not None
     assert shown.names_until == minutes(30)

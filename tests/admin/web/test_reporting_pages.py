@@ -30,7 +30,8 @@ async def reporting(
 async def say_wrong(site: Site, person: str = people.CLERK, **changed: object) -> httpx.AsyncClient:
     client = await reporting(site, "wrong-category", person, **changed)
     path = f"/wrong-category/{changed.get('code', CODE)}"
-    answer = await post(client, path, proposed="reference", remark="A museum of cards")
+    # Nobody sees the mark of direction: neither is it shown, nor does it turn round what follows.
+    answer = await post(client, path, proposed="reference", remark="A \u202emuseum\r\nof\x1b cards")
     assert answer.status_code == 303, answer.text
     return client
 
