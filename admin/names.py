@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from admin import audit, outbox, roles, sessions, visits
-from admin.asking import MAX_REASON_LENGTH, NotAllowedError, UnknownRequestError
+from admin.asking import MAX_REASON_LENGTH, InvalidRequestError, NotAllowedError, UnknownRequestError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
@@ -101,7 +101,8 @@ class Names:
     ) -> NamesRequest | None:
         """Show names in this session for a while, or ask a second person to agree: return what then waits.
 
-        Raises ValueError without a reason, NotAllowedError but for IT and auditors, NobodyAgreesError.
+        Raises InvalidRequestError without a reason, NotAllowedError but for IT and auditors,
+        NobodyAgreesError.
         """
         policy, now = self._policy(), self._clock()
         asker = session.person
@@ -112,7 +113,7 @@ class Names:
             return None
         why, case_number = one_line(reason)[:MAX_REASON_LENGTH], one_line(case_number)
         if not why:
-            raise ValueError("Enter why you need the names")
+            raise InvalidRequestError("reason", "Enter why you need the names")
         person = person[:_MOST_NAME] if person else None
         agree = roles.agree_to_names(policy, asker, person)
         if not agree:

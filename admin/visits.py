@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from admin import audit, key_file, sessions
-from admin.asking import MAX_REASON_LENGTH, NotAllowedError
+from admin.asking import MAX_REASON_LENGTH, InvalidRequestError, NotAllowedError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms
 from admin.database import Database
@@ -191,11 +191,11 @@ async def stopped_at(
 async def show_names(db: Database, session: Session, reason: str, case: str, now: datetime) -> None:
     """Show names to a signed-in session for 30 minutes; who, why and for which case is logged.
 
-    Raises ValueError without a reason, NotAllowedError for a session that only knows the device.
+    Raises InvalidRequestError without a reason, NotAllowedError for a session that only knows the device.
     """
     why = one_line(reason)[:MAX_REASON_LENGTH]
     if not why:
-        raise ValueError("Enter why you need the names")
+        raise InvalidRequestError("reason", "Enter why you need the names")
     if session.person is None or not session.is_signed_in:
         raise NotAllowedError("Sign in to see names.")
     until = now + NAMES_SHOWN_FOR

@@ -86,8 +86,6 @@ async def show_names(call: Call[Nothing, ShowNames]) -> NamesShown:
         waiting = await call.admin.names.ask(call.session, body.reason, body.case, body.person)
     except NobodyAgreesError as error:
         raise InvalidRequestError("reason", "There is nobody who may agree to it") from error
-    except ValueError as error:
-        raise InvalidRequestError("reason", "Enter why you need the names") from error
     if waiting is not None:
         return NamesShown(until=None, waits=waiting.number)
     return NamesShown(until=call.admin.now() + NAMES_SHOWN_FOR, waits=None)

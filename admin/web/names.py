@@ -24,12 +24,11 @@ async def names_page(http_request: Request) -> Response:
 async def show_names(http_request: Request, form: FormData) -> Response:
     """Show names for a while, or ask a second person; the reason is logged."""
     reason, case, next_path = (field(form, name) for name in ("reason", "case", "next"))
-    if not reason:
-        error = InvalidRequestError("reason", "Enter why you need the names")
-        return await _form(http_request, next_path, reason, case, error)
     names, next_path = admin_of(http_request).names, _place(next_path)
     try:
         waiting = await names.ask(signed_in(http_request), reason, case, _person(next_path))
+    except InvalidRequestError as error:
+        return await _form(http_request, next_path, reason, case, error)
     except NobodyAgreesError:
         nobody = InvalidRequestError("reason", "There is nobody who may agree to it; nothing was asked")
         return await _form(http_request, next_path, reason, case, nobody)
