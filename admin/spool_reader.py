@@ -33,13 +33,16 @@ _KNOWN = 50_000
 
 
 def segments(folder: Path) -> dict[str, int]:
-    """Return the segments of a spool with their sizes, oldest first."""
+    """Return the segments of a spool with their sizes, oldest first.
+
+    No writer gives a name that cannot be printed: neither the database nor a log takes it as it is.
+    """
     with os.scandir(folder) as found:
         return dict(
             sorted(
                 (entry.name, entry.stat(follow_symlinks=False).st_size)
                 for entry in found
-                if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
+                if entry.name.endswith(SUFFIX) and not entry.name.startswith(".") and entry.name.isprintable()
             )
         )
 

@@ -322,12 +322,15 @@ async def test_what_is_no_plain_file_is_left_alone_and_named(
     (spool / "folder.visits").mkdir()
     (spool / "other.txt").write_bytes(visit("other.example").to_line())
     (spool / ".hidden.visits").write_bytes(visit("hidden.example").to_line())
+    for name in (b"\xff.visits", b"a\nb.visits"):
+        (spool / os.fsdecode(name)).write_bytes(visit("misnamed.example").to_line())
     writer = Writer(spool, "z.visits")
     writer.write(visit("a.example"))
     writer.die()
     async with asyncio.timeout(5):
         assert await ingest.take_in() == 1
     assert ingest.status.failure is not None
+    assert ingest.status.failure.isprintable()
     assert await hosts(db) == ["a.example"]
     assert secret.exists()
 
