@@ -119,10 +119,13 @@ async def _chunks():  # type: ignore[no-untyped-def] # an async generator, for h
 
 async def test_every_answer_carries_the_headers_that_keep_a_page_to_itself(site: Site) -> None:
     client = site.client()
-    for path in ("/sign-in", "/nowhere", "/static/town.css", "/healthz", "/"):
+    for path in ("/sign-in", "/nowhere", "/static/town.css", "/healthz", "/", "/api/v1/me"):
         headers = (await client.get(path)).headers
-        assert "script-src 'self'" in headers["content-security-policy"]
-        assert "unsafe" not in headers["content-security-policy"]
+        allowed = dict(part.split(maxsplit=1) for part in headers["content-security-policy"].split(";"))
+        for source in ("default-src", "base-uri", "frame-ancestors"):
+            assert allowed.pop(source) == "'none'"
+        assert set(allowed.values()) == {"'self'", "'self' data:"}
+        assert (allowed["script-src"], allowed["form-action"]) == ("'self'", "'self'")
         assert headers["x-frame-options"] == "DENY"
         assert headers["x-content-type-options"] == "nosniff"
     assert (await client.get("/sign-in")).headers["cache-control"] == "no-store"
@@ -164,7 +167,8 @@ async def test_cookies_are_secure_and_bound_to_the_host_under_https(site: Site) 
     (cookie,) = answer.headers.get_list("set-cookie")
     assert cookie.startswith("__Host-towngate_visitor=")
     assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
-    assert Cookies(url + "/").origin == url
+    cookies = Cookies(url + "/")
+    assert (cookies.origin, cookies.session) == (url, "__Host-towngate_session")
 
 
 async def test_sign_out_ends_the_session_on_the_server(site: Site) -> None:
