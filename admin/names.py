@@ -18,8 +18,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from admin.outbox import Letter, LetterKind
-from admin.sessions import Session
-from admin.visits import NAMES_SHOWN_FOR
+from admin.sessions import NAMES_SHOWN_FOR, Session
 from admin.written_text import one_line
 from policy.town_policy import Policy, SecondPerson
 

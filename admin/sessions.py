@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
-from admin.clock import from_ms, to_ms
+from admin.clock import from_ms, is_within, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from policy.ask_token import AskToken
 
@@ -29,6 +29,7 @@ DEVICE_LIFETIME = timedelta(hours=12)
 FOLLOWED_FOR = timedelta(hours=12)
 # Who follows a link sits at the computer now; later, someone else may.
 AT_THE_DEVICE_FOR = timedelta(minutes=15)
+NAMES_SHOWN_FOR = timedelta(minutes=30)
 
 # That a session is used is written down once a minute, not with every page.
 _SEEN_EVERY = timedelta(minutes=1)
@@ -80,12 +81,13 @@ class Session:
         return self.level is Level.SIGNED_IN
 
     def shows_names_at(self, at: datetime) -> bool:
-        """Whether a reason was given for seeing names, not over 30 minutes before `at`."""
-        return self.names_until is not None and at < self.names_until
+        """Whether a reason was given for seeing names, not over 30 minutes before `at`, nor after it."""
+        shown_at = self.names_until - NAMES_SHOWN_FOR if self.names_until is not None else None
+        return shown_at is not None and is_within(NAMES_SHOWN_FOR, shown_at, at)
 
     def is_at_the_device_at(self, at: datetime) -> bool:
-        """Whether an Ask link was followed less than 15 minutes before `at`."""
-        return self.followed_at is not None and at < self.followed_at + AT_THE_DEVICE_FOR
+        """Whether an Ask link was followed less than 15 minutes before `at`, and not after it."""
+        return self.followed_at is not None and is_within(AT_THE_DEVICE_FOR, self.followed_at, at)
 
 
 @dataclass(frozen=True, slots=True)

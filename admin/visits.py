@@ -19,15 +19,13 @@ from admin.asking import MAX_REASON_LENGTH, InvalidRequestError, NotAllowedError
 from admin.audit import Detail, Event, EventKind
 from admin.clock import from_ms
 from admin.database import Database
-from admin.sessions import Session
+from admin.sessions import NAMES_SHOWN_FOR, Session
 from admin.visit_log import searching
 from admin.visit_log.searching import Cursor, Found, VisitFilter
 from admin.visit_log.taking_in import host_of
 from admin.written_text import one_line
 from policy.decision import Cause, Lane, Verdict
 from policy.visit_record import CODE_ALPHABET
-
-NAMES_SHOWN_FOR = timedelta(minutes=30)
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
 """Of which years times are asked for. Those at the ends of the calendar are none in another time zone."""

@@ -10,7 +10,7 @@ from admin.api.operation import Call, Input, Listed, Nothing, example
 from admin.api.request_model import Person
 from admin.asking import InvalidRequestError
 from admin.names import NamesState, NobodyAgreesError
-from admin.visits import NAMES_SHOWN_FOR
+from admin.sessions import NAMES_SHOWN_FOR
 from admin.web.people import People
 
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from admin import roles
 from admin.pac import MEDIA_TYPE, pac_file
-from admin.visits import NAMES_SHOWN_FOR
+from admin.sessions import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, has_duty, page
 from admin.web.session_cookie import session_of
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from admin import roles
 from admin.asking import InvalidRequestError, UnknownRequestError
 from admin.names import NobodyAgreesError, needs_second_person
-from admin.visits import NAMES_SHOWN_FOR
+from admin.sessions import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import field, person_of, signed_in
 

@@ -154,6 +154,7 @@ async def test_names_are_shown_until_the_instant_the_time_is_over(db: Database) 
     assert not opened.session.shows_names_at(MONDAY)
     assert shown.shows_names_at(MONDAY + timedelta(minutes=29, seconds=59))
     assert not shown.shows_names_at(MONDAY + timedelta(minutes=30))
+    assert not shown.shows_names_at(MONDAY - timedelta(hours=1)), "the clock was set back"
 
 
 async def test_a_link_that_was_followed_long_ago_fills_in_no_form(db: Database) -> None:
