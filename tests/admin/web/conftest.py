@@ -30,6 +30,12 @@ from tests.admin.visit_files import in_visit_files
 PASSWORD = "correct horse battery"
 # The site is served without TLS. By itself, every client would read the system's authorities.
 _TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_PAUSES = (
+    "admin.ingest._PAUSE_SECONDS",
+    "admin.publisher._WATCH_SECONDS",
+    "admin.settings_file._WATCH_SECONDS",
+    "admin.letters.delivery._LOOK_EVERY_SECONDS",
+)
 FRIDAY_MORNING = datetime(2026, 3, 6, 15, 14, 7, tzinfo=UTC)
 
 
@@ -192,11 +198,16 @@ def visit(at: datetime = FRIDAY_MORNING - timedelta(minutes=1), **changed: objec
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn inside a test: signals are pytest's."""
+    """Uvicorn inside a test: signals are pytest's, and its end is not looked for ten times a second alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -212,8 +223,10 @@ async def site(
     starter_lists: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Site]:
     """Return the site of the tests' town, running; everyone has the same password."""
-    # Lists are as a test leaves them: no update by itself.
+    # Lists are as a test leaves them: no update by itself. What a test waits for is looked for more often.
     monkeypatch.setattr("admin.list_updates._LOOK_SECONDS", 3600.0)
+    for pause in _PAUSES:
+        monkeypatch.setattr(pause, 0.1)
     state = StateFolder(tmp_path_factory.mktemp("state"))
     state.create()
     shutil.copytree(starter_lists, state.categories, dirs_exist_ok=True)
