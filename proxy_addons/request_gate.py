@@ -1,6 +1,7 @@
 """Requests that the proxy can read: plain HTTP, and those that were decrypted under the town's CA."""
 
 import functools
+import re
 
 from mitmproxy import http
 from msgspec import structs
@@ -43,6 +44,8 @@ from proxy_addons.visit_log import OpenVisit
 _HELD = "towngate-held"
 """Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
 _HTTP_PORT = 80
+# "illegal chunk header: bytearray(b'...')"
+_QUOTED = re.compile(r"""[\s:(]*(bytearray\()?b?['"].*""", re.DOTALL)
 
 
 class RequestGate:
@@ -125,8 +128,8 @@ class RequestGate:
         self._end(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        """Write a visit that did not come to its end."""
-        self._end(flow, flow.error.msg if flow.error else None)
+        """Write a visit that did not come to its end, and why; what was sent is often quoted there."""
+        self._end(flow, _QUOTED.sub("", flow.error.msg) if flow.error else None)
 
     async def _behind_page(self, flow: http.HTTPFlow, connect: Connect) -> None:
         """Answer what is asked on a connection that was decrypted only to show a page."""

@@ -3,6 +3,8 @@
 import ssl
 from contextlib import suppress
 
+import pytest
+
 from tests.proxied_town import NOWHERE, ProxiedTown
 from tests.proxy_client import RefusedConnectError, basic
 
@@ -45,3 +47,24 @@ def test_log_names_no_person_and_nothing_that_was_asked_for(town: ProxiedTown) -
         [],
         [f"address={NOWHERE}"],
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            b"POST http://odd.example/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nsecret-body\r\n",
+            "HTTP/1 protocol error: illegal chunk header",
+        ),
+        (
+            b"GET http://odd.example/not-http HTTP/1.1\r\n\r\n",
+            "Cannot parse HTTP response: Bad HTTP response line",
+        ),
+    ],
+)
+def test_visit_that_broke_off_says_why_and_not_what_was_sent(
+    town: ProxiedTown, said: bytes, why: str
+) -> None:
+    town.client.say(said)
+
+    assert town.visit().refusal == why
