@@ -1,10 +1,8 @@
 """Downloads that plain HTTP and opened sites carry: looked at before they are sent, and counted."""
 
 import functools
-from dataclasses import replace
 
 from mitmproxy import http
-from msgspec import structs
 
 from policy.decision import Decision, Lane
 from policy.limiting import most_bytes, stopping
@@ -104,11 +102,9 @@ class DownloadGate:
         access = self._gate.judge.let_through(visit, stopped, address)
         if access is None:
             return None
-        by_it = structs.replace(judgement, decision=replace(judgement.decision, exemption=access))
         counted: OpenVisit = flow.metadata[VISIT]
-        if flow.metadata.get(IS_WHOLE_VISIT):
-            counted.judgement = by_it
-        else:
-            counted = flow.metadata[VISIT] = begin_within(self._gate, flow, counted, by_it, Lane.INSPECT)
-            flow.metadata[IS_WHOLE_VISIT] = True
+        if not flow.metadata.get(IS_WHOLE_VISIT):
+            counted = begin_within(self._gate, flow, counted, judgement, Lane.INSPECT)
+            flow.metadata[VISIT], flow.metadata[IS_WHOLE_VISIT] = counted, True
+        counted.access = access
         return counted

@@ -164,6 +164,11 @@ class Judge:
             access = tuple(one for one in access if may_lift(one, stopped.rule, visit, self.policy))
         return self._claims.let_through(access, download) if access else None
 
+    def has_single_download(self, visit: Visit, access: str) -> bool:
+        """Whether access to one download, of this id, is in force for a visit's client and host."""
+        found = self.state.single_downloads(visit.host, visit.client, datetime.now(UTC))
+        return any(one.id == access for one in found)
+
     def _with_quotas(self, judgement: Judgement) -> Judgement:
         if not judgement.decision.limits:
             return judgement

@@ -179,8 +179,7 @@ class LimitWatch:
             # No address is seen in it: it is this one tunnel.
             access = judge.let_through(seen, stopped, f"tunnel {visit.code}")
             if access is not None:
-                by_it = replace(decision, exemption=access)
-                visit.judgement = structs.replace(visit.judgement, decision=by_it)
+                visit.access = access
                 self._hold_tunnel(visit, None)
                 return False
             self.stop(visit, replace(stopped, size_bytes=None))

@@ -11,6 +11,7 @@ from msgspec import structs
 from categories.taxonomy import UNCATEGORISED, Taxonomy
 from policy.decision import Cause, Decision, Lane, Verdict
 from policy.rule_matching import first_match
+from policy.visit import Visit
 from policy.visit_record import MOST_ADDRESSES, VisitRecord, new_code
 from proxy_addons import egress_metrics
 from proxy_addons.egress_metrics import Tally
@@ -40,7 +41,7 @@ class OpenVisit:
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
     `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
     written that the visit goes on. A tunnel that is to carry more than `most_down` asks `is_over`, which
-    closes it where it is.
+    closes it where it is. `access` is the id of that to one download by which it goes on, None for others.
     """
 
     judgement: Judgement
@@ -62,6 +63,7 @@ class OpenVisit:
     recorded_at: datetime | None = None
     most_down: int = NO_LIMIT
     is_over: Callable[[], bool] = lambda: False
+    access: str | None = None
 
     def count_request(self, *, is_page: bool) -> None:
         """Count a request that could be seen."""
@@ -202,6 +204,9 @@ class VisitLog:
                 f"closed: no longer allowed ({decision.rule or decision.limit or decision.cause.value})"
             )
             visit.close()
+        elif _has_lost_access(visit, again.visit, judge):
+            visit.refusal = f"closed: no longer allowed ({visit.access})"
+            visit.close()
         elif _is_carried_otherwise(visit, decision):
             now = "to be looked into" if decision.is_inspected else "not to be looked into"
             visit.refusal = f"closed: from now on {now}"
@@ -298,7 +303,7 @@ class VisitLog:
                 lane=visit.lane,
                 cause=decision.cause,
                 rule=decision.rule or decision.limit,
-                exemption=decision.exemption,
+                exemption=visit.access or decision.exemption,
                 category=match.category if match else None,
                 entry=match.entry if match else None,
                 source=match.source if match else None,
@@ -325,6 +330,13 @@ class VisitLog:
             found = Tally(egress_metrics.VISITS.labels(verdict.value, group, department or "none"))
             self._tallies[verdict, category_id, department] = found
         return found
+
+
+def _has_lost_access(visit: OpenVisit, now_seen: Visit, judge: Judge) -> bool:
+    """Whether a download goes on by access to one that is over; a tunnel is held to its limits anew."""
+    if visit.access is None or visit.lane is Lane.TUNNEL:
+        return False
+    return not judge.has_single_download(now_seen, visit.access)
 
 
 def _is_carried_otherwise(visit: OpenVisit, decision: Decision) -> bool:

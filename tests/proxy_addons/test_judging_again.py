@@ -218,6 +218,36 @@ def test_exemption_does_not_count_once_its_site_is_a_security_risk(town: Proxied
     assert page.status == 403 and b"Only IT can open it" in page.body
 
 
+@pytest.mark.parametrize(
+    ("scheme", "why", "records"),
+    [
+        ("http", f"no longer allowed (exemption-of-{HOST})", 1),
+        # What stopped it has a record of its own.
+        ("https", "over the limit large", 2),
+    ],
+)
+def test_download_by_access_to_one_is_ended_when_that_is_stopped(
+    scheme: str, why: str, records: int, town: ProxiedTown
+) -> None:
+    limit = f"{{id: large, larger_than: 2kB, hosts: [{HOST}], action: ask, approval: [department_head]}}"
+    limited = TOWN.replace("default: {action", f"limits: [{limit}]\ndefault: {{action")
+
+    def seconds_until_closed() -> float:
+        town.begin()
+        once = replace(exemption(HOST, person="clerk"), lifts_limits=True, is_once=True)
+        town.publish_policy(limited, [once])
+        visit = LongVisit(town, scheme)
+        eventually(lambda: visit.received_bytes > 3000)
+        stopped_at = time.monotonic()
+        town.publish_policy(limited, wait=False)
+        waited = visit.seconds_until_closed(since=stopped_at)
+        (ended,) = (found for found in town.visits(records) if found.verdict is Verdict.ALLOW)
+        assert (ended.exemption, ended.refusal) == (once.id, f"closed: {why}")
+        return waited
+
+    assert_at_once(seconds_until_closed)
+
+
 def test_open_tunnel_is_closed_at_the_edge_of_a_schedule(town: ProxiedTown) -> None:
     town.publish_categories({**CATEGORIES, "shopping": [HOST]})
     policy = policy_of(TOWN)
