@@ -21,6 +21,7 @@ from admin.clock import Clock, is_within
 from admin.database import Database, Transaction
 from admin.id_token import IdTokenError
 from admin.openid_provider import CodeRefusedError, OpenIdProvider, ProviderError, SignInSecrets
+from admin.request_moves import left
 from admin.sessions import Opened, Session
 from admin.sign_in_settings import EMAIL, EMAIL_VERIFIED, OpenIdConnectSettings
 from policy.town_policy import Policy
@@ -157,7 +158,7 @@ class TownAccount:
 
         1. it is the first answer to what this browser began
         2. the provider says who it is (OpenIdProvider.who_signed_in)
-        3. that is a person of the running policy; else it is recorded as refused
+        3. that is a person of the running policy, and not closed meanwhile; else it is recorded as refused
 
         Raises TownAccountError, and TooManyTriesError for somebody who was refused 5 times.
         """
@@ -174,13 +175,15 @@ class TownAccount:
         if found.person is None or found.person not in self._policy().people:
             raise await self._refuse(found)
         async with self._db.transaction() as t:
-            if begun.is_counted:
-                await accounts.forget_from(t, begun.address)
-            duties = roles.duties_of(self._policy(), found.person)
-            opened = await sessions.open_signed_in(t, found.person, self._clock(), previous, duties)
-            event = Event(EventKind.SIGNED_IN, found.person, found.person, self._clock(), {"how": HOW})
-            await audit.record(t, event)
-        return opened
+            if await left(t, found.person) is None:
+                if begun.is_counted:
+                    await accounts.forget_from(t, begun.address)
+                duties = roles.duties_of(self._policy(), found.person)
+                opened = await sessions.open_signed_in(t, found.person, self._clock(), previous, duties)
+                event = Event(EventKind.SIGNED_IN, found.person, found.person, self._clock(), {"how": HOW})
+                await audit.record(t, event)
+                return opened
+        raise await self._refuse(found)
 
     async def look(self, session: Session) -> None:
         """Ask the provider what it says of itself; see `looked`.

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
-from admin import accounts, audit, openid_provider
+from admin import accounts, audit, closed_people, openid_provider
 from admin.audit import Event, EventKind
 from admin.town_account import HOW, RETURN_PATH
 from tests import people
@@ -56,8 +57,12 @@ async def come_back(
 
 async def refusals(site: Site) -> list[Event]:
     """Return the sign-ins that were refused to who is nobody."""
-    found = await audit.events_of(site.admin.db, HOW)
-    return [event for event in found if event.kind is EventKind.SIGN_IN_REFUSED]
+    return await events_of_kind(site, HOW, EventKind.SIGN_IN_REFUSED)
+
+
+async def events_of_kind(site: Site, subject: str, kind: EventKind) -> list[Event]:
+    """Return what the audit log has of somebody."""
+    return [event for event in await audit.events_of(site.admin.db, subject) if event.kind is kind]
 
 
 async def test_a_token_that_proves_nothing_signs_nobody_in(
@@ -74,6 +79,26 @@ async def test_a_token_that_proves_nothing_signs_nobody_in(
     ):
         answer = await come_back(town, fake, **changed)  # type: ignore[arg-type]
         assert answer.status_code == 503 and TROUBLE in answer.text, changed
+
+
+async def test_who_is_closed_while_the_provider_is_asked_who_it_is_gets_no_session(
+    town: Site, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who_signed_in = openid_provider.OpenIdProvider.who_signed_in
+
+    async def and_is_closed(*asked: Any) -> dict[str, Any]:
+        claims = await who_signed_in(*asked)
+        admin, at = town.admin, town.clock.at
+        await closed_people.close(
+            admin.db, admin.policy, people.CLERK, why="Retired.", actor=people.IT, at=at
+        )
+        return claims
+
+    monkeypatch.setattr(openid_provider.OpenIdProvider, "who_signed_in", and_is_closed)
+    answer = await come_back(town, fake)
+    assert answer.status_code == 403 and "Your access here has ended" in answer.text
+    (refused,) = await events_of_kind(town, people.CLERK, EventKind.SIGN_IN_REFUSED)
+    assert refused.details["why"] == "the person is closed"
 
 
 async def test_keys_are_asked_for_once_a_minute_whatever_a_token_names(
