@@ -408,6 +408,11 @@ def stops_downloads(policy: Policy, rule: str | None) -> bool:
     return any(each.id == rule and each.file_types for each in policy.rules)
 
 
+def rule_to_lift(policy: Policy, rule: str | None) -> str | None:
+    """Return the rule that access must be asked about to lift it; None where any to downloads does."""
+    return rule if stops_downloads(policy, rule) else None
+
+
 def answer_times(policy: Policy, at: datetime) -> tuple[datetime, datetime]:
     """Return when those who are asked at an instant are reminded, and when their time is over."""
     terms, zone = policy.asking, zone_of(policy)

@@ -10,6 +10,7 @@ from admin.asking import (
     NewAccessRequest,
     NotAllowedError,
     State,
+    rule_to_lift,
 )
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
@@ -17,6 +18,7 @@ from admin.database import Database, Transaction
 from admin.deciders import involved
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import Refusal
+from policy.access_duration import Duration
 from policy.town_policy import Policy
 
 
@@ -51,17 +53,19 @@ async def to_join_instead(
 ) -> AccessRequest | None:
     """Return the colleague's request that gives what a new one asks for and can be joined, or None.
 
-    What is asked for the whole department is more than a colleague's own request gives. Who asks for somebody
-    else cannot join for them.
+    What is asked for the whole department is more than a colleague's own request gives, and all downloads are
+    more than one. Who asks for somebody else cannot join for them.
     """
     is_own = new.sent_by in (None, new.person)
     if not is_own or new.asked is not None or new.renews is not None or new.department is None:
         return None
-    found = await waiting_requests.open_request_for(t, new.host, new.kind, new.department, new.path)
+    rule = rule_to_lift(policy, new.rule)
+    found = await waiting_requests.open_request_for(t, new.host, new.kind, new.department, new.path, rule)
     if found is None or not can_join(policy, found, new.person, at):
         return None
-    is_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON
-    return found if is_enough else None
+    is_for_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON
+    is_long_enough = not found.is_once or new.duration is Duration.ONCE
+    return found if is_for_enough and is_long_enough else None
 
 
 async def hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:

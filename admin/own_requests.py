@@ -47,17 +47,18 @@ async def open_request_of(
     asked: Asked | None = None,
     *,
     path: str = "",
+    rule: str | None = None,
 ) -> AccessRequest | None:
     """Return the request of a kind for the site that the person sent or joined and that waits at `at`.
 
     `asked` is what it asks for beside the site, None where that does not matter; of a page's path, it is for
-    that page or for all of the site.
+    that page or for all of the site; `rule` as `asking.rule_to_lift`.
     """
     return await find_one(
         db,
         "access_request.host = ?2 AND kind = ?4 AND (?5 IS NULL OR asked = ?5)"  # noqa: S608 - own words
         f" AND state IN ('submitted', 'awaits_signature', 'awaits_opening') AND {IN_TIME}"
-        " AND access_request.path IN ('', ?6)"
+        " AND access_request.path IN ('', ?6) AND (?7 IS NULL OR rule = ?7)"
         " AND (access_request.person = ?3 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
         "  WHERE joiner.access_request = access_request.id AND joiner.person = ?3))",
         to_ms(at),
@@ -66,6 +67,7 @@ async def open_request_of(
         kind.value,
         json.dumps(as_json(asked)) if asked is not None else None,
         path,
+        rule,
     )
 
 

@@ -20,6 +20,7 @@ from admin.asking import (
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
+    rule_to_lift,
     stops_downloads,
 )
 from admin.clock import Clock
@@ -185,8 +186,9 @@ class SessionRequests:
         record = self._policy().people.get(person)
         if record is None or record.department is None:
             return None
+        rule = rule_to_lift(self._policy(), ask.rule)
         return await waiting_requests.open_request_for(
-            self._db, ask.host, self.kind_of(ask), record.department, ask.path
+            self._db, ask.host, self.kind_of(ask), record.department, ask.path, rule
         )
 
     async def to_renew(self, session: Session, id_: int) -> AccessRequest:

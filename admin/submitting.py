@@ -22,6 +22,7 @@ from admin.asking import (
     TooMuchError,
     answer_times,
     durations_of,
+    rule_to_lift,
     site_of,
 )
 from admin.audit import Detail, Event, EventKind
@@ -98,6 +99,7 @@ async def _submit(
             at,
             new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None,
             path=new.path,
+            rule=rule_to_lift(policy, new.rule),
         )
         if open_already is None and new.renews is not None:
             open_already = await own_requests.open_renewal(t, new.renews, new.person, at)

@@ -63,19 +63,22 @@ async def to_open(db: Reader, policy: Policy, person: str, at: datetime) -> list
 
 
 async def open_request_for(
-    db: Reader, host: str, kind: Kind, department: str | None, path: str = ""
+    db: Reader, host: str, kind: Kind, department: str | None, path: str = "", rule: str | None = None
 ) -> AccessRequest | None:
     """Return a department's undecided request of a kind for the site, the oldest, or None.
 
-    Of a page's path, the request for that page, or else the one for all of the site.
+    Of a page's path, the request for that page, or else the one for all of the site; `rule` as
+    `asking.rule_to_lift`.
     """
     return await find_one(
         db,
         "access_request.host = ?1 AND access_request.department IS ?2"
         " AND state = 'submitted' AND kind = ?3 AND access_request.path IN ('', ?4)"
+        " AND (?5 IS NULL OR rule = ?5)"
         " ORDER BY access_request.path = ?4 DESC, access_request.id LIMIT 1",
         site_of(host),
         department,
         kind.value,
         path,
+        rule,
     )

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asked import Kind
-from admin.asking import AccessRequest, stops_downloads
+from admin.asking import AccessRequest, rule_to_lift, stops_downloads
 from admin.limit_lifts import may_go_on
 from admin.visits import VisitRow
 from admin.web.client_address import seen_address
@@ -127,10 +127,13 @@ def _is_of_limit(row: VisitRow) -> bool:
 def _is_about(request: AccessRequest, row: VisitRow, policy: Policy) -> bool:
     """Whether the request asks for what was stopped: access opens no download that is.
 
-    What is used up answers for nothing that is stopped now. Which page was visited no record says: of a
-    request for one it is the visit from which that was sent.
+    What is used up answers for nothing that is stopped now, and what was asked about a limit, or another
+    rule, for no rule of file types. Which page was visited no record says: of a request for one it is the
+    visit from which that was sent.
     """
     if (request.path and request.code != row.code) or request.used_at is not None:
+        return False
+    if rule_to_lift(policy, row.rule) not in (None, request.rule):
         return False
     return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == _is_download(row, policy)
 

@@ -33,8 +33,10 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.joining import join
 from admin.outbox import Channel
+from policy.access_duration import Duration
+from policy.decision import Verdict
 from policy.leaving import without
-from policy.town_policy import AfterApproval, Approver, Policy
+from policy.town_policy import AfterApproval, Approver, Policy, Rule
 from tests.admin.explaining import Explaining
 from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, submitted
 from tests.people import CLERK, HEAD, IT
@@ -63,6 +65,30 @@ async def test_who_asks_for_what_a_colleague_has_asked_for_is_to_join_that(db: D
     with pytest.raises(JoinInsteadError):
         await submitted(db, for_whom=ForWhom.PERSON)
     assert (await submitted(db, PARKS_CLERK)).state is State.SUBMITTED
+
+
+async def test_all_downloads_are_more_than_the_one_that_a_colleague_has_asked_for(db: Database) -> None:
+    once = await submitted(db, kind=Kind.DOWNLOAD, duration=Duration.ONCE)
+    with pytest.raises(JoinInsteadError):
+        await submitted(db, COLLEAGUE, kind=Kind.DOWNLOAD, duration=Duration.ONCE)
+    for_today = await submitted(db, COLLEAGUE, kind=Kind.DOWNLOAD, duration=Duration.TODAY)
+    assert for_today.id != once.id
+
+
+async def test_what_is_asked_of_a_limit_does_not_stand_for_a_rule_of_file_types(db: Database) -> None:
+    rule = Rule("no-programs", Verdict.BLOCK, frozenset({"gambling"}), file_types=frozenset({"executable"}))
+    policy = replace(TOWN, rules=(rule, *TOWN.rules))
+
+    async def sent(person: str, by: str) -> AccessRequest:
+        new = ask(person, kind=Kind.DOWNLOAD, duration=Duration.TODAY, rule=by)
+        return await submitting.submit(db, policy, listed, new, MONDAY)
+
+    of_limit, of_rule = await sent(CLERK, "large"), await sent(CLERK, "no-programs")
+    assert of_rule.id != of_limit.id
+    for by, to_join in (("large", of_limit), ("no-programs", of_rule)):
+        with pytest.raises(JoinInsteadError) as refused:
+            await sent(COLLEAGUE, by)
+        assert refused.value.request.id == to_join.id
 
 
 async def test_who_asks_for_somebody_else_is_not_to_join_for_them(db: Database) -> None:

@@ -341,6 +341,13 @@ async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site:
     assert (await post(colleague, "/ask/C7M-4QP/join", page="/ask/C7M-4QP")).status_code == 404
     download = await site.asking("colleague", code="D7M-4QP", device=None, rule="huge")
     assert "Join this request" in (await download.get("/ask/D7M-4QP")).text
+    of_one = {"rule": "huge", "host": "files.example"}
+    await site.sent_request(duration="once", code="E7M-4QP", **of_one)
+    for_all = await site.asking("colleague", code="F7M-4QP", device=None, **of_one)
+    form = (await for_all.get("/ask/F7M-4QP")).text
+    assert "Join this request" in form and "all downloads from there, for you or everyone in Finance" in form
+    sent = await post(for_all, "/ask/F7M-4QP", reason="Many.", duration="today", for_whom="person")
+    assert sent.status_code == 303
 
 
 async def test_colleague_joins_the_open_request_and_one_answer_opens_it_for_both(site: Site) -> None:

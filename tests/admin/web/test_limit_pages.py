@@ -259,8 +259,11 @@ async def test_a_download_is_asked_for_today_at_most(site: Site) -> None:
 
 
 async def test_download_that_a_rule_stops_is_asked_for_as_one_that_a_limit_stops(site: Site) -> None:
-    rule = "{id: no-programs, categories: [press], file_types: [executable], action: block"
-    rules = f"rules:\n  - {rule}, approval: [department_head]}}\n"
+    stops = "categories: [press], action: block, approval: [department_head]"
+    rules = "rules:\n" + "".join(
+        f"  - {{id: {id_}, file_types: [{kind}], {stops}}}\n"
+        for id_, kind in (("no-programs", "executable"), ("no-archives", "archive"))
+    )
     site.state.policy_document.write_text(towns.DOCUMENT.replace("rules:\n", rules))
     await site.until(lambda: any(rule.file_types for rule in site.admin.policy.rules))
     of_news = {"host": "news.example", "rule": "no-programs", "category": "press", "entry": "news.example"}
@@ -274,10 +277,14 @@ async def test_download_that_a_rule_stops_is_asked_for_as_one_that_a_limit_stops
     await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-07T05:00:00Z")
     (access,) = published(site).exemptions
     assert (access.lifts_limits, access.is_once, access.lifts_rule) == (True, False, "no-programs")
-    refused = visit(host="news.example", rule="no-programs", category="press", refusal="a download")
-    await site.log(refused, visit(host="news.example"))
+    refused, of_another = (
+        visit(host="news.example", rule=rule, category="press", refusal="a download")
+        for rule in ("no-programs", "no-archives")
+    )
+    await site.log(refused, visit(host="news.example"), of_another)
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
-    assert page.count(f"REQ-{number}:") == 1, "access to downloads answers for no site"
+    assert page.count(f"REQ-{number}:") == 1, "access to downloads answers for no site, nor another rule"
+    assert page.count(">Ask for this download<") == 1
 
 
 async def test_people_see_what_is_left_today_of_the_quotas_that_are_about_them(site: Site) -> None:
