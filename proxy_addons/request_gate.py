@@ -45,7 +45,7 @@ _HELD = "towngate-held"
 """Metadata of a flow: the judgement of a request whose body is read first, and what to read in it."""
 _HTTP_PORT = 80
 # "illegal chunk header: bytearray(b'...')"
-_QUOTED = re.compile(r"""[\s:(]*(bytearray\()?b?['"].*""", re.DOTALL)
+_QUOTED = re.compile(r"""[\s:(]+(bytearray\()?b?['"].*""", re.DOTALL)
 
 
 class RequestGate:

@@ -88,12 +88,14 @@ class Story:
 
     async def visit(self, host: str, scheme: str = "https") -> tuple[Page, Response]:
         """Open a site at the clerk's workstation; once more when its connection has just been closed."""
-        page = await self.clerk.new_page()
         for is_last in (False, False, True):
+            page = await self.clerk.new_page()
             try:
                 # Chromium may wait for ever for the rest of a page whose tunnel was closed in its middle.
                 response = await page.goto(f"{scheme}://{host}/", timeout=3000)
             except Error:
+                # It may still be on its way, and be in the way of the next.
+                await page.close()
                 if is_last:
                     raise
                 continue
