@@ -169,6 +169,13 @@ def test_certificate_that_turns_bad_between_two_requests_gets_a_page_and_not_one
     assert visit.refusal is not None and visit.refusal.startswith(f"{fault.value}: ")
 
 
+def _is_answered(client: ProxyClient, host: str) -> bool:
+    try:
+        return client.get(f"https://{host}/").status == 200
+    except ConnectionError:
+        return False
+
+
 def test_stock_mitmdump_takes_and_refuses_the_same(
     state: PublishedTown, hosts_file: Path, servers: dict[str, OriginServer]
 ) -> None:
@@ -176,6 +183,8 @@ def test_stock_mitmdump_takes_and_refuses_the_same(
         port: int = free.getsockname()[1]
     with running_mitmdump(state.state.root, port, hosts_file) as proxy:
         client = ProxyClient(proxy.port, (state.state.ca / "town-ca.pem",))
+        # While it starts, a connection may be closed unanswered.
+        eventually(lambda: _is_answered(client, CASES_BY_ID["good"].host))
         for case in (CASES_BY_ID[id_] for id_ in ("good", "wrong-host", "revoked", "towns-own")):
             heard = len(servers[case.host].requests)
             answer = client.get(f"https://{case.host}/")
