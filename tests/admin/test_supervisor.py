@@ -202,7 +202,7 @@ async def test_a_process_that_cannot_be_spawned_does_not_serve() -> None:
     before = set(Path("/proc/self/fd").iterdir())
     with pytest.raises(NotServingError, match="worker 1 cannot be started: No such file"):
         await Child.started(MISSING)
-    assert set(Path("/proc/self/fd").iterdir()) == before
+    assert set(Path("/proc/self/fd").iterdir()) <= before
 
 
 async def test_without_a_descriptor_left_who_asks_is_heard_when_there_is_one(
