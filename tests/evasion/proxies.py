@@ -16,6 +16,7 @@ from typing import Protocol
 from tests.evasion.outside import CARDROOM
 from tests.published_town import PublishedTown
 from tests.running_proxy import running_mitmdump, running_worker
+from tests.running_town import free_ports
 from tests.towns import DOCUMENT
 
 _START_SECONDS = 30.0
@@ -62,7 +63,7 @@ def laneless(folder: Path, origin_ca: Path) -> AbstractContextManager[TriedProxy
 def stock(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
     """Run a stock mitmdump with the chain of addons as a script, and the same policy."""
     published = _published(folder, origin_ca)
-    with running_mitmdump(published.state.root, _free_port()) as proxy:
+    with running_mitmdump(published.state.root, *free_ports(1)) as proxy:
         # It listens before its addons have read what was published.
         with socket.create_connection(("127.0.0.1", proxy.port), _START_SECONDS) as connection:
             connection.sendall(b"GET http://cardroom.example/ HTTP/1.1\r\nHost: cardroom.example\r\n\r\n")
@@ -97,7 +98,7 @@ def mitmdump(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
         *("--set", f"ssl_verify_upstream_trusted_ca={origin_ca}", "--set", f"confdir={folder}"),
     ]
     program = str(Path(sys.executable).with_name("mitmdump"))
-    port = _free_port()
+    (port,) = free_ports(1)
     command = [program, "-q", "--listen-host", "127.0.0.1", "-p", str(port), *options]
     with _running(command, port, folder / "mitmdump.log"):
         yield TriedProxy(port, "`block_list` for the listed site, address and page; otherwise as it comes")
@@ -106,7 +107,7 @@ def mitmdump(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
 @contextmanager
 def squid(folder: Path, origin_ca: Path) -> Iterator[TriedProxy]:
     """Run Debian's squid with its own lists of ports, and a peek at every ClientHello."""
-    port = _free_port()
+    (port,) = free_ports(1)
     certificate = folder / "squid.pem"
     subprocess.run(
         [
@@ -163,12 +164,6 @@ shutdown_lifetime 0 seconds
 
 COMPARED: Mapping[str, Start] = {"Towngate": towngate, "mitmdump": mitmdump, "squid": squid}
 PROXIES: Mapping[str, Start] = {**COMPARED, "misled": misled, "laneless": laneless, "stock": stock}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
