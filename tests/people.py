@@ -17,3 +17,7 @@ ADMINISTRATOR = "administrator"
 CLERK_AT_WORK = Client(address="127.0.0.1", person=CLERK, device="FIN-PC-15", department="finance")
 SOMEONE_IN_PARKS = Client(address="10.10.40.7", department="parks")
 STRANGER = Client(address="192.0.2.1")
+
+AS_CLERK = {"acting_role": "employee", "acting_in": "finance"}
+"""How an event tells in what role the clerk acted."""
+AS_HEAD = {"acting_role": "department_head", "acting_in": "finance"}

@@ -74,7 +74,7 @@ async def test_clerk_signs_at_her_own_device_and_is_led_back_to_the_site(site: S
     assert "I have read" not in after.text
     assert "You accepted it on Fri, March 6, 10:14 AM" in words(await clerk.get("/policy"))
     (event,) = await audit.events_of(site.admin.db, f"notice {version}")
-    assert event.details["known_by"] == "own_device"
+    assert event.details == {**people.AS_CLERK, "known_by": "own_device"}
 
 
 async def test_text_is_shown_as_text_and_never_run(site: Site) -> None:
@@ -123,7 +123,7 @@ async def test_who_signs_in_at_a_shared_device_comes_back_and_signs(site: Site) 
 
     assert published(site) == {people.HEAD: None}
     (event,) = await audit.events_of(site.admin.db, f"notice {version}")
-    assert (event.actor, event.details["known_by"]) == (people.HEAD, "signed_in")
+    assert (event.actor, event.details) == (people.HEAD, {**people.AS_HEAD, "known_by": "signed_in"})
     assert "library.example" in (await client.get("/notice?from=K7M-4QP")).text
 
 
@@ -132,7 +132,7 @@ async def test_person_known_by_the_proxys_password_is_recorded_as_that(site: Sit
     clerk = await stopped(site, device=None)
     await post(clerk, "/notice", version=version, agree="yes")
     (event,) = await audit.events_of(site.admin.db, f"notice {version}")
-    assert event.details["known_by"] == "proxy_sign_in"
+    assert event.details == {**people.AS_CLERK, "known_by": "proxy_sign_in"}
 
 
 async def test_box_that_is_not_checked_is_asked_for(site: Site) -> None:
