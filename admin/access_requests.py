@@ -9,15 +9,8 @@ from typing import NoReturn
 
 from admin import exemptions, internet_accounts, joining, own_devices
 from admin.asked import Kind
-from admin.asking import (
-    WAITING,
-    AccessRequest,
-    InvalidRequestError,
-    NotAllowedError,
-    State,
-    asked_end,
-    latest_end,
-)
+from admin.asking import WAITING, AccessRequest, InvalidRequestError, NotAllowedError, State
+from admin.asking_terms import asked_end, latest_end
 from admin.audit import Detail
 from admin.database import Database, Transaction
 from admin.deciders import deciders, may_end, may_stop, took_part

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from admin import sessions
-from admin.asking import InvalidRequestError, NotAllowedError, never_allowed
+from admin.asking import InvalidRequestError, NotAllowedError
 from admin.asking_for_sites import imagine, imagine_page, typed_address
+from admin.asking_terms import never_allowed
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session

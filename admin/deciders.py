@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from admin import proposing
 from admin.asked import AccountUse, DeviceUse, EmergencyUse, Kind, SocialMediaUse, StandingUse, Window
-from admin.asking import AccessRequest, ForWhom, State, risks_of
+from admin.asking import AccessRequest, ForWhom, State
+from admin.asking_terms import risks_of
 from policy.town_policy import Approver, Policy
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from admin import decided_requests, exemption_use
-from admin.asking import AccessRequest, asked_end, risks_of
+from admin.asking import AccessRequest
+from admin.asking_terms import asked_end, risks_of
 from admin.database import Database
 from admin.exemption_use import Use
 from admin.visit_log import counting

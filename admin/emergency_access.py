@@ -19,10 +19,10 @@ from admin.asking import (
     TooMuchError,
     TransitionError,
     UnknownRequestError,
-    never_allowed,
 )
 from admin.asking_ahead import is_for_reading, why_not
 from admin.asking_for_sites import AsksForSites, imagine, typed_host
+from admin.asking_terms import never_allowed
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Transaction

@@ -11,7 +11,8 @@ from datetime import datetime, time, timedelta
 from admin import audit, outbox, stored_requests
 from admin.acting_roles import Who, who_acted
 from admin.asked import Kind
-from admin.asking import AccessRequest, answer_times
+from admin.asking import AccessRequest
+from admin.asking_terms import answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Transaction

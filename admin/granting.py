@@ -5,7 +5,8 @@ from datetime import datetime
 
 from admin import exemptions, internet_accounts, own_devices, request_time_line
 from admin.asked import Level, categories_of
-from admin.asking import AccessRequest, ForWhom, risks_of
+from admin.asking import AccessRequest, ForWhom
+from admin.asking_terms import risks_of
 from admin.database import Transaction
 from policy.state import Exemption
 from policy.town_policy import Approver, Policy

@@ -3,15 +3,8 @@
 from datetime import datetime
 
 from admin import audit, outbox, request_moves, stored_requests, waiting_requests
-from admin.asking import (
-    AccessRequest,
-    AlreadyOpenError,
-    ForWhom,
-    NewAccessRequest,
-    NotAllowedError,
-    State,
-    rule_to_lift,
-)
+from admin.asking import AccessRequest, AlreadyOpenError, ForWhom, NewAccessRequest, NotAllowedError, State
+from admin.asking_terms import rule_to_lift
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction

@@ -7,13 +7,8 @@ to be when it was asked for; subdomains, and whatever a list says later, `policy
 from collections.abc import Awaitable, Callable
 
 from admin.asked import categories_of
-from admin.asking import (
-    AccessRequest,
-    InvalidRequestError,
-    NeverGrantedError,
-    NewAccessRequest,
-    never_allowed,
-)
+from admin.asking import AccessRequest, InvalidRequestError, NeverGrantedError, NewAccessRequest
+from admin.asking_terms import never_allowed
 from categories.snapshot import CategorySnapshotError
 from policy.town_policy import Policy
 

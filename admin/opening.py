@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from admin.asking import AccessRequest, State, risks_of
+from admin.asking import AccessRequest, State
+from admin.asking_terms import risks_of
 from policy.town_policy import Policy
 
 # However late IT opens what was approved.

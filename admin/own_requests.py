@@ -52,7 +52,7 @@ async def open_request_of(
     """Return the request of a kind for the site that the person sent or joined and that waits at `at`.
 
     `asked` is what it asks for beside the site, None where that does not matter; of a page's path, it is for
-    that page or for all of the site; `rule` as `asking.rule_to_lift`.
+    that page or for all of the site; `rule` as `asking_terms.rule_to_lift`.
     """
     return await find_one(
         db,

@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 
 from admin import audit, exemptions, outbox, request_time_line, stored_requests
-from admin.asking import never_allowed, stops_downloads
+from admin.asking_terms import never_allowed, stops_downloads
 from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from admin import audit
-from admin.asking import InvalidRequestError, TooMuchError, answer_times, site_of
+from admin.asking import InvalidRequestError, TooMuchError, site_of
+from admin.asking_terms import answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction

@@ -9,15 +9,8 @@ from datetime import datetime
 
 from admin import audit, never_granted, request_letters
 from admin.asked import Kind
-from admin.asking import (
-    WAITING,
-    AccessRequest,
-    NeverGrantedError,
-    NotAllowedError,
-    State,
-    TransitionError,
-    answer_times,
-)
+from admin.asking import WAITING, AccessRequest, NeverGrantedError, NotAllowedError, State, TransitionError
+from admin.asking_terms import answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction

@@ -20,9 +20,8 @@ from admin.asking import (
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
-    rule_to_lift,
-    stops_downloads,
 )
+from admin.asking_terms import rule_to_lift, stops_downloads
 from admin.clock import Clock
 from admin.database import Database
 from admin.deciders import deciders_of, may_renew

@@ -5,8 +5,9 @@ from datetime import date
 
 from admin import proposing, submitting
 from admin.asked import Kind, StandingUse
-from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest, never_allowed
+from admin.asking import AccessRequest, ForWhom, InvalidRequestError, NewAccessRequest
 from admin.asking_for_sites import looked_up, typed_host
+from admin.asking_terms import never_allowed
 from admin.clock import Clock
 from admin.database import Database
 from admin.sessions import Session

@@ -20,11 +20,9 @@ from admin.asking import (
     NotAllowedError,
     State,
     TooMuchError,
-    answer_times,
-    durations_of,
-    rule_to_lift,
     site_of,
 )
+from admin.asking_terms import answer_times, durations_of, rule_to_lift
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction

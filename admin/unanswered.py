@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from admin import answering_reports, audit, request_letters, stored_requests, waiting_requests
-from admin.asking import AccessRequest, State, answer_times
+from admin.asking import AccessRequest, State
+from admin.asking_terms import answer_times
 from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Transaction

@@ -68,7 +68,7 @@ async def open_request_for(
     """Return a department's undecided request of a kind for the site, the oldest, or None.
 
     Of a page's path, the request for that page, or else the one for all of the site; `rule` as
-    `asking.rule_to_lift`.
+    `asking_terms.rule_to_lift`.
     """
     return await find_one(
         db,

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from admin import emergency_reviews, exemption_use
-from admin.asking import never_allowed
+from admin.asking_terms import never_allowed
 from admin.deciders import may_end, may_renew, may_stop
 from admin.letters.parts import Link, OutdatedLetterError, Words, said_use, sentence
 from admin.letters.told import Told

@@ -7,7 +7,8 @@ from datetime import datetime
 from admin import request_time_line, stored_requests
 from admin.acting_roles import Who
 from admin.asked import Kind, Level
-from admin.asking import WAITING, ForWhom, State, risks_of
+from admin.asking import WAITING, ForWhom, State
+from admin.asking_terms import risks_of
 from admin.database import Database
 from admin.deciders import deciders
 from admin.letters.access_words import ACCESS_WORDS

@@ -21,9 +21,8 @@ from admin.asking import (
     InvalidRequestError,
     State,
     UnknownRequestError,
-    durations_of,
-    never_allowed,
 )
+from admin.asking_terms import durations_of, never_allowed
 from admin.deciders import deciders, may_end, may_renew, may_stop
 from admin.opening import may_open, opens_until
 from admin.submitting import tidy_reason

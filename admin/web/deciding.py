@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
-from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State, risks_of
+from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State
+from admin.asking_terms import risks_of
 from admin.deciders import deciders, may_stop, took_part
 from admin.deciding_several import can_be_among_several
 from admin.opening import may_open, opens_until

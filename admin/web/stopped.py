@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asked import Kind
-from admin.asking import AccessRequest, rule_to_lift, stops_downloads
+from admin.asking import AccessRequest
+from admin.asking_terms import rule_to_lift, stops_downloads
 from admin.limit_lifts import may_go_on
 from admin.visits import VisitRow
 from admin.web.client_address import seen_address

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from admin.asked import Kind
-from admin.asking import InvalidRequestError, asked_end, durations_of, latest_end, site_of
+from admin.asking import InvalidRequestError, site_of
+from admin.asking_terms import asked_end, durations_of, latest_end
 from admin.database import Database
 from admin.deciders import deciders_of
 from policy.access_duration import Duration
