@@ -46,9 +46,9 @@ def limits_of(visit: Visit, decision: Decision, policy: Policy, state: State) ->
     if decision.cause in _WHOLE:
         return ()
     lifting = [one for one in state.lifting(visit.host, visit.client, visit.at) if not one.is_once]
-    passed = {one.passed_limit for one in lifting}
-    if "" in passed:
+    if not all(one.passed_limit for one in lifting):
         return ()
+    passed = {one.passed_limit for one in lifting}
     categories = frozenset([match.category for match in rule_matches(visit, policy)])
     return tuple(
         [

@@ -21,6 +21,13 @@ TUESDAY = date(2026, 3, 3)
 THURSDAY = date(2026, 3, 5)
 TUESDAY_BEGINS = datetime(2026, 3, 3, 5, tzinfo=UTC)
 FRIDAY_BEGINS = datetime(2026, 3, 6, 5, tzinfo=UTC)
+TUESDAY_TO_THURSDAY = (
+    (TUESDAY_BEGINS - timedelta(milliseconds=1), False),
+    (TUESDAY_BEGINS, True),
+    (FRIDAY_BEGINS - timedelta(milliseconds=1), True),
+    (FRIDAY_BEGINS, False),
+)
+"""Instants, and whether who stands in from Tuesday to Thursday decides then."""
 
 
 class Town:
@@ -53,12 +60,7 @@ async def test_who_is_named_decides_from_the_first_day_until_the_last_is_over(
 ) -> None:
     await town.delegations.name(session(HEAD), "finance", PARKS_CLERK, TUESDAY, THURSDAY)
     request = await submitted(db)
-    for at, decides in (
-        (TUESDAY_BEGINS - timedelta(milliseconds=1), False),
-        (TUESDAY_BEGINS, True),
-        (FRIDAY_BEGINS - timedelta(milliseconds=1), True),
-        (FRIDAY_BEGINS, False),
-    ):
+    for at, decides in TUESDAY_TO_THURSDAY:
         town.at = at
         waiting = await waiting_requests.to_decide(db, town.policy, PARKS_CLERK, MONDAY)
         assert [r.id for r in waiting] == [request.id] * decides, at
@@ -177,12 +179,7 @@ async def test_a_delegate_of_the_document_with_days_decides_on_these_by_the_town
     finance = replace(TOWN.departments["finance"], dated_delegates=(dated,))
     town.document = replace(TOWN, departments={**TOWN.departments, "finance": finance})
     request = await submitted(db)
-    for at, decides in (
-        (TUESDAY_BEGINS - timedelta(milliseconds=1), False),
-        (TUESDAY_BEGINS, True),
-        (FRIDAY_BEGINS - timedelta(milliseconds=1), True),
-        (FRIDAY_BEGINS, False),
-    ):
+    for at, decides in TUESDAY_TO_THURSDAY:
         town.at = at
         assert decides_for(town.policy, PARKS_CLERK) == ("finance",) * decides, at
         assert (await with_stand_ins(db, town.document, at)) == town.policy

@@ -188,7 +188,7 @@ async def test_who_said_it_is_reminded_only_where_nobody_else_can_answer(
 
 async def test_a_look_for_what_nobody_answered_reads_none_of_what_was(db: Database) -> None:
     explaining = Explaining(db)
-    await Unanswered(explaining, lambda: TOWN, lambda: MONDAY).look()  # type: ignore[arg-type]
+    await Unanswered(explaining, lambda: TOWN, lambda: MONDAY).look()  # type: ignore[arg-type]  # in place of one
     assert explaining.read_whole == [], "every table is searched by an index of what is open"
     assert any("site_report_to_remind (remind_at=?)" in step for step in explaining.steps)
 
