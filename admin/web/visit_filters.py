@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -57,44 +58,50 @@ def read(query: Mapping[str, str], now: datetime, zone: ZoneInfo) -> Filters:
     return Filters(typed, given, where, tuple(wrong))
 
 
-def _with(where: VisitFilter, name: str, text: str, now: datetime, zone: ZoneInfo) -> VisitFilter:  # noqa: PLR0911, PLR0912 - one a filter
+def _with(where: VisitFilter, name: str, text: str, now: datetime, zone: ZoneInfo) -> VisitFilter:
+    changed: dict[str, Any]
     match name:
         case "span":
-            return replace(where, since=_since(text, now, zone))
+            changed = {"since": _since(text, now, zone)}
         case "since":
             since = _time(text, zone, "From")
-            return replace(where, since=since if where.since is None else max(since, where.since))
+            changed = {"since": since if where.since is None else max(since, where.since)}
         case "until":
-            return replace(where, until=_time(text, zone, "Until"))
+            changed = {"until": _time(text, zone, "Until")}
         case "host":
-            try:
-                return replace(where, host=canonical_host(text))
-            except HostNameError as error:
-                raise _NoFilterError(
-                    f"“{host(text)}” is not a site's name. Enter it like library.example; all are shown."
-                ) from error
-        case "verdict" if text == Lane.INSPECT:
-            return replace(where, verdict=Verdict.ALLOW, lane=Lane.INSPECT)
-        case "verdict" if text in DECISIONS:
-            return replace(where, verdict=Verdict(text))
+            changed = {"host": _host(text)}
         case "verdict":
-            raise _NoFilterError(f"“{host(text)}” is no decision. Choose one; all are shown.")
-        case "code" if _CODE.fullmatch(text.upper()):
-            return replace(where, code=text.upper())
+            changed = _verdict(text)
         case "code":
-            raise _NoFilterError(
-                f"“{host(text)}” is no page code. Enter it like K7M-4QP; all visits are shown."
-            )
-        case "department":
-            return replace(where, department=text)
-        case "category":
-            return replace(where, category=text)
-        case "rule":
-            return replace(where, rule=text)
-        case "person":
-            return replace(where, person=text)
+            changed = {"code": _code(text)}
+        case "department" | "category" | "rule" | "person":
+            changed = {name: text}
         case _:
-            return replace(where, left_out=_leaving_out(where.left_out, name.removeprefix("not_"), text))
+            changed = {"left_out": _leaving_out(where.left_out, name.removeprefix("not_"), text)}
+    return replace(where, **changed)
+
+
+def _host(text: str) -> str:
+    try:
+        return canonical_host(text)
+    except HostNameError as error:
+        raise _NoFilterError(
+            f"“{host(text)}” is not a site's name. Enter it like library.example; all are shown."
+        ) from error
+
+
+def _verdict(text: str) -> dict[str, Any]:
+    if text == Lane.INSPECT:
+        return {"verdict": Verdict.ALLOW, "lane": Lane.INSPECT}
+    if text not in DECISIONS:
+        raise _NoFilterError(f"“{host(text)}” is no decision. Choose one; all are shown.")
+    return {"verdict": Verdict(text)}
+
+
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text.upper()):
+        raise _NoFilterError(f"“{host(text)}” is no page code. Enter it like K7M-4QP; all visits are shown.")
+    return text.upper()
 
 
 def _leaving_out(left_out: LeftOut, name: str, text: str) -> LeftOut:
