@@ -49,6 +49,13 @@ class Workstation:
     async def status(self, url: str) -> int:
         return (await self.get(url)).status
 
+    async def answered(self, url: str, status: int) -> bool:
+        """Say whether all workers, as far as several tries tell, answer with this status."""
+        # One that hears of a measure closes what it is dialling.
+        with suppress(ConnectionError, ssl.SSLEOFError):
+            return [await self.status(url) for _ in range(4)] == [status] * 4
+        return False
+
     async def command(self, *words: str) -> dict[str, Any]:
         """Run a command that prints JSON, and return it."""
         code, output, errors = await self.town.command(*words, "--json")
@@ -122,13 +129,13 @@ async def _play_device_off(clerk: Workstation) -> None:
     off = ("device", "off", "FIN-PC-15", "--because", "It sends mail by itself.")
     back = ("device", "on", "127.0.0.1")
     await clerk.assert_tunnels_close_at_once(off, back)
-    await until(lambda: _answers(clerk, "https://dispatch.example/", 403))
+    await until(lambda: clerk.answered("https://dispatch.example/", 403))
     page = await clerk.get("https://dispatch.example/")
     assert page.status == 403, "essential sites neither"
     assert "This device is off the web" in page.text and "It sends mail by itself." in page.text
     assert await clerk.status(f"http://{clerk.town.admin}/sign-in") == 200
     await clerk.command(*back)
-    await until(lambda: _answers(clerk, "https://library.example/", 200))
+    await until(lambda: clerk.answered("https://library.example/", 200))
 
 
 async def _play_lockdown(clerk: Workstation) -> None:
@@ -136,7 +143,7 @@ async def _play_lockdown(clerk: Workstation) -> None:
     off = ("lockdown", "off", "--department", "finance")
     await clerk.assert_tunnels_close_at_once(on, off)
     # The tunnels may all have been one worker's.
-    await until(lambda: _answers(clerk, "https://library.example/", 403))
+    await until(lambda: clerk.answered("https://library.example/", 403))
     await _assert_limited(clerk)
     told = (await clerk.get(f"http://{clerk.town.admin}/sign-in")).text
     assert "The web is limited for Finance" in told and WORM in told
@@ -161,15 +168,15 @@ async def _play_lockdown(clerk: Workstation) -> None:
 
     # Over: the same site opens, in every worker.
     assert (await clerk.command(*off))["in_force"] == []
-    await until(lambda: _answers(clerk, "https://library.example/", 200))
+    await until(lambda: clerk.answered("https://library.example/", 200))
 
 
 async def _play_filter_off(clerk: Workstation) -> None:
     await clerk.command("filter", "off", "--for", "10m", "--because", "The lists are bad.")
-    await until(lambda: _answers(clerk, "https://cardroom.example/", 200))
+    await until(lambda: clerk.answered("https://cardroom.example/", 200))
     assert "The filter is off" in (await clerk.get(f"http://{clerk.town.admin}/sign-in")).text
     await clerk.command("filter", "on")
-    await until(lambda: _answers(clerk, "https://cardroom.example/", 403))
+    await until(lambda: clerk.answered("https://cardroom.example/", 403))
     assert "The filter is off" not in (await clerk.get(f"http://{clerk.town.admin}/sign-in")).text
 
 
@@ -200,19 +207,12 @@ async def test_lockdown_is_in_force_within_a_second_while_admin_does_not_run(
 
 async def _assert_limited(clerk: Workstation) -> None:
     # One worker has closed its tunnel; the other may hear a moment later.
-    await until(lambda: _answers(clerk, "https://library.example/", 403))
+    await until(lambda: clerk.answered("https://library.example/", 403))
     page = await clerk.get("https://library.example/")
     assert page.status == 403
     assert "The web is limited right now" in page.text and WORM in page.text
     assert "These still work: dispatch.example, town.example." in page.text
     assert await clerk.status("https://dispatch.example/") == 200
-
-
-async def _answers(clerk: Workstation, url: str, status: int) -> bool:
-    # So often that both workers are likely asked. One that hears of a measure closes what it is dialling.
-    with suppress(ConnectionError, ssl.SSLEOFError):
-        return [await clerk.status(url) for _ in range(4)] == [status] * 4
-    return False
 
 
 async def _says(clerk: Workstation, url: str, text: str) -> bool:
