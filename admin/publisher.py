@@ -132,14 +132,7 @@ class Publisher:
         `failure`, and `watch` tries again.
         """
         async with self._publishing:
-            try:
-                await self._publish()
-            except (OSError, sqlite3.Error) as error:
-                self.failure = f"{self._state.policy_snapshot}: not published: {error}"
-                logger.error("policy snapshot not published: error=%s", error)
-                return False
-            self.failure = None
-            return True
+            return await self._try_to_publish()
 
     async def reload_document(self) -> bool:
         """Read policy.yaml and put it in force; a bad one changes nothing but `problems`.
@@ -160,11 +153,26 @@ class Publisher:
             await asyncio.sleep(_WATCH_SECONDS)
             if await asyncio.to_thread(self._is_to_be_read):
                 await self.reload_document()
-            row = await self._db.fetch_one("SELECT change FROM publication")
-            is_changed = row is not None and row["change"] != self._published_change
-            is_over = self._device_ends_at is not None and self._clock() >= self._device_ends_at
-            if self.failure is not None or is_changed or is_over:
-                await self.publish_state()
+            # Whoever makes a change publishes it, and may be about to: it is not published twice.
+            async with self._publishing:
+                if await self._is_behind():
+                    await self._try_to_publish()
+
+    async def _is_behind(self) -> bool:
+        row = await self._db.fetch_one("SELECT change FROM publication")
+        is_changed = row is not None and row["change"] != self._published_change
+        is_over = self._device_ends_at is not None and self._clock() >= self._device_ends_at
+        return self.failure is not None or is_changed or is_over
+
+    async def _try_to_publish(self) -> bool:
+        try:
+            await self._publish()
+        except (OSError, sqlite3.Error) as error:
+            self.failure = f"{self._state.policy_snapshot}: not published: {error}"
+            logger.error("policy snapshot not published: error=%s", error)
+            return False
+        self.failure = None
+        return True
 
     async def _publish(self) -> None:
         now = self._clock()

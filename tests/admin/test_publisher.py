@@ -2,6 +2,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -197,6 +198,24 @@ async def test_nothing_is_published_while_nothing_changes(
     await submitted(town_db)
     await asyncio.sleep(1.2)
     assert published(state).sequence == 1
+    await stop(task)
+
+
+async def test_what_is_being_published_already_is_not_published_again_by_the_watch(
+    state: StateFolder, town_db: Database, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await watching(publisher)
+    write = publisher_module.write_atomically
+
+    def write_slowly(path: Path, data: bytes) -> None:
+        time.sleep(1.2)
+        write(path, data)
+
+    monkeypatch.setattr(publisher_module, "write_atomically", write_slowly)
+    await accounts.set_password(town_db, CLERK, "a proxy password", "proxy", actor="it", now=MONDAY)
+    assert await publisher.publish_state()
+    await asyncio.sleep(1.4)
+    assert published(state).sequence == 2
     await stop(task)
 
 
