@@ -30,6 +30,11 @@ _REMEMBERED_SECONDS = int(REMEMBERED.total_seconds())
 _LINE = re.compile(rb"([0-9a-f]{64}) ([0-9]{1,12})")
 
 
+_WINDOWS_KEPT = 2
+"""Windows before those in which anything holds whose files are kept: a clock that is ahead finds them when it
+is put right, and so do the workers that have read them meanwhile."""
+
+
 def who(client: Client) -> str:
     """Return whom a warning is for: the person, or whoever sits at the address."""
     return f"person {client.person}" if client.person is not None else f"address {client.address}"
@@ -122,7 +127,7 @@ class Continuations:
         return ended
 
     def _read_on(self, now: datetime) -> None:
-        """Read what every worker has appended; files in which nothing holds any more are deleted."""
+        """Read what every worker has appended; files in which nothing has held for long are deleted."""
         try:
             self._turn_to(int(now.timestamp()) // _REMEMBERED_SECONDS)
             for window in self._windows:
@@ -141,9 +146,10 @@ class Continuations:
         known = {window.number: window for window in self._windows}
         self._windows = tuple(known.get(n) or _Window(n, self._path(n)) for n in (number - 1, number))
         with contextlib.suppress(FileNotFoundError):
-            for path in self._folder.iterdir():
-                if path.name.isdecimal() and int(path.name) < number - 1:
-                    path.unlink(missing_ok=True)
+            paths = (path for path in self._folder.iterdir() if path.name.isdecimal())
+            before = sorted((path for path in paths if int(path.name) < number - 1), key=_number)
+            for path in before[:-_WINDOWS_KEPT]:
+                path.unlink(missing_ok=True)
 
     def _digest(self, client: Client, site: str) -> str:
         text = f"towngate-continued-1:{who(client)}\n{site}".encode()
@@ -151,3 +157,7 @@ class Continuations:
 
     def _path(self, number: int) -> Path:
         return self._folder / str(number)
+
+
+def _number(path: Path) -> int:
+    return int(path.name)

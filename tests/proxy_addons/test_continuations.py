@@ -85,15 +85,30 @@ def test_continuing_twice_is_written_once(folder: Path) -> None:
     assert path.read_bytes().count(b"\n") == 1
 
 
-def test_files_in_which_nothing_holds_any_more_are_deleted(folder: Path) -> None:
+def test_files_in_which_nothing_has_held_for_long_are_deleted(folder: Path) -> None:
     continuations = Continuations(folder, KEY)
-    continuations.add(CLERK_AT_WORK, SITE, MORNING)
-    continuations.add(CLERK_AT_WORK, SITE, MORNING + REMEMBERED)
+    for times in range(6):
+        continuations.add(CLERK_AT_WORK, SITE, MORNING + times * REMEMBERED)
+    # What may hold, and two before that.
+    assert len(list(folder.iterdir())) == 4
+
+    later = MORNING + 20 * REMEMBERED
+    assert not Continuations(folder, KEY).has(CLERK_AT_WORK, SITE, later)
+
     assert len(list(folder.iterdir())) == 2
 
-    assert not Continuations(folder, KEY).has(CLERK_AT_WORK, SITE, MORNING + 3 * REMEMBERED)
 
-    assert list(folder.iterdir()) == []
+def test_a_workers_clock_that_is_days_ahead_has_nobody_warned_again(folder: Path) -> None:
+    right, ahead = Continuations(folder, KEY), Continuations(folder, KEY)
+    right.add(CLERK_AT_WORK, SITE, MORNING)
+    right.add(SOMEONE_IN_PARKS, SITE, MORNING)
+
+    ahead.add(CLERK_AT_WORK, SITE, MORNING + timedelta(days=2))
+
+    assert Continuations(folder, KEY).has(CLERK_AT_WORK, SITE, MORNING)
+    right.add(CLERK_AT_WORK, "news.example", MORNING)
+    for worker in (right, ahead):
+        assert worker.has(CLERK_AT_WORK, "news.example", MORNING)
 
 
 def test_file_gives_away_neither_who_nor_where(folder: Path) -> None:
