@@ -74,27 +74,37 @@ def judge_download(
     size_bytes: int | None,
     types: frozenset[str] = frozenset(),
     passed: Passed = never_passed,
+    *,
+    is_let_through: bool = False,
 ) -> Decision | None:
     """Return the decision that holds up a download of an allowed visit; None when it goes on.
 
     The first limit of sizes or types that it is over decides. `size_bytes` is None where it is not known
-    (yet); `types` (`policy.file_types`) are empty where they are not seen.
+    (yet); `types` (`policy.file_types`) are empty where they are not seen. Where access to one download
+    lets it through, only limits that warn hold it up.
     """
     for limit in held_by(decision, policy):
         is_larger = (
             limit.larger_than is not None and size_bytes is not None and size_bytes > limit.larger_than
         )
-        if (is_larger or limit.file_types & types) and not _is_passed(limit, passed):
+        if (is_larger or limit.file_types & types) and _holds_up(
+            limit, passed, is_let_through=is_let_through
+        ):
             return stopping(limit, visit, policy, size_bytes=size_bytes if is_larger else None, types=types)
     return None
 
 
-def most_bytes(decision: Decision, policy: Policy, passed: Passed = never_passed) -> Limit | None:
-    """Return the limit of sizes that a download of unknown length comes to first; None when there is none."""
+def most_bytes(
+    decision: Decision, policy: Policy, passed: Passed = never_passed, *, is_let_through: bool = False
+) -> Limit | None:
+    """Return the limit of sizes that a download of unknown length comes to first; None when there is none.
+
+    `is_let_through` is as in `judge_download`.
+    """
     sized = [
         limit
         for limit in held_by(decision, policy)
-        if limit.larger_than is not None and not _is_passed(limit, passed)
+        if limit.larger_than is not None and _holds_up(limit, passed, is_let_through=is_let_through)
     ]
     return min(sized, key=lambda limit: limit.larger_than or 0, default=None)
 
@@ -113,7 +123,7 @@ def judge_use(
 ) -> Decision | None:
     """Return the decision that stops a visit whose quota is used up; None when it goes on."""
     for limit in quotas_of(decision, policy):
-        if is_used_up(limit, used(limit, visit.client)) and not _is_passed(limit, passed):
+        if is_used_up(limit, used(limit, visit.client)) and _holds_up(limit, passed):
             return stopping(limit, visit, policy)
     return None
 
@@ -186,5 +196,6 @@ def _holds(limit: Limit, visit: Visit, policy: Policy, categories: frozenset[str
     return why_not_for(limit, visit, policy) is None
 
 
-def _is_passed(limit: Limit, passed: Passed) -> bool:
-    return limit.action is LimitAction.WARN and passed(limit)
+def _holds_up(limit: Limit, passed: Passed, *, is_let_through: bool = False) -> bool:
+    """Whether a limit stops, or warns of, what is over it."""
+    return not passed(limit) if limit.action is LimitAction.WARN else not is_let_through

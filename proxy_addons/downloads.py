@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mitmproxy import http
@@ -44,7 +45,7 @@ class Head:
 class Carried:
     """What has come of a download of unknown length, and the limit of sizes that it comes to first.
 
-    Its bytes count for `visit`. Without a limit any more it was let through.
+    Its bytes count for `visit`. Without a limit any more it goes on to its end.
     """
 
     limit: Limit | None
@@ -111,19 +112,37 @@ def _size_of(request: http.Request, response: http.Response) -> int | None:
     return length if length is not None and length >= 0 else None
 
 
-def held_bytes(head: Head, judgement: Judgement, policy: Policy, passed: Passed = never_passed) -> int:
-    """Return how much of a body must be seen to decide about it; 0 when its head is enough."""
+def held_bytes(
+    head: Head,
+    judgement: Judgement,
+    policy: Policy,
+    passed: Passed = never_passed,
+    *,
+    may_be_let_through: bool = False,
+) -> int:
+    """Return how much of a body must be seen to decide about it; 0 when its head is enough.
+
+    What stops it by its head does not, where that may be lifted: its beginning may tell of a kind that is
+    stopped all the same.
+    """
+    if _is_told(head) or not names_types(judgement, policy):
+        return 0
     is_decided = _decide(head, head.download.named_types, judgement, policy, passed) is not None
-    is_enough = is_decided or _is_told(head) or not names_types(judgement, policy)
-    return 0 if is_enough else BEGINNING_BYTES
+    return 0 if is_decided and not may_be_let_through else BEGINNING_BYTES
 
 
 def stopped(
-    head: Head, beginning: bytes, judgement: Judgement, policy: Policy, passed: Passed = never_passed
+    head: Head,
+    beginning: bytes,
+    judgement: Judgement,
+    policy: Policy,
+    passed: Passed = never_passed,
+    lifted: Sequence[Decision] = (),
 ) -> tuple[Judgement, str] | None:
     """Return the judgement of a download that a rule or a limit stops, and why; None when it may go on.
 
-    `passed` says which limits its client was warned of, and went on.
+    `passed` says which limits its client was warned of, and went on. `lifted` is what has stopped it and
+    access to one download lifts: the rules among it, and with whichever of it all limits but those that warn.
 
     One of which nothing can be told, because its beginning is not in it or is compressed in a way that was
     not asked for, is taken for what a rule stops.
@@ -132,7 +151,7 @@ def stopped(
     if not _is_told(head):
         plain = _decoded(beginning, head.coding) if head.begins_at_first_byte else None
         types = frozenset(FILE_TYPES) if plain is None else download.types_of(plain)
-    decision = _decide(head, types, judgement, policy, passed)
+    decision = _decide(head, types, judgement, policy, passed, lifted)
     if decision is None:
         return None
     if len(types) == len(FILE_TYPES):
@@ -147,11 +166,19 @@ def _is_told(head: Head) -> bool:
 
 
 def _decide(
-    head: Head, types: frozenset[str], judgement: Judgement, policy: Policy, passed: Passed
+    head: Head,
+    types: frozenset[str],
+    judgement: Judgement,
+    policy: Policy,
+    passed: Passed,
+    lifted: Sequence[Decision] = (),
 ) -> Decision | None:
     visit, decision = judgement.visit, judgement.decision
-    by_rule = decide_download(types, _rules(judgement, policy), visit, policy)
-    return by_rule or judge_download(visit, decision, policy, head.size_bytes, types, passed)
+    lifted_rules = {one.rule for one in lifted}
+    rules = tuple([rule for rule in _rules(judgement, policy) if rule.id not in lifted_rules])
+    return decide_download(types, rules, visit, policy) or judge_download(
+        *(visit, decision, policy, head.size_bytes, types, passed), is_let_through=bool(lifted)
+    )
 
 
 def _rules(judgement: Judgement, policy: Policy) -> tuple[Rule, ...]:

@@ -17,6 +17,7 @@ from policy.judging import Judged, SiteListing, stricter_of_shown
 from policy.judging import judge as judge_address
 from policy.limiting import Passed, Use, judge_use
 from policy.snapshot import PolicySnapshot
+from policy.state import Exemption
 from policy.town_policy import Limit, LimitAction
 from policy.usage import usage_key
 from policy.visit import Client, Visit
@@ -151,23 +152,34 @@ class Judge:
             visit.client, limit_passed_at(limit, visit.host), datetime.now(UTC)
         )
 
+    def may_let_through(self, visit: Visit, stopped: Decision, download: str) -> bool:
+        """Whether access to one download is there for one that would be stopped; it is not used up by this.
+
+        It is for limits, and for the rule that was asked about; a limit that warns does so all the same.
+        """
+        access = self._lifting(visit, stopped)
+        return self._claims is not None and self._claims.would_let_through(access, download)
+
     def let_through(self, visit: Visit, stopped: Decision, download: str) -> str | None:
         """Return the access to one download by which one goes on that would be stopped; None: by none.
 
         `download` tells it from every other: the first that asks has used the access up, in all workers.
-        It is for limits, and for the rule that was asked about; a limit that warns does so all the same.
         """
-        if self._claims is None or stopped.verdict is not Verdict.BLOCK:
-            return None
-        access = self.state.single_downloads(visit.host, visit.client, datetime.now(UTC))
-        if stopped.limit is None:
-            access = tuple(one for one in access if may_lift(one, stopped.rule, visit, self.policy))
-        return self._claims.let_through(access, download) if access else None
+        access = self._lifting(visit, stopped)
+        return self._claims.let_through(access, download) if access and self._claims is not None else None
 
-    def has_single_download(self, visit: Visit, access: str) -> bool:
-        """Whether access to one download, of this id, is in force for a visit's client and host."""
-        found = self.state.single_downloads(visit.host, visit.client, datetime.now(UTC))
-        return any(one.id == access for one in found)
+    def single_downloads(self, visit: Visit) -> tuple[Exemption, ...]:
+        """Return the access to one download each that is in force for a visit's client and host."""
+        return self.state.single_downloads(visit.host, visit.client, datetime.now(UTC))
+
+    def _lifting(self, visit: Visit, stopped: Decision) -> tuple[Exemption, ...]:
+        """Return the access to one download each that lifts what has stopped one."""
+        if stopped.verdict is not Verdict.BLOCK:
+            return ()
+        access = self.single_downloads(visit)
+        if stopped.limit is not None:
+            return access
+        return tuple(one for one in access if may_lift(one, stopped.rule, visit, self.policy))
 
     def _with_quotas(self, judgement: Judgement) -> Judgement:
         if not judgement.decision.limits:

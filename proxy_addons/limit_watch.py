@@ -177,10 +177,17 @@ class LimitWatch:
                 self._hold_tunnel(visit, most_bytes(decision, judge.policy, passed))
                 return False
             # No address is seen in it: it is this one tunnel.
-            access = judge.let_through(seen, stopped, f"tunnel {visit.code}")
-            if access is not None:
-                visit.access = access
-                self._hold_tunnel(visit, None)
-                return False
+            download = f"tunnel {visit.code}"
+            if judge.may_let_through(seen, stopped, download):
+                warning = judge_download(
+                    *(seen, decision, judge.policy, visit.most_down + 1), passed=passed, is_let_through=True
+                )
+                access = judge.let_through(seen, stopped, download) if warning is None else None
+                if access is not None:
+                    # Nor by a warning from here on: what is closed now has used the access up in vain.
+                    visit.access = (access,)
+                    self._hold_tunnel(visit, None)
+                    return False
+                stopped = warning or stopped
             self.stop(visit, replace(stopped, size_bytes=None))
         return True

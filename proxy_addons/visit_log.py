@@ -41,7 +41,7 @@ class OpenVisit:
     `origin_refusal` is why the origin server was not taken for who it says it is, if it was not.
     `told_up` and `told_down` of the bytes are counted in the metrics; `recorded_at` is when it was last
     written that the visit goes on. A tunnel that is to carry more than `most_down` asks `is_over`, which
-    closes it where it is. `access` is the id of that to one download by which it goes on, None for others.
+    closes it where it is. `access` has the ids of that to one download each by which it goes on.
     """
 
     judgement: Judgement
@@ -63,7 +63,7 @@ class OpenVisit:
     recorded_at: datetime | None = None
     most_down: int = NO_LIMIT
     is_over: Callable[[], bool] = lambda: False
-    access: str | None = None
+    access: tuple[str, ...] = ()
 
     def count_request(self, *, is_page: bool) -> None:
         """Count a request that could be seen."""
@@ -205,7 +205,7 @@ class VisitLog:
             )
             visit.close()
         elif _has_lost_access(visit, again.visit, judge):
-            visit.refusal = f"closed: no longer allowed ({visit.access})"
+            visit.refusal = f"closed: no longer allowed ({', '.join(visit.access)})"
             visit.close()
         elif _is_carried_otherwise(visit, decision):
             now = "to be looked into" if decision.is_inspected else "not to be looked into"
@@ -303,7 +303,7 @@ class VisitLog:
                 lane=visit.lane,
                 cause=decision.cause,
                 rule=decision.rule or decision.limit,
-                exemption=visit.access or decision.exemption,
+                exemption=visit.access[0] if visit.access else decision.exemption,
                 category=match.category if match else None,
                 entry=match.entry if match else None,
                 source=match.source if match else None,
@@ -334,9 +334,9 @@ class VisitLog:
 
 def _has_lost_access(visit: OpenVisit, now_seen: Visit, judge: Judge) -> bool:
     """Whether a download goes on by access to one that is over; a tunnel is held to its limits anew."""
-    if visit.access is None or visit.lane is Lane.TUNNEL:
+    if not visit.access or visit.lane is Lane.TUNNEL:
         return False
-    return not judge.has_single_download(now_seen, visit.access)
+    return not {one.id for one in judge.single_downloads(now_seen)}.issuperset(visit.access)
 
 
 def _is_carried_otherwise(visit: OpenVisit, decision: Decision) -> bool:

@@ -225,6 +225,20 @@ def test_who_was_warned_goes_on_until_a_limit_that_blocks() -> None:
     )
 
 
+def test_download_that_access_lets_through_is_held_up_by_what_warns_until_that_is_passed() -> None:
+    asked = visit("files.example")
+    decision = decided(asked)
+
+    def passed(limit: Limit) -> bool:
+        return True
+
+    found = judge_download(asked, decision, POLICY, 20_001 * MB, is_let_through=True)
+    assert found is not None and (found.verdict, found.limit) == (Verdict.WARN, "big")
+    assert most_bytes(decision, POLICY, is_let_through=True) == POLICY.limits[1]
+    assert judge_download(asked, decision, POLICY, 20_001 * MB, passed=passed, is_let_through=True) is None
+    assert most_bytes(decision, POLICY, passed, is_let_through=True) is None
+
+
 def test_kind_of_file_is_over_a_limit_whatever_its_size() -> None:
     asked = visit("f.example", client=SOMEONE_IN_PARKS)
     found = judge_download(asked, decided(asked), POLICY, None, frozenset({"video", "audio"}))

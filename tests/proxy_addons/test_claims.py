@@ -72,6 +72,17 @@ def test_what_has_used_access_up_may_be_taken_up_again_by_every_worker_and_nothi
     assert Claims(tmp_path, KEY).let_through([access()], OTHER_FILE) is None
 
 
+def test_looking_whether_a_download_would_be_let_through_uses_nothing_up(tmp_path: Path) -> None:
+    claims = Claims(tmp_path, KEY)
+    assert claims.would_let_through([access()], FILE)
+    assert claims.would_let_through([access()], OTHER_FILE)
+    assert not claims.would_let_through([], FILE)
+    claims.let_through([access()], FILE)
+    assert claims.would_let_through([access()], FILE)
+    assert not claims.would_let_through([access()], OTHER_FILE)
+    assert claims.would_let_through([access(), access(2)], OTHER_FILE)
+
+
 def test_second_access_is_for_a_second_download_and_none_is_used_up_in_vain(tmp_path: Path) -> None:
     claims, both = Claims(tmp_path, KEY), [access(1), access(2)]
     assert claims.let_through([access(2)], FILE) == "EX-2"

@@ -247,6 +247,44 @@ def test_access_to_one_download_is_of_the_rule_that_was_asked_about(town: Proxie
     assert town.client.get(f"https://{HOST}/setup.exe").issuer != TOWN_ISSUER
 
 
+def test_access_to_one_large_download_lets_no_program_through_that_is_sent_as_an_image(
+    town: ProxiedTown,
+) -> None:
+    limit = (
+        f"limits:\n  - {{id: asked, larger_than: 1kB, hosts: [{HOST}], action: ask,"
+        " approval: [department_head]}\n"
+    )
+    once = replace(exemption(HOST, department="finance"), lifts_limits=True, is_once=True)
+    town.publish_policy(FILES.replace("default: {action", f"{limit}default: {{action"), [once])
+    for path in ("/as-an-image", "/as-a-font"):
+        assert town.client.get(f"https://{HOST}{path}", PAGE).status == 403
+    stopped = [visit.rule for visit in town.visits(4) if visit.lane is Lane.BLOCK]
+    assert stopped == ["no-programs", "no-programs"]
+    assert town.client.get(f"https://{HOST}/image.png", PAGE).status == 200
+
+
+def test_file_that_two_rules_stop_goes_through_by_access_about_both_alone(town: ProxiedTown) -> None:
+    document = FILES.replace(
+        "rules:\n",
+        "rules:\n"
+        "  - {id: no-videos, categories: [file_sharing], file_types: [video], action: block,"
+        " approval: [department_head]}\n",
+    )
+    once = replace(exemption(HOST, department="finance"), lifts_limits=True, is_once=True)
+    of_videos, of_programs = (
+        replace(once, id=f"EX-{number}", lifts_rule=rule)
+        for number, rule in ((71, "no-videos"), (72, "no-programs"))
+    )
+    for alone in (of_videos, of_programs):
+        town.publish_policy(document, [alone])
+        assert town.client.get(f"https://{HOST}/as-a-video").status == 403
+    assert not [*town.published.state.spool.glob("EX-7[12]-*.claim")], "none was used up in vain"
+    town.publish_policy(document, [of_videos, of_programs])
+    assert town.client.get(f"https://{HOST}/as-a-video").status == 200
+    assert len([*town.published.state.spool.glob("EX-7[12]-*.claim")]) == 2
+    assert town.client.get(f"https://{HOST}/film").status == 403
+
+
 async def test_browser_shows_the_page(town: ProxiedTown, browser: StartBrowser, screenshots: Path) -> None:
     chromium = await browser(
         proxy=f"127.0.0.1:{town.proxy.port}", trusts=[town.published.state.ca / "town-ca.pem"]

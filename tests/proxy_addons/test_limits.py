@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException, RemoteDisconnected
 from itertools import count
@@ -389,8 +390,52 @@ def test_one_download_may_be_of_unknown_length_and_a_warning_is_given_all_the_sa
     assert desk.get("http://ask.example/counted").body_bytes == 20 * 50_000
     by_it = town.visit()
     assert (by_it.exemption, by_it.refusal, by_it.bytes_down > 20 * 50_000) == ("EX-10", None, True)
-    assert "Download now" in desk.get("http://files.example/large", NAVIGATES).text
+    warned = desk.get("http://files.example/large", NAVIGATES)
+    assert "Download now" in warned.text
+    assert desk.request("POST", "http://files.example" + warned.continue_form).status == 303
     assert desk.get("http://files.example/huge").body_bytes == 900_001, "nothing had used it up"
+
+
+WARNS_TOO = """\
+  - {id: told-too, larger_than: 300kB, hosts: [ask.example, tunnel.example], action: warn}
+  - {id: films"""
+
+
+def test_limit_further_down_that_warns_does_so_before_access_to_one_download_is_used_up(
+    town: ProxiedTown, desk: ProxyClient
+) -> None:
+    access = [one_download("ask.example", 14), one_download("tunnel.example", 15)]
+    town.publish_policy(DOCUMENT.replace("  - {id: films", WARNS_TOO), access)
+    warned = desk.get("http://ask.example/large?file=1", NAVIGATES)
+    assert warned.status == 403 and "Download now" in warned.text
+    assert loaded(desk, "tunnel.example", "/large") <= LARGEST
+    # Neither was used up in vain; who was warned goes on with another file by it.
+    assert not [*town.published.state.spool.glob("EX-1[45]-*.claim")]
+    told = desk.request("POST", "http://ask.example" + warned.continue_form)
+    assert (told.status, told.headers["Location"]) == (303, "http://ask.example/large?file=1")
+    assert desk.get("http://ask.example/large?file=2", NAVIGATES).body_bytes == LARGEST + 1
+    other = desk.get("http://ask.example/large?file=1", NAVIGATES)
+    assert other.status == 403 and "Download now" not in other.text, "it is used up"
+    by_limit = [visit.rule for visit in town.visits(5) if visit.cause is Cause.LIMIT]
+    assert sorted(str(limit) for limit in by_limit) == ["asked", "told-too", "told-too"]
+
+
+def test_download_of_unknown_length_is_held_to_what_warns_of_more_and_goes_on_by_the_same_access(
+    town: ProxiedTown, desk: ProxyClient
+) -> None:
+    document = DOCUMENT.replace("  - {id: films", WARNS_TOO.replace("300kB", "600kB"))
+    access = one_download("ask.example", 16)
+    town.publish_policy(document, [access])
+    with desk.dial() as connection:
+        connection.sendall(b"GET http://ask.example/counted HTTP/1.1\r\nHost: ask.example\r\n\r\n")
+        got = read_to_end(connection).partition(b"\r\n\r\n")[2].count(b"x")
+    assert LARGEST < got <= 2 * LARGEST
+    stopped = stops(town)
+    assert (stopped.rule, stopped.refusal) == ("told-too", "over 600 kB came on one connection")
+    went_on = replace(access, id="told-1", is_once=False, passed_limit="told-too")
+    town.publish_policy(document, [access, went_on])
+    assert desk.get("http://ask.example/counted").body_bytes == 20 * 50_000
+    assert desk.get("http://ask.example/large").status == 403, "another file is not let through"
 
 
 def test_one_download_in_a_tunnel_is_one_tunnel(town: ProxiedTown, desk: ProxyClient) -> None:
