@@ -181,9 +181,8 @@ async def stopped_at(
     db: Database, person: str, address: str, since: datetime, codes: WhoCodes
 ) -> list[VisitRow]:
     """Return what was blocked for a person at an address since an instant; newest first, 100 at most."""
-    found = await searching.blocked_for(db.visits, person, None, since, _MOST_STOPPED)
-    here = [one for one in found if one.row["address"] == address]
-    return await _rows(db, here, codes, names_shown=False)
+    found = await searching.blocked_for(db.visits, person, None, since, _MOST_STOPPED, address=address)
+    return await _rows(db, found, codes, names_shown=False)
 
 
 async def show_names(db: Database, session: Session, reason: str, case: str, now: datetime) -> None:

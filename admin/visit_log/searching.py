@@ -175,22 +175,31 @@ async def addresses_of(log: VisitLog, ids: Sequence[int]) -> dict[int, tuple[str
 
 
 async def blocked_for(
-    log: VisitLog, person: str | None, device: str | None, since: datetime, most: int
+    log: VisitLog,
+    person: str | None,
+    device: str | None,
+    since: datetime,
+    most: int,
+    *,
+    address: str | None = None,
 ) -> list[Found]:
     """Return what was blocked for a person, or at a device, since an instant; newest first.
 
-    Also what began before, and was blocked again since.
+    Where an address is given, only what was blocked there. Also what began before, and was blocked again
+    since.
     """
     found: list[Found] = []
     began_since = to_ms(since) - LONGEST_MS
     async for file in log.since(from_ms(began_since)):
         rows = await file.fetch_all(
             "SELECT id FROM visit_row WHERE is_blocked = 1 AND started_at >= ? AND started_at + lasted >= ?"
-            f" AND +client IN (SELECT id FROM client WHERE person = ? OR device = ?) {_NEWEST_FIRST}",
+            " AND +client IN (SELECT id FROM client WHERE (person = ? OR device = ?)"
+            f" AND address = coalesce(?, address)) {_NEWEST_FIRST}",
             began_since,
             to_ms(since),
             person,
             device,
+            address,
             most,
         )
         found += await _whole(file, [row["id"] for row in rows])

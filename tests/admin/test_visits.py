@@ -220,6 +220,22 @@ async def test_what_was_stopped_is_told_to_the_person_or_at_the_device(log: Data
     assert await stopped(None, None, MONDAY) == []
 
 
+async def test_of_much_that_was_stopped_elsewhere_what_was_stopped_at_an_address_is_found(
+    db: Database, spool: Path
+) -> None:
+    here, elsewhere = {"address": "10.10.20.15"}, {"address": "10.10.20.16"}
+    await write(
+        db,
+        spool,
+        visit_record(started_at=minutes(0), host="here.example", **here),
+        *(visit_record(started_at=minutes(1), host=f"s{n}.example", **elsewhere) for n in range(101)),
+        visit_record(started_at=minutes(2), host="colleague.example", person=HEAD, device=None, **here),
+    )
+    rows = await visits.stopped_at(db, CLERK, "10.10.20.15", MONDAY, CODES)
+    assert [row.host for row in rows] == ["here.example"]
+    assert len(await visits.stopped_at(db, CLERK, "10.10.20.16", MONDAY, CODES)) == 100
+
+
 async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
     log: Database, spool: Path
 ) -> None:
