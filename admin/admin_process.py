@@ -6,10 +6,11 @@ do, and publishes what the proxy must know before it returns.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from admin import (
@@ -217,6 +218,8 @@ class AdminProcess:
             found.append(f"The lists could not be updated: {self.lists.failure}")
         if self._ingest.status.failure is not None:
             found.append(f"Visits wait in the spool: {self._ingest.status.failure}")
+        if self._ingest.status.misnamed:
+            found.append(_not_taken_in(self._ingest.status.misnamed, self.state.spool))
         found += [f"The task {name} failed: {why}" for name, why in self._background.failures.items()]
         return tuple(found)
 
@@ -277,6 +280,14 @@ class AdminProcess:
         if not session.is_signed_in:
             return None
         return session if sits_at(self.policy, session.device, None) else replace(session, device=None)
+
+
+def _not_taken_in(misnamed: Sequence[str], spool: Path) -> str:
+    others = f" and {len(misnamed) - 1:,} more" if len(misnamed) > 1 else ""
+    return (
+        f"Visits wait in {spool}: {misnamed[0]!a}{others} cannot be the name of a file there."
+        " Rename it, to one like found.visits, or delete it"
+    )
 
 
 @asynccontextmanager

@@ -38,13 +38,15 @@ class IngestStatus:
     """Where ingest stands. Visits written before `caught_up_at` (aware UTC) are in the database.
 
     `waiting_bytes` are on their way, about `waiting_records` visits; `failure` says what keeps
-    them, None when nothing does. `bad_lines` were no visit records since the start.
+    them, None when nothing does. `bad_lines` were no visit records since the start. Files that are `misnamed`
+    are not taken in (`spool_reader.Segments`).
     """
 
     caught_up_at: datetime | None = None
     waiting_bytes: int = 0
     bad_lines: int = 0
     failure: str | None = None
+    misnamed: tuple[str, ...] = ()
 
     @property
     def waiting_records(self) -> int:
@@ -60,6 +62,7 @@ class Ingest:
         self._spool = spool
         self._clock = clock
         self._bad_lines = 0
+        self._misnamed: tuple[str, ...] = ()
         self._settled_at: datetime | None = None
         self._clock_offset: datetime | None = None
         self._settles_from = float("-inf")
@@ -80,7 +83,7 @@ class Ingest:
         places: Mapping[str, Place] = {}
         sizes: Mapping[str, int] = {}
         try:
-            sizes = await asyncio.to_thread(spool_reader.segments, self._spool)
+            sizes = await self._segments()
             places = await self._visits.places()
             await self._forget_deleted(places, sizes)
             for name in sizes:
@@ -101,6 +104,15 @@ class Ingest:
                 logger.error("visits wait in the spool: error=%s", failure)
             self._tell(sizes, places, self.status.caught_up_at, failure)
         return taken
+
+    async def _segments(self) -> Mapping[str, int]:
+        found = await asyncio.to_thread(spool_reader.segments, self._spool)
+        if found.misnamed and found.misnamed != self._misnamed:
+            logger.error(
+                "files of the spool are misnamed: files=%d first=%a", len(found.misnamed), found.misnamed[0]
+            )
+        self._misnamed = found.misnamed
+        return found.sizes
 
     async def _settle(self, now: datetime) -> str | None:
         """Write what killed workers left open, once a minute; return why that failed.
@@ -137,7 +149,7 @@ class Ingest:
         failure: str | None,
     ) -> None:
         waiting = sum(max(0, size - places.get(name, Place()).position) for name, size in sizes.items())
-        self.status = IngestStatus(caught_up_at, waiting, self._bad_lines, failure)
+        self.status = IngestStatus(caught_up_at, waiting, self._bad_lines, failure, self._misnamed)
 
     async def _take_segment(self, name: str, places: Mapping[str, Place]) -> int:
         """Take in a segment as far as it goes; delete it when it is finished and taken in whole."""

@@ -8,7 +8,8 @@ import fcntl
 import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,19 +33,29 @@ _MAX_TEXT = 512
 _KNOWN = 50_000
 
 
-def segments(folder: Path) -> dict[str, int]:
-    """Return the segments of a spool with their sizes, oldest first.
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments of a spool with their `sizes`, oldest first, and the names of those that are `misnamed`.
 
     No writer gives a name that cannot be printed: neither the database nor a log takes it as it is.
     """
-    with os.scandir(folder) as found:
-        return dict(
-            sorted(
-                (entry.name, entry.stat(follow_symlinks=False).st_size)
-                for entry in found
-                if entry.name.endswith(SUFFIX) and not entry.name.startswith(".") and entry.name.isprintable()
-            )
+
+    sizes: Mapping[str, int]
+    misnamed: tuple[str, ...]
+
+
+def segments(folder: Path) -> Segments:
+    """Return the segments of a spool. Raises OSError when it cannot be read."""
+    with os.scandir(folder) as entries:
+        found = sorted(
+            (entry.name, entry.stat(follow_symlinks=False).st_size)
+            for entry in entries
+            if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
         )
+    return Segments(
+        {name: size for name, size in found if name.isprintable()},
+        tuple(name for name, _ in found if not name.isprintable()),
+    )
 
 
 def read_batch(path: Path, place: Place) -> Batch:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -413,6 +414,24 @@ async def test_trouble_is_said_and_goes_when_it_is_over(admin: AdminProcess, sta
         (state.proxy / "away").rename(state.spool)
         while admin.troubles():
             await asyncio.sleep(0.05)
+
+
+async def test_misnamed_file_of_the_spool_is_named_until_it_is_renamed(
+    admin: AdminProcess, state: StateFolder
+) -> None:
+    for name in (b"\xff.visits", b"\x1b.visits"):
+        (state.spool / os.fsdecode(name)).touch()
+    async with asyncio.timeout(8):
+        while not admin.troubles():
+            await asyncio.sleep(0.05)
+        (trouble,) = admin.troubles()
+        assert r"'\x1b.visits' and 1 more cannot be the name of a file there. Rename it" in trouble
+        assert trouble.isprintable()
+        (state.spool / "\x1b.visits").rename(state.spool / "found.visits")
+        (state.spool / os.fsdecode(b"\xff.visits")).unlink()
+        while admin.troubles():
+            await asyncio.sleep(0.05)
+        assert admin.visits_behind is None
 
 
 async def test_first_visits_are_published_at_the_start(

@@ -331,6 +331,7 @@ async def test_what_is_no_plain_file_is_left_alone_and_named(
         assert await ingest.take_in() == 1
     assert ingest.status.failure is not None
     assert ingest.status.failure.isprintable()
+    assert ingest.status.misnamed == ("a\nb.visits", os.fsdecode(b"\xff.visits"))
     assert await hosts(db) == ["a.example"]
     assert secret.exists()
 
