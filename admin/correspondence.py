@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import Enum
 
 from admin import outbox, roles
-from admin.asking import NotAllowedError
 from admin.background import Background
 from admin.clock import Clock
 from admin.database import Database
@@ -166,10 +165,8 @@ class Correspondence:
         return self._policy().people[person].mail
 
     def _check(self, session: Session) -> str:
-        person = session.person
-        if person is None or not session.is_signed_in or not roles.runs_towngate(self._policy(), person):
-            raise NotAllowedError("Settings: only IT security sees and tries them.")
-        return person
+        otherwise = "Settings: only IT security sees and tries them."
+        return roles.person_with(roles.runs_towngate, self._policy(), session, otherwise)
 
 
 def waiting(depth: Depth, channel: Channel) -> str:

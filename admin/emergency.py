@@ -93,10 +93,8 @@ class Emergency:
 
     def check(self, session: Session) -> str:
         """Return who may act. Raises NotAllowedError but for IT security."""
-        person = session.person
-        if person is None or not session.is_signed_in or not roles.acts_in_emergencies(self.policy, person):
-            raise NotAllowedError("Emergencies: only IT security acts, and sees what was done.")
-        return person
+        otherwise = "Emergencies: only IT security acts, and sees what was done."
+        return roles.person_with(roles.acts_in_emergencies, self.policy, session, otherwise)
 
     async def _actor(self, session: Session, kind: MeasureKind, subject: str) -> str:
         """Return who acts; one who may not is recorded."""

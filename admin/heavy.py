@@ -185,6 +185,5 @@ class HeavyViews:
         return Who(by.department, code, by.person, by.device, by.address)
 
     def _check(self, session: Session, may: roles.Permission) -> None:
-        person = session.person
-        if person is None or not session.is_signed_in or not may(self._policy(), person):
-            raise NotAllowedError("Heavy now: only people with that duty see this, and IT security acts.")
+        otherwise = "Heavy now: only people with that duty see this, and IT security acts."
+        roles.person_with(may, self._policy(), session, otherwise)

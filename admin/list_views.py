@@ -7,7 +7,6 @@ from datetime import datetime
 
 from admin import roles
 from admin.admin_process import AdminProcess
-from admin.asking import NotAllowedError
 from admin.list_updates import SourceStanding
 from admin.sessions import Session
 from categories.match import CategoryMatch
@@ -54,6 +53,4 @@ async def look_up(admin: AdminProcess, session: Session, address: WebAddress) ->
 
 
 def _check(admin: AdminProcess, session: Session) -> None:
-    person = session.person
-    if person is None or not session.is_signed_in or not roles.sees_visits(admin.policy, person):
-        raise NotAllowedError("the lists are for those who see visits")
+    roles.person_with(roles.sees_visits, admin.policy, session, "the lists are for those who see visits")

@@ -104,9 +104,8 @@ class Names:
         NobodyAgreesError.
         """
         policy, now = self._policy(), self._clock()
-        asker = session.person
-        if asker is None or not session.is_signed_in or not roles.may_show_names(policy, asker):
-            raise NotAllowedError("Names: only people with that duty see this.")
+        otherwise = "Names: only people with that duty see this."
+        asker = roles.person_with(roles.may_show_names, policy, session, otherwise)
         if not needs_second_person(policy.second_person, person):
             await visits.show_names(self._db, session, reason, case_number, now)
             return None

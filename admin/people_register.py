@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from admin import closed_people, roles
 from admin.acting_roles import Who, who_is
-from admin.asking import NotAllowedError
 from admin.clock import Clock
 from admin.closed_people import ClosedPerson, Ended, UnknownPersonError
 from admin.database import Database
@@ -79,11 +78,5 @@ class PeopleRegister:
         return Listed(id_, person, who_is(self._publisher.document_policy, id_), closed)
 
     def _check(self, session: Session) -> str:
-        person = session.person
-        if (
-            person is None
-            or not session.is_signed_in
-            or not roles.closes_people(self._publisher.policy, person)
-        ):
-            raise NotAllowedError("People: only IT security sees and closes them.")
-        return person
+        otherwise = "People: only IT security sees and closes them."
+        return roles.person_with(roles.closes_people, self._publisher.policy, session, otherwise)

@@ -14,7 +14,6 @@ from typing import Any
 
 from admin import acting_roles, audit, roles
 from admin.acting_roles import COMMAND_LINE, NOT_KNOWN, Who, who_acted, who_is
-from admin.asking import NotAllowedError
 from admin.audit import AT_THE_COMMAND_LINE, EventKind, Verification
 from admin.audit_heads import AuditHeads, HeadsError, read_heads
 from admin.clock import Clock, from_ms, to_ms
@@ -181,9 +180,8 @@ class Records:
         return who_is(self._document(), actor) if who.role == NOT_KNOWN else who
 
     def _check(self, session: Session) -> None:
-        person = session.person
-        if person is None or not session.is_signed_in or not roles.sees_records(self._policy(), person):
-            raise NotAllowedError("Records: only people with that duty see them.")
+        otherwise = "Records: only people with that duty see them."
+        roles.person_with(roles.sees_records, self._policy(), session, otherwise)
 
 
 def _of_people(kind: str) -> frozenset[str]:

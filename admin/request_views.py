@@ -12,7 +12,7 @@ from admin import (
     waiting_requests,
 )
 from admin.asked import Kind
-from admin.asking import AccessRequest, ForWhom, NotAllowedError, UnknownRequestError
+from admin.asking import AccessRequest, ForWhom, UnknownRequestError
 from admin.clock import Clock
 from admin.database import Database
 from admin.deciders import involved, took_part
@@ -107,9 +107,8 @@ class RequestViews:
         ]
 
     def _seen_by(self, session: Session, granted: list[AccessRequest]) -> list[AccessRequest]:
-        policy, person = self._policy(), session.person
-        if person is None or not session.is_signed_in or not roles.sees_exemptions(policy, person):
-            raise NotAllowedError("Access that is open: only people with that duty see this.")
+        policy, otherwise = self._policy(), "Access that is open: only people with that duty see this."
+        person = roles.person_with(roles.sees_exemptions, policy, session, otherwise)
         if roles.sees_all_requests(policy, person):
             return granted
         own = decides_for(policy, person)

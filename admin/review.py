@@ -363,10 +363,7 @@ class Review:
         await corrections.replace(t, new, actor=actor, at=self._clock(), why=why)
 
     def _check(self, session: Session) -> str:
-        person = session.person
-        if person is None or not session.is_signed_in or not roles.reviews(self._publisher.policy, person):
-            raise NotAllowedError("The board is IT's.")
-        return person
+        return roles.person_with(roles.reviews, self._publisher.policy, session, "The board is IT's.")
 
     async def _actor(self, session: Session, subject: str, refused: EventKind) -> str:
         """Return who acts; a move of one who may not is recorded."""

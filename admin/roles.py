@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from admin.asking import NotAllowedError
 from admin.proposing import decides_for, proposes_for_social_media
+from admin.sessions import Session
 from policy.town_policy import Policy
 
 type Permission = Callable[[Policy, str], bool]
@@ -12,6 +14,14 @@ type Permission = Callable[[Policy, str], bool]
 _SEE_VISITS = ("it_security", "help_desk", "auditor")
 _SHOW_NAMES = ("it_security", "auditor")
 _AGREES_AT_LAST = "town_administrator"
+
+
+def person_with(duty: Permission, policy: Policy, session: Session, otherwise: str) -> str:
+    """Return who has signed in and has a duty. Raises NotAllowedError, which says `otherwise`, for others."""
+    person = session.person
+    if person is None or not session.is_signed_in or not duty(policy, person):
+        raise NotAllowedError(otherwise)
+    return person
 
 
 def runs_towngate(policy: Policy, person: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime, time
 
 from admin import kept_policies, roles
 from admin.admin_process import AdminProcess
-from admin.asking import AccessRequest, NotAllowedError
+from admin.asking import AccessRequest
 from admin.database import Database, DatabaseError
 from admin.ingest import IngestStatus
 from admin.kept_policies import KeptSize
@@ -70,9 +70,8 @@ class Today:
 
 async def today(admin: AdminProcess, session: Session) -> Today:
     """Look at everything. Raises NotAllowedError but for those who see visits."""
-    person, policy = session.person, admin.policy
-    if person is None or not session.is_signed_in or not roles.sees_visits(policy, person):
-        raise NotAllowedError("the overview is for those who see visits")
+    policy = admin.policy
+    person = roles.person_with(roles.sees_visits, policy, session, "the overview is for those who see visits")
     runs_it, emergency = roles.runs_towngate(policy, person), admin.emergency
     now = admin.now()
     midnight = datetime.combine(now.astimezone(admin.zone).date(), time(), tzinfo=admin.zone)

@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any
 
 from admin import accounts, audit, roles, sessions
-from admin.asking import NotAllowedError
 from admin.audit import Event, EventKind
 from admin.clock import Clock, is_within
 from admin.database import Database, Transaction
@@ -190,9 +189,8 @@ class TownAccount:
 
         Raises NotAllowedError but for IT security.
         """
-        person = session.person
-        if person is None or not session.is_signed_in or not roles.runs_towngate(self._policy(), person):
-            raise NotAllowedError("Settings: only IT security sees and tries them.")
+        otherwise = "Settings: only IT security sees and tries them."
+        roles.person_with(roles.runs_towngate, self._policy(), session, otherwise)
         try:
             provider = self._current()
         except TownAccountError:

@@ -69,7 +69,7 @@ class VisitViews:
 
     async def get(self, session: Session, id_: int) -> VisitRow:
         """Return one visit. Raises LookupError, and as query does."""
-        self._check(session, roles.sees_visits, "Visits")
+        self._check(session)
         names_shown = session.shows_names_at(self._clock())
         return await visits.get(self._db, id_, self._codes(), names_shown=names_shown)
 
@@ -113,17 +113,16 @@ class VisitViews:
         )
 
     async def _check_search(self, session: Session, where: VisitFilter) -> None:
-        self._check(session, roles.sees_visits, "Visits")
+        self._check(session)
         if where.person is not None and not await self._names.may_search(session, where.person):
             raise NamesHiddenError("nobody agreed to a search for this person")
 
     def _codes(self) -> WhoCodes:
         return WhoCodes(self._secret, ZoneInfo(self._policy().town.timezone))
 
-    def _check(self, session: Session, may: roles.Permission, what: str) -> None:
-        policy = self._policy()
-        if session.person is None or not session.is_signed_in or not may(policy, session.person):
-            raise NotAllowedError(f"{what}: only people with that duty see this.")
+    def _check(self, session: Session) -> None:
+        otherwise = "Visits: only people with that duty see this."
+        roles.person_with(roles.sees_visits, self._policy(), session, otherwise)
 
 
 def _whole_hours(where: VisitFilter, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
