@@ -93,6 +93,8 @@ class EventKind(StrEnum):
     PERSON_MOVE_REFUSED = "person.move_refused"
     PEOPLE_IMPORTED = "people.imported"
     """Another list of people is in force."""
+    PEOPLE_IMPORT_REFUSED = "people.import_refused"
+    """By who may not, over a fifth of the people, or not as it had been looked at."""
     PEOPLE_REMOVAL_FORCED = "people.removal_forced"
     """A version of the policy may leave out over a fifth of the people."""
     PASSWORD_LINK_SENT = "password.link_sent"  # noqa: S105 - the word of an event

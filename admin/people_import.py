@@ -17,6 +17,8 @@ from policy.problem import PolicyError
 from policy.town_policy import Person, Policy
 
 _MOST_REMOVED = 1 / 5
+# What events are about.
+_SUBJECT = "people.csv"
 # With a mark, so that a spreadsheet reads it as UTF-8 too.
 _ENCODING = "utf-8-sig"
 
@@ -76,6 +78,12 @@ def _listed_now(folder: StateFolder, policy: Policy) -> dict[str, Person]:
     return people_of({key.new_id(): value for key, value in listed.root.entries()}, policy.departments)
 
 
+async def refuse(db: Database, why: str, *, actor: str, at: datetime) -> None:
+    """Record that a list was to be put in force, and was not."""
+    async with db.transaction() as t:
+        await audit.record(t, Event(EventKind.PEOPLE_IMPORT_REFUSED, actor, _SUBJECT, at, {"why": why}))
+
+
 async def force_removal(
     t: Transaction, version: str, change: PeopleChange, *, actor: str, at: datetime
 ) -> None:
@@ -132,5 +140,5 @@ async def apply(
             "changed": len(change.changed),
             "removed": change.removed,
         }
-        await audit.record(t, Event(EventKind.PEOPLE_IMPORTED, actor, "people.csv", at, details))
+        await audit.record(t, Event(EventKind.PEOPLE_IMPORTED, actor, _SUBJECT, at, details))
         write()

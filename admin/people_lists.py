@@ -14,7 +14,7 @@ from admin.clock import Clock
 from admin.closed_people import Ended
 from admin.database import Database
 from admin.people_file import people_in_text
-from admin.people_import import PeopleChange, apply, change_to, preview, write_list
+from admin.people_import import PeopleChange, apply, change_to, preview, refuse, write_list
 from admin.publisher import Publisher
 from admin.sessions import Session
 from admin.state_folder import StateFolder
@@ -45,6 +45,14 @@ class SeenList:
         return hashlib.sha256(both.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedList:
+    """What a list changed, and why the proxy has not been told of it; nothing where it was."""
+
+    seen: SeenList
+    not_told: tuple[str, ...]
+
+
 class PeopleLists:
     """Looks at lists and puts them in force, one at a time."""
 
@@ -72,18 +80,24 @@ class PeopleLists:
 
     async def put_in_force(
         self, session: Session, text: str, name: str, seen: str, *, even_over_a_fifth: bool
-    ) -> SeenList:
-        """Write a list as people.csv; in force when it returns, and all that removed people had has ended.
+    ) -> AppliedList:
+        """Write a list as people.csv; all that removed people had has ended when it returns.
 
-        `seen` is the digest of what `look_at` said. Raises as that does, ListChangedError, and
-        InvalidRequestError where over a fifth would be removed and that is not meant.
+        It is in force then, unless that could not be published: `AppliedList.not_told` says why, and it is
+        tried again. `seen` is the digest of what `look_at` said. Raises as that does, ListChangedError, and
+        InvalidRequestError where over a fifth would be removed and that is not meant; these two, and
+        NotAllowedError, are recorded.
         """
+        actor = await self._actor(session)
         async with self._importing:
             found = await self.look_at(session, text, name)
             change = found.change
             if found.digest != seen:
-                raise ListChangedError("what this list changes is not what was seen")
+                changed = ListChangedError("what this list changes is not what was seen")
+                await refuse(self._db, str(changed), actor=actor, at=self._clock())
+                raise changed
             if change.removes_too_many and not even_over_a_fifth:
+                await refuse(self._db, change.too_many, actor=actor, at=self._clock())
                 raise InvalidRequestError("even_over_a_fifth", f"{change.too_many} Say so if it is meant")
             # What is written may say it otherwise than the list did.
             document = await self._document_beside(read_people_csv(as_csv(change.after)))
@@ -93,7 +107,7 @@ class PeopleLists:
                     self._publisher.policy,
                     change,
                     document.policy.version,
-                    actor=self._check(session),
+                    actor=actor,
                     at=self._clock(),
                     write=lambda: write_list(self._state, change.after),
                 )
@@ -103,7 +117,9 @@ class PeopleLists:
                     f"{name}: {error.strerror}. Where it is root's, root runs towngate people import"
                 ) from error
             await self._publisher.reload_document()
-        return found
+            failure = self._publisher.failure
+            not_told = (*self._publisher.problems, *((failure,) if failure is not None else ()))
+        return AppliedList(found, not_told)
 
     async def _document_beside(self, listed: PeopleList) -> PolicyDocument:
         try:
@@ -111,12 +127,15 @@ class PeopleLists:
         except (OSError, UnicodeDecodeError) as error:
             raise PeopleFileError(f"{self._state.policy_document.name} cannot be read") from error
 
+    async def _actor(self, session: Session) -> str:
+        """Return who acts; one who may not is recorded."""
+        try:
+            return self._check(session)
+        except NotAllowedError as error:
+            actor = session.person or "someone at a shared device"
+            await refuse(self._db, str(error), actor=actor, at=self._clock())
+            raise
+
     def _check(self, session: Session) -> str:
-        person = session.person
-        if (
-            person is None
-            or not session.is_signed_in
-            or not roles.closes_people(self._publisher.policy, person)
-        ):
-            raise NotAllowedError("People: only IT security takes another list of them.")
-        return person
+        otherwise = "People: only IT security takes another list of them."
+        return roles.person_with(roles.closes_people, self._publisher.policy, session, otherwise)

@@ -115,13 +115,22 @@ class PeopleChange(BaseModel):
         )
 
 
+class AppliedPeople(PeopleChange):
+    """What a list changed in people.csv, and whether that is in force."""
+
+    has_reached_proxy: bool = Field(description="Whether the proxy was told of it.")
+    not_told: list[str] = Field(
+        description="Why it was not. It is tried again, and the page Today says how it stands."
+    )
+
+
 async def look_at_people(call: Call[Nothing, PeopleList]) -> PeopleChange:
     """Say what a list of people would change, and what would end with whom it removes; nothing is changed."""
     body = call.body
     return PeopleChange.of(await call.admin.people_lists.look_at(call.session, body.text, body.name))
 
 
-async def apply_people(call: Call[Nothing, ApplyPeopleList]) -> PeopleChange:
+async def apply_people(call: Call[Nothing, ApplyPeopleList]) -> AppliedPeople:
     """Put a list of people in force in place of people.csv, after looking at what it changes.
 
     What removed people had ends with it: sign-ins, passwords, tokens, access, open requests. It is
@@ -132,4 +141,6 @@ async def apply_people(call: Call[Nothing, ApplyPeopleList]) -> PeopleChange:
     applied = await call.admin.people_lists.put_in_force(
         call.session, body.text, body.name, body.seen, even_over_a_fifth=body.even_over_a_fifth
     )
-    return PeopleChange.of(applied)
+    change = PeopleChange.of(applied.seen)
+    not_told = list(applied.not_told)
+    return AppliedPeople(**change.model_dump(), has_reached_proxy=not not_told, not_told=not_told)

@@ -16,7 +16,7 @@ from admin.commands.acting import actor
 from admin.commands.policy import check_document, is_in_force, print_places, published_policy
 from admin.database import Database, DatabaseError
 from admin.people_file import people_in
-from admin.people_import import PeopleChange, apply, change_to, preview, write_list
+from admin.people_import import PeopleChange, apply, change_to, preview, refuse, write_list
 from admin.state_folder import StateFolder
 from policy.people_list import PeopleList, as_csv, read_people_csv
 from policy.problem import PolicyError
@@ -51,6 +51,8 @@ def import_(file: Path, *, is_applied: bool, force: str | None, state: Path, as_
         else:
             _say(change, ended, file.name)
         if stops:
+            if is_applied:
+                asyncio.run(_refuse(folder, change))
             click.echo(
                 f"{change.too_many} Nothing was applied. If it is meant: --force {file.name}",
                 err=True,
@@ -127,6 +129,13 @@ async def _apply(folder: StateFolder, change: PeopleChange, version: str) -> Non
         return
     async with Database.open(folder.database, must_exist=True) as db:
         await apply(db, policy, change, version, actor=actor(), at=utc_now(), write=write)
+
+
+async def _refuse(folder: StateFolder, change: PeopleChange) -> None:
+    if _in_force(folder) is None:
+        return  # there is no town yet whose records it would be in
+    async with Database.open(folder.database, must_exist=True) as db:
+        await refuse(db, change.too_many, actor=actor(), at=utc_now())
 
 
 def _say(change: PeopleChange, ended: Mapping[str, Ended], name: str) -> None:

@@ -40,6 +40,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.PERSON_REOPENED: "Opened a person again",
     EventKind.PERSON_MOVE_REFUSED: "A move on a person was refused",
     EventKind.PEOPLE_IMPORTED: "Took another list of people",
+    EventKind.PEOPLE_IMPORT_REFUSED: "Another list of people was refused",
     EventKind.PEOPLE_REMOVAL_FORCED: "Let a policy leave out over a fifth of the people",
     EventKind.PASSWORD_LINK_SENT: "A link for a new password was sent",
     EventKind.PASSWORD_SET: "Set a password",

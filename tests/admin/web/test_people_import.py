@@ -3,15 +3,22 @@
 import asyncio
 import errno
 import json
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from admin import audit
+from admin.asking import NotAllowedError
 from admin.audit import EventKind
 from admin.command import cli
+from admin.people_import import write_list
+from admin.sessions import Level, Session
+from admin.state_folder import StateFolder
 from policy.snapshot import PolicySnapshot
+from policy.town_policy import Person
 from tests import people
 from tests.admin.web.conftest import Site
 from tests.admin.web.test_api import program_of
@@ -93,6 +100,10 @@ async def test_a_list_that_would_remove_over_a_fifth_is_stopped_unless_it_is_nam
         stopped = await imported(site, half, "--apply", *force)
         assert stopped.exit_code == 1
         assert "3 of 10 people would be removed, over a fifth. Nothing was applied." in stopped.output
+    assert (await imported(site, half)).exit_code == 1, "it is only looked at"
+    refused = (await audit.events_of(site.admin.db, "people.csv"))[1:]
+    assert [event.kind for event in refused] == [EventKind.PEOPLE_IMPORT_REFUSED] * 2
+    assert refused[0].details == {"why": "3 of 10 people would be removed, over a fifth."}
     assert "staff-9" in in_force(site)
     looked = json.loads((await imported(site, half, "--json", "--force", "half.csv")).output)
     assert (sorted(looked["removed"]), looked["applied"]) == (["staff-7", "staff-8", "staff-9"], False)
@@ -186,7 +197,8 @@ async def test_program_looks_at_a_list_and_applies_what_it_saw(site: Site) -> No
     assert (change["people"], len(change["added"]), change["removed"]) == (11, 11, [])
     await it.post("/people/list/apply", 409, **listed, seen="another")
     assert not site.state.people_list.exists()
-    assert await it.post("/people/list/apply", **listed, seen=change["seen"]) == change
+    told = {"has_reached_proxy": True, "not_told": []}
+    assert await it.post("/people/list/apply", **listed, seen=change["seen"]) == change | told
     assert "ann" in in_force(site)
 
     number = await site.sent_request("ann")
@@ -199,7 +211,54 @@ async def test_program_looks_at_a_list_and_applies_what_it_saw(site: Site) -> No
     await it.post("/people/list/apply", **without, seen=change["seen"])
     assert "ann" not in in_force(site)
     events = await audit.events_of(site.admin.db, "people.csv")
-    assert [(event.kind, event.actor) for event in events] == [(EventKind.PEOPLE_IMPORTED, people.IT)] * 2
+    assert [(event.kind, event.actor) for event in events] == [
+        (EventKind.PEOPLE_IMPORT_REFUSED, people.IT),
+        *[(EventKind.PEOPLE_IMPORTED, people.IT)] * 2,
+    ]
+    assert events[0].details["why"] == "what this list changes is not what was seen"
+
+
+async def test_list_that_could_not_be_published_says_so_and_is_when_it_can_be(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = await program_of(site, people.IT)
+    listed = {"format": "csv", "text": STAFF + ANN}
+    change = await it.post("/people/list/look", **listed)
+    with monkeypatch.context() as full:
+        full.setattr("admin.publisher.write_atomically", is_full)
+        applied = await it.post("/people/list/apply", **listed, seen=change["seen"])
+    assert not applied["has_reached_proxy"]
+    assert "not published: [Errno 28] No space left on device" in applied["not_told"][0]
+    await site.until(lambda: "ann" in in_force(site))
+
+
+async def test_list_that_comes_while_policy_yaml_is_bad_says_that_it_is_not_in_force(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = await program_of(site, people.IT)
+    listed = {"format": "csv", "text": STAFF + ANN}
+    change = await it.post("/people/list/look", **listed)
+    good = site.state.policy_document.read_text()
+
+    def write_and_break(state: StateFolder, after: Mapping[str, Person]) -> None:
+        write_list(state, after)
+        state.policy_document.write_text("nonsense: 1\n")
+
+    monkeypatch.setattr("admin.people_lists.write_list", write_and_break)
+    applied = await it.post("/people/list/apply", **listed, seen=change["seen"])
+    assert not applied["has_reached_proxy"] and "policy.yaml" in applied["not_told"][0]
+    site.state.policy_document.write_text(good)
+    await site.until(lambda: "ann" in in_force(site))
+
+
+async def test_list_of_who_may_not_bring_one_is_refused_and_recorded(site: Site) -> None:
+    at = site.clock.at
+    head = Session(1, Level.SIGNED_IN, people.HEAD, None, "b", "c", at, at + timedelta(hours=1))
+    with pytest.raises(NotAllowedError, match="only IT security takes another list"):
+        await site.admin.people_lists.put_in_force(head, STAFF, "people.csv", "seen", even_over_a_fifth=False)
+    (event,) = await audit.events_of(site.admin.db, "people.csv")
+    assert (event.kind, event.actor) == (EventKind.PEOPLE_IMPORT_REFUSED, people.HEAD)
+    assert not site.state.people_list.exists()
 
 
 async def test_list_of_a_program_is_stopped_where_it_removes_over_a_fifth_or_is_bad(
