@@ -22,12 +22,11 @@ from admin.visits import VisitRow
 from policy.decision import Cause
 from policy.limiting import hours_end_at
 from policy.town_policy import LimitAction, Policy
-from policy.web_address import parse_web_address
+from policy.web_address import address_of_site, parse_web_address
 
 MOST_A_DAY = 10
 """How many of these mails a person can have waiting, or from the last 24 hours."""
 _LONGEST_PATH = 300
-_PORTS = {"http": 80, "https": 443}
 _ABOUT, _MOVE = "limits", "ask for a reminder"
 # By the index of these letters: SQLite takes it where the query says so.
 _COUNT = (
@@ -164,5 +163,4 @@ def _address_at(host: str, text: str) -> str:
         raise InvalidRequestError("address", "Enter the address of the download") from error
     if address.host != host or len(address.path) > _LONGEST_PATH:
         raise InvalidRequestError("address", f"Enter the address of the download, at {host}")
-    port = "" if address.port == _PORTS[address.scheme] else f":{address.port}"
-    return f"{address.scheme}://{host}{port}{address.path}"
+    return f"{address_of_site(address.scheme, host, address.port)}{address.path}"

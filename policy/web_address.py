@@ -45,3 +45,8 @@ def parse_web_address(text: str) -> WebAddress:
         path=url.pathname,
         query=url.search,
     )
+
+
+def address_of_site(scheme: str, host: str, port: int) -> str:
+    """Return where addresses of a site begin, like "https://host:8443"; the scheme's own port is left out."""
+    return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"

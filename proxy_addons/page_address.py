@@ -5,10 +5,10 @@ from urllib.parse import quote
 from mitmproxy import http
 
 from policy.visit_record import LONGEST_ADDRESS
+from policy.web_address import address_of_site
 from proxy_addons.gate import visible_path
 from proxy_addons.judge import Judgement
 
-_PORTS = {"http": 80, "https": 443}
 # Of what a path and a query are made of; all else is percent-encoded.
 _AS_IT_IS = "%!$&'()*+,/:;=?@[]~"
 
@@ -20,9 +20,8 @@ def page_address(request: http.Request, judgement: Judgement, *, with_query: boo
     """
     visit = judgement.visit
     host = judgement.decision.carried_by or visit.host
-    port = "" if visit.port == _PORTS[visit.scheme] else f":{visit.port}"
     path = request.path.partition("#")[0] if with_query else visible_path(request)
     # As an OPTIONS request has it: "*".
     path = path if path.startswith("/") else "/"
     written = quote(path[:LONGEST_ADDRESS], safe=_AS_IT_IS, errors="surrogateescape")
-    return f"{visit.scheme}://{host}{port}{written}"[:LONGEST_ADDRESS]
+    return f"{address_of_site(visit.scheme, host, visit.port)}{written}"[:LONGEST_ADDRESS]

@@ -10,6 +10,7 @@ from mitmproxy import http
 from policy.ask_token import AskToken
 from policy.page_access import path_to_ask_for
 from policy.visit import Visit
+from policy.web_address import address_of_site
 from proxy_addons import continue_token
 from proxy_addons.gate import Gate, visible_path
 from proxy_addons.judge import SAID_FIRST, Judge, Judgement
@@ -23,7 +24,6 @@ _SCRIPT_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_REMEMBERED_PATH = 300
 
 
@@ -147,8 +147,7 @@ def again_response(visit: Visit, path: str, status: int = 307) -> http.Response:
 
 
 def _address(visit: Visit, path: str) -> str:
-    site = visit.host if visit.port == _DEFAULT_PORTS[visit.scheme] else f"{visit.host}:{visit.port}"
-    return f"{visit.scheme}://{site}{path}"
+    return f"{address_of_site(visit.scheme, visit.host, visit.port)}{path}"
 
 
 def _address_of_download(judgement: Judgement, path: str) -> str:

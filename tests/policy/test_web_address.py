@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from policy.web_address import WebAddress, parse_web_address
+from policy.web_address import WebAddress, address_of_site, parse_web_address
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,18 @@ def test_address_is_taken_apart_as_the_url_standard_does(text: str, address: Web
 def test_what_cannot_be_visited_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse_web_address(text)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://a.example",
+        "http://a.example",
+        "https://a.example:80",
+        "http://a.example:8080",
+        "https://[::1]",
+    ],
+)
+def test_address_of_a_site_is_written_as_it_is_read(address: str) -> None:
+    read = parse_web_address(address)
+    assert address_of_site(read.scheme, read.host, read.port) == address
