@@ -17,6 +17,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Reader, Transaction
 from admin.deciders import deciders_of
+from admin.one_by_one import OneByOne
 from admin.outbox import Letter, LetterKind
 from policy.town_policy import Policy
 from policy.town_time import zone_of
@@ -131,19 +132,24 @@ class EmergencyReviews:
         self._clock = clock
 
     async def look(self) -> None:
-        """Remind of, or pass on, what is due; what is due for both is passed on."""
+        """Remind of, or pass on, what is due; what is due for both is passed on.
+
+        Raises RoundError where that failed for some.
+        """
         at = self._clock()
         rows = await self._db.fetch_all(
             "SELECT access_request FROM emergency_review WHERE reviewed_at IS NULL"
             " AND due_at <= ?1 AND (remind_at <= ?1 OR pass_on_at <= ?1) ORDER BY access_request",
             to_ms(at),
         )
-        for row in rows:
-            async with self._db.transaction() as t:
-                request = await stored_requests.get(t, row["access_request"])
-                review = await review_of(t, request.id)
-                if review is not None and review.reviewed_at is None:
-                    await self._tell(t, request, review, at)
+        with OneByOne() as each:
+            for row in rows:
+                with each.about(f"REQ-{row['access_request']}"):
+                    async with self._db.transaction() as t:
+                        request = await stored_requests.get(t, row["access_request"])
+                        review = await review_of(t, request.id)
+                        if review is not None and review.reviewed_at is None:
+                            await self._tell(t, request, review, at)
 
     async def _tell(
         self, t: Transaction, request: AccessRequest, review: EmergencyReview, at: datetime

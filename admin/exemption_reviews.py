@@ -16,6 +16,7 @@ from admin.clock import Clock, to_ms
 from admin.database import Database, Transaction
 from admin.deciders import may_stop, took_part
 from admin.exemptions import next_review
+from admin.one_by_one import OneByOne
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import record_refusal, too_late
 from policy.town_policy import Policy
@@ -34,15 +35,21 @@ class ExemptionReviews:
         self._looked_for_unused_on: date | None = None
 
     async def look(self) -> None:
-        """Ask for the reviews that are due, and once in a day of the town's about what is unused."""
+        """Ask for the reviews that are due, and once in a day of the town's about what is unused.
+
+        Raises RoundError where that failed for some.
+        """
         at = self._clock()
-        for id_ in await access_in_force.to_review(self._db, at):
-            async with self._db.transaction() as t:
-                await self._ask(t, await stored_requests.get(t, id_), at, "review_at <= ?3")
-        today = at.astimezone(zone_of(self._policy())).date()
-        if self._looked_for_unused_on != today:
-            await self._ask_about_unused(at)
-            self._looked_for_unused_on = today
+        with OneByOne() as each:
+            for id_ in await access_in_force.to_review(self._db, at):
+                with each.about(f"REQ-{id_}"):
+                    async with self._db.transaction() as t:
+                        await self._ask(t, await stored_requests.get(t, id_), at, "review_at <= ?3")
+            today = at.astimezone(zone_of(self._policy())).date()
+            if self._looked_for_unused_on != today:
+                with each.about("what is unused"):
+                    await self._ask_about_unused(at)
+                    self._looked_for_unused_on = today
 
     async def keep(self, id_: int, actor: str) -> None:
         """Note that access is still needed: the next review comes when it is due.
@@ -76,16 +83,18 @@ class ExemptionReviews:
         since = at - exemption_use.UNUSED_AFTER
         ids = await access_in_force.open_unasked_since(self._db, since, at)
         uses = await exemption_use.of_all(self._db, self._db.visits, at) if ids else {}
-        for id_ in ids:
-            request = await stored_requests.get(self._db, id_)
-            events = await audit.events_of(self._db, request.number)
-            if any(event.kind in _ASKED_ABOUT and event.at > since for event in events):
-                continue
-            # The use of all leaves accounts out, whose visits are many.
-            use = uses.get(id_) or await exemption_use.of(self._db, self._db.visits, id_, at)
-            if use is not None and use.is_unused_at(at):
-                async with self._db.transaction() as t:
-                    await self._ask(t, request, at, "review_since IS NULL")
+        with OneByOne() as each:
+            for id_ in ids:
+                with each.about(f"REQ-{id_}"):
+                    request = await stored_requests.get(self._db, id_)
+                    events = await audit.events_of(self._db, request.number)
+                    if any(event.kind in _ASKED_ABOUT and event.at > since for event in events):
+                        continue
+                    # The use of all leaves accounts out, whose visits are many.
+                    use = uses.get(id_) or await exemption_use.of(self._db, self._db.visits, id_, at)
+                    if use is not None and use.is_unused_at(at):
+                        async with self._db.transaction() as t:
+                            await self._ask(t, request, at, "review_since IS NULL")
 
     async def _ask(self, t: Transaction, request: AccessRequest, at: datetime, unless_asked: str) -> None:
         """Ask whether access is needed, where it is in force and the condition says that nobody did."""

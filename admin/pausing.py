@@ -15,6 +15,7 @@ from admin.audit import Event, EventKind
 from admin.clock import Clock
 from admin.database import Database, Transaction
 from admin.exemptions import Paused
+from admin.one_by_one import OneByOne
 from admin.outbox import Letter, LetterKind
 from admin.publisher import Publisher
 from admin.site_lists import SiteLists
@@ -47,24 +48,27 @@ class Pausing:
     async def look(self) -> None:
         """Pause and resume what is due, if something has changed since the last look.
 
-        Raises CategorySnapshotError when no lists can be read.
+        Raises CategorySnapshotError when no lists can be read, RoundError where it failed for some.
         """
         row = await self._db.fetch_one("SELECT change FROM publication")
         policy = self._publisher.policy
         present = (await self._lists.version(), policy.version, row["change"] if row else 0)
         if present == self._looked_at:
             return
-        for granted in await exemptions.live_with_pauses(self._db, self._clock()):
-            exemption = granted.exemption
-            if not exemption.host:
-                continue  # no risk is ever open by categories or a device, and nothing that nobody can allow
-            listed_as = await self._lists.categories(exemption.host, exemption.path or None)
-            risks = listed_as & policy.security_categories
-            shut = risks - exemption.accepted_risks
-            if not exemption.lifts_limits or stops_downloads(policy, exemption.lifts_rule):
-                shut |= never_allowed(policy, listed_as)
-            if shut != granted.paused_for:
-                await self._set(granted, shut)
+        with OneByOne() as each:
+            for granted in await exemptions.live_with_pauses(self._db, self._clock()):
+                exemption = granted.exemption
+                if not exemption.host:
+                    # No risk is ever open by categories or a device, and nothing that nobody can allow.
+                    continue
+                listed_as = await self._lists.categories(exemption.host, exemption.path or None)
+                risks = listed_as & policy.security_categories
+                shut = risks - exemption.accepted_risks
+                if not exemption.lifts_limits or stops_downloads(policy, exemption.lifts_rule):
+                    shut |= never_allowed(policy, listed_as)
+                if shut != granted.paused_for:
+                    with each.about(exemption.id):
+                        await self._set(granted, shut)
         self._looked_at = present
 
     async def _set(self, granted: Paused, shut: frozenset[str]) -> None:

@@ -15,6 +15,7 @@ from admin.audit import Detail, Event, EventKind
 from admin.clock import Clock, from_ms, to_ms
 from admin.database import Database, Transaction
 from admin.deciders import deciders, next_above
+from admin.one_by_one import OneByOne
 from admin.opening import openers
 from policy.town_policy import Policy
 
@@ -39,7 +40,10 @@ class Unanswered:
         self._clock = clock
 
     async def look(self) -> None:
-        """Remind of, or pass on, what is due; what is due for both is passed on. Reports are reminded of."""
+        """Remind of, or pass on, what is due; what is due for both is passed on. Reports are reminded of.
+
+        Raises RoundError where that failed for some.
+        """
         at = self._clock()
         async with self._db.transaction() as t:
             await _time_what_waited_before(t, self._policy())
@@ -48,14 +52,18 @@ class Unanswered:
                 "UPDATE access_request SET remind_at = NULL WHERE remind_at <= ?1 AND open_until <= ?1",
                 to_ms(at),
             )
-            await answering_reports.remind(t, self._policy(), at)
-        for request in await waiting_requests.unanswered(self._db, at):
-            policy = self._policy()
-            async with self._db.transaction() as t:
-                if at >= request.due_at and await pass_on(t, policy, request, at):
-                    continue
-                if request.remind_at is not None and at >= request.remind_at:
-                    await remind(t, policy, request, at)
+        with OneByOne() as each:
+            with each.about("reports"):
+                async with self._db.transaction() as t:
+                    await answering_reports.remind(t, self._policy(), at)
+            for request in await waiting_requests.unanswered(self._db, at):
+                policy = self._policy()
+                with each.about(request.number):
+                    async with self._db.transaction() as t:
+                        if at >= request.due_at and await pass_on(t, policy, request, at):
+                            continue
+                        if request.remind_at is not None and at >= request.remind_at:
+                            await remind(t, policy, request, at)
 
 
 async def _time_what_waited_before(t: Transaction, policy: Policy) -> None:

@@ -94,6 +94,15 @@ async def submitted(
     return await submitting.submit(db, TOWN, listed, ask(person, **changed), at)
 
 
+async def unchangeable(db: Database, table: str, where: str) -> None:
+    """Have the database refuse each change to a row: one among many of which something is wrong."""
+    async with db.transaction() as t:
+        await t.execute(
+            f"CREATE TRIGGER unchangeable BEFORE UPDATE ON {table} WHEN {where}"
+            " BEGIN SELECT RAISE(ABORT, 'it is damaged'); END"
+        )
+
+
 def visit_record(**changed: Any) -> VisitRecord:
     """Return what came of a visit: the clerk was kept from a gambling site."""
     values: dict[str, Any] = {

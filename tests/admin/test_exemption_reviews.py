@@ -13,12 +13,23 @@ from admin.audit import EventKind
 from admin.database import Database
 from admin.exemption_reviews import ExemptionReviews
 from admin.ingest import Ingest
+from admin.one_by_one import RoundError
 from admin.outbox import Channel
 from policy.access_duration import Duration
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Asking, PersonKind
 from policy.visit_record import new_code
-from tests.admin.small_town import COLLEAGUE, DELEGATE, MONDAY, PARKS_CLERK, TOWN, ask, listed, visit_record
+from tests.admin.small_town import (
+    COLLEAGUE,
+    DELEGATE,
+    MONDAY,
+    PARKS_CLERK,
+    TOWN,
+    ask,
+    listed,
+    unchangeable,
+    visit_record,
+)
 from tests.people import CLERK, HEAD, IT, PARKS_HEAD
 
 A_YEAR = replace(TOWN, asking=Asking(longest=Duration.YEAR))
@@ -93,6 +104,19 @@ async def test_what_is_open_for_a_week_is_not_reviewed_and_a_month_is_once(revie
     assert not await reviewing.is_asked_at(week.id, MONDAY + 6 * DAY)
     assert month.expires_at is not None
     assert await reviewing.is_asked_at(month.id, month.expires_at - 7 * DAY)
+
+
+@pytest.mark.parametrize("after", [90, 61], ids=["due", "unused"])
+async def test_access_of_which_something_is_wrong_holds_up_no_other_review_and_is_named(
+    after: int, reviewing: Reviewing
+) -> None:
+    damaged = await reviewing.granted(Duration.YEAR)
+    other = await reviewing.granted(Duration.YEAR, host="poker.example")
+    await unchangeable(reviewing.db, "exemption", f"new.access_request = {damaged.id}")
+    at = MONDAY + after * DAY
+    with pytest.raises(RoundError, match=rf"{damaged.number}: .*it is damaged"):
+        await reviewing.is_asked_at(other.id, at)
+    assert (await stored_requests.get(reviewing.db, other.id)).review_since == at
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from admin.asked import DeviceUse, Kind
 from admin.asking import AccessRequest
 from admin.audit import EventKind
 from admin.database import Database
+from admin.one_by_one import RoundError
 from admin.pausing import Pausing
 from admin.publisher import Publisher
 from admin.request_time_line import Turn
@@ -21,7 +22,7 @@ from categories.snapshot import CategorySnapshotError
 from categories.taxonomy import taxonomy
 from policy.access_duration import Duration
 from policy.town_policy import Approver, Asking
-from tests.admin.small_town import MONDAY, SECOND_IT, TOWN, listed, submitted
+from tests.admin.small_town import COLLEAGUE, MONDAY, SECOND_IT, TOWN, listed, submitted, unchangeable
 from tests.people import CLERK, HEAD, IT
 from tests.published_town import CATEGORIES, PublishedTown
 
@@ -66,6 +67,20 @@ async def correct(db: Database, *categories: str) -> None:
 async def told(db: Database) -> list[str]:
     rows = await db.fetch_all("SELECT recipient FROM letter WHERE kind = 'exemption_paused' ORDER BY id")
     return [row["recipient"] for row in rows]
+
+
+async def test_access_of_which_something_is_wrong_keeps_no_other_from_being_paused(
+    town: PublishedTown, town_db: Database, pausing: Pausing
+) -> None:
+    damaged = await opened(town_db)
+    other = await submitted(town_db, COLLEAGUE, host=HOST)
+    await access_requests.approve(town_db, TOWN, listed, other.id, actor=HEAD, at=MONDAY)
+    town.publish_categories({**CATEGORIES, "phishing": [HOST], "malware": [HOST]})
+    await unchangeable(town_db, "exemption", f"new.access_request = {damaged.id}")
+    for _ in range(2):
+        with pytest.raises(RoundError, match=r"^EX-1: .*it is damaged"):
+            await pausing.look()
+    assert (await stored_requests.get(town_db, other.id)).paused_for == ("malware", "phishing")
 
 
 async def test_new_lists_pause_access_and_all_concerned_are_told_once(

@@ -12,12 +12,23 @@ from admin.asking import NotAllowedError, State, TransitionError
 from admin.audit import EventKind
 from admin.database import Database
 from admin.deciders import may_stop
+from admin.one_by_one import RoundError
 from admin.outbox import Channel, LetterKind
 from admin.unanswered import Unanswered, pass_on, remind
 from policy.business_time import OFFICE_HOURS, BusinessTime
 from policy.town_policy import AfterApproval, Approver, Asking, Person, Policy
-from tests.admin.small_town import DELEGATE, MONDAY, SECOND_IT, TOWN, ask, listed, submitted
-from tests.people import ADMINISTRATOR, CLERK, HEAD, HELP_DESK, IT
+from tests.admin.small_town import (
+    DELEGATE,
+    MONDAY,
+    PARKS_CLERK,
+    SECOND_IT,
+    TOWN,
+    ask,
+    listed,
+    submitted,
+    unchangeable,
+)
+from tests.people import ADMINISTRATOR, CLERK, HEAD, HELP_DESK, IT, PARKS_HEAD
 
 REMINDED_AT = MONDAY + timedelta(hours=4)
 PASSED_ON_AT = MONDAY + timedelta(hours=23, minutes=30)
@@ -48,6 +59,16 @@ async def test_those_who_are_asked_are_reminded_once(db: Database) -> None:
     put = [letter for letter in await letters(db) if letter[0] is LetterKind.REQUEST_REMINDER]
     assert put == [(LetterKind.REQUEST_REMINDER, DELEGATE), (LetterKind.REQUEST_REMINDER, HEAD)]
     assert await kinds(db) == [EventKind.REQUEST_SUBMITTED, EventKind.REQUEST_REMINDED]
+
+
+async def test_a_request_of_which_something_is_wrong_holds_up_no_other_and_is_named(db: Database) -> None:
+    await submitted(db)
+    await submitted(db, PARKS_CLERK)
+    await unchangeable(db, "access_request", "new.id = 1")
+    with pytest.raises(RoundError, match=r"^REQ-1: .*it is damaged"):
+        await look(db, REMINDED_AT)
+    reminded = [to for kind, to in await letters(db) if kind is LetterKind.REQUEST_REMINDER]
+    assert reminded == [PARKS_HEAD]
 
 
 async def test_what_is_still_unanswered_goes_up_and_those_below_may_still_answer(db: Database) -> None:

@@ -11,6 +11,7 @@ from admin.corrections import correct
 from admin.emergency_reviews import EmergencyReviews
 from admin.letters.parts import Town
 from admin.letters.wording import words_of
+from admin.one_by_one import RoundError
 from admin.outbox import Channel, LetterKind
 from categories.match import CategoryMatch
 from policy.deciding import decide
@@ -18,6 +19,7 @@ from policy.decision import Cause, Verdict
 from policy.snapshot import PolicySnapshot
 from policy.visit import Visit
 from tests import people, towns
+from tests.admin.small_town import unchangeable
 from tests.admin.web.conftest import FRIDAY_MORNING, Site, post, visit
 from tests.people import CLERK_AT_WORK, SOMEONE_IN_PARKS
 
@@ -325,6 +327,20 @@ async def unreviewed(site: Site) -> list[str]:
         "SELECT recipient FROM letter WHERE kind = 'emergency_unreviewed' ORDER BY id"
     )
     return [row["recipient"] for row in rows]
+
+
+async def test_emergency_access_of_which_something_is_wrong_holds_up_no_other_and_is_named(
+    site: Site,
+) -> None:
+    await allowing(site)
+    clerk = await opened(site)
+    await post(clerk, FORM, **{**ASKED, "site": "pokerstars.com"})
+    await unchangeable(site.admin.db, "emergency_review", "new.access_request = 1")
+    site.clock.at = MONDAY + 4 * ONE_HOUR
+    with pytest.raises(RoundError, match=r"^REQ-1: .*it is damaged.*\)$"):
+        await unreviewed(site)
+    reminded = await site.admin.db.fetch_all("SELECT about FROM letter WHERE kind = 'emergency_unreviewed'")
+    assert [row["about"] for row in reminded] == ["REQ-2"]
 
 
 async def test_reviewer_who_does_not_look_is_reminded_and_then_those_above_may_look_as_well(
