@@ -14,6 +14,7 @@ from admin.database import Database
 from admin.names import Names
 from admin.overview import Hour, hours_between
 from admin.sessions import NotAtTheDeviceError, Session
+from admin.visit_log import searching
 from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError, VisitRow, WhoCodes
 from policy.identity import Identities
@@ -66,6 +67,19 @@ class VisitViews:
         if begin >= until:
             return ()
         return await hours_between(self._db, begin, until - timedelta(milliseconds=1), until, where)
+
+    async def last_id(self) -> int:
+        """Return the number of the visit that came into the log last; 0 when there is none."""
+        return await searching.last_id(self._db.visits)
+
+    async def count_arrived_after(self, session: Session, id_: int, where: VisitFilter) -> tuple[int, int]:
+        """Count the visits of a filter that came into the log after another; return the last's number, too.
+
+        Raises LookupError for what is no visit's number, and as query does.
+        """
+        await self._check_search(session, where)
+        names_shown = session.shows_names_at(self._clock())
+        return await visits.count_arrived_after(self._db, id_, where, names_shown=names_shown)
 
     async def get(self, session: Session, id_: int) -> VisitRow:
         """Return one visit. Raises LookupError, and as query does."""

@@ -163,6 +163,17 @@ async def arrived_after(
     return await _rows(db, found, codes, names_shown=names_shown), last
 
 
+async def count_arrived_after(
+    db: Database, id_: int, where: VisitFilter, *, names_shown: bool
+) -> tuple[int, int]:
+    """Count the visits that came into the log after the row `id_`; return the id to go on from, too.
+
+    Raises LookupError for what is the id of no visit, and as query does.
+    """
+    _check(where, names_shown=names_shown)
+    return await searching.count_arrived_after(db.visits, id_, where)
+
+
 async def get(db: Database, id_: int, codes: WhoCodes, *, names_shown: bool) -> VisitRow:
     """Return one visit. Raises LookupError."""
     (row,) = await _rows(db, [await searching.get(db.visits, id_)], codes, names_shown=names_shown)

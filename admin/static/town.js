@@ -83,25 +83,83 @@ for (const input of document.querySelectorAll("[data-counts]")) {
   input.addEventListener("input", count);
 }
 
-// The visit log stands still while it is being read: scrolled, text selected, a row open.
+// The visit log stands still while it is being read (scrolled, text selected, a row open), or as its button says.
+// Its status line is read out: it changes every ten seconds at most.
+const SAID_EVERY_MS = 10_000;
 const live = document.getElementById("live");
+const pause = document.querySelector("button[data-pauses]");
+const state = document.createElement("span");
+const shows = document.createElement("a");
+let saidAt = -Infinity;
+let countedAt = -Infinity;
+// What came since the rows that stand still were shown; null while none do.
+let arrived = null;
+let isPaused = false;
+
 const isBeingRead = () =>
+  isPaused ||
   window.scrollY > 200 ||
   !(document.getSelection()?.isCollapsed ?? true) ||
   document.querySelector("#visits details[open]") !== null ||
   document.activeElement?.closest("#visits, .filters") != null;
-const say = (words) => {
-  if (live && live.textContent !== words) live.textContent = words;
+
+const isOver = (since) => performance.now() - since >= SAID_EVERY_MS;
+
+const say = (words, count = 0) => {
+  const show = count > 0 ? `Show ${count.toLocaleString("en-US")} new` : "";
+  if (live === null || (state.textContent === words && shows.textContent === show)) return;
+  if (!isOver(saidAt)) return;
+  saidAt = performance.now();
+  state.textContent = words;
+  shows.textContent = show;
+  shows.hidden = show === "";
 };
-if (live?.hasAttribute("data-live")) say("Live");
+
+const sayPaused = async () => {
+  if (live === null || !isOver(saidAt) || !isOver(countedAt)) return;
+  countedAt = performance.now();
+  arrived ??= { count: 0, lastId: document.getElementById("visits").dataset.last };
+  const before = arrived;
+  const filters = new URL(shows.href).search;
+  try {
+    const answer = await fetch(`/visits/after/${before.lastId}${filters}`, {
+      headers: { "HX-Request": "true" },
+      signal: AbortSignal.timeout(SAID_EVERY_MS),
+    });
+    const found = await answer.json();
+    if (arrived !== before) return;
+    arrived = { count: before.count + found.count, lastId: found.last_id };
+    say("Paused.", arrived.count);
+  } catch {
+    say("Not up to date. It tries again.", before.count);
+  }
+};
+
+if (live !== null) {
+  shows.href = live.dataset.shows;
+  shows.hidden = true;
+  state.textContent = "Live";
+  live.append(state, " ", shows);
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? "Resume" : "Pause";
+  });
+}
+
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!event.target.hasAttribute("data-polls")) return;
   if (isBeingRead()) {
     event.preventDefault();
-    say("Paused while you read");
+    sayPaused();
   } else {
+    arrived = null;
     say("Live");
   }
+});
+// What was asked for before reading began is not shown in its place.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.hasAttribute("data-polls") && isBeingRead()) event.preventDefault();
 });
 for (const kind of ["htmx:responseError", "htmx:sendError"]) {
   document.addEventListener(kind, () => say("Not up to date. It tries again."));

@@ -21,6 +21,10 @@ _MOST_AT_ONCE = 1000
 _LATEST_MS = to_ms(datetime(2100, 1, 1, tzinfo=UTC))
 # Of so many hosts or devices each is looked at by itself, newest first; of more, all visits are sorted.
 _MOST_APART = 100
+# By their numbers: an index of times would lead through all visits of the filter's time.
+_COUNT_ARRIVED = (
+    "SELECT count(*) AS visits, (SELECT max(id) FROM visit_row) AS last FROM visit_row NOT INDEXED"
+)
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC LIMIT ?"
 
 
@@ -113,20 +117,14 @@ async def arrived_after(
     found: list[Found] = []
     newest = id_
     async for file in _from_visit_on(log, id_):
-        first = max(0, id_ - file.month.first_id)
         last = await file.fetch_one("SELECT max(id) AS id FROM visit_row")
         if last is None or last["id"] is None:
             continue
-        parts, params = _conditions(where)
-        parts += [_sites(where), _people(where)]
+        condition, params = _arrived_after(file, id_, where)
         rows = await file.fetch_all(
-            f"SELECT id FROM visit_row WHERE id > ? AND id <= ? AND {' AND '.join(parts)}"
-            " ORDER BY id LIMIT ?",
-            first,
-            last["id"],
+            f"SELECT id FROM visit_row WHERE {condition} AND id <= ? ORDER BY id LIMIT ?",
             *params,
-            *_site_params(where),
-            *_people_params(where),
+            last["id"],
             most - len(found),
         )
         found += sorted(await _whole(file, [row["id"] for row in rows]), key=lambda one: one.id)
@@ -134,6 +132,21 @@ async def arrived_after(
             return found, found[-1].id
         newest = max(newest, file.month.first_id + last["id"])
     return found, newest
+
+
+async def count_arrived_after(log: VisitLog, id_: int, where: VisitFilter) -> tuple[int, int]:
+    """Return how many visits came into the log after `id_`; and the id to go on from.
+
+    Raises LookupError for what is the id of no visit.
+    """
+    count, newest = 0, id_
+    async for file in _from_visit_on(log, id_):
+        condition, params = _arrived_after(file, id_, where)
+        row = await file.fetch_one(f"{_COUNT_ARRIVED} WHERE {condition}", *params)
+        if row is not None and row["last"] is not None:
+            count += row["visits"]
+            newest = max(newest, file.month.first_id + row["last"])
+    return count, newest
 
 
 async def last_id(log: VisitLog) -> int:
@@ -319,6 +332,14 @@ def _conditions(where: VisitFilter) -> tuple[list[str], list[Value]]:
         params.append(to_ms(where.until))
     _leave_out(where.left_out, parts, params)
     return parts, params
+
+
+def _arrived_after(file: MonthFile, id_: int, where: VisitFilter) -> tuple[str, list[Value]]:
+    """Return what must hold of a row that came after a visit, and its parameters."""
+    parts, params = _conditions(where)
+    condition = " AND ".join(["id > ?", *parts, _sites(where), _people(where)])
+    first = max(0, id_ - file.month.first_id)
+    return condition, [first, *params, *_site_params(where), *_people_params(where)]
 
 
 def _leave_out(left_out: LeftOut, parts: list[str], params: list[Value]) -> None:

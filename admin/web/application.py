@@ -167,6 +167,7 @@ def _routes() -> list[BaseRoute]:
         _post("/delegation/{id:number}/end", delegation.end),
         _get("/exemptions", exemptions.exemptions_page),
         _get("/visits", visit_log.visits_page),
+        _get("/visits/after/{id:number}", visit_log.arrived_after),
         _get("/visits/own", visit_log.own_page),
         _get("/visits/names", names.names_page),
         _post("/visits/names", names.show_names),

@@ -5,9 +5,10 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from admin import roles, why_words
+from admin.asking import NotAllowedError
 from admin.overview import Hour
 from admin.replaying import explain
 from admin.visit_log.counting import is_counted
@@ -32,6 +33,7 @@ async def visits_page(http_request: Request) -> Response:
     filters = visit_filters.read(http_request.query_params, admin.now(), admin.zone)
     given, where = filters.given, filters.where
     before = _cursor(http_request.query_params.get("before", ""))
+    last_id = await admin.visit_views.last_id()
     try:
         found = await questions_of(http_request).answer(
             http_request, lambda: admin.visit_views.query(session, where, before, _ROWS + 1)
@@ -62,6 +64,7 @@ async def visits_page(http_request: Request) -> Response:
         leave_out={name: visit_filters.and_not(given, name) for name in LEAVE_OUT},
         only_hour=address(without(given, "span", "since", "until"), open_ended=True),
         older=address({**given, "before": str(Cursor(rows[-1].started_at, rows[-1].id))}) if more else None,
+        last_id=last_id,
         is_live=before is None and not filters.wrong and found is not None,
         behind=admin.visits_behind,
         can_correct=has_duty(http_request, roles.reviews),
@@ -84,6 +87,22 @@ async def _hours(http_request: Request, where: VisitFilter) -> tuple[Hour, ...] 
     except TooLongError as too_long:
         logger.warning("count given up: %s", too_long)
         return None
+
+
+async def arrived_after(http_request: Request) -> Response:
+    """Say how many visits of a filter came after one: what waits while the page stands still."""
+    admin, session = admin_of(http_request), signed_in(http_request)
+    where = visit_filters.read(http_request.query_params, admin.now(), admin.zone).where
+    id_ = http_request.path_params["id"]
+    try:
+        count, last_id = await questions_of(http_request).answer(
+            http_request, lambda: admin.visit_views.count_arrived_after(session, id_, where)
+        )
+    except NamesHiddenError as error:
+        raise NotAllowedError(str(error)) from error
+    except LookupError as error:
+        raise HTTPException(404) from error
+    return JSONResponse({"count": count, "last_id": last_id})
 
 
 def _is_poll(http_request: Request) -> bool:

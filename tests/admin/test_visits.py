@@ -253,6 +253,34 @@ async def test_following_shows_each_arrival_once_also_one_that_began_long_ago(
     assert (len(rows), after) == (4, last)
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(VisitFilter(), VisitFilter(department="parks"), VisitFilter(host="cardroom.example")),
+        *(VisitFilter(person=CLERK), VisitFilter(since=minutes(2)), VisitFilter(verdict=Verdict.BLOCK)),
+        VisitFilter(left_out=LeftOut(departments=("parks",))),
+    ],
+)
+async def test_as_many_are_counted_as_arrived(log: Database, where: VisitFilter) -> None:
+    first = Month.of(MONDAY).first_id
+    for id_ in (0, first + 2, first + 6):
+        rows, last = await visits.arrived_after(log, id_, where, CODES, names_shown=True)
+        counted = await visits.count_arrived_after(log, id_, where, names_shown=True)
+        assert counted == (len(rows), last)
+    with pytest.raises(NamesHiddenError):
+        await visits.count_arrived_after(log, 0, VisitFilter(person=CLERK), names_shown=False)
+
+
+async def test_what_arrived_is_counted_by_its_numbers(log: Database) -> None:
+    async for file in log.visits.since(None):
+        condition, params = searching._arrived_after(
+            file, 0, VisitFilter(since=MONDAY, verdict=Verdict.BLOCK)
+        )
+        sql = f"EXPLAIN QUERY PLAN {searching._COUNT_ARRIVED} WHERE {condition}"
+        steps = [row["detail"] for row in await file.fetch_all(sql, *params)]
+        assert "SEARCH visit_row USING INTEGER PRIMARY KEY (rowid>?)" in steps
+
+
 async def test_a_visit_that_is_not_there_is_a_lookup_error(log: Database) -> None:
     first = Month.of(MONDAY).first_id + 1
     assert (await visits.get(log, first, CODES, names_shown=False)).host == "cardroom.example"

@@ -1,10 +1,11 @@
 """What scripts add to the pages, and that nothing is lost without them."""
 
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
@@ -145,7 +146,7 @@ async def test_visit_log_is_live_and_stands_still_while_it_is_read(site: Site, p
     await site.log(visit(host="second.example"))
     await expect(page.get_by_role("rowheader", name="second.example")).to_be_visible()
     await page.locator("#visits summary").first.click()
-    await expect(page.locator("#live")).to_have_text("Paused while you read")
+    await expect(page.locator("#live")).to_have_text("Paused.")
     await site.log(visit(host="third.example"))
     await page.wait_for_timeout(2500)
     await expect(page.get_by_role("rowheader", name="third.example")).to_have_count(0)
@@ -153,6 +154,86 @@ async def test_visit_log_is_live_and_stands_still_while_it_is_read(site: Site, p
     await page.locator("#visits summary").first.click()
     await page.locator("h1").click()
     await expect(page.get_by_role("rowheader", name="third.example")).to_be_visible()
+
+
+async def test_paused_visit_log_counts_what_came_by_its_filters_and_shows_it(site: Site, page: Page) -> None:
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.clock.install()
+    await site.log(*(visit(host=f"h{n}.example") for n in range(30)))
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits?department=finance&verdict=block")
+    await page.mouse.wheel(0, 600)
+    await page.wait_for_function("window.scrollY > 200")
+    await page.clock.run_for(2_000)
+    await expect(page.get_by_role("status")).to_have_text("Paused.")
+    parks = visit(host="parks.example", department="parks", person=None)
+    await site.log(visit(host="first.example"), parks, allowed("open.example"))
+    await page.clock.run_for(10_000)
+    await expect(page.get_by_role("status")).to_have_text("Paused. Show 1 new")
+    await site.log(visit(host="second.example"), visit(host="third.example"))
+    await page.clock.run_for(10_000)
+    await expect(page.get_by_role("status")).to_have_text("Paused. Show 3 new")
+    await expect(page.get_by_role("rowheader", name="second.example")).to_have_count(0)
+    await page.get_by_role("link", name="Show 3 new").click()
+    await expect(page.get_by_role("rowheader", name="second.example")).to_be_visible()
+    assert page.url == f"{site.url}/visits?department=finance&verdict=block"
+    await expect(page.get_by_role("status")).to_have_text("Live")
+    await page.get_by_role("button", name="Pause").click()
+    await page.clock.run_for(2_000)
+    await expect(page.get_by_role("status")).to_have_text("Paused.")
+    await site.log(visit(host="fourth.example"))
+    await page.clock.run_for(2_000)
+    await page.get_by_role("button", name="Resume").click()
+    await page.clock.run_for(10_000)
+    await expect(page.get_by_role("rowheader", name="fourth.example")).to_be_visible()
+    await expect(page.get_by_role("status")).to_have_text("Live")
+
+
+async def test_row_that_is_opened_while_an_answer_is_on_its_way_stays_open(site: Site, page: Page) -> None:
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await site.log(visit(host="first.example"))
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits")
+
+    async def open_row(route: Route) -> None:
+        await page.locator("#visits summary").first.click()
+        await route.continue_()
+
+    await page.route(f"{site.url}/visits", open_row, times=1)
+    async with page.expect_request_finished(lambda request: request.url == f"{site.url}/visits"):
+        pass
+    await expect(page.get_by_role("status")).to_have_text("Paused.")
+    await expect(page.get_by_role("link", name="Why")).to_be_visible()
+
+
+# When the status line says something else, by the clock of the page.
+_SAID = """
+    window.said = [];
+    const line = document.getElementById("live");
+    const heed = () => window.said.push([performance.now(), line.textContent]);
+    new MutationObserver(heed).observe(line, { childList: true, characterData: true, subtree: true });
+"""
+
+
+async def test_status_line_of_the_visit_log_changes_every_ten_seconds_at_most(site: Site, page: Page) -> None:
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.clock.install()
+    await site.log(visit(host="first.example"))
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits")
+    await expect(page.get_by_role("status")).to_have_text("Live")
+    await page.evaluate(_SAID)
+    row = page.locator("#visits summary").first
+    for second in range(0, 60, 2):
+        if second in (2, 6, 8, 44):
+            await row.click()
+            await page.locator("h1").click()
+        await site.log(visit(host=f"h{second}.example"))
+        await page.clock.run_for(2_000)
+    await expect(page.get_by_role("status")).to_have_text("Live")
+    said = await page.evaluate("window.said")
+    assert len({text for _, text in said}) > 3, "counts, too"
+    assert all(later - earlier >= 10_000 for (earlier, _), (later, _) in itertools.pairwise(said))
 
 
 async def test_live_visit_log_keeps_its_filters_and_copying_from_it_filters_nothing(
@@ -176,7 +257,7 @@ async def test_live_visit_log_keeps_its_filters_and_copying_from_it_filters_noth
     await page.get_by_role("rowheader", name="second.example").dblclick(position={"x": 24, "y": 20})
     selected = await page.evaluate("document.getSelection().toString().trim()")
     assert selected and selected in "second.example"
-    await expect(page.locator("#live")).to_have_text("Paused while you read")
+    await expect(page.locator("#live")).to_have_text("Paused.")
     assert page.url == address
 
 

@@ -161,6 +161,7 @@ PAGES = {
     "/decide/several?answer=allow&request=1": SIGNED_IN,
     "/exemptions": SEEING | APPROVERS | {people.PARKS_HEAD},
     "/visits": IT | {people.HELP_DESK, AUDITOR},
+    "/visits/after/{visit}": IT | {people.HELP_DESK, AUDITOR},
     "/visits/own": SIGNED_IN,
     "/visits/names/1": IT | {AUDITOR},
     "/visits/{visit}/why": IT | {people.HELP_DESK, AUDITOR},
