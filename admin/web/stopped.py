@@ -17,7 +17,7 @@ from admin.visits import VisitRow
 from admin.web.client_address import seen_address
 from admin.web.page import admin_of, go_to, page, status_of
 from admin.web.session_cookie import known, session_of
-from admin.web.words import Status, visit_status
+from admin.web.words import Status, stopped_file, visit_status
 from policy.decision import Cause
 from policy.limiting import hours_end_at
 from policy.rule_matching import asking_roles
@@ -146,13 +146,16 @@ def _is_download(row: VisitRow, policy: Policy) -> bool:
 def _last_of_each(rows: Iterable[VisitRow], policy: Policy) -> list[tuple[VisitRow, int]]:
     """Return of the visits that were stopped alike the last, and how many: a browser tries again by itself.
 
-    Those that a used-up quota stops at a host are alike, whether a tunnel was closed or a page was shown.
+    What was refused tells them apart where the page says it: the size of a download, or its kind. Whether a
+    block page was shown, or the program took none, does not. Those that a used-up quota stops at a host are
+    alike, whether a tunnel was closed or a page was shown.
     """
     quotas = {limit.id for limit in policy.limits if limit.quota is not None}
     alike: dict[tuple[str | None, ...], list[VisitRow]] = {}
     for row in rows:
         is_of_quota = _is_of_limit(row) and row.rule in quotas
-        differs = () if is_of_quota else (row.category, row.refusal)
+        refused = row.refusal if _is_of_limit(row) or stopped_file(row) else None
+        differs = () if is_of_quota else (row.category, refused)
         alike.setdefault((row.host, row.cause, row.rule, *differs), []).append(row)
     return [(max(of_one, key=lambda row: row.ended_at), len(of_one)) for of_one in alike.values()]
 

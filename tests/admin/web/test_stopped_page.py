@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from admin.web.application import create_application
-from policy.decision import Cause
+from policy.decision import Cause, Lane
 from policy.file_types import refusal_of
 from policy.visit_record import VisitRecord
 from tests import people, towns
@@ -88,6 +88,17 @@ async def test_of_visits_that_were_stopped_alike_the_newest_is_shown(site: Site)
     )
     page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
     assert "AAA-AAA" not in page and "BBB-BBB" in page and "CCC-CCC" in page
+
+
+async def test_site_whose_block_page_a_program_did_not_take_is_shown_once(site: Site) -> None:
+    minute = timedelta(minutes=1)
+    not_taken = "the program did not accept the town's certificate"
+    await site.log(
+        visit(site.clock.at - 2 * minute, code="AAA-AAA", lane=Lane.REFUSE, refusal=not_taken),
+        visit(site.clock.at - minute, code="BBB-BBB", is_shown=True),
+    )
+    page = (await (await site.signed_in(people.CLERK)).get("/stopped")).text
+    assert "AAA-AAA" not in page and "BBB-BBB" in page and page.count("Listed as Gambling") == 1
 
 
 @pytest.mark.parametrize("cause", [Cause.LOCKDOWN, Cause.DEVICE_OFF, Cause.ENDED, Cause.NOTICE])
