@@ -716,6 +716,7 @@ def test_only_a_page_of_its_own_gets_the_whole_page(destination: str | None, is_
 LIMITS = {
     "big": Limit("big", LimitAction.WARN, larger_than=500 * 10**6, when="offices", because="Use 7"),
     "long": Limit("long", LimitAction.WARN, larger_than=500 * 10**6, when="longer"),
+    "large": Limit("large", LimitAction.WARN, larger_than=200 * 10**6),
     "huge": Limit("huge", LimitAction.ASK, larger_than=10**10, approval=(Approver.IT_SECURITY,)),
     "time": Limit("time", LimitAction.ASK, quota=Quota(duration=timedelta(minutes=30))),
     "shopping": Limit(
@@ -745,6 +746,13 @@ HOURS = {"offices": OFFICE_HOURS, "longer": Schedule(frozenset(range(5)), time(8
             4_200_000_000,
             "This download is 4.2 GB It slows others down now. After 5 PM it will not.",
             "Ahora hace más lenta la red para los demás. A las 5 p. m. termina el límite.",
+        ),
+        (
+            "large",
+            300_000_000,
+            "This download is 300 MB A download of more than 200 MB slows others down, so the town asks you"
+            " to think first. Nothing of it was loaded. Download now Leave",
+            "por eso el municipio le pide pensarlo antes. No se cargó nada. Descargar ahora Salir",
         ),
         (
             "huge",
