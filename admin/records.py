@@ -164,9 +164,7 @@ class Records:
         def who(person: str) -> Who:
             return acted if acted is not None and person == actor else self._who(person)
 
-        # Names are shown of the log's visits, not of a person.
-        is_of_a_person = kind.partition(".")[0] in KINDS["people"] and not kind.startswith("names.")
-        about = who(subject) if is_of_a_person else None
+        about = who(subject) if _is_of_a_person(kind) else None
         told = {
             name: _without_ids(who, value) if name in _of_people(kind) else value
             for name, value in found.items()
@@ -182,6 +180,16 @@ class Records:
     def _check(self, session: Session) -> None:
         otherwise = "Records: only people with that duty see them."
         roles.person_with(roles.sees_records, self._policy(), session, otherwise)
+
+
+def _is_of_a_person(kind: str) -> bool:
+    """Whether the subject is a person: not the log's visits, the list of all people, nor all receipts."""
+    beginning = kind.partition(".")[0]
+    return (
+        beginning in KINDS["people"]
+        and beginning not in ("names", "people")
+        and kind != EventKind.NOTICE_EXPORTED
+    )
 
 
 def _of_people(kind: str) -> frozenset[str]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from admin.acting_roles import Who
 from admin.audit import EventKind
+from admin.measures import MeasureKind
 from admin.people_register import Listed
+from admin.records import KINDS, Record
 from admin.web.people import People
 
 WHAT: Mapping[EventKind, str] = {
@@ -114,6 +116,18 @@ def what_of(listed: Listed, people: People) -> str:
     """Return a person's duty, or else what they are to the town: "Contractor, Finance"."""
     duty, kind = said(listed.who, people), listed.person.kind.capitalize()
     return duty.replace("Employee", kind) if listed.who.role == "employee" else duty
+
+
+def about(record: Record, people: People) -> str | None:
+    """Return whom an event is about, or what an emergency measure is of; None where the subject says it."""
+    if record.about is not None:
+        return said(record.about, people)
+    if record.kind.partition(".")[0] not in KINDS["emergencies"]:
+        return None
+    kind, _, of = record.subject.partition(" ")
+    if kind == MeasureKind.LOCKDOWN:
+        return people.department(of) if of else "Everyone"
+    return of or "The filter"
 
 
 def said(who: Who, people: People) -> str:

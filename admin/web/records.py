@@ -13,7 +13,7 @@ from admin.records import KINDS, RecordFilter
 from admin.web.page import admin_of, go_to, page
 from admin.web.people import People
 from admin.web.record_facts import facts
-from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, said
+from admin.web.record_words import KIND_LABELS, ROLE_LABELS, WHAT, about, said
 from admin.web.session_cookie import signed_in
 from admin.web.words import Times
 
@@ -46,7 +46,7 @@ async def records_page(http_request: Request) -> Response:
                 row,
                 WHAT[row.kind],
                 said(row.who, people),
-                said(row.about, people) if row.about else None,
+                about(row, people),
                 facts(row.details, people, times),
             )
             for row in rows

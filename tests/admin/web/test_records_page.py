@@ -66,6 +66,23 @@ async def test_records_are_told_by_role_and_never_by_name(site: Site) -> None:
     assert 'href="/requests/7"' in (await it.get("/records")).text
 
 
+async def test_what_an_event_is_about_is_told_where_that_is_no_person(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    await record(
+        site,
+        (EventKind.LOCKDOWN_BEGUN, people.IT, "lockdown"),
+        (EventKind.LOCKDOWN_ENDED, people.IT, "lockdown parks"),
+        (EventKind.DEVICE_TAKEN_OFF, people.IT, "device_off 10.10.20.7"),
+        (EventKind.FILTER_SWITCHED_OFF, people.IT, "filter_off"),
+        (EventKind.PEOPLE_IMPORTED, people.IT, "people.csv"),
+        (EventKind.NOTICE_EXPORTED, people.IT, "notices"),
+    )
+    page = (await it.get("/records")).text
+    found = re.findall(r'data-label="About">(.*?)</td>', page)[:6]
+    about = [re.sub(r"<[^>]*>", "", each) for each in found]
+    assert about == ["notices", "people.csv", "The filter", "10.10.20.7", "Parks", "Everyone"]
+
+
 async def test_who_stands_in_is_told_as_that(site: Site) -> None:
     head = await site.signed_in(people.HEAD)
     day = "2026-03-06"
