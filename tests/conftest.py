@@ -4,10 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from admin.demo_web import DemoWeb
 from admin.demo_web import demo_web as serve_demo_web
 from tests.running_town import free_ports
+
+# How long an example takes tells how busy the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 pytest_plugins = [
     "pytester",
@@ -27,7 +32,7 @@ async def demo_web(tmp_path: Path) -> AsyncIterator[DemoWeb]:
         yield web
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Return a function that names a port of loopback which nothing listens on."""
 

@@ -386,7 +386,7 @@ _NAMES = st.frozensets(st.sampled_from([f"n{number}.example" for number in range
 
 
 @given(sections=st.lists(_NAMES, min_size=1, max_size=4), at_once=st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_entry_is_listed_as_all_that_any_section_says(
     tmp_path_factory: pytest.TempPathFactory, sections: list[frozenset[str]], at_once: int
 ) -> None:

@@ -47,7 +47,7 @@ def test_business_time_is_counted(
     assert found.tzinfo is UTC
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     since=st.integers(0, 525_599).map(lambda minute: NEW_YEAR + timedelta(minutes=minute)),
     minutes=st.integers(1, 1200),

@@ -790,7 +790,7 @@ def test_thousands_of_wrong_words_are_reported_in_good_time() -> None:
     assert problems[0].endswith("'financ0' is not a department (nearest: 'finance')")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_document_with_a_line_changed_is_read_or_refused_with_places(data: st.DataObject) -> None:
     lines = WHOLE.splitlines()

@@ -157,7 +157,7 @@ CLOCK_CHANGES = [
 wall_minutes = st.builds(time, hour=st.sampled_from([0, 1, 2, 3, 12, 23]), minute=st.integers(0, 59))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     change=st.sampled_from(CLOCK_CHANGES),
     minutes=st.integers(-2 * 24 * 60, 24 * 60),

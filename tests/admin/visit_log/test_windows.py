@@ -217,7 +217,7 @@ async def test_what_went_on_when_the_month_ended_stays_apart(db: Database, arriv
     assert [row["connections"] for row in await kept(db)] == [1, 1, 2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(0, 7200), st.integers(0, 900), st.sampled_from("ab"), st.booleans()),
