@@ -12,6 +12,8 @@ from enum import Enum, auto
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.running_town import free_ports
+
 
 class Day(Enum):
     """What becomes of one message."""
@@ -50,8 +52,9 @@ class PostOffice:
     async def open(self) -> None:
         """Listen: on a free port, the same one when it is opened again."""
         loop = asyncio.get_running_loop()
+        # Not one of those that whoever connects is given: while it is closed it would be taken.
+        self.port = self.port or free_ports(1)[0]
         self._server = await loop.create_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Listen no longer, and hang up."""

@@ -22,6 +22,7 @@ from policy.problem import PolicyError
 from tests.admin.small_town import MONDAY
 from tests.admin.test_audit import record_three, tamper
 from tests.missing_parts import require
+from tests.running_town import free_ports
 
 
 def exporting(db: Database, tmp_path: Path, **settings: object) -> AuditHeads:
@@ -112,10 +113,7 @@ action(type="omfile" file="{log}" template="all")
 def rsyslog(tmp_path: Path) -> Iterator[tuple[list[SyslogTarget], Path]]:
     """Run a syslog server of its own on loopback; yield where it listens and its log."""
     require("rsyslogd")
-    with closing(socket.socket(type=socket.SOCK_DGRAM)) as udp, closing(socket.socket()) as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(("127.0.0.1", 0))
-        ports = udp.getsockname()[1], tcp.getsockname()[1]
+    ports = free_ports(2)
     unix, log, conf = tmp_path / "log.sock", tmp_path / "syslog", tmp_path / "rsyslog.conf"
     conf.write_text(CONFIGURATION.format(udp=ports[0], tcp=ports[1], unix=unix, log=log))
     pid = tmp_path / "rsyslog.pid"
@@ -134,7 +132,7 @@ def rsyslog(tmp_path: Path) -> Iterator[tuple[list[SyslogTarget], Path]]:
         )
     finally:
         server.terminate()
-        server.communicate(timeout=20)
+        server.communicate(timeout=60)
 
 
 async def test_rsyslog_takes_heads_by_socket_udp_and_tcp_and_its_log_verifies(
@@ -188,7 +186,7 @@ def _listens(port: int) -> bool:
 
 def _until(holds: Callable[[], bool]) -> None:
     give_up = threading.Event()
-    timer = threading.Timer(20, give_up.set)
+    timer = threading.Timer(60, give_up.set)
     timer.start()
     try:
         while not holds():

@@ -176,10 +176,10 @@ def stock_town(
     web: DemoWeb,
     hosts_file: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    unused_tcp_port_factory: Callable[[], int],
+    free_port: Callable[[], int],
 ) -> Iterator[ProxiedTown]:
     published = PublishedTown(tmp_path_factory.mktemp("stock") / "state", document=TOWN)
-    with running_mitmdump(published.state.root, unused_tcp_port_factory(), hosts_file) as proxy:
+    with running_mitmdump(published.state.root, free_port(), hosts_file) as proxy:
         yield ProxiedTown(web, published, proxy)
 
 
