@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _START_SECONDS = 60.0
+_END_SECONDS = 60.0
 _CHAIN = Path(__file__).parents[1] / "proxy_addons" / "chain.py"
 
 
@@ -100,7 +101,7 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> No
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(10)
+        process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -12,8 +12,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from admin.state_folder import StateFolder
+from categories.publishing import CurrentSnapshot
+from policy.snapshot import PolicySnapshot
+
 _START_SECONDS = 90.0
-_END_SECONDS = 10.0
+_END_SECONDS = 60.0
+"""How long it takes is tested for itself; on a busy machine it is longer."""
+PATIENCE_SECONDS = 60.0
 _PORTS = (15_000, 32_000)
 _COMMAND = str(Path(sys.executable).with_name("towngate"))
 
@@ -41,6 +50,28 @@ class RunningTown:
         return await run_command(
             *(_COMMAND, *words, "--state", str(self.state)), stdin=stdin, environment=self.environment
         )
+
+    async def in_force(self) -> None:
+        """Wait until every worker decides with the policy and the lists that are published now."""
+        state = StateFolder(self.state)
+        policy = PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes())
+        published = {
+            "policy": policy.published_at.timestamp(),
+            "categories": CurrentSnapshot(state.categories).snapshot.built_at.timestamp(),
+        }
+        async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient(trust_env=False) as prometheus:
+            while True:
+                told = await prometheus.get(f"http://{self.metrics}/metrics", timeout=PATIENCE_SECONDS)
+                # Of each kind the one of the worker that is furthest behind.
+                oldest = {
+                    sample.labels["kind"]: sample.value
+                    for family in text_string_to_metric_families(told.text)
+                    for sample in family.samples
+                    if sample.name == "egress_snapshot_published_timestamp_seconds"
+                }
+                if all(oldest.get(kind, 0.0) >= at for kind, at in published.items()):
+                    return
+                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

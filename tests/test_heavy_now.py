@@ -65,6 +65,8 @@ async def in_force(town: RunningTown, folder: Path) -> None:
     path.write_text(f"{document}\nline: {{capacity: 100Mbit}}\n")
     code, output, errors = await town.command("policy", "publish", str(path))
     assert code == 0, output + errors
+    # Before a worker has it, one site is not opened and another is blocked.
+    await town.in_force()
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import re
 import time
 from email.message import EmailMessage
 
-from playwright.async_api import Page, Response, ViewportSize
+from playwright.async_api import Error, Page, Response, ViewportSize
 
 from tests.running_town import RunningTown
 
@@ -32,6 +32,28 @@ async def sign_in(page: Page, town: RunningTown, person: str) -> None:
     await page.get_by_label("Name").fill(person)
     await page.get_by_label("Password", exact=True).fill(town.passwords[person])
     await page.get_by_role("button", name="Sign in").click()
+
+
+async def visit(page: Page, host: str) -> Response:
+    """Open a site's first page."""
+    response = await page.goto(f"https://{host}/")
+    assert response is not None
+    return response
+
+
+async def visit_until(page: Page, host: str, status: int) -> None:
+    """Open a site's first page until it answers so: a connection that the browser kept may end first."""
+    patience = Patience()
+    seen: int | None = None
+    while seen != status:
+        try:
+            # Chromium may wait for ever for the rest of a page whose tunnel was closed in its middle.
+            response = await page.goto(f"https://{host}/", timeout=5000)
+        except Error:
+            response = None
+        seen = response.status if response is not None else None
+        if seen != status:
+            await patience.wait(f"{host} answers {seen}, not {status}")
 
 
 async def heading(page: Page) -> str:

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import ssl
-import time
 import urllib.request
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import BrowserContext, Response
@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Response
 from admin.demo_web import DemoWeb, demo_web
 from tests.browsing import StartBrowser, violations
 from tests.faked_clock import FakedClock
-from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, issuer, sign_in
+from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, Patience, issuer, sign_in, visit_until
 from tests.real_data import TestData
 from tests.running_town import RunningTown, run_command, running_town
 
@@ -99,9 +99,9 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     allow = decision.get_by_role("button", name="Allow until")
     box = await allow.bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
-    tunnel = await _refused_then_reloaded(clerk, site, allow.click)
+    tunnel = await _refused_then_reloaded(clerk, town, site, allow.click)
 
-    # It opens for her within a second, and for no one else.
+    # It opens for her, and for no one else.
     assert await issuer(tunnel) != TOWN_ISSUER
     assert web.hits[site] >= 1
     await _other_person_is_still_blocked(town, site)
@@ -110,19 +110,14 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     reader, writer = await _open_download(town, site, web.ca_certificate)
     assert await reader.read(1000)
     clock.advance(timedelta(hours=1, minutes=1))
-    expired_at = time.monotonic()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
             while True:
                 if not await reader.read(1 << 20):
                     raise ConnectionResetError("the tunnel was closed")
-    assert time.monotonic() - expired_at < 1.5
     writer.close()
-    # Every worker has closed its tunnels by then, the browser's own included.
-    await asyncio.sleep(max(0, expired_at + 1.5 - time.monotonic()))
-    page = await clerk.new_page()
-    response = await page.goto(f"https://{site}/")
-    assert response is not None and response.status == 403
+    # The browser has tunnels of its own, which the other worker may close a moment later.
+    await visit_until(await clerk.new_page(), site, 403)
 
     # A visit is written when it ends, and a browser keeps its connections.
     await workstation.close()
@@ -143,18 +138,18 @@ async def _use_ut1(town: RunningTown, request: pytest.FixtureRequest) -> None:
     assert code == 0, output + errors
     code, output, errors = await town.command("categories", "lookup", "pokerstars.com", "--json")
     assert {"id": "gambling", "entry": "pokerstars.com", "source": "ut1"} in json.loads(output)["categories"]
-    await asyncio.sleep(1)
+    await town.in_force()
 
 
 async def _refused_then_reloaded(
-    context: BrowserContext, site: str, approve: Callable[[], Awaitable[None]]
+    context: BrowserContext, town: RunningTown, site: str, approve: Callable[[], Awaitable[None]]
 ) -> Response:
-    """Return the answer to reloading, a second after the approval, a page refused just before it."""
+    """Return the answer to reloading, after the approval, a page refused just before it."""
     page = await context.new_page()
     refused = await page.goto(f"https://{site}/")
     assert refused is not None and refused.status == 403
     await approve()
-    await asyncio.sleep(1)
+    await town.in_force()
     response = await page.reload()
     assert response is not None and response.ok
     return response
@@ -168,12 +163,12 @@ async def _other_person_is_still_blocked(town: RunningTown, site: str) -> None:
     assert code == 0, output + errors
     curl = ("curl", "--silent", "--show-error", "--proxy", f"http://{town.proxy}")
     who = ("--proxy-user", f"parks-head:{password}", "--cacert", str(town.town_ca))
-    async with asyncio.timeout(20):
-        while True:
-            code, page, errors = await run_command(*curl, *who, f"https://{site}/")
-            if "407" not in errors:
-                break
-            await asyncio.sleep(0.2)  # Until the new password has reached the proxy.
+    patience = Patience()
+    while True:
+        code, page, errors = await run_command(*curl, *who, f"https://{site}/")
+        if "407" not in errors:
+            break
+        await patience.wait("the new password has not reached the proxy")
     assert code == 0 and "This site is blocked" in page, errors
 
 
@@ -191,15 +186,9 @@ async def _open_download(
 
 
 async def _log_tells_it_all(town: RunningTown, site: str) -> None:
-    await asyncio.sleep(2)
-    code, output, errors = await town.command("visits", "--json")
-    assert code == 0, errors
-    visits = [json.loads(line) for line in output.splitlines()]
-    assert "clerk" not in output, "names are hidden until a reason is given"
-    told = {(v["host"], v["verdict"], v["category"], v["rule"]) for v in visits}
-    assert (OPEN_SITE, "allow", None, None) in told
-    assert (site, "block", "gambling", "not-town-business") in told
-    assert any(v["host"] == site and v["verdict"] == "allow" and v["exemption"] for v in visits)
+    patience = Patience()
+    while not _tells_all(visits := await _visits(town), site):
+        await patience.wait(f"{visits} do not tell all")
     # A browser may open a second connection in case the first is slow, and close it without a byte.
     carried = [v for v in visits if v["host"] == OPEN_SITE and v["bytes_down"] > 0]
     assert carried and all(v["bytes_up"] > 0 for v in carried), visits
@@ -212,6 +201,23 @@ async def _log_tells_it_all(town: RunningTown, site: str) -> None:
     )
     assert code == 2 and "a second person must agree" in errors, output
     assert any(visit["host"] == site and visit["seconds"] > 0 and visit["bytes_down"] > 0 for visit in named)
+
+
+async def _visits(town: RunningTown) -> list[dict[str, Any]]:
+    code, output, errors = await town.command("visits", "--json")
+    assert code == 0, errors
+    assert "clerk" not in output, "names are hidden until a reason is given"
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def _tells_all(visits: list[dict[str, Any]], site: str) -> bool:
+    told = {(v["host"], v["verdict"], v["category"], v["rule"]) for v in visits}
+    by_exemption = [v for v in visits if v["host"] == site and v["verdict"] == "allow" and v["exemption"]]
+    return (
+        told >= {(OPEN_SITE, "allow", None, None), (site, "block", "gambling", "not-town-business")}
+        and any(v["seconds"] > 0 and v["bytes_down"] > 0 for v in by_exemption)
+        and any(v["host"] == OPEN_SITE and v["bytes_down"] > 0 for v in visits)
+    )
 
 
 async def _metrics_count_it(town: RunningTown) -> None:

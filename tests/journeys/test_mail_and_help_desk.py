@@ -14,8 +14,7 @@ from admin.demo_web import demo_web
 from tests.admin.letters.test_webhook import SECRET, Receiver, receiving
 from tests.admin.letters.test_wording import tags_of
 from tests.browsing import StartBrowser
-from tests.journeys.steps import PHONE, heading, sign_in
-from tests.journeys.test_its_duties import visit
+from tests.journeys.steps import PHONE, Patience, heading, sign_in, visit, visit_until
 from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
 
@@ -77,8 +76,8 @@ async def _play(
     await desk.get_by_role("button", name="Open until").click()
     assert (await heading(desk)).startswith("Open now, until")
     await _mail(office, "clerk", "Allowed until")
-    await asyncio.sleep(1)
-    assert (await visit(await clerk.context.new_page(), CARDROOM)).ok
+    await town.in_force()
+    await visit_until(await clerk.context.new_page(), CARDROOM, 200)
 
     # IT stops it: who is concerned hears of it, where they heard of it before.
     await desk.context.clear_cookies()
@@ -95,7 +94,8 @@ async def _play(
     told = [Webhook(SECRET).verify(body, headers) for headers, body in receiver.posted]
     assert [each["type"] for each in told] == ["access.to_open", "access.allowed", "access.stopped"]
     assert {each["data"]["request"] for each in told} == {"REQ-1"}
-    assert (await visit(await clerk.context.new_page(), CARDROOM)).status == 403
+    await town.in_force()
+    await visit_until(await clerk.context.new_page(), CARDROOM, 403)
     assert len({mail["Message-ID"] for mail in office.messages}) == len(office.messages)
 
 
@@ -125,6 +125,6 @@ async def _mail(office: PostOffice, person: str, subject: str) -> EmailMessage:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.05)
+    patience = Patience()
+    while not holds():
+        await patience.wait("nothing has come")

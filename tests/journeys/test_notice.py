@@ -1,6 +1,5 @@
 """The notice, in a real browser: it comes before the web, is signed, and comes again when it changes."""
 
-import asyncio
 import csv
 import json
 import shlex
@@ -8,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
-from playwright.async_api import TimeoutError as NotThereError
+from playwright.async_api import Error, Page
 
 from admin.demo_web import demo_web
 from tests.browsing import StartBrowser, violations
+from tests.journeys.steps import Patience
 from tests.running_town import RunningTown, running_town
 
 pytestmark = pytest.mark.long
@@ -36,7 +35,7 @@ async def test_web_opens_once_the_notice_is_signed_and_again_when_it_changes(
 
             # As the README has it; a tunnel that was open is closed.
             (town.state / "policy.yaml").open("a").write(_example())
-            await _until_heading(page, "Before you use the web")
+            await _until_heading(page, town, "Before you use the web")
             assert await violations(page) == []
             for scheme in ("light", "dark"):
                 await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -46,7 +45,7 @@ async def test_web_opens_once_the_notice_is_signed_and_again_when_it_changes(
             assert await page.locator("h1").inner_text() == TITLE
             assert "token" not in page.url
             await page.screenshot(path=screenshots / "notice-example.png", full_page=True)
-            await _sign(page)
+            await _sign(page, town)
             assert web.connections == connections, "nothing opened before"
             await page.get_by_role("link", name=f"Go to {SITE}").click()
             assert f"You are on {SITE}, over HTTPS." in await page.locator("body").inner_text()
@@ -54,13 +53,13 @@ async def test_web_opens_once_the_notice_is_signed_and_again_when_it_changes(
             # A new version is asked for anew, and says what is new.
             document = (town.state / "policy.yaml").read_text()
             (town.state / "policy.yaml").write_text(document.replace("within the rules", "within all rules"))
-            await _until_heading(page, "Before you use the web")
+            await _until_heading(page, town, "Before you use the web")
             await page.get_by_role("link", name="Read and accept").click()
             changed = await page.locator("main").inner_text()
             assert "What changed" in changed
             assert changed.partition("The whole text")[0].count("own time is allowed") == 2
             assert "Where: on every computer" not in changed.partition("The whole text")[0]
-            await _sign(page)
+            await _sign(page, town)
             await page.get_by_role("link", name=f"Go to {SITE}").click()
             assert f"You are on {SITE}, over HTTPS." in await page.locator("body").inner_text()
 
@@ -76,23 +75,24 @@ def _example() -> str:
     return (ROOT / source).read_text()
 
 
-async def _until_heading(page: Page, heading: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
+async def _until_heading(page: Page, town: RunningTown, heading: str) -> None:
+    patience, shown = Patience(), ""
+    while shown != heading:
+        await patience.wait(f"it says {shown!r}, not {heading!r}")
+        with suppress(Error):
             # Chromium may wait for ever for the rest of a page whose tunnel was closed in its middle.
-            await page.goto(f"https://{SITE}/", wait_until="commit")
-            with suppress(NotThereError):
-                if await page.locator("h1").inner_text(timeout=2000) == heading:
-                    return
-            await asyncio.sleep(0.2)
+            await page.goto(f"https://{SITE}/", wait_until="commit", timeout=5000)
+            shown = await page.locator("h1").inner_text(timeout=5000)
+    # In the other worker, too: nothing is opened any more.
+    await town.in_force()
 
 
-async def _sign(page: Page) -> None:
+async def _sign(page: Page, town: RunningTown) -> None:
     await page.get_by_text("I have read, understand and will comply").click()
     await page.get_by_role("button", name="Sign as Clara Reyes").click()
     await page.get_by_role("heading", name="You accepted this").wait_for()
     # It is in force within a second; nobody goes on sooner.
-    await asyncio.sleep(1)
+    await town.in_force()
 
 
 async def _records_have_both(town: RunningTown) -> None:

@@ -7,9 +7,10 @@ import asyncio
 import base64
 import json
 import re
+import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from standardwebhooks import Webhook
 
 from admin.demo_web import DemoWeb, demo_web
 from admin.first_start import demo_policy
+from tests.at_once import AT_ONCE_SECONDS
 from tests.browsing import StartBrowser, violations
 from tests.deploy.running_prometheus import RunningPrometheus, running_prometheus
-from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, issuer, link_in, sign_in
+from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, Patience, issuer, link_in, sign_in
 from tests.post_office import PostOffice, post_office
 from tests.running_town import RunningTown, running_town
 from tests.webhook_receiver import SECRET, Receiver, receiving
@@ -82,26 +84,27 @@ class Story:
     clerk: BrowserContext
     phone: Page
     it: Page
+    waited_seconds: list[float] = field(default_factory=list)
+    """What `sees_soon` has noted."""
 
     def admin(self, path: str) -> str:
         return f"http://{self.town.admin}{path}"
 
     async def visit(self, host: str, scheme: str = "https") -> tuple[Page, Response]:
         """Open a site at the clerk's workstation; once more when its connection has just been closed."""
-        for is_last in (False, False, True):
+        patience = Patience()
+        while True:
             page = await self.clerk.new_page()
             try:
                 # Chromium may wait for ever for the rest of a page whose tunnel was closed in its middle.
-                response = await page.goto(f"{scheme}://{host}/", timeout=3000)
-            except Error:
+                response = await page.goto(f"{scheme}://{host}/", timeout=5000)
+            except Error as error:
                 # It may still be on its way, and be in the way of the next.
                 await page.close()
-                if is_last:
-                    raise
+                await patience.wait(f"{host} does not load: {error}")
                 continue
             assert response is not None
             return page, response
-        raise AssertionError
 
     async def sees(self, host: str) -> str:
         """Return the heading that the clerk sees at a site; "" when it is tunnelled."""
@@ -113,11 +116,13 @@ class Story:
             await page.close()
 
     async def sees_soon(self, host: str, heading: str) -> None:
-        """Fail unless the clerk sees this within a second from now."""
-        began = asked_at = time.monotonic()
+        """Wait until the clerk sees this; note how long it took until what she had asked for was this."""
+        patience, began = Patience(), time.monotonic()
+        asked_at = began
         while (seen := await self.sees(host)) != heading:
-            assert asked_at - began < 1.5, f"{host} shows {seen!r}, not {heading!r}"
+            await patience.wait(f"{host} shows {seen!r}, not {heading!r}")
             asked_at = time.monotonic()
+        self.waited_seconds.append(asked_at - began)
 
     async def mail(self, person: str, subject: str) -> EmailMessage:
         """Return the person's mail whose subject begins so."""
@@ -136,7 +141,7 @@ class Story:
         return output
 
 
-async def eventually[T](find: Callable[[], T | None], what: str, seconds: float = 10) -> T:
+async def eventually[T](find: Callable[[], T | None], what: str, seconds: float = 30) -> T:
     """Wait until there is something to find."""
     give_up_at = time.monotonic() + seconds
     while (found := find()) is None:
@@ -179,6 +184,8 @@ async def test_everyone_hears_of_what_concerns_them_and_it_can_say_no(
                 await sign_in(story.phone, town, "head")
                 for chapter in CHAPTERS:
                     await chapter(story)
+    # What changes is in force within a second; a busy machine is late now and then.
+    assert statistics.median(story.waited_seconds) < AT_ONCE_SECONDS, story.waited_seconds
 
 
 async def _the_notice_is_signed_before_the_web_is_used(story: Story) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from admin.demo_web import DemoWeb
 from policy.decision import Cause, Lane, Verdict
+from tests.at_once import assert_at_once
 from tests.proxied_town import ORIGIN_ISSUER, TOWN, TOWN_ISSUER, ProxiedTown, eventually, inspecting_town
-from tests.proxy_addons.test_judging_again import assert_at_once
 from tests.proxy_client import exchange, read_to_end
 from tests.published_town import CATEGORIES
 
