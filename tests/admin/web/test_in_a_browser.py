@@ -73,6 +73,21 @@ async def test_decision_is_one_screen_of_a_phone(site: Site, page: Page) -> None
     await expect(entry).to_be_in_viewport()
 
 
+@pytest.mark.parametrize(("height", "stick"), [(640, True), (639, False), (360, False)])
+async def test_buttons_stick_only_where_the_screen_is_high(
+    height: int, stick: bool, site: Site, page: Page
+) -> None:
+    await site.sent_request()
+    await sign_in(page, site, people.HEAD)
+    await page.set_viewport_size({"width": 360, "height": height})
+    await page.goto(f"{site.url}/decide/1")
+    await page.get_by_text("More", exact=True).click()
+    await page.evaluate("scrollTo(0, 0)")
+    bar = await page.locator(".decide-bar").bounding_box()
+    assert bar is not None
+    assert (bar["y"] + bar["height"] <= height) == stick, "else it is below, where it covers nothing"
+
+
 async def test_answers_that_are_opened_leave_room_for_what_is_decided_on(site: Site, page: Page) -> None:
     await site.sent_request()
     await sign_in(page, site, people.HEAD)
