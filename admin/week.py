@@ -58,7 +58,10 @@ class Week:
         return self.after.begins_at(zone)
 
     def said(self, today: date) -> str:
-        """Return its days: "March 2 to 8", "March 30 to April 5"; with years where they are not this one."""
+        """Return its days: "March 2 to 8", "March 30 to April 5"; with years where they are not this one.
+
+        A line breaks only between two whole dates.
+        """
         first, last = self.monday, self.monday + timedelta(days=6)
         begin = f"{ENGLISH.months[first.month - 1]} {first.day}"
         end = f"{last.day}" if first.month == last.month else f"{ENGLISH.months[last.month - 1]} {last.day}"
@@ -66,7 +69,8 @@ class Week:
             begin += f", {first.year}"
         if first.year != last.year or last.year != today.year:
             end += f", {last.year}"
-        return f"{begin} to {end}".replace(" ", "\u00a0")
+        begin, end = (days.replace(" ", "\u00a0") for days in (begin, f"to {end}"))
+        return f"{begin}\u00a0{end}" if first.month == last.month else f"{begin} {end}"
 
 
 def last_due(terms: WeeklyReport, now: datetime, zone: ZoneInfo) -> Week:

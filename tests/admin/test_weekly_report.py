@@ -271,6 +271,12 @@ def test_week_is_said_by_its_days(monday: str, said: str) -> None:
     assert Week.parse(monday).said(date(2026, 4, 6)).replace("\u00a0", " ") == said
 
 
+def test_line_breaks_between_the_two_dates_of_a_week_and_nowhere_in_one() -> None:
+    today = date(2026, 4, 6)
+    assert Week.parse("2026-03-30").said(today).split(" ") == ["March\u00a030", "to\u00a0April\u00a05"]
+    assert " " not in Week.parse("2026-03-02").said(today)
+
+
 class Reporting:
     """The job by a clock that a test sets; `restart` is all that a restart of admin forgets."""
 

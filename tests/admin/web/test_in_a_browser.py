@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from policy.decision import Cause, Verdict
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
 from tests.admin.web.test_personal_use import ASKED, FORM, offering
 from tests.admin.web.test_visit_pages import allowed
 from tests.browsing import StartBrowser
 
+ALLOWED = {"verdict": Verdict.ALLOW, "cause": Cause.DEFAULT, "rule": None, "category": None, "entry": None}
 PHONE = {"width": 360, "height": 640}
 
 
@@ -440,3 +442,45 @@ async def test_paper_is_white_and_its_tables_are_tables(site: Site, page: Page) 
     box, cell = await heading.bounding_box(), await row.locator("td").first.bounding_box()
     assert box is not None and cell is not None and abs(box["x"] - cell["x"]) < 1
     assert await page.evaluate("document.documentElement.scrollWidth") <= 720
+
+
+async def test_longest_date_of_a_row_is_whole_on_the_narrowest_phone(site: Site, page: Page) -> None:
+    site.clock.at = datetime(2026, 9, 30, 14, tzinfo=UTC)
+    asker = await site.asking()
+    await post(asker, "/ask/K7M-4QP", reason="For the file.", duration="today", for_whom="person")
+    head = await site.signed_in(people.HEAD)
+    await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-10-01T00:00:00-04:00")
+    await sign_in(page, site, people.HEAD)
+    await page.set_viewport_size({"width": 320, "height": 640})
+    await page.goto(f"{site.url}/exemptions")
+    date = page.locator("[data-label=Until] time")
+    await date.evaluate("(e) => e.textContent = e.textContent.replace('30,', '30,\\u00a02027,')")
+    right = await date.evaluate("(e) => e.getBoundingClientRect().right")
+    assert right <= 320 - 15
+
+
+async def test_answers_below_each_other_on_a_phone_are_as_wide(site: Site, page: Page) -> None:
+    number = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    await sign_in(page, site, people.HEAD)
+    await page.goto(f"{site.url}/requests/{number}")
+    widths = await page.locator(".actions .usa-button").evaluate_all("(all) => all.map((e) => e.offsetWidth)")
+    assert len(widths) > 2 and len(set(widths)) == 1
+
+
+async def test_bars_of_several_tables_begin_below_each_other_and_have_room_on_a_phone(
+    site: Site, page: Page
+) -> None:
+    await site.log(
+        visit(host="library.example", bytes_down=400_000_000, **ALLOWED),
+        visit(host="update.of.a.long.name.example", bytes_down=8_100, **ALLOWED),
+    )
+    await sign_in(page, site, people.IT)
+    for width in (360, 1280):
+        await page.set_viewport_size({"width": width, "height": 640})
+        await page.goto(f"{site.url}/heavy?span=today")
+        boxes = await page.locator(".bars tbody svg").evaluate_all(
+            "(all) => all.map((e) => e.getBoundingClientRect()).map((box) => [box.left, box.width])"
+        )
+        assert len(boxes) == 4 and all(box == boxes[0] for box in boxes) and boxes[0][1] >= 64, width
