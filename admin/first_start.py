@@ -13,7 +13,10 @@ from admin.state_folder import StateFolder, StateFolderError
 from categories.default_sources import DefaultSource, default_sources
 from categories.publishing import publish_starter_if_empty
 
-DEMO_PEOPLE = ("clerk", "head", "parks-head", "helpdesk", "it", "administrator", "auditor")
+DEMO_PEOPLE = (
+    *("clerk", "head", "finance-delegate", "parks-head", "police-chief"),
+    *("helpdesk", "it", "administrator", "auditor"),
+)
 
 _DEMO_POLICY = Path(__file__).with_name("demo_policy.yaml")
 _FIRST_SETTINGS = Path(__file__).with_name("first_settings.yaml")

@@ -184,7 +184,7 @@ def _announce_demo(parts: Parts, passwords: dict[str, str], web_ca: Path) -> Non
     _console.print("The demo town of Exampleton. This machine is the workstation of the clerk in Finance.")
     _console.print("Who can sign in to the admin site:")
     for person, password in passwords.items():
-        _console.print(f"  {person:<14} {password}")
+        _console.print(f"  {person:<17} {password}")
     proxy = f"curl --proxy http://{parts.proxy}"
     _console.print("Three lines to try, in another terminal:")
     _console.print(f"  {proxy} --cacert {_shown(web_ca)} https://library.example/")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from admin.first_start import DEMO_PEOPLE
 from categories.taxonomy import taxonomy
 from policy.document import PolicyDocument, load_document
 
@@ -29,3 +30,19 @@ def test_all_examples_can_be_added_together() -> None:
     assert [limit.id for limit in policy.limits] == ["too-large", "large", "streams"]
     assert policy.asking.personal_use is not None
     assert policy.asking.internet_account is not None
+
+
+def test_what_the_readme_says_can_be_asked_for_somebody_of_the_demo_can_ask_for() -> None:
+    policy = added(*EXAMPLES).policy
+    may_sign_in = set(DEMO_PEOPLE)
+    emergency, standing, accounts = (
+        policy.asking.emergency_access,
+        policy.asking.standing_permission,
+        policy.asking.internet_account,
+    )
+    assert emergency is not None and standing is not None and accounts is not None
+    assert set(emergency.people) <= may_sign_in
+    assert {policy.departments[id_].head for id_ in standing.departments} <= may_sign_in
+    kinds = accounts.required_for
+    need_one = {person.department for person in policy.people.values() if person.kind in kinds}
+    assert need_one == {policy.people["head"].department}

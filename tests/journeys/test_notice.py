@@ -111,4 +111,4 @@ async def _records_have_both(town: RunningTown) -> None:
     ]
     code, output, errors = await town.command("notice", "status")
     assert f"{TITLE}, version {second}. It has to be accepted." in output, errors
-    assert "Of 9 people 1 accepted it, 0 put it off, 8 have not answered." in output
+    assert "Of 10 people 1 accepted it, 0 put it off, 9 have not answered." in output
