@@ -7,6 +7,7 @@ import click
 import pytest
 
 from admin.command import cli
+from admin.state_folder import StateFolder
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGES = [DEPLOY / "README.md", DEPLOY / "pac" / "README.md", *sorted((DEPLOY / "ca-rollout").glob("*.md"))]
@@ -15,6 +16,14 @@ PAGES = [DEPLOY / "README.md", DEPLOY / "pac" / "README.md", *sorted((DEPLOY / "
 def test_every_folder_is_named() -> None:
     text = PAGES[0].read_text()
     assert [path.name for path in DEPLOY.iterdir() if path.is_dir() and f"`{path.name}/`" not in text] == []
+
+
+def test_rights_say_of_each_file_beside_the_folders_that_root_writes_it() -> None:
+    state = StateFolder(Path("/var/lib/towngate"))
+    rights = PAGES[0].read_text().partition("| below /var/lib/towngate |")[2].partition("\n\n")[0]
+    for path in (state.policy_document, state.people_list, state.settings_document):
+        line = next(line for line in rights.splitlines() if f"`{path.name}`" in line)
+        assert "root writes" in line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
