@@ -4,13 +4,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from policy.decision import Lane
 from tests.client_hellos import client_hello
 from tests.odd_origin import FLOOD_BYTES, GREETING, OddOrigin
-from tests.proxied_town import ProxiedTown, eventually
+from tests.proxied_town import PATIENCE_SECONDS, ProxiedTown, eventually
 from tests.proxy_client import exchange, read_to_end
 from tests.published_town import CATEGORIES
 
@@ -121,11 +122,12 @@ def test_tunnel_that_is_no_longer_allowed_is_cut_though_its_origin_server_does_n
 ) -> None:
     with tunnel(town, SLOW) as connection:
         assert connection.recv(1000) == GREETING
-        sender = threading.Thread(target=_send_until_closed, args=[connection])
+        sent: list[int] = []
+        sender = threading.Thread(target=_send_until_closed, args=[connection, sent])
         sender.start()
-        time.sleep(0.2)
+        eventually(lambda: _stands_still(sent))
         block(town, SLOW)
-        sender.join(10)
+        sender.join(PATIENCE_SECONDS)
         assert not sender.is_alive()
     visit = town.visit()
     assert visit.refusal == "closed: no longer allowed (not-town-business)"
@@ -139,9 +141,15 @@ def block(town: ProxiedTown, host: str) -> None:
     town.publish_categories({**CATEGORIES, "gambling": [*CATEGORIES["gambling"], host]})
 
 
-def _send_until_closed(connection: socket.socket) -> None:
-    try:
+def _send_until_closed(connection: socket.socket, sent: list[int]) -> None:
+    """Send all the time; note how much is taken each time."""
+    with suppress(OSError):
         while True:
-            connection.sendall(bytes(1 << 16))
-    except OSError:
-        return
+            sent.append(connection.send(bytes(1 << 16)))
+
+
+def _stands_still(sent: list[int]) -> bool:
+    """Whether nothing was taken for a while, after something was: every buffer on the way is full."""
+    before = len(sent)
+    time.sleep(0.5)
+    return 0 < before == len(sent)

@@ -96,7 +96,7 @@ def authority(
             authority(ends_at=NOW - timedelta(hours=1)),
             f"the town's CA expired on {NOW - timedelta(hours=1):%Y-%m-%d};",
         ),
-        (authority(starts_at=NOW + timedelta(hours=1)), "check this machine's clock"),
+        (authority(starts_at=NOW + timedelta(hours=12)), "check this machine's clock"),
         (authority(key=ed25519.Ed25519PrivateKey.generate()), "no browser takes a key of this kind"),
         (
             authority() + authority().partition(b"-----END PRIVATE KEY-----\n")[2],

@@ -27,8 +27,8 @@ HEADS_PASSWORD = "seven lamps"
 CLERKS_PASSWORD = "nine doors"
 SIGN_IN_TOWN = TOWN.replace("unknown: {action: block}", "unknown: {action: sign_in}")
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-# Some tenths of a second of a processor of its own.
-SLOW = PasswordHasher(time_cost=8, memory_cost=65536, parallelism=1)
+# A second of a processor of its own, or so.
+SLOW = PasswordHasher(time_cost=20, memory_cost=65536, parallelism=1)
 
 
 PASSWORDS = {"head": QUICK.hash(HEADS_PASSWORD), "clerk": QUICK.hash(CLERKS_PASSWORD)}
@@ -177,14 +177,12 @@ def test_nobody_waits_for_the_check_of_somebody_elses_password(town: ProxiedTown
     signing_in = threading.Thread(target=sign_in)
     signing_in.start()
     time.sleep(0.1)
-    began = time.monotonic()
     assert town.client.get("http://library.example/").status == 200
-    others_waited = time.monotonic() - began
+    assert signing_in.is_alive(), "it is still being checked"
     signing_in.join()
     sign_in()
 
     first, remembered = took
-    assert others_waited < first / 2
     assert remembered < first / 2
 
 
@@ -200,7 +198,7 @@ class WatchedHasher(PasswordHasher):
     def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - its own
         self.checks += 1
         if password == self._hold:
-            assert self.released.wait(10)
+            assert self.released.wait(60)
         return super().verify(hash, password)
 
 

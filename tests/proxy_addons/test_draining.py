@@ -18,7 +18,7 @@ from proxy_addons.connection_limit import ConnectionLimit
 from proxy_addons.draining import Draining
 from proxy_addons.gate import Gate
 from tests.client_hellos import client_hello
-from tests.proxied_town import TOWN, ProxiedTown, eventually
+from tests.proxied_town import PATIENCE_SECONDS, TOWN, ProxiedTown, eventually
 from tests.proxy_client import exchange
 from tests.published_town import CATEGORIES, PublishedTown
 from tests.running_proxy import running_worker
@@ -87,7 +87,7 @@ def test_draining_worker_ends_kept_connections_with_their_next_answer_and_itself
             town.publish_categories({**CATEGORIES, "gambling": [DRIP]}, URLS)
             eventually(lambda: not is_open(judged_again))
             eventually(lambda: not is_open(tunnel))
-        assert town.proxy.process.wait(15) == 0
+        assert town.proxy.process.wait(PATIENCE_SECONDS) == 0
         closed = "closed: no longer allowed (not-town-business)"
         refusals = [visit.refusal for visit in town.visits(5) if visit.lane is Lane.TUNNEL]
         assert refusals == [closed, closed]
@@ -99,7 +99,7 @@ def test_worker_whose_time_to_drain_is_up_ends_with_its_visits_written(
     with town_of_one_worker(web, hosts_file, tmp_path, "--drain-seconds", "0.5") as town:
         with long_tunnel(town) as tunnel:
             drain(town)
-            assert town.proxy.process.wait(15) == 0
+            assert town.proxy.process.wait(PATIENCE_SECONDS) == 0
             eventually(lambda: not is_open(tunnel))
         assert (town.visit().lane, town.visit().refusal) == (Lane.TUNNEL, "the proxy was stopped")
         assert town.visit().bytes_down > 0
@@ -120,7 +120,7 @@ def test_draining_worker_leaves_what_admin_is_told_to_the_next_one(
                 other = authority("Another", ends_at=datetime.now(UTC) + timedelta(days=days))
                 other.write(town.published.state.ca / "mitmproxy-ca.pem")
                 town.wait_for_log(f"in force: ends={other.certificate.not_valid_after_utc.isoformat()}")
-        assert town.proxy.process.wait(15) == 0
+        assert town.proxy.process.wait(PATIENCE_SECONDS) == 0
         assert told.read_bytes() == of_the_next_one
 
 

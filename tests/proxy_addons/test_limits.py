@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException, RemoteDisconnected
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 
@@ -497,12 +497,14 @@ def test_used_up_quota_stays_used_up_after_a_clock_was_days_ahead(
 
         def is_open() -> bool:
             # What is being loaded when the quota is found to be used up is closed in its middle.
-            with contextlib.suppress(RemoteDisconnected):
+            with contextlib.suppress(ConnectionError, HTTPException):
                 return client.get("http://daily.example/small", NAVIGATES).status == 200
             return False
 
-        for _ in range(3):
+        for _ in range(2):
             assert client.get("http://daily.example/200kB", NAVIGATES).status == 200
+        with contextlib.suppress(ConnectionError, HTTPException):
+            client.get("http://daily.example/200kB", NAVIGATES)
         eventually(lambda: not is_open())
         faked_clock.advance(timedelta(days=2))
         # Used on that day, and written twice: whatever a new day brings with it has been done.
@@ -516,10 +518,10 @@ def test_used_up_quota_stays_used_up_after_a_clock_was_days_ahead(
         eventually(is_written_twice)
         faked_clock.advance(-timedelta(days=2))
         # Long before these few use it up anew: each is a three hundredth of it.
-        until = time.monotonic() + 5
-        while is_open():
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        for _ in range(60):
+            if not is_open():
+                break
+            time.sleep(0.5)
         assert client.get("http://daily.example/small", NAVIGATES).status == 403
     # So it is for a worker that comes later.
     with running_worker(state.root, hosts, program=("-m", "tests.quick_worker")) as proxy:
@@ -528,7 +530,9 @@ def test_used_up_quota_stays_used_up_after_a_clock_was_days_ahead(
 
 
 def test_used_up_quota_that_warns_is_told_once_and_opens(desk: ProxyClient) -> None:
-    assert desk.get("http://told.example/200kB", NAVIGATES).status == 200
+    # Found to be over the quota while it is loaded, it is cut off.
+    with contextlib.suppress(ConnectionError, HTTPException):
+        assert desk.get("http://told.example/200kB", NAVIGATES).status == 200
     page = desk.get("http://told.example/small", NAVIGATES)
     assert page.status == 403 and "Your 100\u00a0kB are used." in page.text
     assert desk.request("POST", "http://told.example" + page.continue_form).status == 303

@@ -14,7 +14,7 @@ LOOPS = [asyncio.new_event_loop, WorkerLoop]
 
 def on(loop: Callable[[], asyncio.AbstractEventLoop], work: Coroutine[None, None, None]) -> None:
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(asyncio.wait_for(work, 10))
+        runner.run(asyncio.wait_for(work, 60))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
