@@ -267,6 +267,10 @@ class AccessRequest:
         """Whether it is for one download, which uses the access up."""
         return self.duration is Duration.ONCE
 
+    def is_enough_for(self, duration: Duration) -> bool:
+        """Whether it gives what is asked for so long: one download is less than all of them for a while."""
+        return not self.is_once or duration is Duration.ONCE
+
     def passed_on_at(self, step: int) -> int:
         """Return how often a step went up, unanswered."""
         return self.passed_on[step] if step < len(self.passed_on) else 0

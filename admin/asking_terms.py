@@ -42,13 +42,11 @@ def durations_of(policy: Policy, kind: Kind, rule: str | None) -> tuple[Duration
 
 
 def stops_downloads(policy: Policy, rule: str | None) -> bool:
-    """Whether it is a rule of file types."""
+    """Whether it is a rule of file types: only access that was asked about it lifts it.
+
+    Of limits, access to downloads that was asked about any lifts all. One download is about what stopped it.
+    """
     return any(each.id == rule and each.file_types for each in policy.rules)
-
-
-def rule_to_lift(policy: Policy, rule: str | None) -> str | None:
-    """Return the rule that access must be asked about to lift it; None where any to downloads does."""
-    return rule if stops_downloads(policy, rule) else None
 
 
 def answer_times(policy: Policy, at: datetime) -> tuple[datetime, datetime]:

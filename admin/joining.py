@@ -4,14 +4,13 @@ from datetime import datetime
 
 from admin import audit, outbox, request_moves, stored_requests, waiting_requests
 from admin.asking import AccessRequest, AlreadyOpenError, ForWhom, NewAccessRequest, NotAllowedError, State
-from admin.asking_terms import rule_to_lift
+from admin.asking_terms import stops_downloads
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.deciders import involved
 from admin.outbox import Letter, LetterKind
 from admin.request_moves import Refusal
-from policy.access_duration import Duration
 from policy.town_policy import Policy
 
 
@@ -52,13 +51,15 @@ async def to_join_instead(
     is_own = new.sent_by in (None, new.person)
     if not is_own or new.asked is not None or new.renews is not None or new.department is None:
         return None
-    rule = rule_to_lift(policy, new.rule)
-    found = await waiting_requests.open_request_for(t, new.host, new.kind, new.department, new.path, rule)
+    found = await waiting_requests.open_request_for(
+        *(t, new.host, new.kind, new.department, new.path),
+        rule=new.rule,
+        is_of_rule=stops_downloads(policy, new.rule),
+    )
     if found is None or not can_join(policy, found, new.person, at):
         return None
     is_for_enough = ForWhom.DEPARTMENT is found.for_whom or new.for_whom is ForWhom.PERSON
-    is_long_enough = not found.is_once or new.duration is Duration.ONCE
-    return found if is_for_enough and is_long_enough else None
+    return found if is_for_enough and found.is_enough_for(new.duration) else None
 
 
 async def hand_on(t: Transaction, request: AccessRequest, *, actor: str, at: datetime) -> None:

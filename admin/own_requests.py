@@ -48,19 +48,22 @@ async def open_request_of(
     *,
     path: str = "",
     rule: str | None = None,
+    is_of_rule: bool = False,
 ) -> AccessRequest | None:
     """Return the request of a kind for the site that the person sent or joined and that waits at `at`.
 
     `asked` is what it asks for beside the site, None where that does not matter; of a page's path, it is for
-    that page or for all of the site; `rule` as `asking_terms.rule_to_lift`.
+    that page or for all of the site. `rule` is what has stopped it, `is_of_rule` as
+    `asking_terms.stops_downloads`; of requests for all downloads and for one, it is the former.
     """
     return await find_one(
         db,
         "access_request.host = ?2 AND kind = ?4 AND (?5 IS NULL OR asked = ?5)"  # noqa: S608 - own words
         f" AND state IN ('submitted', 'awaits_signature', 'awaits_opening') AND {IN_TIME}"
-        " AND access_request.path IN ('', ?6) AND (?7 IS NULL OR rule = ?7)"
+        " AND access_request.path IN ('', ?6) AND (rule IS ?7 OR (duration <> 'once' AND NOT ?8))"
         " AND (access_request.person = ?3 OR EXISTS (SELECT 1 FROM access_request_joiner AS joiner"
-        "  WHERE joiner.access_request = access_request.id AND joiner.person = ?3))",
+        "  WHERE joiner.access_request = access_request.id AND joiner.person = ?3))"
+        " ORDER BY duration = 'once', access_request.id LIMIT 1",
         to_ms(at),
         site,
         person,
@@ -68,6 +71,7 @@ async def open_request_of(
         json.dumps(as_json(asked)) if asked is not None else None,
         path,
         rule,
+        is_of_rule,
     )
 
 

@@ -8,7 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
-from admin import access_requests, joining, proposing, roles, stored_requests, submitting, waiting_requests
+from admin import (
+    access_requests,
+    joining,
+    own_requests,
+    proposing,
+    roles,
+    stored_requests,
+    submitting,
+    waiting_requests,
+)
 from admin.ask_links import AskLinks
 from admin.asked import Kind
 from admin.asking import (
@@ -20,8 +29,9 @@ from admin.asking import (
     NotAllowedError,
     TransitionError,
     UnknownRequestError,
+    site_of,
 )
-from admin.asking_terms import rule_to_lift, stops_downloads
+from admin.asking_terms import durations_of, stops_downloads
 from admin.clock import Clock
 from admin.database import Database
 from admin.deciders import deciders_of, may_renew
@@ -185,9 +195,23 @@ class SessionRequests:
         record = self._policy().people.get(person)
         if record is None or record.department is None:
             return None
-        rule = rule_to_lift(self._policy(), ask.rule)
-        return await waiting_requests.open_request_for(
-            self._db, ask.host, self.kind_of(ask), record.department, ask.path, rule
+        kind, policy = self.kind_of(ask), self._policy()
+        found = await waiting_requests.open_request_for(
+            *(self._db, ask.host, kind, record.department, ask.path),
+            rule=ask.rule,
+            is_of_rule=stops_downloads(policy, ask.rule),
+        )
+        if found is None or not any(map(found.is_enough_for, durations_of(policy, kind, ask.rule))):
+            return None
+        return found
+
+    async def own_open(self, person: str, ask: AskToken) -> AccessRequest | None:
+        """Return the person's request that waits and gives some of what a link asks for, or None."""
+        return await own_requests.open_request_of(
+            *(self._db, site_of(ask.host), person, self.kind_of(ask), self._clock()),
+            path=ask.path,
+            rule=ask.rule,
+            is_of_rule=stops_downloads(self._policy(), ask.rule),
         )
 
     async def to_renew(self, session: Session, id_: int) -> AccessRequest:

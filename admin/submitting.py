@@ -22,7 +22,7 @@ from admin.asking import (
     TooMuchError,
     site_of,
 )
-from admin.asking_terms import answer_times, durations_of, rule_to_lift
+from admin.asking_terms import answer_times, durations_of, stops_downloads
 from admin.audit import Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
@@ -49,7 +49,7 @@ async def submit(
     `listed` says how sites are listed now. `then` is what becomes of it at once, in the same transaction.
     Raises InvalidRequestError: of these NeverGrantedError, and TooMuchError for longer than the policy's
     longest or more than it lets one person ask a day, are recorded; NotAllowedError for who was closed
-    meanwhile, recorded; AlreadyOpenError when the person's request for the same site is not decided yet;
+    meanwhile, recorded; AlreadyOpenError when the person's request for the same is not decided yet;
     JoinInsteadError when a colleague's is not, and it can be joined.
     """
     site = site_of(new.host) if new.host else ""
@@ -97,8 +97,11 @@ async def _submit(
             at,
             new.asked if new.kind in (Kind.STANDING, Kind.DEVICE) else None,
             path=new.path,
-            rule=rule_to_lift(policy, new.rule),
+            rule=new.rule,
+            is_of_rule=stops_downloads(policy, new.rule),
         )
+        if open_already is not None and not open_already.is_enough_for(new.duration):
+            open_already = None
         if open_already is None and new.renews is not None:
             open_already = await own_requests.open_renewal(t, new.renews, new.person, at)
         if open_already is not None:

@@ -63,22 +63,30 @@ async def to_open(db: Reader, policy: Policy, person: str, at: datetime) -> list
 
 
 async def open_request_for(
-    db: Reader, host: str, kind: Kind, department: str | None, path: str = "", rule: str | None = None
+    db: Reader,
+    host: str,
+    kind: Kind,
+    department: str | None,
+    path: str = "",
+    *,
+    rule: str | None = None,
+    is_of_rule: bool = False,
 ) -> AccessRequest | None:
     """Return a department's undecided request of a kind for the site, the oldest, or None.
 
-    Of a page's path, the request for that page, or else the one for all of the site; `rule` as
-    `asking_terms.rule_to_lift`.
+    Of a page's path, the request for that page, or else the one for all of the site; of downloads, that for
+    all of them, or else for one. `rule` and `is_of_rule` as `own_requests.open_request_of` has them.
     """
     return await find_one(
         db,
         "access_request.host = ?1 AND access_request.department IS ?2"
         " AND state = 'submitted' AND kind = ?3 AND access_request.path IN ('', ?4)"
-        " AND (?5 IS NULL OR rule = ?5)"
-        " ORDER BY access_request.path = ?4 DESC, access_request.id LIMIT 1",
+        " AND (rule IS ?5 OR (duration <> 'once' AND NOT ?6))"
+        " ORDER BY access_request.path = ?4 DESC, duration = 'once', access_request.id LIMIT 1",
         site_of(host),
         department,
         kind.value,
         path,
         rule,
+        is_of_rule,
     )

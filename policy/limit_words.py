@@ -29,6 +29,18 @@ def of_types(types: Iterable[str]) -> str:
     return f"a download of {', '.join(sorted(FILE_TYPES[id_].label for id_ in types))}"
 
 
+def stopped_by(id_: str | None, policy: Policy) -> str:
+    """Return what the limit, or the rule of file types, with this id is about, as `over` and `of_types` do.
+
+    Empty where the policy has neither.
+    """
+    limit = next((limit for limit in policy.limits if limit.id == id_), None)
+    if limit is not None:
+        return over(limit)
+    types = next((rule.file_types for rule in policy.rules if rule.id == id_), frozenset[str]())
+    return of_types(types) if types else ""
+
+
 def does(limit: Limit) -> str:
     """Return what comes of it, to go on with after `over`: "gets a warning first"."""
     return _DOES[limit.action]

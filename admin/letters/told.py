@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from admin import decided_requests
+from admin.asked import Kind
 from admin.asking import AccessRequest, ForWhom
 from admin.database import Database
 from admin.letters.parts import Link, Town, sentence
@@ -10,6 +11,7 @@ from admin.outbox import PutLetter
 from admin.web import words
 from admin.web.request_words import said_earlier
 from admin.web.words import Times
+from policy import limit_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,14 @@ class Told:
 
     @property
     def also(self) -> tuple[tuple[str, str], ...]:
-        """The case that it is for; what the site's pages need, and access opens with it. Facts, or none."""
-        hosts = ", ".join(map(words.host, self.request.hosts))
-        case = (("Case", standing.case_number),) if (standing := self.request.standing) else ()
-        return (*case, *((("Also opens", hosts),) if hosts else ()))
+        """The case that it is for; which downloads are stopped there; what the site's pages need, and access
+        opens with it. Facts, or none."""
+        request, hosts = self.request, ", ".join(map(words.host, self.request.hosts))
+        case = (("Case", standing.case_number),) if (standing := request.standing) else ()
+        is_download = request.kind is Kind.DOWNLOAD
+        stopped = limit_words.stopped_by(request.rule, self.town.policy) if is_download else ""
+        stopped_there = (("Stopped there", stopped),) if stopped else ()
+        return (*case, *stopped_there, *((("Also opens", hosts),) if hosts else ()))
 
     @property
     def see(self) -> Link:

@@ -34,7 +34,7 @@ from policy import limit_words
 from policy.access_duration import Duration
 from policy.ask_token import AskToken
 from policy.decision import Verdict
-from policy.town_policy import AfterApproval, Limit, Policy, Rule
+from policy.town_policy import AfterApproval, Policy
 
 _CHOICES: dict[str, tuple[type[StrEnum], str]] = {
     "extent": (Extent, "Choose what you need"),
@@ -263,9 +263,12 @@ async def _form(
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
     kind = admin.requests.kind_of(ask)
-    ends = offered(admin, kind, ask.rule)
-    found = await admin.requests.to_join(person, ask)
-    own, others = (found, None) if found is not None and person in found.askers else (None, found)
+    own = await admin.requests.own_open(person, ask)
+    all_ends = offered(admin, kind, ask.rule)
+    ends = {each: end for each, end in all_ends.items() if own is None or not own.is_enough_for(each)}
+    others = await admin.requests.to_join(person, ask)
+    if others is not None and (person in others.askers or (own is not None and others.is_once)):
+        others = None
     return await page(
         http_request,
         "ask.html",
@@ -274,10 +277,11 @@ async def _form(
         person=person,
         department=department,
         because=rule.because if rule else limit.because if limit else None,
-        stops=_stops(rule, limit) if kind is Kind.DOWNLOAD else "",
+        stops=limit_words.stopped_by(ask.rule, admin.policy) if kind is Kind.DOWNLOAD else "",
         is_for_reading=rule is not None and rule.action is Verdict.VIEW_ONLY,
         ends=ends,
-        longest=[*ends][-1],
+        can_be_one=Duration.ONCE in all_ends,
+        longest=[*all_ends][-1],
         never=bool(never_allowed(admin.policy, (*ask.risks, ask.category or ""))),
         max_reason_length=MAX_REASON_LENGTH,
         own=own,
@@ -290,11 +294,6 @@ async def _form(
         error=error,
         **await answered_lately(http_request, kind, ask.host, ask.path),
     )
-
-
-def _stops(rule: Rule | None, limit: Limit | None) -> str:
-    """Return what is stopped on a site that is open: "a download of more than 500 MB"."""
-    return limit_words.over(limit) if limit else limit_words.of_types(rule.file_types) if rule else ""
 
 
 async def _asked_already(http_request: Request, request: AccessRequest) -> Response:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import roles
+from admin.asked import Kind
 from admin.asking import AccessRequest, InvalidRequestError, NotAllowedError, State
 from admin.asking_terms import risks_of
 from admin.deciders import deciders, may_stop, took_part
@@ -176,10 +177,14 @@ async def _decision(
 
 
 def _cards(requests: list[AccessRequest]) -> list[list[AccessRequest]]:
-    """Return a card for each site, with all who ask for it, where the nearest of their deadlines is."""
+    """Return a card for each site, with all who ask for it, where the nearest of their deadlines is.
+
+    Of downloads from it each limit, and each rule of file types, has one: an answer is about what it stops.
+    """
     cards: dict[object, list[AccessRequest]] = {}
     for request in requests:
-        site = request.kind, request.is_once, request.host, request.path
+        stopped_by = request.rule if request.kind is Kind.DOWNLOAD else None
+        site = request.kind, request.is_once, request.host, request.path, stopped_by
         cards.setdefault(site if request.asked is None else request.id, []).append(request)
     return list(cards.values())
 

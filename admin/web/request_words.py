@@ -26,7 +26,17 @@ def standing(request: AccessRequest, policy: Policy, session: Session | None, ti
 
 
 def said_earlier(request: AccessRequest, policy: Policy, viewer: str | None, times: Times) -> Markup:
-    """Return what came of a request that was decided, for who decides on the site again."""
+    """Return what came of a request that was decided, for who decides on the site again.
+
+    Of one for downloads from it that is said: "one download: allowed ...".
+    """
+    if request.kind is Kind.DOWNLOAD:
+        what = "one download" if request.is_once else "downloads"
+        return Markup("{}: {}").format(what, _became_of(request, policy, viewer, times))
+    return _became_of(request, policy, viewer, times)
+
+
+def _became_of(request: AccessRequest, policy: Policy, viewer: str | None, times: Times) -> Markup:
     day, end = times.day(request.decided_at or request.submitted_at), request.expires_at
     quoted = Markup(": “{}”").format(request.note) if request.note else ""
     if request.state is State.DENIED:

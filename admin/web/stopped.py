@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin.asked import Kind
-from admin.asking import AccessRequest
-from admin.asking_terms import rule_to_lift, stops_downloads
+from admin.asking import AccessRequest, State
+from admin.asking_terms import stops_downloads
 from admin.limit_lifts import may_go_on
 from admin.visits import VisitRow
 from admin.web.client_address import seen_address
@@ -22,7 +22,7 @@ from policy.decision import Cause
 from policy.limiting import hours_end_at
 from policy.rule_matching import asking_roles
 from policy.state import Exemption
-from policy.town_policy import Approver, Limit, Policy
+from policy.town_policy import Approver, Limit, LimitAction, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class _Stopped:
     """The last of `count` visits that were stopped alike.
 
     `request` asks for it already, as `standing`. `ask` is what the button to ask says, empty where nobody can
-    be asked. `is_for_category`: it was stopped for what the site is listed as. `limit_ends_at` (aware): the
-    limit that stopped it ends by the clock.
+    be asked, or for no more. `is_for_category`: it was stopped for what the site is listed as.
+    `limit_ends_at` (aware): the limit that stopped it ends by the clock.
     """
 
     row: VisitRow
@@ -79,19 +79,27 @@ def _stopped(
 ) -> _Stopped:
     admin, (row, count) = admin_of(http_request), found
     policy = admin.policy
-    request = next((request for request in requests if _is_about(request, row, policy)), None)
+    # Of one download and all of them, what is more.
+    in_turn = sorted(requests, key=lambda request: request.is_once)
+    request = next((request for request in in_turn if _is_about(request, row, policy)), None)
     limit = (
         next((limit for limit in policy.limits if limit.id == row.rule), None) if _is_of_limit(row) else None
     )
-    approval = asking_roles(row.cause, row.rule, policy, {row.category or ""})
+    can_be_asked = bool(approval := asking_roles(row.cause, row.rule, policy, {row.category or ""}))
+    if request is not None:
+        ask = "Ask for all downloads" if can_be_asked and request.is_once else ""
+    else:
+        ask = _ask(approval, limit, is_download=_is_download(row, policy)) if can_be_asked else ""
+    is_open = request is not None and request.state is State.APPROVED
     return _Stopped(
         row,
         count,
         visit_status(row, policy),
         request,
         status_of(http_request, request) if request else None,
-        _ask(approval, limit, is_download=_is_download(row, policy)) if approval else "",
+        ask,
         may_go_on(row, policy)
+        and not is_open
         and (row.host, row.rule) not in {(one.host, one.passed_limit) for one in lifted},
         _is_for_category(row, limit, policy),
         hours_end_at(limit, policy, admin.now()) if limit is not None and limit.quota is None else None,
@@ -129,14 +137,23 @@ def _is_about(request: AccessRequest, row: VisitRow, policy: Policy) -> bool:
     """Whether the request asks for what was stopped: access opens no download that is.
 
     What is used up answers for nothing that is stopped now, and what was asked about a limit, or another
-    rule, for no rule of file types. Which page was visited no record says: of a request for one it is the
-    visit from which that was sent.
+    rule, for no rule of file types; one download for no quota and nothing that warns, and while it waits only
+    for what stopped that. Which page was visited no record says: of a request for one it is the visit from
+    which that was sent.
     """
     if (request.path and request.code != row.code) or request.used_at is not None:
         return False
-    if rule_to_lift(policy, row.rule) not in (None, request.rule):
+    if not request.covers(row.host) or (request.kind is Kind.DOWNLOAD) is not _is_download(row, policy):
         return False
-    return request.covers(row.host) and (request.kind is Kind.DOWNLOAD) == _is_download(row, policy)
+    if request.is_once and any(
+        limit.id == row.rule and (limit.quota is not None or limit.action is LimitAction.WARN)
+        for limit in policy.limits
+    ):
+        return False
+    is_by_any = not stops_downloads(policy, row.rule) and (
+        not request.is_once or request.state is State.APPROVED
+    )
+    return is_by_any or request.rule == row.rule
 
 
 def _is_download(row: VisitRow, policy: Policy) -> bool:

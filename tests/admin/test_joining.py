@@ -75,6 +75,42 @@ async def test_all_downloads_are_more_than_the_one_that_a_colleague_has_asked_fo
     assert for_today.id != once.id
 
 
+async def test_who_asks_for_all_downloads_joins_who_did_whatever_older_request_there_is_for_one(
+    db: Database,
+) -> None:
+    await submitted(db, kind=Kind.DOWNLOAD, duration=Duration.ONCE)
+    for_today = await submitted(db, COLLEAGUE, kind=Kind.DOWNLOAD, duration=Duration.TODAY)
+    with pytest.raises(JoinInsteadError) as refused:
+        await submitted(db, kind=Kind.DOWNLOAD, duration=Duration.TODAY)
+    assert refused.value.request.id == for_today.id
+
+
+async def test_own_request_for_one_download_keeps_nobody_from_asking_for_all_or_for_another(
+    db: Database,
+) -> None:
+    rule = Rule("no-programs", Verdict.BLOCK, frozenset({"gambling"}), file_types=frozenset({"executable"}))
+    policy = replace(TOWN, rules=(rule, *TOWN.rules))
+
+    async def sent(by: str, duration: Duration) -> AccessRequest:
+        new = ask(kind=Kind.DOWNLOAD, duration=duration, rule=by)
+        return await submitting.submit(db, policy, listed, new, MONDAY)
+
+    one = await sent("large", Duration.ONCE)
+    another = await sent("films", Duration.ONCE)
+    program = await sent("no-programs", Duration.ONCE)
+    for by, already in (("large", one), ("films", another), ("no-programs", program)):
+        with pytest.raises(AlreadyOpenError) as refused:
+            await sent(by, Duration.ONCE)
+        assert refused.value.request.id == already.id
+    for_today = await sent("large", Duration.TODAY)
+    for by, duration in (("large", Duration.ONCE), ("films", Duration.TODAY)):
+        with pytest.raises(AlreadyOpenError) as refused:
+            await sent(by, duration)
+        assert refused.value.request.id == for_today.id
+    # No rule of file types is lifted by what was asked about a limit.
+    assert (await sent("no-programs", Duration.TODAY)).id not in (for_today.id, program.id)
+
+
 async def test_what_is_asked_of_a_limit_does_not_stand_for_a_rule_of_file_types(db: Database) -> None:
     rule = Rule("no-programs", Verdict.BLOCK, frozenset({"gambling"}), file_types=frozenset({"executable"}))
     policy = replace(TOWN, rules=(rule, *TOWN.rules))

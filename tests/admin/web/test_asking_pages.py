@@ -332,7 +332,10 @@ async def test_what_the_asker_withdraws_goes_on_for_the_colleague_who_joined(sit
 
 async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site: Site) -> None:
     person = "people:\n  colleague: {name: Colleague, department: finance}\n"
-    limit = "limits:\n  - {id: huge, larger_than: 1GB, action: ask, approval: [department_head]}\n"
+    limit = (
+        "limits:\n  - {id: huge, larger_than: 1GB, action: ask, approval: [department_head]}\n"
+        "  - {id: a-day, quota: 1GB/day, action: ask, approval: [department_head]}\n"
+    )
     site.state.policy_document.write_text(towns.DOCUMENT.replace("people:\n", person, 1) + limit)
     await site.admin._publisher.reload_document()
     await site.sent_request(rule="huge", duration="today")
@@ -346,6 +349,9 @@ async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site:
     for_all = await site.asking("colleague", code="F7M-4QP", device=None, **of_one)
     form = (await for_all.get("/ask/F7M-4QP")).text
     assert "Join this request" in form and "all downloads from there, for you or everyone in Finance" in form
+    assert "has asked for one download from" in form
+    quota = await site.asking("colleague", code="G7M-4QP", device=None, rule="a-day", host="files.example")
+    assert "Join this request" not in (await quota.get("/ask/G7M-4QP")).text, "it lifts no quota"
     sent = await post(for_all, "/ask/F7M-4QP", reason="Many.", duration="today", for_whom="person")
     assert sent.status_code == 303
 

@@ -205,6 +205,36 @@ async def test_site_that_several_ask_for_is_one_card_that_chooses_them_all(site:
     assert "Your 2 answers are recorded" in said(await confirm(administrator, shown))
 
 
+async def test_downloads_of_a_site_are_one_card_where_the_same_limit_or_rule_stops_them(site: Site) -> None:
+    stops = "categories: [press], action: block, approval: [department_head]"
+    rules = "rules:\n" + "".join(
+        f"  - {{id: {id_}, file_types: [{kind}], {stops}}}\n"
+        for id_, kind in (("no-programs", "executable"), ("no-archives", "archive"))
+    )
+    limits = (
+        "limits:\n  - {id: large, hosts: [news.example], larger_than: 1GB, action: ask,"
+        " approval: [department_head]}\n"
+    )
+    site.state.policy_document.write_text(DOCUMENT.replace("rules:\n", rules) + limits)
+    await site.until(lambda: bool(site.admin.policy.limits))
+    stopped = ("no-programs", "no-archives", "large")
+    for rule in stopped:
+        await sent(site, "news.example", person=people.HEAD, rule=rule, duration="once")
+    of_parks = {"person": people.PARKS_HEAD, "department": "parks"}
+    await sent(site, "news.example", rule="large", duration="once", **of_parks)
+    administrator = await site.signed_in(people.ADMINISTRATOR)
+    inbox = await administrator.get("/decide")
+    assert inbox.text.count('<li class="card">') == 3
+    chosen = re.findall(r'name="request" id="[^"]+" value="([^"]+)"', inbox.text)
+    assert sorted(chosen) == ["1", "2", "3 4"]
+    asked_about = ("programs", "archives", "more than 1 GB")
+    for what in asked_about:
+        assert f"Stopped there: a download of {what}" in said(inbox), what
+    shown = await administrator.get("/decide/several", params={"answer": "allow", "request": chosen})
+    for what in asked_about:
+        assert f"Stopped there a download of {what}" in said(shown), what
+
+
 async def test_several_are_decided_by_a_program_with_an_outcome_each(site: Site) -> None:
     await sent(site, "cardroom.example", "bingo.example")
     await sent(site, "dice.example", rule=None, approval=BOTH)

@@ -5,9 +5,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from admin import audit, closed_people
+from admin import audit, closed_people, outbox
 from admin.audit import EventKind
+from admin.letters.parts import Town
+from admin.letters.wording import words_of
 from admin.limit_letters import LimitLetters
+from admin.outbox import Channel, LetterKind
 from admin.used_downloads import UsedDownloads
 from policy import state_names
 from policy.decision import Cause, Lane, Verdict
@@ -217,6 +220,7 @@ async def test_one_download_is_asked_for_allowed_for_a_day_and_used(site: Site) 
     page = (await head.get(f"/decide/{number}")).text
     assert "Allow one download from iso.example for Clerk?" in page and "Change time" not in page
     assert "the first download that would be stopped there goes through" in page
+    assert "a download of more than 1\u00a0GB" in page.partition(">Stopped there<")[2][:200]
     ends_at = site.clock.at + timedelta(days=1)
     assert f'value="{ends_at.isoformat()}"' in page
     for end, status in ((ends_at + timedelta(seconds=1), 422), (ends_at, 303)):
@@ -227,7 +231,7 @@ async def test_one_download_is_asked_for_allowed_for_a_day_and_used(site: Site) 
     page = (await clerk.get(f"/requests/{number}")).text
     assert "that would be stopped goes through" in page and "Allowed until" in page
     await site.log(stopped("asked", "iso.example", "over 1 GB came on one connection"))
-    assert f"REQ-{number}:" in (await clerk.get("/stopped")).text
+    assert f"REQ-{number}, one download:" in (await clerk.get("/stopped")).text
 
     (site.state.spool / state_names.claim(access.id, access.granted_at)).write_bytes(b"f" * 64)
     await UsedDownloads(site.admin.db, site.state.spool, site.clock).look()
@@ -238,6 +242,66 @@ async def test_one_download_is_asked_for_allowed_for_a_day_and_used(site: Site) 
     assert "Used <time" in (await (await site.signed_in(people.IT)).get("/exemptions")).text
     of_limit = (await clerk.get("/stopped")).text
     assert "REQ-" not in of_limit and ">Ask for this download<" in of_limit, "another can be asked for"
+
+
+async def test_who_has_asked_for_one_download_can_ask_for_all_and_for_what_it_does_not_answer(
+    site: Site,
+) -> None:
+    await with_limits(site)
+    site.state.policy_document.write_text(
+        DOCUMENT.replace(
+            "quota: 2GB/day, per: department, action: block",
+            "quota: 2GB/day, action: ask, approval: [department_head]",
+        )
+    )
+    await site.until(lambda: "a-day" in {one.id for one in site.admin.policy.limits if one.approval})
+    once = await site.sent_request(duration="once", host="iso.example", rule="asked")
+    await site.log(
+        stopped("asked", "iso.example", "over 1 GB came on one connection"),
+        stopped("big", "iso.example", "over 500 MB came on one connection"),
+        stopped("a-day", "iso.example", "2 GB a day are used"),
+    )
+    clerk = await site.signed_in(people.CLERK)
+    cards = (await clerk.get("/stopped")).text.replace("\u00a0", " ").split('<li class="card">')[1:]
+    of_asked, of_big, of_quota = (
+        next(card for card in cards if why in card) for why in ("over 1 GB", "over 500 MB", "2 GB a day")
+    )
+    assert f"REQ-{once}, one download:" in of_asked and "Ask for all downloads" in of_asked
+    # One download neither goes past what warns nor uses more than a quota.
+    assert "REQ-" not in of_big and "Download now" in of_big
+    assert "REQ-" not in of_quota and "Ask to use it now" in of_quota
+
+    await clerk.get("/ask", params={"token": site.token(host="iso.example", rule="asked", code="K8M-4QP")})
+    form = (await clerk.get("/ask/K8M-4QP")).text
+    assert "You have asked for one download already" in form and f'href="/requests/{once}"' in form
+    assert 'value="today"' in form and 'value="once"' not in form
+    sent = await post(clerk, "/ask/K8M-4QP", reason="A set.", duration="today", for_whom="person")
+    assert sent.headers["location"] == f"/requests/{once + 1}/sent"
+    again = (await clerk.get("/ask/K8M-4QP")).text
+    assert "You have asked already" in again and f"REQ-{once + 1}" in again and "<textarea" not in again
+
+
+async def test_whoever_decides_reads_what_is_stopped_and_which_earlier_answers_were_about_downloads(
+    site: Site,
+) -> None:
+    await with_limits(site)
+    of_iso = {"host": "iso.example", "rule": "asked"}
+    once = await site.sent_request(duration="once", **of_iso)
+    put = await outbox.due(site.admin.db, Channel.MAIL, site.clock.at)
+    (letter,) = [one for one in put if one.letter.kind is LetterKind.REQUEST_TO_DECIDE]
+    facts = (await words_of(letter, site.admin.db, Town(site.admin.policy, site.clock.at))).facts
+    assert ("Stopped there", "a download of more than 1\u00a0GB") in facts
+    head = await site.signed_in(people.HEAD)
+    ends_at = (site.clock.at + timedelta(days=1)).isoformat()
+    await post(head, f"/decide/{once}", answer="allow", step="0", expires_at=ends_at)
+    for_all = await site.sent_request(duration="today", code="K8M-4QP", **of_iso)
+    await post(head, f"/decide/{for_all}", answer="deny", step="0", reason="Not needed for work")
+    of_site = await site.sent_request(host="iso.example", code="K9M-4QP")
+    page = (await head.get(f"/decide/{of_site}")).text.replace("\u00a0", " ")
+    assert "downloads: not allowed" in page and "one download: allowed" in page
+    form = (await (await site.asking(code="L7M-4QP", **of_iso)).get("/ask/L7M-4QP")).text
+    lately = form.partition("The answer lately")[2][:400]
+    assert "downloads from" in lately and "Not approved" in lately
 
 
 async def test_a_download_is_asked_for_today_at_most(site: Site) -> None:
