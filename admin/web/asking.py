@@ -21,6 +21,7 @@ from admin.asking import (
     InvalidRequestError,
     State,
     UnknownRequestError,
+    site_of,
 )
 from admin.asking_terms import durations_of, never_allowed
 from admin.deciders import deciders, may_end, may_renew, may_stop
@@ -263,6 +264,10 @@ async def _form(
     rule = next((rule for rule in admin.policy.rules if rule.id == ask.rule), None)
     limit = next((limit for limit in admin.policy.limits if limit.id == ask.rule), None)
     kind = admin.requests.kind_of(ask)
+    try:
+        site_of(ask.host)
+    except InvalidRequestError:
+        return await page(http_request, "ask_for_no_site.html", 422 if error else 200, ask=ask)
     own = await admin.requests.own_open(person, ask)
     all_ends = offered(admin, kind, ask.rule)
     ends = {each: end for each, end in all_ends.items() if own is None or not own.is_enough_for(each)}

@@ -330,6 +330,13 @@ async def test_what_the_asker_withdraws_goes_on_for_the_colleague_who_joined(sit
     assert "for Colleague" in (await (await site.signed_in(people.HEAD)).get(f"/decide/{id_}")).text
 
 
+async def test_name_that_is_no_site_is_said_to_be_none_in_place_of_a_form(site: Site) -> None:
+    client = await site.asking(host="intranet", category=None, entry=None, source=None)
+    page = await client.get("/ask/K7M-4QP")
+    assert page.status_code == 200 and "<form" not in page.text.partition("<main")[2].partition("</main")[0]
+    assert "intranet cannot be asked for here" in page.text and "give the code K7M-4QP" in page.text
+
+
 async def test_who_asks_for_a_site_joins_no_request_for_a_download_from_it(site: Site) -> None:
     person = "people:\n  colleague: {name: Colleague, department: finance}\n"
     limit = (
