@@ -66,17 +66,17 @@ async def decide(http_request: Request, form: FormData) -> Response:
     session = signed_in(http_request)
     request_id = http_request.path_params["id"]
     try:
-        if field(form, "answer") == "allow":
+        if is_to_allow(form):
             await admin.requests.approve(
                 session,
                 request_id,
-                seen_step=form_number(form, "step"),
+                seen_step=seen_step(form),
                 seen_hosts=field(form, "hosts").split(),
                 seen_joined=field(form, "joined").split(),
                 expires_at=expiry(form),
             )
         else:
-            await admin.requests.deny(session, request_id, denial(form), seen_step=form_number(form, "step"))
+            await admin.requests.deny(session, request_id, denial(form), seen_step=seen_step(form))
     except InvalidRequestError as error:
         return await _decision(http_request, await _request_of(http_request), error)
     return go_to(f"/decide/{request_id}/done")
@@ -189,6 +189,17 @@ def _cards(requests: list[AccessRequest]) -> list[list[AccessRequest]]:
     return list(cards.values())
 
 
+def is_to_allow(form: FormData) -> bool:
+    """Return whether the answer is to allow, or not to. Raises InvalidRequestError where it is neither."""
+    match field(form, "answer"):
+        case "allow":
+            return True
+        case "deny":
+            return False
+        case _:
+            raise InvalidRequestError("other_reason", "Choose whether you allow it")
+
+
 def expiry(form: FormData, name: str = "expires_at") -> datetime:
     """Return the very instant that was on the button. Raises InvalidRequestError."""
     try:
@@ -198,6 +209,14 @@ def expiry(form: FormData, name: str = "expires_at") -> datetime:
     if expires_at.tzinfo is None:
         raise InvalidRequestError("expires_at", "Choose until when it is open")
     return expires_at
+
+
+def seen_step(form: FormData, name: str = "step") -> int | None:
+    """Return the step that was on the page, None where none was. Raises InvalidRequestError for no number."""
+    step = form_number(form, name)
+    if step is None and field(form, name):
+        raise InvalidRequestError("other_reason", "Look at it again: this form is not as it was shown")
+    return step
 
 
 def denial(form: FormData) -> str:

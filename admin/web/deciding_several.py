@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from admin.asking import InvalidRequestError
 from admin.deciding_several import Outcome, Seen
-from admin.web.deciding import DENIAL_REASONS, denial, expiry, inbox_page
+from admin.web.deciding import DENIAL_REASONS, denial, expiry, inbox_page, is_to_allow, seen_step
 from admin.web.page import admin_of, page, status_of
 from admin.web.request_words import said_why_not
-from admin.web.session_cookie import field, form_number, signed_in
+from admin.web.session_cookie import field, signed_in
 from admin.web.words import Times
 
 
@@ -29,14 +29,15 @@ async def decide(http_request: Request, form: FormData) -> Response:
     """Answer each as it was shown, and say what came of each."""
     admin = admin_of(http_request)
     session = signed_in(http_request)
-    to_allow = field(form, "answer") == "allow"
+    to_allow = False
     ids = [int(text) for text in map(str, form.getlist("request")) if _is_number(text)]
     try:
+        to_allow = is_to_allow(form)
         if to_allow:
             outcomes = await admin.several_decisions.allow(session, [_seen(form, id_) for id_ in ids])
         else:
             reason = denial(form)
-            seen = [Seen(id_, form_number(form, f"step-{id_}")) for id_ in ids]
+            seen = [Seen(id_, seen_step(form, f"step-{id_}")) for id_ in ids]
             outcomes = await admin.several_decisions.deny(session, seen, reason)
     except InvalidRequestError as error:
         return await _chosen(http_request, ids, to_allow, error)
@@ -93,7 +94,7 @@ def _seen(form: FormData, id_: int) -> Seen:
     """Return what the page that asked again has shown of a request."""
     return Seen(
         id_,
-        form_number(form, f"step-{id_}"),
+        seen_step(form, f"step-{id_}"),
         hosts=field(form, f"hosts-{id_}").split(),
         joined=field(form, f"joined-{id_}").split(),
         expires_at=expiry(form, f"expires_at-{id_}"),

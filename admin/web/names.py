@@ -14,6 +14,8 @@ from admin.sessions import NAMES_SHOWN_FOR
 from admin.web.page import admin_of, go_to, page
 from admin.web.session_cookie import field, person_of, signed_in
 
+_ANSWERS = {"agree": True, "refuse": False}
+
 
 async def names_page(http_request: Request) -> Response:
     """Ask why names are to be shown."""
@@ -60,12 +62,12 @@ async def request_page(http_request: Request) -> Response:
 
 
 async def answer(http_request: Request, form: FormData) -> Response:
-    """Agree that names are shown, or not; the page says what came of it."""
-    id_ = http_request.path_params["id"]
+    """Agree that names are shown, or not; the page says what came of it, or asks again."""
+    id_, agrees = http_request.path_params["id"], _ANSWERS.get(field(form, "answer"))
+    if agrees is None:
+        return go_to(f"/visits/names/{id_}")
     try:
-        await admin_of(http_request).names.answer(
-            signed_in(http_request), id_, agrees=field(form, "answer") == "agree"
-        )
+        await admin_of(http_request).names.answer(signed_in(http_request), id_, agrees=agrees)
     except UnknownRequestError as error:
         raise HTTPException(404) from error
     return go_to(f"/visits/names/{id_}")
