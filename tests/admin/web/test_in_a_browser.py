@@ -484,3 +484,21 @@ async def test_bars_of_several_tables_begin_below_each_other_and_have_room_on_a_
             "(all) => all.map((e) => e.getBoundingClientRect()).map((box) => [box.left, box.width])"
         )
         assert len(boxes) == 4 and all(box == boxes[0] for box in boxes) and boxes[0][1] >= 64, width
+
+
+async def test_phone_number_of_the_help_desk_is_never_cut_at_the_end_of_a_line(
+    site: Site, page: Page
+) -> None:
+    await sign_in(page, site, people.CLERK)
+    await page.goto(f"{site.url}/requests/new")
+    await page.get_by_label("Which site?").fill("library.example")
+    await page.get_by_role("button", name="Look it up").click()
+    number = page.locator("main").get_by_text("555-0100", exact=True)
+    cut_at = await number.evaluate("""(number) => {
+        const paragraph = number.closest("p"), widths = [...Array(100).keys()].map((n) => 200 + 4 * n);
+        return widths.filter((width) => {
+            paragraph.style.width = `${width}px`;
+            return number.getClientRects().length > 1;
+        });
+    }""")
+    assert cut_at == []
