@@ -122,6 +122,8 @@ def device_off(policy: Policy, device: str, because: str) -> NewMeasure:
 
 def filter_off(lasts: str, because: str, at: datetime) -> NewMeasure:
     """Switch the filter off for a while, like "10m" or "2h"; four hours at most."""
+    if not lasts:
+        raise InvalidRequestError("lasts", "Enter for how long, like 10m or 2h; 4h at most")
     found = re.fullmatch(r"(\d{1,4})([mh])", lasts)
     if found is None:
         raise InvalidRequestError("lasts", f"{lasts!r} is not how long; write it like 10m or 2h")
@@ -143,6 +145,8 @@ def lockdown_subject(policy: Policy, department: str) -> str:
 
 def device_subject(policy: Policy, device: str) -> str:
     """Return the IP address that is meant by an address or by a device's name."""
+    if not device:
+        raise InvalidRequestError("device", "Enter the device's name, or its IP address")
     by_name = {d.name.lower(): address for address, d in policy.devices.items()}
     if device.lower() in by_name:
         return by_name[device.lower()]

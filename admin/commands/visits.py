@@ -27,6 +27,7 @@ from admin.state_folder import StateFolder
 from admin.visit_log import searching
 from admin.visit_log.searching import MOST_LEFT_OUT, LeftOut, VisitFilter
 from admin.visits import VisitRow, WhoCodes
+from admin.web.visit_filters import unknown
 from admin.written_text import one_line
 from categories.host_name import HostNameError, canonical_host
 from policy import notation
@@ -124,7 +125,12 @@ def visits(
     except sqlite3.Error as error:
         raise CommandError(f"{folder.database}: {error}") from error
     if not count and not follow:
-        click.echo("No visits match. Leave an option out, or widen the time.", err=True)
+        given = {"department": department, "category": category, "rule": rule, "person": person}
+        named = {name: id_ for name, id_ in given.items() if id_}
+        not_there = unknown(named, published.policy) if published else ()
+        click.echo(
+            " ".join(("No visits match.", *not_there, "Leave an option out, or widen the time.")), err=True
+        )
 
 
 def _check(policy: Policy | None, person: str | None, because: str) -> None:

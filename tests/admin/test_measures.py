@@ -254,7 +254,7 @@ def test_reason_is_one_line_without_what_nobody_can_see() -> None:
             "lasts",
             "'ten' is not how long; write it like 10m or 2h",
         ),
-        (lambda: measures.filter_off("", "Why", MONDAY), "lasts", "write it like 10m or 2h"),
+        (lambda: measures.filter_off("", "Why", MONDAY), "lasts", "Enter for how long, like 10m or 2h"),
     ],
     ids=range(11),
 )

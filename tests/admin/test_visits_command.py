@@ -351,3 +351,11 @@ def test_follow_goes_on_with_what_arrives_until_it_is_interrupted(state: StateFo
         assert process.wait(10) == 0
         assert process.stdout.read() == ""
         assert process.stderr.read() == ""
+
+
+def test_filter_that_names_what_is_not_there_is_said_where_nothing_matches(state: StateFolder) -> None:
+    result = visits(state, "--department", "fin", "--category", "gambing", "--rule", "none-such")
+    assert result.stderr.split("No visits match. ")[1] == (
+        "“fin” is no department of the policy. “gambing” is no category. “none-such” is no rule of the"
+        " policy. Leave an option out, or widen the time.\n"
+    )
