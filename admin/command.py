@@ -9,38 +9,59 @@ import click
 # name -> (module:function, one line of help). A proxy host has no web framework and an admin host
 # no mitmproxy, so nothing of a subcommand is imported before it is called.
 _SUBCOMMANDS = {
-    "run": "admin.commands.run:run",
-    "proxy": "admin.commands.proxy:proxy",
-    "admin": "admin.commands.admin:admin",
-    "restart": "admin.commands.restart:restart",
-    "categories": "admin.commands.categories:categories",
-    "policy": "admin.commands.policy:policy",
-    "explain": "admin.commands.explain:explain",
-    "visits": "admin.commands.visits:visits",
-    "why": "admin.commands.why:why",
-    "lockdown": "admin.commands.emergency:lockdown",
-    "device": "admin.commands.emergency:device",
-    "filter": "admin.commands.emergency:filter_",
-    "never-inspect": "admin.commands.never_inspect:never_inspect",
-    "notice": "admin.commands.notice:notice",
-    "audit": "admin.commands.audit:audit",
-    "backup": "admin.commands.backup:backup",
-    "restore": "admin.commands.backup:restore",
-    "ca": "admin.commands.ca:ca",
-    "password": "admin.commands.password:password",
-    "people": "admin.commands.people:people",
+    "run": ("admin.commands.run:run", "Run proxy, admin site and metrics listener on this machine."),
+    "proxy": ("admin.commands.proxy:proxy", "Run the proxy alone, with what was published."),
+    "admin": ("admin.commands.admin:admin", "Run the admin site alone."),
+    "restart": ("admin.commands.restart:restart", "Replace every process of what runs, one by one."),
+    "categories": ("admin.commands.categories:categories", "Keep the category lists up to date and right."),
+    "policy": (
+        "admin.commands.policy:policy",
+        "Check a policy document, put it in force, show that in force.",
+    ),
+    "explain": ("admin.commands.explain:explain", "Say what the proxy would do with a visit, and why."),
+    "visits": ("admin.commands.visits:visits", "Show the visit log."),
+    "why": ("admin.commands.why:why", "Say why a visit was decided as it was."),
+    "lockdown": ("admin.commands.emergency:lockdown", "Limit the web to what must go on."),
+    "device": ("admin.commands.emergency:device", "Take a device off the web, or let it back."),
+    "filter": ("admin.commands.emergency:filter_", "Switch the filter off for a while."),
+    "never-inspect": (
+        "admin.commands.never_inspect:never_inspect",
+        "Say which sites are not opened, whatever a rule says.",
+    ),
+    "notice": ("admin.commands.notice:notice", "Show how the notice stands, and who accepted it."),
+    "audit": ("admin.commands.audit:audit", "Check the log of what people decided."),
+    "backup": ("admin.commands.backup:backup", "Back the town up to a new folder."),
+    "restore": ("admin.commands.backup:restore", "Restore a town from a backup."),
+    "ca": ("admin.commands.ca:ca", "Hand out the town's certificate, and make the next."),
+    "password": ("admin.commands.password:password", "Set people's passwords."),
+    "people": ("admin.commands.people:people", "Take people from a file, close who leaves."),
 }
 
 
-class _LazyGroup(click.Group):
+class Group(click.Group):
+    """Commands whose help is a whole sentence each in the list of them; click cuts what is over a line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.line_of(ctx, name)) for name in self.list_commands(ctx)])
+
+    def line_of(self, ctx: click.Context, name: str) -> str:
+        """Return what the list of commands says of one of them."""
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=200) if command is not None else ""
+
+
+class _LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_SUBCOMMANDS)
 
+    def line_of(self, ctx: click.Context, name: str) -> str:
+        return _SUBCOMMANDS[name][1]
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        target = _SUBCOMMANDS.get(cmd_name)
-        if target is None:
+        if cmd_name not in _SUBCOMMANDS:
             return None
-        module, _, name = target.partition(":")
+        module, _, name = _SUBCOMMANDS[cmd_name][0].partition(":")
         return cast(click.Command, getattr(importlib.import_module(module), name))
 
 

@@ -12,14 +12,14 @@ import click
 from admin import audit as audit_log
 from admin.audit import Damage, Head, Verification
 from admin.audit_heads import HeadsError, read_heads
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.database import Database, DatabaseError
 from admin.settings import read_settings
 from admin.state_folder import StateFolder
 from policy.problem import PolicyError
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Check the log of what people decided."""
 

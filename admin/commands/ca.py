@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.state_folder import StateFolder
 
 _FILES = {"present": "town-ca.pem", "next": "town-ca-next.pem"}
@@ -17,7 +17,7 @@ _MADE_BY = {"present": "the proxy makes it when it starts", "next": "towngate ca
 _state = click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 
 
-@click.group()
+@click.group(cls=Group)
 def ca() -> None:
     """Hand out the certificate that workstations must trust, and go on to the next."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from admin.command import Group
 from admin.commands.correct import correct
 from admin.commands.diff_lists import diff_command
 from admin.commands.lists import lists_of
@@ -26,7 +27,7 @@ _state_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def categories() -> None:
     """Bring the category lists up to date, correct them, and look names up."""
 

@@ -16,7 +16,7 @@ import click
 from admin import never_inspected
 from admin.asking import InvalidRequestError
 from admin.clock import utc_now
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.commands.acting import actor
 from admin.commands.lists import lists_of
 from admin.commands.policy import published_policy
@@ -38,7 +38,7 @@ _state = click.option("--state", type=Path, default=Path("var"), show_default=Tr
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 
-@click.group()
+@click.group(cls=Group)
 def never_inspect() -> None:
     """Say what is never opened for programs' sake, add to it, or take off it.
 

@@ -15,7 +15,7 @@ import click
 from admin import audit, notices
 from admin.audit import Event, EventKind
 from admin.clock import utc_now
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
@@ -33,7 +33,7 @@ _COLUMNS = (
 _state = click.option("--state", type=Path, default=Path("var"), show_default=True, help="State folder.")
 
 
-@click.group()
+@click.group(cls=Group)
 def notice() -> None:
     """Show how the notice stands, and write out who accepted which version when."""
 

@@ -11,7 +11,7 @@ import click
 from admin import accounts, closed_people
 from admin.accounts import AccountKind, PasswordError
 from admin.clock import utc_now
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
 from admin.database import Database, DatabaseError
@@ -22,7 +22,7 @@ from policy.document import load_document
 from policy.problem import PolicyError
 
 
-@click.group()
+@click.group(cls=Group)
 def password() -> None:
     """Set people's passwords."""
 

@@ -17,7 +17,7 @@ from admin import closed_people
 from admin.asking import InvalidRequestError
 from admin.clock import utc_now
 from admin.closed_people import AlreadyClosedError, Ended, LastOfItError, UnknownPersonError
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.commands.acting import actor
 from admin.commands.people_import import import_
 from admin.commands.policy import published_policy
@@ -31,7 +31,7 @@ _because = click.option("--because", default="", metavar="TEXT", help="Why; stan
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 
-@click.group()
+@click.group(cls=Group)
 def people() -> None:
     """Take people from a file, close who leaves, and open those again who come back."""
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from admin.atomic_file import write_atomically
 from admin.clock import utc_now
-from admin.command import CommandError
+from admin.command import CommandError, Group
 from admin.commands.acting import actor
 from admin.commands.lists import lists_of
 from admin.commands.opening import opening_lines, openings_as_json
@@ -50,7 +50,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON ob
 _file_argument = click.argument("file", type=click.File("rb"))
 
 
-@click.group()
+@click.group(cls=Group)
 def policy() -> None:
     """Check a policy document, put it in force, or show the one in force."""
 

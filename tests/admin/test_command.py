@@ -1,5 +1,7 @@
 """The command line as others script it: help, examples, options and exit codes."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -35,6 +37,24 @@ def test_every_command_has_help_with_an_example_and_takes_a_state_folder(name: s
     assert result.exit_code == 0
     assert f"Example: towngate {name}" in result.output.replace("\n", " ")
     assert "--state" in result.output
+
+
+def test_list_of_commands_cuts_no_sentence_and_each_has_a_line() -> None:
+    groups = {words.rpartition(" ")[0] for words in COMMANDS}
+    for words in map(str.split, groups):
+        shown = CliRunner().invoke(cli, [*words, "--help"]).output.partition("Commands:")[2]
+        assert shown and "..." not in shown, words
+    lines = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == cli.list_commands(click.Context(cli)), "a line each"
+
+
+def test_help_and_version_need_nothing_of_what_a_proxy_host_lacks() -> None:
+    lacked = ("starlette", "uvicorn", "httpx", "authlib")
+    program = f"import sys; sys.modules.update(dict.fromkeys({lacked})); from admin.command import cli; cli()"
+    for option in ("--help", "--version"):
+        words = [sys.executable, "-c", program, option]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - _WITHOUT_JSON))
