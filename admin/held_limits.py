@@ -15,11 +15,13 @@ class HeldLimit:
 
     `left` is what is left of a quota on that day; None where it is no quota, or nothing is known of the day.
     `stops`: the visit itself is stopped by it, or gets a warning, and not only what is over it.
+    `is_closed`: it was, also by one that warns: in a tunnel no page can be shown.
     """
 
     limit: Limit
     left: Left | None
     stops: bool
+    is_closed: bool = False
 
     @property
     def words(self) -> str:
@@ -31,16 +33,24 @@ class HeldLimit:
         """What it does to the visit itself, like "It stops this visit."; empty where it does nothing."""
         if not self.stops:
             return ""
-        is_warning = self.limit.action is LimitAction.WARN
-        return "This visit gets a warning first." if is_warning else "It stops this visit."
+        if self.limit.action is not LimitAction.WARN:
+            return "It stops this visit."
+        if self.is_closed:
+            return "No page could be shown, so it stopped this visit."
+        return "This visit gets a warning first."
 
 
 def held_limits(
-    limits: Iterable[Limit], left: Iterable[Left], stopped_by: str | None = None
+    limits: Iterable[Limit], left: Iterable[Left], stopped_by: str | None = None, *, is_closed: bool = False
 ) -> tuple[HeldLimit, ...]:
-    """Return these limits with what is left of quotas; `stopped_by` is the id of that which stops it."""
+    """Return these limits with what is left of quotas.
+
+    `stopped_by` is the id of that which stops the visit; `is_closed`: it did, without a page.
+    """
     of_quotas = {one.limit.id: one for one in left}
-    return tuple(HeldLimit(limit, of_quotas.get(limit.id), limit.id == stopped_by) for limit in limits)
+    return tuple(
+        HeldLimit(limit, of_quotas.get(limit.id), limit.id == stopped_by, is_closed) for limit in limits
+    )
 
 
 def why_none_holds(decision: Decision, policy: Policy) -> str:

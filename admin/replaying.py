@@ -178,7 +178,8 @@ def _limits(
 ) -> tuple[HeldLimit, ...]:
     day = row.started_at.astimezone(zone_of(policy)).date()
     left = left_on(day, state.spool, limits, client) if is_known_of(day, state.spool) else []
-    return held_limits(limits, left, row.rule if row.cause is Cause.LIMIT else None)
+    stopped_by = row.rule if row.cause is Cause.LIMIT else None
+    return held_limits(limits, left, stopped_by, is_closed=row.verdict is Verdict.BLOCK)
 
 
 def _download(

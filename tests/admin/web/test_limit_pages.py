@@ -5,6 +5,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from admin import audit, closed_people, outbox
 from admin.audit import EventKind
 from admin.letters.parts import Town
@@ -71,6 +73,22 @@ async def test_tunnel_that_a_limit_ended_says_so_and_one_that_warns_is_gone_past
     assert (lift.host, lift.person, lift.passed_limit) == ("files.example", people.CLERK, "big")
     records = (await (await site.signed_in(people.ADMINISTRATOR)).get("/records")).text
     assert "Went on past a limit" in records
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (Verdict.BLOCK, "No page could be shown, so it stopped this visit."),
+        (Verdict.WARN, "This visit gets a warning first."),
+    ],
+)
+async def test_why_says_whether_a_limit_that_warns_could_show_its_page(
+    site: Site, verdict: Verdict, said: str
+) -> None:
+    await with_limits(site)
+    await site.log(stopped("big", "files.example", "over 500 MB came on one connection", verdict=verdict))
+    it = await site.signed_in(people.IT)
+    assert f"gets a warning first. {said}" in (await it.get(await site.of_visit(1, "visits", "why"))).text
 
 
 async def test_nobody_goes_past_a_limit_that_does_not_warn_nor_for_someone_else(site: Site) -> None:
