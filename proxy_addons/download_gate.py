@@ -107,13 +107,13 @@ class DownloadGate:
         return None
 
     def _hold(self, seen: _Seen, visit: OpenVisit, *, is_let_through: bool = False) -> None:
-        """Have an answer count for a visit; one that says no size is cut at the first limit of sizes.
+        """Have an answer count for a visit; one that says no length is cut at the first limit of sizes.
 
         `is_let_through` is as in `policy.limiting`.
         """
         is_websocket = seen.response.status_code == _SWITCHING_PROTOCOLS
         limit = None
-        if seen.head.size_bytes is None or is_websocket:
+        if not seen.head.has_length or is_websocket:
             limit = most_bytes(
                 seen.judgement.decision, seen.policy, seen.passed, is_let_through=is_let_through
             )

@@ -33,12 +33,14 @@ class Head:
 
     `coding` is its Content-Encoding, empty for none. `begins_at_first_byte`: it is no later part of one.
     `size_bytes` is of the whole file, or of so much of it as its head tells; None where it tells nothing.
+    `has_length`: it says how much of it comes.
     """
 
     download: Download
     coding: str
     begins_at_first_byte: bool
     size_bytes: int | None = None
+    has_length: bool = False
 
 
 @dataclass(slots=True)
@@ -89,26 +91,32 @@ def head_of(request: http.Request, response: http.Response) -> Head:
     fields = response.headers
     range_of = fields.get("Content-Range", "")
     coding = fields.get("Content-Encoding", "").strip().lower()
+    is_part = response.status_code == 206
+    length = _length_of(request, response)
+    sizes = [] if length is None else [length]
+    part = _PART.search(range_of) if is_part else None
+    if part is not None:
+        # A part of a file is as large as the file: who loads it in parts loads it all. Where that is not
+        # said, it is at least as large as up to where the part ends.
+        sizes.append(int(part["whole"]) if part["whole"] != "*" else int(part["last"]) + 1)
     return Head(
         Download(
             visible_path(request), fields.get("Content-Type", ""), fields.get("Content-Disposition", "")
         ),
         "" if coding == "identity" else coding,
-        response.status_code != 206 or _FROM_THE_FIRST_BYTE.match(range_of) is not None,
-        _size_of(request, response),
+        not is_part or _FROM_THE_FIRST_BYTE.match(range_of) is not None,
+        # Whichever is more: an origin server may say one thing and send another.
+        max(sizes, default=None),
+        length is not None,
     )
 
 
-def _size_of(request: http.Request, response: http.Response) -> int | None:
+def _length_of(request: http.Request, response: http.Response) -> int | None:
+    """Return how many bytes a body has; None where that is not said."""
     try:
         length = expected_http_body_size(request, response)
     except ValueError:
         return None
-    part = _PART.search(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
-    if part is not None:
-        # A part of a file is as large as the file: who loads it in parts loads it all. Where that is not
-        # said, it is at least as large as up to where the part ends.
-        return int(part["whole"]) if part["whole"] != "*" else int(part["last"]) + 1
     return length if length is not None and length >= 0 else None
 
 
@@ -175,7 +183,10 @@ def _decide(
 ) -> Decision | None:
     visit, decision = judgement.visit, judgement.decision
     lifted_rules = {one.rule for one in lifted}
-    rules = tuple([rule for rule in _rules(judgement, policy) if rule.id not in lifted_rules])
+    # A part by which what was let through is taken up again does not tell that another rule stops it.
+    is_untold = len(types) == len(FILE_TYPES)
+    rules = () if lifted and is_untold else _rules(judgement, policy)
+    rules = tuple([rule for rule in rules if rule.id not in lifted_rules])
     return decide_download(types, rules, visit, policy) or judge_download(
         *(visit, decision, policy, head.size_bytes, types, passed), is_let_through=bool(lifted)
     )

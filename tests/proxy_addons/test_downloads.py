@@ -283,6 +283,9 @@ def test_file_that_two_rules_stop_goes_through_by_access_about_both_alone(town: 
     assert town.client.get(f"https://{HOST}/as-a-video").status == 200
     assert len([*town.published.state.spool.glob("EX-7[12]-*.claim")]) == 2
     assert town.client.get(f"https://{HOST}/film").status == 403
+    # Of a later part nothing is told: by access about the rule that stops it first, it is taken up again.
+    town.publish_policy(document, [replace(of_videos, id="EX-73")])
+    assert town.client.get(f"https://{HOST}/later-part").status == 206
 
 
 async def test_browser_shows_the_page(town: ProxiedTown, browser: StartBrowser, screenshots: Path) -> None:

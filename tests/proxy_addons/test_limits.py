@@ -72,6 +72,10 @@ ANSWERS = {
     "/a-part": sized(10, "Content-Range: bytes 0-9/4200000000", status="206 Partial Content"),
     "/early-part": sized(10, "Content-Range: bytes 899990-899999/*", status="206 Partial Content"),
     "/late-part": sized(10, "Content-Range: bytes 899991-900000/*", status="206 Partial Content"),
+    "/false-part": sized(900_001, "Content-Range: bytes 0-9/10", status="206 Partial Content"),
+    "/false-part-in-chunks": chunked(20, 50_000).replace(
+        b"200 OK", b"206 Partial Content\r\nContent-Range: bytes 0-9/10", 1
+    ),
     "/film": b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 4\r\n\r\nfilm",
     "/counted": chunked(20, 50_000),
     "/counted-small": chunked(4, 50_000),
@@ -207,6 +211,18 @@ def test_download_of_unknown_length_is_cut_at_the_limit(town: ProxiedTown, desk:
     whole = next(visit for visit in town.visits(2) if visit.cause is not Cause.LIMIT)
     assert whole.refusal == "closed: over the limit asked"
     assert 0 < whole.bytes_down <= LARGEST + 1000
+
+
+def test_more_than_an_origin_server_says_of_a_part_is_held_to_the_limit(
+    town: ProxiedTown, desk: ProxyClient
+) -> None:
+    assert desk.get("http://files.example/false-part", NAVIGATES).status == 403
+    assert town.visit().rule == "huge"
+    with desk.dial() as connection:
+        connection.sendall(
+            b"GET http://ask.example/false-part-in-chunks HTTP/1.1\r\nHost: ask.example\r\n\r\n"
+        )
+        assert read_to_end(connection).partition(b"\r\n\r\n")[2].count(b"x") <= LARGEST
 
 
 def test_parts_of_a_file_of_unknown_size_are_counted_by_where_they_end(
