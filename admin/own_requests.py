@@ -24,14 +24,18 @@ async def mine(db: Reader, person: str | None, browser: str | None) -> list[Acce
 
 
 async def standing(db: Reader, person: str, department: str | None, at: datetime) -> list[AccessRequest]:
-    """Return what a person need not ask for: open requests of theirs, access that is theirs at `at`."""
+    """Return what a person need not ask for: open requests of theirs, access that is theirs at `at`.
+
+    Not that to one download which they have used up, whoever joined and has not.
+    """
     return await find(
         db,
         f"(state = 'submitted' AND {IN_TIME}"  # noqa: S608 - own words
         " AND (access_request.person = ?2 OR access_request.id IN ("
         "SELECT access_request FROM access_request_joiner WHERE person = ?2)))"
         " OR access_request.id IN (SELECT access_request FROM exemption WHERE stopped_at IS NULL"
-        " AND expires_at > ?1 AND (person = ?2 OR department = ?3)) ORDER BY access_request.id",
+        " AND expires_at > ?1 AND used_at IS NULL AND (person = ?2 OR department = ?3))"
+        " ORDER BY access_request.id",
         to_ms(at),
         person,
         department,

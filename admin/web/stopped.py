@@ -136,12 +136,11 @@ def _is_of_limit(row: VisitRow) -> bool:
 def _is_about(request: AccessRequest, row: VisitRow, policy: Policy) -> bool:
     """Whether the request asks for what was stopped: access opens no download that is.
 
-    What is used up answers for nothing that is stopped now, and what was asked about a limit, or another
-    rule, for no rule of file types; one download for no quota and nothing that warns, and while it waits only
-    for what stopped that. Which page was visited no record says: of a request for one it is the visit from
-    which that was sent.
+    What was asked about a limit, or another rule, answers for no rule of file types; one download for no
+    quota and nothing that warns, and while it waits only for what stopped that. Which page was visited no
+    record says: of a request for one it is the visit from which that was sent.
     """
-    if (request.path and request.code != row.code) or request.used_at is not None:
+    if request.path and request.code != row.code:
         return False
     if not request.covers(row.host) or (request.kind is Kind.DOWNLOAD) is not _is_download(row, policy):
         return False

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from admin import access_requests, audit, exemptions, joining, request_time_line, stored_requests
+from admin import (
+    access_requests,
+    audit,
+    exemptions,
+    joining,
+    own_requests,
+    request_time_line,
+    stored_requests,
+)
 from admin.asked import Kind
 from admin.asking import AccessRequest
 from admin.audit import EventKind
@@ -91,6 +99,9 @@ async def test_request_that_others_joined_is_used_up_when_each_has_loaded_theirs
     looking.claim(own, MONDAY)
     await looking.used.look()
     assert (await stored_requests.get(db, request.id)).used_at is None
+    # Whose own is used up has to ask for another.
+    for person, need_not_ask in ((CLERK, False), (COLLEAGUE, True)):
+        assert bool(await own_requests.standing(db, person, "finance", looking.at)) is need_not_ask, person
     looking.claim(of_colleague, MONDAY)
     await looking.used.look()
     assert (await stored_requests.get(db, request.id)).used_at == MONDAY
