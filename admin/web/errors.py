@@ -17,7 +17,7 @@ from admin.never_inspected import InspectionAnsweredError
 from admin.sessions import LinkUsedError, NotAtTheDeviceError
 from admin.site_reports import AnsweredMeanwhileError
 from admin.web.long_questions import MOST_SECONDS, BrowserGoneError, TooLongError
-from admin.web.page import admin_of, go_to, page, sign_in_path, status_of, whose_answer
+from admin.web.page import admin_of, lead_to, page, sign_in_path, status_of, whose_answer
 from admin.web.people import People
 from admin.web.session_cookie import Cookies, ForgedFormError, SignInNeededError, session_of
 from admin.web.words import report_status
@@ -28,11 +28,7 @@ logger = logging.getLogger(__name__)
 
 async def sign_in_needed(http_request: Request, _error: Exception) -> Response:
     """Lead to signing in, and back to the same page after it."""
-    path = sign_in_path(http_request)
-    if "HX-Request" in http_request.headers:
-        # htmx would put the sign-in page into the middle of the present one.
-        return Response(status_code=204, headers={"HX-Redirect": path})
-    return go_to(path)
+    return lead_to(http_request, sign_in_path(http_request))
 
 
 async def not_allowed(http_request: Request, error: Exception) -> Response:

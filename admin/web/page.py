@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from admin import roles, stored_requests
 from admin.admin_process import AdminProcess
@@ -116,6 +116,19 @@ async def page(http_request: Request, template: str, status: int = 200, /, **val
 def go_to(path: str) -> RedirectResponse:
     """Return what sends a browser to another page after a POST."""
     return RedirectResponse(path, status_code=303)
+
+
+def is_poll(http_request: Request) -> bool:
+    """Whether a page's script asks for a part of it."""
+    return "HX-Request" in http_request.headers
+
+
+def lead_to(http_request: Request, path: str) -> Response:
+    """Return what sends a browser to another page instead of the one that it asked for."""
+    if is_poll(http_request):
+        # htmx would put the other page, or nothing, in the place of the part.
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return go_to(path)
 
 
 def sign_in_path(http_request: Request) -> str:

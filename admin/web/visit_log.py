@@ -16,7 +16,7 @@ from admin.visit_log.searching import Cursor, VisitFilter
 from admin.visits import NamesHiddenError
 from admin.web import visit_filters
 from admin.web.long_questions import MOST_SECONDS, TooLongError
-from admin.web.page import admin_of, go_to, has_duty, page, questions_of
+from admin.web.page import admin_of, has_duty, is_poll, lead_to, page, questions_of
 from admin.web.session_cookie import signed_in
 from admin.web.visit_filters import FILTERS, LEAVE_OUT, SPANS, address, local, without
 from admin.web.words import Times, visit_status
@@ -39,13 +39,13 @@ async def visits_page(http_request: Request) -> Response:
             http_request, lambda: admin.visit_views.query(session, where, before, _ROWS + 1)
         )
     except NamesHiddenError:
-        return go_to(f"/visits/names?{urlencode({'next': address(given)})}")
+        return lead_to(http_request, f"/visits/names?{urlencode({'next': address(given)})}")
     except TooLongError as too_long:
         logger.warning("search given up: %s", too_long)
         found = None
     rows, more = (found or [])[:_ROWS], (found or [])[_ROWS:]
     hours = None
-    if found is not None and not filters.wrong and before is None and not _is_poll(http_request):
+    if found is not None and not filters.wrong and before is None and not is_poll(http_request):
         hours = await _hours(http_request, where)
     return await page(
         http_request,
@@ -54,6 +54,7 @@ async def visits_page(http_request: Request) -> Response:
         seconds=None if found is not None else round(MOST_SECONDS),
         rows=[(row, visit_status(row, admin.policy)) for row in rows],
         hours=hours,
+        is_cut=_is_cut(hours, where),
         counted_address=None if hours is not None else f"{address(given, open_ended=True)}count=hours",
         typed=filters.typed,
         given=given,
@@ -105,8 +106,10 @@ async def arrived_after(http_request: Request) -> Response:
     return JSONResponse({"count": count, "last_id": last_id})
 
 
-def _is_poll(http_request: Request) -> bool:
-    return "hx-request" in http_request.headers
+def _is_cut(hours: tuple[Hour, ...] | None, where: VisitFilter) -> bool:
+    """Whether the time that was asked for begins before what is counted by the hour."""
+    first = hours[0] if hours else None
+    return first is not None and where.since is not None and where.since < first.starts_at
 
 
 async def own_page(http_request: Request) -> Response:

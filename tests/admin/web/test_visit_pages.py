@@ -201,6 +201,13 @@ async def test_search_by_person_asks_for_the_reason_first(site: Site) -> None:
     assert answer.headers["location"].startswith("/visits/names?next=")
 
 
+async def test_live_search_by_person_leads_to_the_reason_once_names_are_hidden_again(site: Site) -> None:
+    it = await site.signed_in(people.IT)
+    answer = await it.get(f"/visits?person={people.CLERK}", headers={"HX-Request": "true"})
+    assert answer.status_code == 204, "a part of another page would take the rows' place"
+    assert answer.headers["hx-redirect"] == "/visits/names?next=%2Fvisits%3Fperson%3Dclerk"
+
+
 async def test_help_desk_sees_visits_and_no_names(site: Site) -> None:
     await site.log(visit())
     helper = await site.signed_in(people.HELP_DESK)

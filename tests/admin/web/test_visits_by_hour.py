@@ -63,6 +63,17 @@ async def test_hours_are_counted_by_the_filters_beside_their_rows(
     assert "<svg" in page.partition('class="chart"')[2]
 
 
+async def test_of_a_longer_time_it_is_said_that_its_last_31_days_are_counted(site: Site) -> None:
+    await log_some(site)
+    await site.log(visit(site.clock.at - 40 * 24 * HOUR, host="earlier.example"))
+    it = await site.signed_in(people.IT)
+    page = (await it.get("/visits?since=2026-01-01")).text.replace("\u00a0", " ").replace("&nbsp;", " ")
+    assert "<h2>By hour, the last 31 days of that time</h2>" in page
+    assert "earlier.example" in hosts(page) and len(table(page)) == 3
+    for query in ("", "span=month", "since=2026-02-04"):
+        assert "of that time" not in (await it.get(f"/visits?{query}")).text
+
+
 async def test_an_hour_of_the_table_leads_to_its_visits_with_the_other_filters(site: Site) -> None:
     await log_some(site)
     it = await site.signed_in(people.IT)
