@@ -116,7 +116,7 @@ async def arrived_after(
     """Return visits that came into the log after `id_`, as they came; and the id to go on from."""
     found: list[Found] = []
     newest = id_
-    async for file in _from_visit_on(log, id_):
+    async for file in _from_visit_on(log, id_, where.since):
         last = await file.fetch_one("SELECT max(id) AS id FROM visit_row")
         if last is None or last["id"] is None:
             continue
@@ -140,7 +140,7 @@ async def count_arrived_after(log: VisitLog, id_: int, where: VisitFilter) -> tu
     Raises LookupError for what is the id of no visit.
     """
     count, newest = 0, id_
-    async for file in _from_visit_on(log, id_):
+    async for file in _from_visit_on(log, id_, where.since):
         condition, params = _arrived_after(file, id_, where)
         row = await file.fetch_one(f"{_COUNT_ARRIVED} WHERE {condition}", *params)
         if row is not None and row["last"] is not None:
@@ -219,10 +219,11 @@ async def blocked_for(
     return sorted(found, key=lambda one: (one.row["started_at"], one.id), reverse=True)[:most]
 
 
-async def _from_visit_on(log: VisitLog, id_: int) -> AsyncIterator[MonthFile]:
+async def _from_visit_on(log: VisitLog, id_: int, since: datetime | None) -> AsyncIterator[MonthFile]:
+    """Yield the months with visits that came after `id_` and began since an instant, the oldest first."""
     first = Month.of_visit(id_) if id_ else None
     for month in sorted(await log.months()):
-        if first is None or month >= first:
+        if (first is None or month >= first) and (since is None or since < month.behind):
             async with log.reading(month) as file:
                 yield file
 

@@ -2,6 +2,7 @@
 
 import fcntl
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from admin.ingest import Ingest
 from admin.visit_log import counting, searching
 from admin.visit_log.counting import Counts, Reach
 from admin.visit_log.searching import VisitFilter
+from admin.visit_log.visit_log import Month, MonthFile
 from policy.decision import Lane, Verdict
 from policy.visit_record import VisitRecord
 from tests.admin.small_town import PARKS_CLERK, standing_at, visit_record
@@ -97,6 +99,21 @@ async def test_arrivals_are_followed_into_the_next_month(log: Database) -> None:
     some, middle = await searching.arrived_after(log.visits, 0, VisitFilter(), most=2)
     rest, end = await searching.arrived_after(log.visits, middle, VisitFilter())
     assert ([*some, *rest], end) == (found, last)
+
+
+async def test_arrivals_since_a_time_are_looked_for_in_no_month_that_was_over(
+    log: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, reading = list[str](), log.visits.reading
+
+    def noting(month: Month) -> AbstractAsyncContextManager[MonthFile]:
+        opened.append(month.file_name)
+        return reading(month)
+
+    monkeypatch.setattr(log.visits, "reading", noting)
+    found, last = await searching.arrived_after(log.visits, 0, VisitFilter(since=at(0)))
+    assert len(found) == 4 and last == found[-1].id
+    assert opened == ["2026-12.db", "2027-01.db"]
 
 
 async def test_counts_are_of_all_months(log: Database) -> None:
