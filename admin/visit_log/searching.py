@@ -233,7 +233,9 @@ async def _newest_of(file: MonthFile, where: VisitFilter, before: Cursor | None,
 
     1. where few devices or hosts are asked for, the newest of each by its own index, then of all
     2. where many are, as `_newest_among`
-    3. else by the index of times, or of times of what was blocked
+    3. of a code, which one visit has, all rows in the order in which they are kept: in the order of time,
+       each is looked up in another place
+    4. else by the index of times, or of times of what was blocked
     """
     parts, params = _conditions(where)
     if before is not None:
@@ -241,9 +243,7 @@ async def _newest_of(file: MonthFile, where: VisitFilter, before: Cursor | None,
         params += [to_ms(before.started_at), before.id - file.month.first_id]
     asked = await _asked_for(file, where)
     if asked is None:
-        condition = " AND ".join(parts)
-        sql = f"SELECT id FROM visit_row WHERE {condition} {_NEWEST_FIRST}"
-        rows = await file.fetch_all(sql, *params, limit)
+        rows = await file.fetch_all(f"{_rows_of(where, parts)} {_NEWEST_FIRST}", *params, limit)
     else:
         column, numbers = asked
         if where.person is not None and where.host is not None:
@@ -262,6 +262,13 @@ async def _newest_of(file: MonthFile, where: VisitFilter, before: Cursor | None,
             among = f"{column} IN (SELECT value FROM json_each(?)) AND {condition}"
             rows = await _newest_among(file, among, [json.dumps(numbers), *params], limit)
     return await _whole(file, [row["id"] for row in rows])
+
+
+def _rows_of(where: VisitFilter, parts: Sequence[str]) -> str:
+    """Return what selects the rows of conditions by no device or host."""
+    is_one_of_all = where.code is not None and where.since is None and where.verdict is not Verdict.BLOCK
+    rows = "visit_row NOT INDEXED" if is_one_of_all else "visit_row"
+    return f"SELECT id FROM {rows} WHERE {' AND '.join(parts)}"
 
 
 async def _newest_among(file: MonthFile, condition: str, params: Sequence[Value], limit: int) -> list[Row]:

@@ -271,6 +271,28 @@ async def test_as_many_are_counted_as_arrived(log: Database, where: VisitFilter)
         await visits.count_arrived_after(log, 0, VisitFilter(person=CLERK), names_shown=False)
 
 
+@pytest.mark.parametrize(
+    ("where", "step"),
+    [
+        (VisitFilter(code="AAA-222"), "SCAN visit_row"),
+        (VisitFilter(code="AAA-222", verdict=Verdict.BLOCK), "SCAN visit_row USING INDEX visit_blocked"),
+        (
+            VisitFilter(code="AAA-222", since=MONDAY),
+            "SEARCH visit_row USING INDEX visit_by_time (started_at>?)",
+        ),
+        (VisitFilter(), "SCAN visit_row USING COVERING INDEX visit_by_time"),
+    ],
+)
+async def test_code_is_looked_for_in_rows_as_they_are_kept(
+    log: Database, where: VisitFilter, step: str
+) -> None:
+    parts, params = searching._conditions(where)
+    async for file in log.visits.since(None):
+        sql = f"EXPLAIN QUERY PLAN {searching._rows_of(where, parts)} {searching._NEWEST_FIRST}"
+        steps = [row["detail"] for row in await file.fetch_all(sql, *params, 51)]
+        assert step in steps
+
+
 async def test_what_arrived_is_counted_by_its_numbers(log: Database) -> None:
     async for file in log.visits.since(None):
         condition, params = searching._arrived_after(
