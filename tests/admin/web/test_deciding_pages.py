@@ -275,3 +275,13 @@ async def test_access_for_today_is_said_to_end_today(site: Site) -> None:
     assert "11:59 PM" in asker_sees and "12 AM" not in asker_sees
     (exemption,) = await exemptions.live(site.admin.db, site.clock.at)
     assert exemption.expires_at == datetime(2026, 3, 7, 5, tzinfo=UTC)
+
+
+async def test_who_did_not_ask_is_told_for_whom_it_opens_and_not_to_load_it(site: Site) -> None:
+    number = await site.sent_request()
+    head = await site.signed_in(people.HEAD)
+    await post(head, f"/decide/{number}", answer="allow", step="0", expires_at="2026-03-13T15:14:07+00:00")
+    asker = await site.signed_in(people.CLERK)
+    assert "again: it opens." in (await asker.get(f"/requests/{number}")).text
+    page = (await head.get(f"/requests/{number}")).text
+    assert "<p>It opens for Clerk.</p>" in page and "again: it opens" not in page
