@@ -888,3 +888,15 @@ async def test_pages_are_clean_in_a_browser(browser: StartBrowser) -> None:
             lines = "[...document.querySelectorAll('.code')].map((e) => e.getClientRects().length)"
             assert set(await page.evaluate(lines)) <= {1}, (name, width, "a code is read out in one go")
     assert complaints == [], "the style is let in by its digest, and nothing else is asked for"
+
+
+async def test_longest_time_is_in_one_line_on_a_phone(browser: StartBrowser) -> None:
+    page = await (await browser()).new_page()
+    html = render(replace(PAGE, at=datetime(2026, 9, 30, 16, 44, tzinfo=UTC)))
+    await page.set_content(html.decode().replace("<details", "<details open"))
+    time = page.locator("time").first
+    assert await time.inner_text() == "Wed,\u00a0September\u00a030,\u00a012:44\u00a0PM"
+    for width in (360, 320):
+        await page.set_viewport_size({"width": width, "height": 640})
+        assert await time.evaluate("(e) => e.getClientRects().length") == 1, width
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
