@@ -11,6 +11,7 @@ from policy.decision import Cause, Verdict
 from tests import people
 from tests.admin.web.conftest import PASSWORD, Site, post, visit
 from tests.admin.web.test_personal_use import ASKED, FORM, offering
+from tests.admin.web.test_social_media import approved, authorising, version_of
 from tests.admin.web.test_visit_pages import allowed
 from tests.browsing import StartBrowser
 
@@ -457,6 +458,13 @@ async def test_longest_date_of_a_row_is_whole_on_the_narrowest_phone(site: Site,
     await date.evaluate("(e) => e.textContent = e.textContent.replace('30,', '30,\\u00a02027,')")
     right = await date.evaluate("(e) => e.getBoundingClientRect().right")
     assert right <= 320 - 15
+    await page.set_viewport_size({"width": 360, "height": 640})
+    await page.locator("[data-label=Until]").evaluate("""(cell) => {
+        const used = `<svg class=usa-icon></svg><span>Used ${cell.innerHTML}</span>`;
+        cell.innerHTML += `<span class=status>${used}</span>`;
+    }""")
+    right = await page.locator(".status").evaluate("(e) => e.getBoundingClientRect().right")
+    assert right <= 360 - 15
 
 
 async def test_answers_below_each_other_on_a_phone_are_as_wide(site: Site, page: Page) -> None:
@@ -502,3 +510,18 @@ async def test_phone_number_of_the_help_desk_is_never_cut_at_the_end_of_a_line(
         });
     }""")
     assert cut_at == []
+
+
+async def test_names_of_sites_are_whole_beside_states_with_dates(site: Site, page: Page) -> None:
+    await authorising(site)
+    clerk = await approved(site)
+    await post(clerk, "/requests/1/terms", version=await version_of(clerk, 1), agree="yes")
+    await sign_in(page, site, people.IT)
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.goto(f"{site.url}/social-media")
+    lines = await page.locator(".rows .site").evaluate_all(
+        "(all) => all.map((e) => (e.textContent = 'instagram.example', e.getClientRects().length))"
+    )
+    assert lines and set(lines) == {1}
+    needed = await page.evaluate("document.querySelector('.rows').getBoundingClientRect().right")
+    assert needed <= 1280 - 16
