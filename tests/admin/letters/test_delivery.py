@@ -20,9 +20,8 @@ from policy.town_policy import Policy
 from tests.admin.small_town import CLERK, HEAD, MONDAY, TOWN, submitted
 from tests.post_office import Day, PostOffice, post_office
 
-PATIENCE = Patience(connect=0.5, answer=0.5, taken=0.5)
 # Where every server answers, however busy the machine.
-LONG_PATIENCE = Patience(connect=30, answer=30, taken=30)
+PATIENCE = Patience(connect=30, answer=30, taken=30)
 PEOPLE = {id_: replace(person, mail=f"{id_}@town.example") for id_, person in TOWN.people.items()}
 MAIL_TOWN = replace(TOWN, people=PEOPLE, town=replace(TOWN.town, help_desk_email="helpdesk@town.example"))
 
@@ -38,9 +37,8 @@ class Clock:
 class Sending:
     """A delivery of mail to an office, with a clock to move."""
 
-    def __init__(self, db: Database, office: PostOffice, patience: Patience = PATIENCE) -> None:
+    def __init__(self, db: Database, office: PostOffice) -> None:
         self.db = db
-        self.patience = patience
         self.office = office
         self.clock = Clock()
         self.policy: Policy = MAIL_TOWN
@@ -55,7 +53,7 @@ class Sending:
         )
         self.delivery = self.made()
 
-    def made(self, trust: ssl.SSLContext | None = None) -> Delivery:
+    def made(self, trust: ssl.SSLContext | None = None, patience: Patience = PATIENCE) -> Delivery:
         """Return another one, as after a restart."""
         carrier = MailCarrier(
             self.db,
@@ -63,7 +61,7 @@ class Sending:
             lambda: self.policy,
             "https://gate.town.example",
             self.clock,
-            patience=self.patience,
+            patience=patience,
             trust=trust,
             reset_key=bytes(32),
         )
@@ -138,6 +136,7 @@ async def test_a_server_that_is_set_up_late_gets_no_old_news(sending: Sending) -
 async def test_a_letter_that_was_not_taken_comes_once_at_a_later_try(sending: Sending, day: Day) -> None:
     sending.office.days.append(day)
     await sending.put(receipt("one"), receipt("two"))
+    sending.delivery = sending.made(patience=Patience(connect=30, answer=30, taken=2))
     await sending.delivery.send_due()
     # One letter's bad luck is not another's.
     assert sending.office.subjects == ["Your copy: two"]

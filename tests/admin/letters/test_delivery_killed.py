@@ -20,14 +20,14 @@ _SEND = """
 import asyncio, sys
 from pathlib import Path
 from admin.database import Database
-from tests.admin.letters.test_delivery import LONG_PATIENCE, Sending
+from tests.admin.letters.test_delivery import Sending
 from tests.post_office import PostOffice
 
 async def main() -> None:
     office = PostOffice()
     office.port = int(sys.argv[2])
     async with Database.open(Path(sys.argv[1])) as db:
-        await Sending(db, office, LONG_PATIENCE).delivery.run()
+        await Sending(db, office).delivery.run()
 
 asyncio.run(main())
 """

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page
 
 from admin.database import Database
-from tests.admin.letters.test_delivery import LONG_PATIENCE, Sending
+from tests.admin.letters.test_delivery import Sending
 from tests.admin.letters.test_wording import LATER, every_mail, html_of
 from tests.browsing import StartBrowser, violations
 from tests.post_office import post_office
@@ -16,7 +16,7 @@ async def test_every_mail_is_clean_on_a_phone_and_wider_light_and_dark(
     db: Database, browser: StartBrowser, screenshots: Path, request: pytest.FixtureRequest
 ) -> None:
     async with post_office() as office:
-        sending = Sending(db, office, LONG_PATIENCE)
+        sending = Sending(db, office)
         sending.clock.at = LATER
         mails = {mail["Subject"]: html_of(mail) for mail in await every_mail(sending)}
     page = await (await browser()).new_page()

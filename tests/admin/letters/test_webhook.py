@@ -40,15 +40,19 @@ class Posting:
         self.settings: WebhookSettings | None = WebhookSettings(
             f"http://127.0.0.1:{receiver.port}/hook", Network.INTERNAL, SECRET
         )
+        self.delivery = self.made()
+
+    def made(self, silence: timedelta = timedelta(seconds=30)) -> Delivery:
+        """Return another one, which waits so long for an answer."""
         carrier = WebhookCarrier(
-            db,
+            self.db,
             lambda: self.settings,
             lambda: TOWN,
             "https://gate.town.example",
             self.clock,
-            silence=timedelta(seconds=0.5),
+            silence=silence,
         )
-        self.delivery = Delivery(Channel.WEBHOOK, carrier, db, self.clock)
+        return Delivery(Channel.WEBHOOK, carrier, self.db, self.clock)
 
     async def approved(self, after: AfterApproval = AfterApproval.OPEN) -> AccessRequest:
         town = replace(TOWN, after_approval=after)
@@ -163,7 +167,8 @@ async def test_a_receiver_that_hangs_keeps_tickets_waiting(posting: Posting) -> 
         port = silent.getsockname()[1]
         posting.settings = WebhookSettings(f"http://127.0.0.1:{port}/", Network.INTERNAL, SECRET)
         await posting.approved()
-        await posting.delivery.send_due()
-    assert posting.delivery.problem is not None
-    assert "timed out" in posting.delivery.problem
+        delivery = posting.made(silence=timedelta(seconds=0.5))
+        await delivery.send_due()
+    assert delivery.problem is not None
+    assert "timed out" in delivery.problem
     assert await posting.waiting() == 1

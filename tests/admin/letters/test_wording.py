@@ -28,7 +28,7 @@ from admin.names import Names
 from admin.outbox import HELP_DESK, Channel, Letter, LetterKind, PutLetter
 from policy.access_duration import Duration
 from policy.town_policy import AfterApproval, Approver, Asking, PersonKind, SecondPerson, SocialMedia
-from tests.admin.letters.test_delivery import LONG_PATIENCE, MAIL_TOWN, Sending
+from tests.admin.letters.test_delivery import MAIL_TOWN, Sending
 from tests.admin.small_town import AUDITOR, CLERK, COLLEAGUE, DELEGATE, HEAD, IT, MONDAY, listed, submitted
 from tests.post_office import post_office
 
@@ -44,7 +44,7 @@ STANDS_IN = {
 @pytest.fixture
 async def sending(db: Database) -> AsyncIterator[Sending]:
     async with post_office() as office:
-        sending = Sending(db, office, LONG_PATIENCE)
+        sending = Sending(db, office)
         sending.clock.at = LATER
         yield sending
 
