@@ -44,7 +44,9 @@ class Forking:
     def children(self) -> set[int]:
         found = set()
         for task in Path("/proc/self/task").iterdir():
-            found.update(map(int, (task / "children").read_text().split()))
+            # A thread may end meanwhile.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.update(map(int, (task / "children").read_text().split()))
         return found
 
     async def stop_nursery(self) -> None:
