@@ -13,11 +13,14 @@ _TIMEOUT_SECONDS = 20
 
 
 class OriginServer:
-    """A server. `requests` are the bytes that reached it after a handshake, one entry a connection."""
+    """A server. `requests` are the bytes that reached it after a handshake, one entry a connection; of the
+    connections so many have `ended` after an answer, on both ends.
+    """
 
     def __init__(self, served: Served) -> None:
         self.served = served
         self.connections = 0
+        self.ended = 0
         self.requests: list[bytes] = []
         self._context = server_context(served)
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -61,6 +64,12 @@ class OriginServer:
         self.requests.append(heard)
         secured.sendall(_ANSWER)
         secured.shutdown()
+        accepted.settimeout(_TIMEOUT_SECONDS)
+        accepted.shutdown(socket.SHUT_WR)
+        # Until the other end has seen it, and has closed its own.
+        while accepted.recv(1 << 16):
+            pass
+        self.ended += 1
 
 
 def server_context(served: Served) -> SSL.Context:

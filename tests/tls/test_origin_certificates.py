@@ -1,6 +1,5 @@
 """Origin servers are verified as a browser would: refused with a page, and nothing is sent to them."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,9 +151,10 @@ def test_certificate_that_turns_bad_between_two_requests_gets_a_page_and_not_one
     server.show(CASES_BY_ID["good"].served(pki, TURNING))
     before = server.connections, len(server.requests)
     with town.client.tunnel(TURNING) as secured:
+        ended = server.ended
         assert exchange(secured, "GET", "/", TURNING).text == "ok"
         # After its answer this server closes its connection; the client's is kept.
-        time.sleep(0.1)
+        eventually(lambda: server.ended == ended + 1)
         server.show(CASES_BY_ID[turned].served(pki, TURNING))
         answer = exchange(secured, method, "/private?secret=1", TURNING, body)
 

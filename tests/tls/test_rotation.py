@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ from tests.running_proxy import running_worker
 from tests.tls.certificates import DAY, NOW, authority
 
 KEYS = ("mitmproxy-ca.pem", "next-ca.pem", "previous-ca.pem")
+
+
+def this_month() -> str:
+    """Return the month that a CA is dated with, made now: it may be another one than when the run began."""
+    return f"{datetime.now(UTC):%Y-%m}"
 
 
 @pytest.fixture
@@ -64,6 +70,7 @@ def test_workstations_that_trust_both_see_no_warning_on_the_way_to_the_next_and_
     shutil.copyfile(town.published.state.ca / "town-ca.pem", first_alone)
     first = "Town of Exampleton web access CA"
 
+    month = this_month()
     assert towngate_ca(state, "rotate").returncode == 0
     exported = towngate_ca(state, "export")
     both.write_text(exported.stdout)
@@ -76,7 +83,7 @@ def test_workstations_that_trust_both_see_no_warning_on_the_way_to_the_next_and_
     assert client.get("https://cardroom.example/").issuer == first
 
     assert "in force" in towngate_ca(state, "rotate", "--switch").stdout
-    eventually(lambda: client.get("https://cardroom.example/").issuer == f"{first} {NOW:%Y-%m}")
+    eventually(lambda: client.get("https://cardroom.example/").issuer == f"{first} {month}")
     assert towngate_ca(state, "export").stdout.count("BEGIN") == 1
     with pytest.raises(OSError, match="certificate verify failed"):
         town.client.trusting(first_alone).get("https://cardroom.example/")
@@ -87,6 +94,7 @@ def test_workstations_that_trust_both_see_no_warning_on_the_way_to_the_next_and_
 
 
 def test_status_says_which_is_in_force_and_when_each_ends(folder: Path) -> None:
+    month = this_month()
     prepare(folder)
     said = towngate_ca(folder.parents[1], "status")
 
@@ -95,9 +103,7 @@ def test_status_says_which_is_in_force_and_when_each_ends(folder: Path) -> None:
     certificate = certificate_authority.read(folder / "mitmproxy-ca.pem").certificate
     assert present.startswith("in force  Town of Exampleton web access CA  ends 20")
     assert present.endswith(f"SHA-256 {certificate.fingerprint(hashes.SHA256()).hex(':').upper()}")
-    assert following.startswith(
-        f"next      Town of Exampleton web access CA {NOW:%Y-%m}  ends {ends:%Y-%m-%d}"
-    )
+    assert following.startswith(f"next      Town of Exampleton web access CA {month}  ends {ends:%Y-%m-%d}")
     assert said.returncode == 0
 
     switch(folder)
@@ -119,11 +125,12 @@ def test_keys_are_their_owners_alone_and_next_ones_are_dated_once(folder: Path) 
     for _ in range(2):
         prepare(folder)
         switch(folder)
+    month = this_month()
     prepare(folder)
 
     for name in KEYS:
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
-    assert subject(folder / "town-ca-next.pem") == f"CN=Town of Exampleton web access CA {NOW:%Y-%m}"
+    assert subject(folder / "town-ca-next.pem") == f"CN=Town of Exampleton web access CA {month}"
     assert b"PRIVATE" not in (folder / "town-ca-next.pem").read_bytes()
 
 
