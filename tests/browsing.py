@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.missing_parts import require
 
@@ -27,6 +27,9 @@ _FLAGS = [
 # As the environment of whoever runs the tests has it, these would lead Chromium elsewhere.
 _NOT_INHERITED = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _RULES_OF_COLOURS = ("color-contrast", "link-in-text-block")
+
+# As long as Playwright waits for everything else.
+expect.set_options(timeout=30_000)
 
 Rules = Literal["all", "colours", "all but colours"]
 """Which of axe's rules to look with."""

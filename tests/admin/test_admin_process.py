@@ -1,8 +1,10 @@
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from policy.access_duration import Duration
 from policy.ask_token import AskToken, AskTokenError, AskTokenExpiredError
 from policy.snapshot import PolicySnapshot
 from tests.admin.small_town import MONDAY, visit_record
+from tests.at_once import assert_soon
 from tests.people import ADMINISTRATOR, CLERK, HEAD, HELP_DESK, IT, PARKS_HEAD
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
@@ -183,7 +186,7 @@ async def test_a_device_that_becomes_someone_elses_ends_the_sessions_it_opened(
     state.policy_document.write_text(
         DOCUMENT.replace("{name: FIN-PC-15, person: clerk}", "{name: FIN-PC-15, person: head}")
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while admin.policy.devices["127.0.0.1"].person != HEAD:
             await asyncio.sleep(0.05)
     assert await admin.session_of(clerk.token) is None
@@ -225,7 +228,7 @@ async def test_a_form_goes_through_the_rule_as_it_is_when_it_is_sent(
     gone = (await follow(admin, link(admin, code="ANO-THR", rule="gone"), session)).session
     stricter = "approval: [department_head, it_security]"
     state.policy_document.write_text(DOCUMENT.replace("approval: [department_head]", stricter))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(admin.policy.rules[-1].approval) == 1:
             await asyncio.sleep(0.05)
     ask = await admin.asks.followed(session, "K7M-4QP")
@@ -292,7 +295,7 @@ async def test_visits_come_from_the_spool_and_names_are_shown_for_half_an_hour(
 ) -> None:
     (state.spool / "1.visits").write_bytes(visit_record().to_line())
     it = await signed_in(admin, IT)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (rows := await admin.visit_views.query(it, VisitFilter())):
             await asyncio.sleep(0.05)
     assert rows[0].who.person is None
@@ -318,7 +321,7 @@ async def test_what_was_stopped_here_can_be_asked_for(
         + visit_record(code="OLD-222", started_at=long_ago, ended_at=long_ago).to_line()
     )
     session = (await follow(admin, link(admin))).session
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (rows := await admin.visit_views.stopped_here(session)):
             await asyncio.sleep(0.05)
     assert [row.code for row in rows] == ["ANO-THR"]
@@ -340,7 +343,7 @@ async def test_reach_and_earlier_decisions_tell_what_a_decision_needs(
     await admin.requests.deny(head, first, "Not needed for work")
     _, second = await asked(admin, code="ANO-THR")
     request = await admin.request_views.get(head, second)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (facts := await admin.request_views.decision_facts(request)).reach != Reach(3, 1):
             await asyncio.sleep(0.05)
     assert [earlier.id for earlier in facts.earlier] == [first]
@@ -355,7 +358,7 @@ async def test_who_left_the_policy_is_signed_out_and_cannot_sign_in(
     assert token is not None
     gone = "\n".join(line for line in DOCUMENT.splitlines() if HELP_DESK not in line or "mail:" not in line)
     state.policy_document.write_text(gone.replace("  help_desk: [helpdesk]\n", "") + "\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while HELP_DESK in admin.policy.people:
             await asyncio.sleep(0.05)
             assert not admin.policy_problems
@@ -365,11 +368,17 @@ async def test_who_left_the_policy_is_signed_out_and_cannot_sign_in(
 
 
 async def test_approval_is_published_in_well_under_a_second(admin: AdminProcess, state: StateFolder) -> None:
-    head = await signed_in(admin, HEAD)
-    _, id_ = await asked(admin)
-    async with asyncio.timeout(1):
+    head, codes = await signed_in(admin, HEAD), count(1)
+
+    async def seconds_until_published() -> float:
+        number = next(codes)
+        _, id_ = await asked(admin, host=f"site{number}.example", code=f"K7M-4Q{'23456789AB'[number - 1]}")
+        began = time.monotonic()
         await admin.requests.approve(head, id_)
-    assert len(published(state).exemptions) == 1
+        assert len(published(state).exemptions) == number
+        return time.monotonic() - began
+
+    await assert_soon(seconds_until_published)
 
 
 async def test_a_second_admin_process_does_not_start_on_the_same_state(
@@ -407,7 +416,7 @@ async def test_the_next_start_finds_everything_again(state: StateFolder, clock: 
 async def test_trouble_is_said_and_goes_when_it_is_over(admin: AdminProcess, state: StateFolder) -> None:
     assert admin.troubles() == ()
     state.spool.rename(state.proxy / "away")
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not admin.troubles():
             await asyncio.sleep(0.05)
         assert "Visits wait in the spool" in admin.troubles()[0]
@@ -437,7 +446,7 @@ async def test_misnamed_file_of_the_spool_is_named_until_it_is_renamed(
 async def test_first_visits_are_published_at_the_start(
     state: StateFolder, clock: Clock, visited_before: None
 ) -> None:
-    async with admin_process(state, URL, clock), asyncio.timeout(10):
+    async with admin_process(state, URL, clock), asyncio.timeout(30):
         while not state.first_visits.exists():
             await asyncio.sleep(0.02)
     found = FirstVisits.from_bytes(state.first_visits.read_bytes())

@@ -25,7 +25,7 @@ async def test_a_task_that_fails_is_logged_and_started_again(caplog: pytest.LogC
 
     async with Background() as running:
         running.keep_running("ingest", work)
-        await asyncio.wait_for(third.wait(), 5)
+        await asyncio.wait_for(third.wait(), 30)
         assert running.failures == {}
     assert starts == 3
     assert caplog.text.count("background task ended: task=ingest") == 2
@@ -38,7 +38,7 @@ async def test_a_task_that_pauses_is_named_with_what_went_wrong(monkeypatch: pyt
     async def work() -> None:
         raise OSError("the disk is away")
 
-    async with asyncio.timeout(5), Background() as running:
+    async with asyncio.timeout(30), Background() as running:
         running.keep_running("ingest", work)
         while not running.failures:
             await asyncio.sleep(0.01)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from admin.database import Database
 from admin.state_folder import StateFolder
 from policy.correction import Correction
 from policy.snapshot import PolicySnapshot
+from tests.at_once import assert_soon
 from tests.published_town import PublishedTown
 from tests.towns import DOCUMENT
 
@@ -79,13 +81,33 @@ async def test_correction_is_in_force_within_a_second_and_looked_up(
     towngate: Towngate, state: StateFolder
 ) -> None:
     state.policy_document.write_text(DOCUMENT)
+
+    def in_force() -> bool:
+        return bool(PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes()).corrections)
+
+    async def until(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
+                await asyncio.sleep(0.02)
+
     async with admin_process(state, "http://127.0.0.1:9"):
         before = await asyncio.to_thread(towngate, "lookup", "play.cardroom.example")
         assert before.output == "play.cardroom.example: Gambling (gambling), by cardroom.example in test\n"
-        await asyncio.to_thread(towngate, "correct", "cardroom.example", "reference", "--because", "A museum")
-        async with asyncio.timeout(1):
-            while not PolicySnapshot.from_bytes(state.policy_snapshot.read_bytes()).corrections:
-                await asyncio.sleep(0.02)
+
+        async def seconds_until_in_force() -> float:
+            if in_force():
+                await asyncio.to_thread(
+                    towngate, "correct", "cardroom.example", "--undo", "--because", "They closed"
+                )
+                await until(lambda: not in_force())
+            await asyncio.to_thread(
+                towngate, "correct", "cardroom.example", "reference", "--because", "A museum"
+            )
+            corrected_at = time.monotonic()
+            await until(in_force)
+            return time.monotonic() - corrected_at
+
+        await assert_soon(seconds_until_in_force)
     after = towngate("lookup", "--json", "play.cardroom.example")
     assert json.loads(after.output)["categories"] == [
         {"id": "reference", "entry": "cardroom.example", "source": "town"}

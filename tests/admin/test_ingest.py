@@ -327,7 +327,7 @@ async def test_what_is_no_plain_file_is_left_alone_and_named(
     writer = Writer(spool, "z.visits")
     writer.write(visit("a.example"))
     writer.die()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await ingest.take_in() == 1
     assert ingest.status.failure is not None
     assert ingest.status.failure.isprintable()
@@ -358,7 +358,7 @@ async def test_a_second_reader_of_the_spool_stops_instead_of_doubling_visits(
     def read_slowly(path: Path, place: spool_reader.Place) -> spool_reader.Batch:
         batch = read_batch(path, place)
         monkeypatch.setattr(spool_reader, "read_batch", read_batch)
-        asyncio.run_coroutine_threadsafe(other.take_in(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(other.take_in(), loop).result(60)
         return batch
 
     loop = asyncio.get_running_loop()

@@ -108,7 +108,7 @@ async def test_others_write_while_what_is_published_is_packed(
 
     def packed(ids: list[int]) -> bytes:
         is_packing.set()
-        assert has_written.wait(20)
+        assert has_written.wait(60)
         return pack(ids)
 
     monkeypatch.setattr(kept_policies, "_packed", packed)

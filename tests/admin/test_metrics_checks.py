@@ -61,7 +61,7 @@ async def test_it_is_ready_only_while_a_worker_takes_connections(
     monkeypatch.setattr(watched.supervisor._workers, "_start_worker", lambda _number: Child.started(_BROKEN))
     (worker,) = watched.supervisor._workers.remains()
     os.kill(worker.pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while watched.supervisor._workers.states["ready"]:
             await asyncio.sleep(0.02)
     assert await watched.answers() == {"healthy": YES, "ready": NO}

@@ -348,7 +348,7 @@ def test_follow_goes_on_with_what_arrives_until_it_is_interrupted(state: StateFo
         )
         assert json.loads(process.stdout.readline())["host"] == "d.example"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stdout.read() == ""
         assert process.stderr.read() == ""
 

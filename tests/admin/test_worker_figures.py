@@ -126,7 +126,7 @@ def test_no_scrape_meanwhile_sees_a_worker_twice_or_not_at_all(
         for _ in range(50):
             leave_files_of_one_that_ended(tmp_path, worker)
             figures.take_in_ended()
-            has_seen.acquire(timeout=20)
+            has_seen.acquire(timeout=60)
     finally:
         has_ended.set()
         scraping.join()

@@ -132,13 +132,13 @@ class Site:
         """Bring visits into the log as the proxy does, and wait until they are there."""
         before = await self._connections()
         (self.state.spool / f"{new_code()}.visits").write_bytes(b"".join(r.to_line() for r in records))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self._connections() < before + len(records):
                 await asyncio.sleep(0.05)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.05)
 

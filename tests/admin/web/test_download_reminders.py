@@ -55,7 +55,7 @@ async def asked(client: httpx.AsyncClient, path: str) -> str:
 
 async def until_sent(site: Site) -> None:
     """Wait until the outbox has sent what it had, and has nothing left to send."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             depth = await site.admin.correspondence.depth(Channel.MAIL)
             if depth.waiting == 0 and depth.last_sent_at is not None:

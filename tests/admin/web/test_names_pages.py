@@ -263,7 +263,7 @@ async def test_no_mail_says_that_names_are_shown_to_who_is_signed_out(site: Site
     async with post_office() as office:
         await with_mail(site, office)
         waiting = "SELECT 1 FROM letter WHERE channel = 'mail' AND state = 'waiting'"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await site.admin.db.fetch_all(waiting):
                 await asyncio.sleep(0.05)
     assert office.subjects == ["[NAMES-2] Not agreed"], "what is no longer so is dropped"

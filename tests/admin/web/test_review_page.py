@@ -115,7 +115,7 @@ async def test_access_that_becomes_a_security_risk_says_so_and_counts_again(site
     clerk, it = await site.signed_in(people.CLERK), await site.signed_in(IT)
 
     async def page_says(words: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while words not in (await clerk.get(f"/requests/{number}")).text:
                 await asyncio.sleep(0.1)
 
