@@ -13,8 +13,8 @@ from tests.running_town import free_ports
 
 _CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus" / "prometheus.yml"
 _INTERVAL = "1s"
-_START_SECONDS = 30.0
-_PATIENCE_SECONDS = 30.0
+_START_SECONDS = 60.0
+_PATIENCE_SECONDS = 60.0
 
 
 class RunningPrometheus:

@@ -83,7 +83,7 @@ async def test_panel_shows_data(expression: str, prometheus: RunningPrometheus) 
 async def test_every_alert_is_evaluated_and_a_town_where_all_is_well_has_none(
     prometheus: RunningPrometheus,
 ) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             groups = (await prometheus.get("rules"))["groups"]
             rules = [rule for group in groups for rule in group["rules"]]

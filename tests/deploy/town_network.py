@@ -30,7 +30,8 @@ OUTSIDE, OUTSIDE6 = "203.0.113.10", "2001:db8::10"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\noutside\n"
 """What every port outside says to whoever reaches it."""
 
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 30.0
+"""What the rules stop is refused, not waited for."""
 
 
 class Namespace:

@@ -16,7 +16,10 @@ from tests.evasion.one_way import AmbiguousError, read_one_way
 from tests.evasion.origin import Origin, Seen
 from tests.evasion.outside import AT_ONCE, NAMES, VECTORS_NETWORK
 
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 10.0
+"""For an answer that must come; no case is one of silence."""
+_AFTER_ANSWER_SECONDS = 1.0
+"""Whether more comes, or the end."""
 _QUIET_SECONDS = 0.3
 """What may be half a request: then nobody answers, and nobody hangs up soon."""
 _READ_BYTES = 1 << 16
@@ -124,9 +127,9 @@ def _answer(case: Case, parts: Iterable[bytes], port: int, patience_seconds: flo
             if not before.startswith(b"HTTP/1.1 200 ") and not before.startswith(b"HTTP/1.0 200 "):
                 return f"CONNECT {_statuses(before)}"
         if case.sni is None:
-            return _exchange(connection, parts)
+            return _exchange(connection, parts, case.answer)
         try:
-            return _exchange(_Secured(connection, case.sni, _HELLOS[case.hello]), parts)
+            return _exchange(_Secured(connection, case.sni, _HELLOS[case.hello]), parts, case.answer)
         except ssl.SSLError as error:
             return "alert" if error.reason in _ALERTS else f"TLS error ({error.reason})"
         except ConnectionError:
@@ -135,7 +138,7 @@ def _answer(case: Case, parts: Iterable[bytes], port: int, patience_seconds: flo
             return "silence"
 
 
-def _exchange(connection: "socket.socket | _Secured", parts: Iterable[bytes]) -> str:
+def _exchange(connection: "socket.socket | _Secured", parts: Iterable[bytes], expected: str) -> str:
     received, is_open = b"", True
     with contextlib.suppress(ConnectionError):
         for number, part in enumerate(parts):
@@ -145,6 +148,8 @@ def _exchange(connection: "socket.socket | _Secured", parts: Iterable[bytes]) ->
     try:
         while chunk := connection.recv(_READ_BYTES):
             received += chunk
+            if _statuses(received) == expected:
+                connection.settimeout(_AFTER_ANSWER_SECONDS)
         is_open = False
     except TimeoutError:
         pass
@@ -187,6 +192,9 @@ class _Secured:
             connection.sendall(part)
             time.sleep(0.0005)
         self._until_done(self._tls.do_handshake)
+
+    def settimeout(self, seconds: float) -> None:
+        self._connection.settimeout(seconds)
 
     def sendall(self, data: bytes) -> None:
         self._tls.write(data)
