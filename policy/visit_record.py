@@ -1,5 +1,6 @@
 """What came of a visit, as one line of the spool."""
 
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -13,6 +14,7 @@ from policy.decision import Cause, Lane, Verdict
 # Without I, L, O, U, 0 and 1: read aloud over the phone.
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in CODE_ALPHABET for second in CODE_ALPHABET]
+_SIGNS = re.compile(r"[0-9A-Z]{6}", re.ASCII)
 _MAX_LINE_BYTES = 64 * 1024
 _MAX_TEXT_LENGTH = 2000
 
@@ -33,6 +35,17 @@ def new_code() -> str:
     middle, last = divmod(number % len(_PAIRS) ** 2, len(_PAIRS))
     middles = _PAIRS[middle]
     return f"{_PAIRS[first]}{middles[0]}-{middles[1]}{_PAIRS[last]}"
+
+
+def read_code(text: str) -> str:
+    """Return the code that somebody typed, or heard on the telephone: "k7m 4qp" is "K7M-4QP".
+
+    Raises ValueError for what is none.
+    """
+    signs = "".join(text.upper().replace("-", " ").split())
+    if not _SIGNS.fullmatch(signs):
+        raise ValueError(f"“{text[:60]}” is no page code; one is like K7M-4QP")
+    return f"{signs[:3]}-{signs[3:]}"
 
 
 class VisitRecordError(Exception):

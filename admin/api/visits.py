@@ -20,6 +20,7 @@ from admin.web.words import plain, visit_status
 from categories.host_name import HostNameError, canonical_host
 from policy.decision import Cause, Lane, Verdict
 from policy.town_policy import Policy
+from policy.visit_record import read_code
 
 
 class Who(BaseModel):
@@ -296,7 +297,7 @@ async def explain_visit(call: Call[Nothing, Nothing]) -> Explanation:
 
 
 def _filter(query: VisitConditions) -> VisitFilter:
-    """Raises InvalidRequestError for what is no host, and for a time that nobody can mean."""
+    """Raises InvalidRequestError for what is no host or code, and for a time that nobody can mean."""
     try:
         host = canonical_host(query.host) if query.host else None
     except HostNameError as error:
@@ -309,11 +310,18 @@ def _filter(query: VisitConditions) -> VisitFilter:
         verdict=query.verdict,
         lane=query.lane,
         rule=query.rule,
-        code=query.code.upper() if query.code else None,
+        code=_code(query.code) if query.code else None,
         since=_time("since", query.since),
         until=_time("until", query.until),
         left_out=_left_out(query),
     )
+
+
+def _code(text: str) -> str:
+    try:
+        return read_code(text)
+    except ValueError as error:
+        raise InvalidRequestError("code", "Enter a page code, like K7M-4QP") from error
 
 
 def _time(field: str, at: datetime | None) -> datetime | None:

@@ -33,6 +33,7 @@ from categories.host_name import HostNameError, canonical_host
 from policy import notation
 from policy.decision import Lane, Verdict
 from policy.town_policy import Policy, SecondPerson
+from policy.visit_record import read_code
 
 _FOLLOW_SECONDS = 0.5
 _MOST_ROWS = 100_000
@@ -112,7 +113,7 @@ def visits(
         verdict=Verdict(verdict) if verdict else None,
         lane=Lane(lane) if lane else None,
         rule=rule,
-        code=code.upper() if code else None,
+        code=_code(code) if code is not None else None,
         since=_moment("--since", since, zone),
         until=_moment("--until", until, zone),
         left_out=_left_out(not_host, not_department, not_category, not_rule),
@@ -233,6 +234,13 @@ def _host(option: str, text: str) -> str:
         return canonical_host(text)
     except HostNameError as error:
         raise CommandError(f"{option}: {error}") from error
+
+
+def _code(text: str) -> str:
+    try:
+        return read_code(text)
+    except ValueError as error:
+        raise CommandError(f"--code: {error}") from error
 
 
 def _left_out(

@@ -26,6 +26,7 @@ from admin.visits import VisitRow, WhoCodes
 from admin.web.words import decided, plain
 from policy.town_policy import Policy
 from policy.town_time import ENGLISH, zone_of
+from policy.visit_record import read_code
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -46,6 +47,10 @@ def why(code: str, state: Path, as_json: bool) -> None:
         raise CommandError(
             f"no policy was published in {state}; start `towngate run`, or name another --state"
         )
+    try:
+        code = read_code(code)
+    except ValueError as error:
+        raise CommandError(f"{error}; `towngate visits --json` has the codes") from error
     try:
         row, explanation = asyncio.run(_explained(folder, published.policy, code))
     except LookupError as error:
@@ -81,7 +86,7 @@ async def _explained(folder: StateFolder, policy: Policy, code: str) -> tuple[Vi
     """Raises LookupError when no visit has the code."""
     async with Database.open(folder.database, must_exist=True) as db:
         codes = WhoCodes(visit_log.who_secret(folder.admin), zone_of(policy))
-        where = VisitFilter(code=code.upper())
+        where = VisitFilter(code=code)
         rows = await visit_log.query(db, where, codes, names_shown=False, limit=1)
         if not rows:
             raise LookupError(code)

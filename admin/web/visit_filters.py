@@ -1,6 +1,5 @@
 """The filters of the visit log in its page's address: what they mean, in words, and with one more or less."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -16,6 +15,7 @@ from categories.host_name import HostNameError, canonical_host
 from categories.taxonomy import taxonomy
 from policy.decision import Lane, Verdict
 from policy.town_policy import Policy
+from policy.visit_record import read_code
 
 SPANS = {"hour": "Last hour", "today": "Today", "week": "Last 7 days", "month": "Last 30 days"}
 # In an address, values that are left out are separated by commas: not_host=a.example,b.example
@@ -24,7 +24,6 @@ FILTERS = (
     *("span", "since", "until", "department", "host", "category", "verdict", "rule", "code", "person"),
     *(f"not_{name}" for name in LEAVE_OUT),
 )
-_CODE = re.compile(r"[0-9A-Z]{3}-[0-9A-Z]{3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +98,12 @@ def _verdict(text: str) -> dict[str, Any]:
 
 
 def _code(text: str) -> str:
-    if not _CODE.fullmatch(text.upper()):
-        raise _NoFilterError(f"“{host(text)}” is no page code. Enter it like K7M-4QP; all visits are shown.")
-    return text.upper()
+    try:
+        return read_code(text)
+    except ValueError as error:
+        raise _NoFilterError(
+            f"“{host(text)}” is no page code. Enter it like K7M-4QP; all visits are shown."
+        ) from error
 
 
 def _leaving_out(left_out: LeftOut, name: str, text: str) -> LeftOut:

@@ -206,7 +206,7 @@ def test_full_addresses_are_in_json_alone_and_only_while_names_are_shown(state: 
         (["--since", "2026-03-02 10:01:01"], ["c.example"]),
         (["--since", "2026-03-02 10:01", "--until", "2026-03-02 10:02"], ["b.example"]),
         (["--since", "2h"], []),
-        (["--code", "k7m-4qp", "--department", "parks"], ["b.example"]),
+        (["--code", "k7m4qp", "--department", "parks"], ["b.example"]),
         (["--not-host", "b.example", "--not-host", "C.example"], ["cardroom.example"]),
         (["--not-department", "finance"], ["b.example"]),
         (["--not-category", "press", "--host", "b.example"], ["b.example"]),
@@ -232,6 +232,7 @@ def test_filters(state: StateFolder, args: list[str], hosts: list[str]) -> None:
         (["--not-rule=r"] * 51, "50 of a kind can be left out at most"),
         (["--since", "yesterday"], "--since"),
         (["--until", "2026-03-02 25:00"], "--until"),
+        (["--code", "K7M"], "--code: “K7M” is no page code; one is like K7M-4QP"),
         (["--verdict", "perhaps"], "perhaps"),
     ],
 )

@@ -46,7 +46,7 @@ def why(state: StateFolder, *args: str) -> Result:
 
 
 def test_it_says_what_decided_then_and_what_would_today(town: PublishedTown) -> None:
-    result = why(town.state, "k7m-4qp")
+    result = why(town.state, "k7m4qp")
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert lines[0].startswith("cardroom.example was blocked for someone in finance on Mon, March 2")
@@ -70,3 +70,6 @@ def test_code_of_no_visit_is_told_with_where_codes_are(town: PublishedTown) -> N
     result = why(town.state, "AAA-AAA")
     assert result.exit_code == 2
     assert "no visit has the code 'AAA-AAA'; `towngate visits --json` has the codes" in result.output
+    none = why(town.state, "AAA")
+    assert none.exit_code == 2
+    assert "“AAA” is no page code; one is like K7M-4QP; `towngate visits --json` has the codes" in none.output

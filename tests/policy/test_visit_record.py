@@ -15,6 +15,7 @@ from policy.visit_record import (
     VisitRecord,
     VisitRecordError,
     new_code,
+    read_code,
 )
 
 RECORD = VisitRecord(
@@ -161,3 +162,14 @@ def test_code_can_be_read_aloud() -> None:
         assert len(code) == 7
         assert code[3] == "-"
         assert not set(code) & set("ILOU01")
+
+
+@pytest.mark.parametrize("typed", ["K7M-4QP", "k7m-4qp", "K7M4QP", " k7m 4qp ", "k 7 m 4 q p"])
+def test_code_is_read_as_people_type_it(typed: str) -> None:
+    assert read_code(typed) == "K7M-4QP"
+
+
+@pytest.mark.parametrize("typed", ["", "K7M-4Q", "K7M-4QPX", "K7M_4QP", "K7M-4Q\u00e9", "12\u0663-456"])
+def test_what_is_no_code_is_said(typed: str) -> None:
+    with pytest.raises(ValueError, match="is no page code; one is like K7M-4QP"):
+        read_code(typed)

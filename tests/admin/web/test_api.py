@@ -323,7 +323,7 @@ async def test_visits_leave_out_what_they_are_told_to_on_every_page(site: Site) 
     assert [one["host"] for one in (*first["items"], *following["items"])] == ["b.example", "d.example"]
     assert (await it.get("/visits", not_rule="not-town-business"))["items"] == []
     many = ",".join(f"r{n}" for n in range(51))
-    for field, value in (("not_host", "a b"), ("not_rule", many)):
+    for field, value in (("not_host", "a b"), ("not_rule", many), ("code", "K7M")):
         assert (await it.get("/visits", 422, **{field: value}))["errors"][0]["field"] == field
 
 

@@ -41,7 +41,7 @@ def hosts(page: str) -> list[str]:
         ("category=gambling", ["cardroom.example"]),
         ("host=EXAMPLE.", []),
         ("host=Library.Example.", ["library.example"]),
-        ("code=k7m-4qp", ["cardroom.example"]),
+        ("code=k7m+4qp", ["cardroom.example"]),
         ("rule=not-town-business&department=finance", ["cardroom.example"]),
         ("span=hour", ["cardroom.example", "library.example"]),
         ("span=today", ["cardroom.example", "library.example", "shop.example"]),
