@@ -45,7 +45,7 @@ def machine() -> str:
             f"load average {os.getloadavg()[0]:.1f}",
             f"{platform.system()} {platform.release().partition('-')[0]}",
             f"Python {platform.python_version()}"
-            + ("" if "--enable-optimizations" in built else " (not profile-optimised)"),
+            + ("" if "--enable-optimizations" in built else " (configured without --enable-optimizations)"),
             " ".join(ssl.OPENSSL_VERSION.split()[:2]),
             f"mitmproxy {version('mitmproxy')}",
             f"uvloop {version('uvloop')}",
