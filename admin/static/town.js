@@ -90,6 +90,7 @@ const live = document.getElementById("live");
 const pause = document.querySelector("button[data-pauses]");
 const state = document.createElement("span");
 const shows = document.createElement("a");
+const liveSince = `Live since ${live?.dataset.since}`;
 let saidAt = -Infinity;
 let countedAt = -Infinity;
 // What came since the rows that stand still were shown; null while none do.
@@ -138,7 +139,7 @@ const sayPaused = async () => {
 if (live !== null) {
   shows.href = live.dataset.shows;
   shows.hidden = true;
-  state.textContent = "Live";
+  state.textContent = liveSince;
   live.append(state, " ", shows);
   pause.hidden = false;
   pause.addEventListener("click", () => {
@@ -154,7 +155,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
     sayPaused();
   } else {
     arrived = null;
-    say("Live");
+    say(liveSince);
   }
 });
 // What was asked for before reading began is not shown in its place.
