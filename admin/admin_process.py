@@ -73,6 +73,7 @@ from admin.state_folder import Side, StateFolder
 from admin.town_account import TownAccount
 from admin.unanswered import Unanswered
 from admin.used_downloads import UsedDownloads
+from admin.visit_export import VisitExports
 from admin.visit_views import VisitViews
 from admin.weekly_letters import WeeklyLetters
 from admin.weekly_report import WeeklyReports
@@ -124,6 +125,7 @@ class AdminProcess:
         self._clock = clock
         self.names = Names(db, lambda: self.policy, clock)
         self.visit_views = VisitViews(db, lambda: self.policy, self.names, secret, clock)
+        self.visit_exports = VisitExports(db, self.visit_views, clock)
         self.request_views = RequestViews(db, lambda: self.policy, clock)
         self.requests = SessionRequests(
             db,

@@ -112,6 +112,8 @@ class EventKind(StrEnum):
     NAMES_NOT_AGREED = "names.not_agreed"
     NAMES_REFUSED = "names.refused"
     """Somebody tried to answer who may not."""
+    VISITS_EXPORTED = "visits.exported"
+    """Somebody took visits away as a table; names were in it where they were shown to them."""
     POLICY_PUBLISHED = "policy.published"
     REPORT_SENT = "report.sent"
     """Someone said that a site's category is wrong, or that they came by accident."""

@@ -24,7 +24,7 @@ from policy.town_policy import Policy
 KINDS: Mapping[str, tuple[str, ...]] = {
     "asking": ("request", "exemption", "delegation"),
     "sites": ("report", "site", "limit", "visit", "security_risk"),
-    "people": ("person", "people", "password", "token", "names", "notice", "attempts"),
+    "people": ("person", "people", "password", "token", "names", "visits", "notice", "attempts"),
     "emergencies": ("lockdown", "device", "filter", "emergency"),
     "running": ("policy", "lists", "backup", "weekly_report"),
 }
@@ -187,7 +187,7 @@ def _is_of_a_person(kind: str) -> bool:
     beginning = kind.partition(".")[0]
     return (
         beginning in KINDS["people"]
-        and beginning not in ("names", "people")
+        and beginning not in ("names", "people", "visits")
         and kind != EventKind.NOTICE_EXPORTED
     )
 

@@ -3,7 +3,7 @@
 What may be seen is a matter of the session that asks (`admin.visits` has the log itself).
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,26 @@ class VisitViews:
             before=before,
             limit=limit,
         )
+
+    async def in_pages(
+        self, session: Session, where: VisitFilter, rows_at_once: int
+    ) -> AsyncIterator[Sequence[VisitRow]]:
+        """Yield all visits, newest first, so many at a time; names if they are shown as it begins.
+
+        Raises as query does.
+        """
+        await self._check_search(session, where)
+        names_shown = session.shows_names_at(self._clock())
+        codes, before = self._codes(), None
+        while True:
+            rows = await visits.query(
+                self._db, where, codes, names_shown=names_shown, before=before, limit=rows_at_once
+            )
+            if rows:
+                yield rows
+            if len(rows) < rows_at_once:
+                return
+            before = Cursor(rows[-1].started_at, rows[-1].id)
 
     async def hours(self, session: Session, where: VisitFilter) -> tuple[Hour, ...]:
         """Count the visits of a filter by the hours of the town's clock, 31 days at most.

@@ -20,10 +20,10 @@ from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.acting import actor
 from admin.commands.policy import published_policy
-from admin.commands.visit_lines import Form, heading, shown_as
 from admin.database import Database, DatabaseError
 from admin.key_file import KeyFileError
 from admin.state_folder import StateFolder
+from admin.visit_lines import Form, heading, shown_as
 from admin.visit_log import searching
 from admin.visit_log.searching import MOST_LEFT_OUT, LeftOut, VisitFilter
 from admin.visits import VisitRow, WhoCodes

@@ -16,11 +16,11 @@ from admin.clock import utc_now
 from admin.command import CommandError
 from admin.commands.explain import steps_table
 from admin.commands.policy import published_policy
-from admin.commands.visit_lines import values_of
 from admin.database import Database, DatabaseError
 from admin.key_file import KeyFileError
 from admin.replaying import Explanation, explain
 from admin.state_folder import StateFolder
+from admin.visit_lines import values_of
 from admin.visit_log.searching import VisitFilter
 from admin.visits import VisitRow, WhoCodes
 from admin.web.words import decided, plain

@@ -17,6 +17,7 @@ from admin.clock import from_ms
 from admin.town_account import HOW
 from admin.web.people import People
 from admin.web.record_words import ROLE_LABELS, said
+from admin.web.visit_filters import chips
 from admin.web.words import LEVELS, STATES, Times, host
 from categories.taxonomy import taxonomy
 
@@ -117,6 +118,11 @@ def _request(value: Any, _saying: _Saying) -> str:
     return f"REQ-{value}"
 
 
+def _filters(value: Any, saying: _Saying) -> str:
+    given = dict(each.split("=", 1) for each in value)
+    return ", ".join(label for label, _ in chips(given, saying.people.policy, saying.times))
+
+
 def _listed(value: Any) -> Iterable[str]:
     return value if isinstance(value, list) else [value]
 
@@ -165,7 +171,9 @@ _FACTS: Mapping[str, tuple[str, _Words]] = {
     "expires_at": ("Until", _until),
     "until": ("Until", _until),
     "next_news_at": ("Next news", _moment),
+    "filters": ("Filters", _filters),
     "visits": ("Visits", _plain),
+    "names": ("Names", _word),
     "is_unused": ("Unused", _plain),
     "known_by": ("Known by", _word),
     "how": ("How", _how),

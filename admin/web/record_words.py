@@ -54,6 +54,7 @@ WHAT: Mapping[EventKind, str] = {
     EventKind.NAMES_AGREED: "Agreed that names are shown",
     EventKind.NAMES_NOT_AGREED: "Did not agree that names are shown",
     EventKind.NAMES_REFUSED: "An answer about names was refused",
+    EventKind.VISITS_EXPORTED: "Exported visits",
     EventKind.POLICY_PUBLISHED: "A policy came into force",
     EventKind.REPORT_SENT: "Sent a report",
     EventKind.REPORT_REMINDED: "Reminded of a report",

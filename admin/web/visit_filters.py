@@ -177,6 +177,11 @@ def address(given: Mapping[str, str], *, open_ended: bool = False) -> str:
     return f"/visits?{query}" if query else "/visits"
 
 
+def export_address(given: Mapping[str, str]) -> str:
+    """Return where the visits of filters are exported."""
+    return f"/visits/export{address(given).removeprefix('/visits')}"
+
+
 def local(text: str, zone: ZoneInfo) -> str:
     """Return a time of an address as a form has it, by the town's clock; "" for what is none."""
     try:

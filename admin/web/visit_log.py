@@ -18,7 +18,7 @@ from admin.web import visit_filters
 from admin.web.long_questions import MOST_SECONDS, TooLongError
 from admin.web.page import admin_of, has_duty, is_poll, lead_to, page, questions_of
 from admin.web.session_cookie import signed_in
-from admin.web.visit_filters import FILTERS, LEAVE_OUT, SPANS, address, local, without
+from admin.web.visit_filters import FILTERS, LEAVE_OUT, SPANS, address, export_address, local, without
 from admin.web.words import Times, visit_status
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ async def visits_page(http_request: Request) -> Response:
         given=given,
         local={name: local(given.get(name, ""), admin.zone) for name in ("since", "until")},
         address=address(given),
+        export_address=export_address(given),
         chips=visit_filters.chips(given, admin.policy, Times(admin.zone, admin.now())),
         only={name: f"{address(without(given, name), open_ended=True)}{name}=" for name in FILTERS},
         leave_out={name: visit_filters.and_not(given, name) for name in LEAVE_OUT},

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, ViewportSize
 
-from admin import password_resets
+from admin import password_resets, visit_export
 from admin.api_tokens import Scope
 from admin.corrections import correct
 from admin.web import long_questions
@@ -29,7 +29,7 @@ from tests.admin.web.test_internet_accounts import ASK, FOR_TEMP, requiring
 from tests.admin.web.test_limit_pages import stopped as stopped_by_limit
 from tests.admin.web.test_limit_pages import with_limits
 from tests.admin.web.test_list_pages import with_list
-from tests.admin.web.test_long_questions import ENDLESS, endless
+from tests.admin.web.test_long_questions import ENDLESS, ENDLESS_EXPORT, endless
 from tests.admin.web.test_notice_pages import LATER, NOTICE, stopped, with_notice
 from tests.admin.web.test_records_page import cut_off
 from tests.admin.web.test_social_media import FORM, PROPOSAL, allow, authorising, version_of
@@ -263,12 +263,15 @@ async def test_pages_of_asking_for_one_page_of_a_site_are_clean(site: Site, look
 async def test_pages_of_questions_that_take_too_long_are_clean(
     site: Site, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(long_questions, "MOST_SECONDS", 0.2)
     await site.log(visit())
+    await look.use(await site.signed_in(people.IT))
+    monkeypatch.setattr(visit_export, "MOST_VISITS", 0)
+    await look.at("export-too-many", "/visits/export", 422)
+    monkeypatch.setattr(long_questions, "MOST_SECONDS", 0.2)
     async with endless(site):
-        await look.use(await site.signed_in(people.IT))
         await look.at("visits-too-long", ENDLESS, 503)
         await look.at("heavy-too-long", "/heavy?span=week", 503)
+        await look.at("export-too-long", ENDLESS_EXPORT, 503)
 
 
 async def test_pages_of_asking_ahead_and_delegating_are_clean(site: Site, look: Look) -> None:

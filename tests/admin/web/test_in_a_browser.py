@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, Route, expect
@@ -287,6 +288,22 @@ async def test_visit_log_says_when_it_is_not_up_to_date(site: Site, page: Page) 
     await page.context.set_offline(True)
     await expect(page.locator("#live")).to_have_text("Not up to date. It tries again.")
     await expect(page.locator("#visits")).to_contain_text("No visits match")
+
+
+async def test_visits_of_the_filters_are_exported_by_a_link_that_stays_while_they_come(
+    site: Site, page: Page
+) -> None:
+    await sign_in(page, site, people.IT)
+    await page.goto(f"{site.url}/visits?span=today&verdict=block")
+    await site.log(visit(host="first.example"), allowed("open.example"))
+    await expect(page.get_by_role("rowheader", name="first.example")).to_be_visible()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Export").click()
+    file = await downloading.value
+    assert file.suggested_filename == "visits-2026-03-06.csv"
+    lines = Path(await file.path()).read_text().splitlines()
+    assert len(lines) == 2 and "first.example" in lines[1]
+    await expect(page.locator("h1")).to_have_text("Visits")
 
 
 async def test_asker_sees_the_answer_without_a_reload(site: Site, page: Page) -> None:

@@ -16,6 +16,7 @@ from tests.admin.web.conftest import Site, visit
 from tests.admin.web.test_api import program_of
 
 ENDLESS = "/visits?department=finance&span=month"
+ENDLESS_EXPORT = "/visits/export?department=finance&span=month"
 
 
 @asynccontextmanager
@@ -57,6 +58,7 @@ async def is_free(file: MonthFile) -> bool:
     [
         (ENDLESS, "Choose a shorter time, or enter a site or a page code."),
         ("/heavy?span=week", "Choose a shorter time."),
+        (ENDLESS_EXPORT, "Nothing was exported."),
     ],
 )
 async def test_question_that_takes_long_is_given_up_and_says_what_to_narrow(
@@ -81,11 +83,12 @@ async def test_programs_question_is_given_up_too_and_says_so(
     assert await is_free(month)
 
 
-async def test_question_ends_with_the_browser_that_asked(site: Site, month: MonthFile) -> None:
+@pytest.mark.parametrize("path", [ENDLESS, ENDLESS_EXPORT])
+async def test_question_ends_with_the_browser_that_asked(path: str, site: Site, month: MonthFile) -> None:
     client = await site.signed_in(people.IT)
     for _ in range(4):
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(ENDLESS, timeout=httpx.Timeout(30, read=0.5))
+            await client.get(path, timeout=httpx.Timeout(30, read=0.5))
     until = time.monotonic() + 30
     while not await is_free(month):
         assert time.monotonic() < until

@@ -127,6 +127,7 @@ NOT_SHOWN = {
     **dict.fromkeys(("/", "/ask", "/remind", "/wrong-category", "/accident"), NOTHING_TO_TELL),
     **dict.fromkeys(("/requests/{id:number}/sent", "/decide/{id:number}/done"), NOTHING_TO_TELL),
     "/social-media.csv": "The register is a list of the API.",
+    "/visits/export": "It is a file of visits, which are a list of the API.",
     "/visits/after/{id:number}": "It says when to look at a list again that the API has.",
     "/heavy/draft": "It is text for policy.yaml, for somebody to look at.",
     "/proxy.pac": "It is a file for browsers, and asks for no token.",

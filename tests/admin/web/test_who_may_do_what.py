@@ -162,6 +162,7 @@ PAGES = {
     "/exemptions": SEEING | APPROVERS | {people.PARKS_HEAD},
     "/visits": IT | {people.HELP_DESK, AUDITOR},
     "/visits/after/{visit}": IT | {people.HELP_DESK, AUDITOR},
+    "/visits/export": IT | {people.HELP_DESK, AUDITOR},
     "/visits/own": SIGNED_IN,
     "/visits/names/1": IT | {AUDITOR},
     "/visits/{visit}/why": IT | {people.HELP_DESK, AUDITOR},
