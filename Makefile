@@ -1,7 +1,7 @@
 # Everything a checkout needs: `make` prints what there is.
 PYTHON = .venv/bin/python
-# Two more than there are cores: tests of real processes spend much of their time waiting.
-TEST_PROCESSES = $(shell echo $$(($$(nproc) + 2)))
+# One more than there are cores: tests of real processes spend much of their time waiting.
+TEST_PROCESSES = $(shell echo $$(($$(nproc) + 1)))
 # Tests start hundreds of processes; without compiled modules each would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
