@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +28,7 @@ SITES = {
 
 _HTTP, _HTTPS = "demo web, http", "demo web, https"
 _CHUNK_BYTES = 64 * 1024
+_SETTLE_SECONDS, _SETTLED_SECONDS = 2.0, 0.01
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -57,6 +58,7 @@ class DemoWeb:
         self._authority = _authority(self.ca_certificate, ca_folder / "demo-web-ca.key")
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: set[_Exchange] = set()
 
     def hosts_file(self, path: Path) -> Path:
         """Write the proxy's resolver table: a line `NAME:PORT ADDRESS:PORT` a site and port."""
@@ -75,6 +77,19 @@ class DemoWeb:
         self.http_port = http.sockets[0].getsockname()[1]
         self.https_port = https.sockets[0].getsockname()[1]
         return http, https
+
+    async def settle(self) -> None:
+        """Return when all that was accepted has been answered, but after two seconds at the latest.
+
+        What ends this process then, with nothing awaited before, cuts off nobody.
+        """
+        accepted = -1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                # A connection is told of a few turns of the event loop after it was accepted.
+                while self._unanswered or accepted != self.connections:
+                    accepted = self.connections
+                    await asyncio.sleep(_SETTLED_SECONDS)
 
     async def hang_up(self) -> None:
         """End every connection."""
@@ -111,16 +126,20 @@ class DemoWeb:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         exchange = _Exchange(reader, writer)
+        self._unanswered.add(exchange)
         try:
             while (http_request := await exchange.next_request()) is not None:
+                self._unanswered.add(exchange)
                 self.hits[_host(http_request)] += 1
                 await self._answer(exchange, http_request)
+                self._unanswered.discard(exchange)
         except (h11.RemoteProtocolError, OSError):
             pass  # The client left in the middle, or spoke no HTTP: nothing is owed to it.
         except asyncio.CancelledError:
             writer.transport.abort()
             raise
         finally:
+            self._unanswered.discard(exchange)
             writer.close()
 
     async def _answer(self, exchange: "_Exchange", http_request: h11.Request) -> None:

@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,13 +79,16 @@ class Supervisor:
         parts: Parts,
         handover: Handover | None = None,
         others: Mapping[str, socket.socket] | None = None,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Begin; with a handover, where another program has left off.
 
-        `others` are listening sockets, by name, that somebody else closes; they are handed over, too.
+        `others` are listening sockets, by name, that somebody else closes; they are handed over, too, once
+        `settle` returns: what was accepted from them has been answered.
         """
         self._parts = parts
         self._others = others or {}
+        self._settle = settle
         self._handover = handover
         self._systemd = ServiceManager()
         self._sockets: dict[str, socket.socket] = {}
@@ -295,6 +298,8 @@ class Supervisor:
             if self._nursery is not None:
                 # The new program has its workers forked by one that has imported what is new.
                 await self._nursery.stop(_STOP_SECONDS)
+            if self._settle is not None:
+                await self._settle()
             handover = self._remains(asker)
             try:
                 give_way(handover)

@@ -123,7 +123,7 @@ async def _run_demo(parts: Parts, url: str, handover: Handover | None) -> None:
             _announce(parts, url)
 
         parts = replace(parts, hosts_file=parts.hosts_file or hosts_file)
-        await Supervisor(parts, handover, sockets).run(on_ready)
+        await Supervisor(parts, handover, sockets, web.settle).run(on_ready)
 
 
 def _asked(

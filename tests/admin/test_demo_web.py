@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from admin import demo_web as demo_web_module
 from admin.demo_web import SITES, DemoWeb
 from admin.demo_web import demo_web as serve
 
@@ -182,3 +183,21 @@ async def test_authority_is_kept_from_start_to_start_and_its_key_is_private(tmp_
         assert (await get(client, web, "library.example")).status_code == 200
 
     assert (tmp_path / "demo-web-ca.key").stat().st_mode & 0o077 == 0
+
+
+async def test_it_has_settled_when_all_that_was_accepted_is_answered(
+    demo_web: DemoWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_web_module, "_SETTLE_SECONDS", 60)
+    await asyncio.wait_for(demo_web.settle(), 30)
+    reader, writer = await asyncio.open_connection("127.0.0.1", demo_web.http_port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: news.example\r\n")
+    settling = asyncio.create_task(demo_web.settle())
+    await asyncio.sleep(0.2)
+    assert not settling.done()
+    writer.write(b"\r\n")
+    await asyncio.wait_for(settling, 30)
+    # Whatever becomes of the connection now, its answer is on the way.
+    await demo_web.hang_up()
+    assert b"You are on news.example" in await reader.read(1 << 16)
+    writer.close()
