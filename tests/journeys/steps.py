@@ -56,6 +56,14 @@ async def visit_until(page: Page, host: str, status: int) -> None:
             await patience.wait(f"{host} answers {seen}, not {status}")
 
 
+async def reload_until(page: Page, said: str) -> None:
+    """Reload a page until it says so; where it never does, what it says instead is told."""
+    patience = Patience()
+    while said not in (seen := " ".join((await page.locator("body").inner_text()).split())):
+        await patience.wait(f"the page says “{seen[:300]}”, not “{said}”")
+        await page.reload()
+
+
 async def heading(page: Page) -> str:
     """Return the page's heading, its spaces plain."""
     return " ".join((await page.locator("h1").inner_text()).split())

@@ -7,7 +7,7 @@ from playwright.async_api import BrowserContext, Page
 
 from admin.demo_web import demo_web
 from tests.browsing import StartBrowser
-from tests.journeys.steps import PHONE, Patience, heading, sign_in, visit, visit_until
+from tests.journeys.steps import PHONE, Patience, heading, reload_until, sign_in, visit, visit_until
 from tests.running_town import RunningTown, running_town
 
 pytestmark = pytest.mark.long
@@ -95,7 +95,7 @@ async def a_security_risk_is_for_it_alone(clerk: BrowserContext, it: Page, town:
     await command(town, "categories", "correct", PHISH, "phishing", "malware", "--because", "It grew")
     await town.in_force()
     await visit_until(await clerk.new_page(), PHISH, 403)
-    await page.reload()
+    await reload_until(page, "Paused: now a security risk")
     assert await heading(page) == "Paused: now a security risk"
 
 
