@@ -370,6 +370,21 @@ async def _run(state: Path, *options: str) -> tuple[int, str, str]:
     return await run_command(TOWNGATE, "run", "--state", str(state), *options)
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_admin_keeps_idle_connections_for_longer_than_clients_do(demo_town: RunningTown) -> None:
+    host, _, port = demo_town.admin.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for pause_seconds in (6, 0):
+        writer.write(f"GET /healthz HTTP/1.1\r\nHost: {demo_town.admin}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
+        await reader.readexactly(int(length))
+        # The server's own way is five seconds, which is as long as programs keep one.
+        await asyncio.sleep(pause_seconds)
+    writer.close()
+
+
 async def _status(town: RunningTown, url: str) -> int:
     _, output, _ = await run_command(
         *("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-x", f"http://{town.proxy}", url)

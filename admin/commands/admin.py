@@ -26,6 +26,8 @@ from admin.web.application import create_application
 from categories.publishing import publish_starter_if_empty
 from policy.log_lines import configure_logging
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may be idle: longer than clients keep one, so that none asks just as it is closed."""
 _GRACE_SECONDS = 2
 
 
@@ -94,6 +96,7 @@ async def _serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             ssl_certfile=site.tls_cert,
             ssl_keyfile=site.tls_key,

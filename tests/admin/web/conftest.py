@@ -17,6 +17,7 @@ import uvicorn
 from admin import outbox
 from admin.accounts import set_password
 from admin.admin_process import AdminProcess, admin_process
+from admin.commands.admin import KEEP_ALIVE_SECONDS
 from admin.outbox import Letter
 from admin.state_folder import StateFolder
 from admin.web.application import create_application
@@ -235,7 +236,12 @@ async def site(
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with admin_process(state, url, clock) as admin:
-        config = uvicorn.Config(create_application(admin, url), log_config=None, access_log=False)
+        config = uvicorn.Config(
+            create_application(admin, url),
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         site = Site(url, admin, state, clock)
