@@ -1,12 +1,12 @@
 """Promises of time, on a machine that other tests keep busy: tried until one try is in time.
 
-Such a machine is late now and then, but not ten times one after the other.
+Such a machine is late now and then, but not every time.
 """
 
 from collections.abc import Awaitable, Callable
 
 AT_ONCE_SECONDS = 1.0
-_TRIES = 10
+_TRIES = 3
 
 
 def assert_at_once(seconds_of: Callable[[], float], within_seconds: float = AT_ONCE_SECONDS) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import time
 import urllib.request
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -110,11 +111,13 @@ async def _play(town: RunningTown, web: DemoWeb, site: str, browser: StartBrowse
     reader, writer = await _open_download(town, site, web.ca_certificate)
     assert await reader.read(1000)
     clock.advance(timedelta(hours=1, minutes=1))
+    expired_at = time.monotonic()
     async with asyncio.timeout(30):
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
             while True:
                 if not await reader.read(1 << 20):
                     raise ConnectionResetError("the tunnel was closed")
+    assert time.monotonic() - expired_at < 1.5
     writer.close()
     # The browser has tunnels of its own, which the other worker may close a moment later.
     await visit_until(await clerk.new_page(), site, 403)

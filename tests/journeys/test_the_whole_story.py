@@ -7,10 +7,9 @@ import asyncio
 import base64
 import json
 import re
-import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from standardwebhooks import Webhook
 
 from admin.demo_web import DemoWeb, demo_web
 from admin.first_start import demo_policy
-from tests.at_once import AT_ONCE_SECONDS
 from tests.browsing import StartBrowser, violations
 from tests.deploy.running_prometheus import RunningPrometheus, running_prometheus
 from tests.journeys.steps import DESKTOP, PHONE, TOWN_ISSUER, Patience, issuer, link_in, sign_in
@@ -84,8 +82,6 @@ class Story:
     clerk: BrowserContext
     phone: Page
     it: Page
-    waited_seconds: list[float] = field(default_factory=list)
-    """What `sees_soon` has noted."""
 
     def admin(self, path: str) -> str:
         return f"http://{self.town.admin}{path}"
@@ -116,13 +112,11 @@ class Story:
             await page.close()
 
     async def sees_soon(self, host: str, heading: str) -> None:
-        """Wait until the clerk sees this; note how long it took until what she had asked for was this."""
-        patience, began = Patience(), time.monotonic()
-        asked_at = began
+        """Fail unless the clerk sees this within a second from now."""
+        began = asked_at = time.monotonic()
         while (seen := await self.sees(host)) != heading:
-            await patience.wait(f"{host} shows {seen!r}, not {heading!r}")
+            assert asked_at - began < 1.5, f"{host} shows {seen!r}, not {heading!r}"
             asked_at = time.monotonic()
-        self.waited_seconds.append(asked_at - began)
 
     async def mail(self, person: str, subject: str) -> EmailMessage:
         """Return the person's mail whose subject begins so."""
@@ -184,8 +178,6 @@ async def test_everyone_hears_of_what_concerns_them_and_it_can_say_no(
                 await sign_in(story.phone, town, "head")
                 for chapter in CHAPTERS:
                     await chapter(story)
-    # What changes is in force within a second; a busy machine is late now and then.
-    assert statistics.median(story.waited_seconds) < AT_ONCE_SECONDS, story.waited_seconds
 
 
 async def _the_notice_is_signed_before_the_web_is_used(story: Story) -> None:
