@@ -430,13 +430,17 @@ async def test_longest_date_stays_within_its_box_on_a_phone(site: Site, page: Pa
     assert within["x"] + within["width"] <= box["x"] + box["width"]
 
 
-@pytest.mark.parametrize("width", [320, 360])
-async def test_longest_date_stays_within_its_heading_on_a_phone(site: Site, page: Page, width: int) -> None:
+async def _allowed_until_the_longest_date(site: Site) -> None:
     site.clock.at = datetime(2026, 9, 30, 14, tzinfo=UTC)
     asker = await site.asking()
     await post(asker, "/ask/K7M-4QP", reason="For the file.", duration="today", for_whom="person")
     head = await site.signed_in(people.HEAD)
     await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-10-01T00:00:00-04:00")
+
+
+@pytest.mark.parametrize("width", [320, 360])
+async def test_longest_date_stays_within_its_heading_on_a_phone(site: Site, page: Page, width: int) -> None:
+    await _allowed_until_the_longest_date(site)
     await sign_in(page, site, people.CLERK)
     await page.set_viewport_size({"width": width, "height": 640})
     await page.goto(f"{site.url}/requests/1")
@@ -465,11 +469,7 @@ async def test_paper_is_white_and_its_tables_are_tables(site: Site, page: Page) 
 
 
 async def test_longest_date_of_a_row_is_whole_on_the_narrowest_phone(site: Site, page: Page) -> None:
-    site.clock.at = datetime(2026, 9, 30, 14, tzinfo=UTC)
-    asker = await site.asking()
-    await post(asker, "/ask/K7M-4QP", reason="For the file.", duration="today", for_whom="person")
-    head = await site.signed_in(people.HEAD)
-    await post(head, "/decide/1", answer="allow", step="0", expires_at="2026-10-01T00:00:00-04:00")
+    await _allowed_until_the_longest_date(site)
     await sign_in(page, site, people.HEAD)
     await page.set_viewport_size({"width": 320, "height": 640})
     await page.goto(f"{site.url}/exemptions")
