@@ -153,7 +153,7 @@ class Publisher:
             await asyncio.sleep(_WATCH_SECONDS)
             if await asyncio.to_thread(self._is_to_be_read):
                 await self.reload_document()
-            # Whoever makes a change publishes it, and may be about to: it is not published twice.
+            # Whoever made a change may be publishing it: that is waited for, and not done again.
             async with self._publishing:
                 if await self._is_behind():
                     await self._try_to_publish()
