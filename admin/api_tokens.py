@@ -133,7 +133,7 @@ class ApiToken:
         return self.session is not None and self.revoked_at is None and at < self.ends_at
 
 
-class TokenRefusedError(PermissionError):
+class TokenRefusedError(Exception):
     """A token opens nothing: it is none of ours, or is over. The message says which, without its text."""
 
 

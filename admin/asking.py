@@ -348,7 +348,7 @@ class UnknownRequestError(LookupError):
     """There is no such request or report, or the person may not see it."""
 
 
-class NotAllowedError(PermissionError):
+class NotAllowedError(Exception):
     """The person may not make this move; recorded, nothing changed."""
 
 

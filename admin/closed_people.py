@@ -54,7 +54,7 @@ class AlreadyClosedError(Exception):
     """Somebody else closed the person, or opened them again, before; nothing changed."""
 
 
-class LastOfItError(PermissionError):
+class LastOfItError(Exception):
     """Nobody would be left to run Towngate; refused, and recorded."""
 
 

@@ -21,7 +21,7 @@ LINK_LIFETIME = timedelta(minutes=30)
 _PURPOSE = b"password reset"
 
 
-class ResetLinkError(PermissionError):
+class ResetLinkError(Exception):
     """A link is over, was used, or is none; no password was set."""
 
 

@@ -38,11 +38,11 @@ _LINKS_KEPT_FOR = timedelta(days=1)
 _ASK = TypeAdapter(AskToken)
 
 
-class LinkUsedError(PermissionError):
+class LinkUsedError(Exception):
     """An Ask link was followed in another browser before; it opens nothing here."""
 
 
-class NotAtTheDeviceError(PermissionError):
+class NotAtTheDeviceError(Exception):
     """Who asks may no longer be who sat at the device: follow a link there again, or sign in."""
 
 

@@ -34,7 +34,7 @@ _CODES_KEPT = 10_000
 _MOST_STOPPED = 100
 
 
-class NamesHiddenError(PermissionError):
+class NamesHiddenError(Exception):
     """A search by person, or a case of naming, before a reason was given."""
 
 

@@ -12,7 +12,7 @@ from admin.sessions import Session
 _HEADER = re.compile(rf"bearer +({PREFIX}[A-Za-z0-9_-]{{43}})", re.IGNORECASE)
 
 
-class WrongScopeError(PermissionError):
+class WrongScopeError(Exception):
     """The token is not for this; recorded, nothing changed."""
 
 

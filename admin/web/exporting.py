@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from admin import visit_export
-from admin.asking import NotAllowedError
 from admin.visit_export import TooManyVisitsError
 from admin.visits import NamesHiddenError
 from admin.web import visit_filters
@@ -43,8 +42,6 @@ async def export_visits(http_request: Request) -> Response:
             )
         except NamesHiddenError:
             return go_to(f"/visits/names?{urlencode({'next': address(given)})}")
-        except NotAllowedError:
-            raise  # it is an OSError by its class, and says nothing of a disk
         except TooManyVisitsError as too_many:
             return await _refused(http_request, too_many, address(given), 422)
         except TooLongError as too_long:

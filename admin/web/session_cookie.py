@@ -31,7 +31,7 @@ type ErrorView = Callable[[Request, Exception], Awaitable[Response]]
 type FormView = Callable[[Request, FormData], Awaitable[Response]]
 
 
-class ForgedFormError(PermissionError):
+class ForgedFormError(Exception):
     """A form did not come from a page of this site; nothing was done."""
 
 

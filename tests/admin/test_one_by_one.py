@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from admin.asking import NotAllowedError
 from admin.one_by_one import OneByOne, RoundError
 
 
@@ -31,6 +32,13 @@ def test_what_fails_for_some_is_done_for_the_others_and_said_in_the_end(failing:
         go_round(failing, why, done)
     assert str(raised.value) == said and raised.value.__cause__ is why
     assert done == [number for number in range(1, 10) if number not in failing]
+
+
+def test_what_somebody_may_not_do_is_about_that_one_alone() -> None:
+    done: list[int] = []
+    with pytest.raises(RoundError):
+        go_round({1}, NotAllowedError("not theirs"), done)
+    assert done == [*range(2, 10)]
 
 
 def test_round_in_which_nothing_fails_ends_well() -> None:
