@@ -22,6 +22,8 @@ type Detail = str | int | bool | list[str] | None
 
 AT_THE_COMMAND_LINE = " at the command line"
 """How an actor ends who is known to the machine and not to the policy; no person's id does."""
+AT_A_SHARED_DEVICE = "someone at a shared device"
+"""The actor where nobody knows who sits there; no person's id has a space."""
 
 CLOCK = "the clock"
 """Who acted where the time for something had come."""

@@ -149,7 +149,7 @@ class Delegations:
             return person
         why = "Only the head of a department names who stands in for them."
         async with self._db.transaction() as t:
-            actor = session.person or "someone at a shared device"
+            actor = session.actor
             event = Event(EventKind.DELEGATION_REFUSED, actor, department[:64], self._clock(), {"why": why})
             await audit.record(t, event)
         raise NotAllowedError(why)

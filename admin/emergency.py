@@ -101,6 +101,6 @@ class Emergency:
         try:
             return self.check(session)
         except NotAllowedError as error:
-            who = session.person or "someone at a shared device"
+            who = session.actor
             await measures.refuse(self._db, kind, subject, actor=who, at=self._clock(), why=str(error))
             raise

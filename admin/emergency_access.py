@@ -114,7 +114,7 @@ class EmergencyAccesses(AsksForSites):
         Raises UnknownRequestError, InvalidRequestError; NotAllowedError but for who reviews it,
         TransitionError when somebody has, or it is not due: both recorded.
         """
-        at, actor = self._clock(), session.person or "someone at a shared device"
+        at, actor = self._clock(), session.actor
         async with self._db.transaction() as t:
             request = await stored_requests.get(t, id_)
             if request.kind is not Kind.EMERGENCY:

@@ -172,7 +172,7 @@ class Names:
         """
         now = self._clock()
         seen = await _get(self._db, id_, now)
-        actor = session.person or "someone at a shared device"
+        actor = session.actor
         if not self.may_answer(session, seen):
             why = {"why": "answers for others, and never their own"}
             async with self._db.transaction() as t:

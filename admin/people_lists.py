@@ -132,7 +132,7 @@ class PeopleLists:
         try:
             return self._check(session)
         except NotAllowedError as error:
-            actor = session.person or "someone at a shared device"
+            actor = session.actor
             await refuse(self._db, str(error), actor=actor, at=self._clock())
             raise
 

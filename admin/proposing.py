@@ -67,6 +67,6 @@ async def record_refusal(
     t: Transaction, session: Session, about: str, at: datetime, why: str, move: str
 ) -> None:
     """Record that a move was refused that is about no request that there is."""
-    actor = session.person or "someone at a shared device"
+    actor = session.actor
     event = Event(EventKind.REQUEST_MOVE_REFUSED, actor, about, at, {"move": move, "why": why})
     await audit.record(t, event)

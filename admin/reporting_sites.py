@@ -5,11 +5,11 @@ from datetime import datetime
 from admin import audit
 from admin.asking import InvalidRequestError, TooMuchError, site_of
 from admin.asking_terms import answer_times
-from admin.audit import Detail, Event, EventKind
+from admin.audit import AT_A_SHARED_DEVICE, Detail, Event, EventKind
 from admin.clock import to_ms
 from admin.database import Database, Transaction
 from admin.outbox import Letter, LetterKind, put
-from admin.site_reports import SOMEONE, ReportKind, SiteReport, get, open_like, report_of
+from admin.site_reports import ReportKind, SiteReport, get, open_like, report_of
 from admin.submitting import day_begins
 from categories.taxonomy import taxonomy
 from policy.ask_token import AskToken
@@ -37,7 +37,7 @@ async def send(
     """
     if proposed is not None and proposed not in taxonomy().listable:
         raise InvalidRequestError("proposed", "Choose a category from the list")
-    site, actor = _site(ask.host), ask.person or SOMEONE
+    site, actor = _site(ask.host), ask.person or AT_A_SHARED_DEVICE
     try:
         async with db.transaction() as t:
             open_already = await _open_of(t, kind, site, ask.person, browser)

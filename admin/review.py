@@ -370,7 +370,7 @@ class Review:
         try:
             return self._check(session)
         except NotAllowedError as error:
-            actor = session.person or site_reports.SOMEONE
+            actor = session.actor
             async with self._db.transaction() as t:
                 await audit.record(t, Event(refused, actor, subject, self._clock(), {"why": str(error)}))
             raise

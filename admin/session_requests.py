@@ -345,7 +345,7 @@ class SessionRequests:
             return await self._views.get(session, id_)
         except UnknownRequestError as error:
             request = await stored_requests.get(self._db, id_)
-            actor = session.person or "someone at a shared device"
+            actor = session.actor
             async with self._db.transaction() as t:
                 await record_refusal(t, request, error, actor=actor, at=self._clock(), what=move)
             raise
@@ -378,7 +378,7 @@ class SessionRequests:
         return await access_requests.refuse(
             self._db,
             id_,
-            actor=session.person or "someone at a shared device",
+            actor=session.actor,
             at=self._clock(),
             why="Sign in to decide.",
         )

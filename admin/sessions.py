@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
+from admin.audit import AT_A_SHARED_DEVICE
 from admin.clock import from_ms, is_within, to_ms
 from admin.database import Database, Reader, Row, Transaction
 from policy.ask_token import AskToken
@@ -79,6 +80,11 @@ class Session:
     def is_signed_in(self) -> bool:
         """Whether a password, or a town account, proved who this is."""
         return self.level is Level.SIGNED_IN
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as records have it."""
+        return self.person or AT_A_SHARED_DEVICE
 
     def shows_names_at(self, at: datetime) -> bool:
         """Whether a reason was given for seeing names, not over 30 minutes before `at`, nor after it."""

@@ -15,8 +15,6 @@ from admin.asking import NotAllowedError, UnknownRequestError
 from admin.clock import from_ms
 from admin.database import Reader, Row
 
-SOMEONE = "someone at a shared device"
-
 
 class ReportKind(StrEnum):
     """What is said of a site."""

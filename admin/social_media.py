@@ -151,9 +151,7 @@ class SocialMediaUses(AsksForSites):
         """As `sign`; published when it returns. Raises NotAllowedError unless signed in, too."""
         if session.person is None or not session.is_signed_in:
             why = "Sign in to sign."
-            await access_requests.refuse(
-                self._db, id_, actor=session.person or "someone at a shared device", at=self._clock(), why=why
-            )
+            await access_requests.refuse(self._db, id_, actor=session.actor, at=self._clock(), why=why)
             raise NotAllowedError(why)
         signed = await sign(
             self._db,

@@ -85,7 +85,7 @@ async def test_a_person_says_so_as_often_a_day_of_the_towns_as_they_may_ask(db: 
         (refused,) = await audit.events_of(db, f"site-{numbers[2]}.example")
         assert (refused.kind, refused.actor) == (
             EventKind.REPORT_MOVE_REFUSED,
-            person or site_reports.SOMEONE,
+            person or audit.AT_A_SHARED_DEVICE,
         )
         assert "2 sites today" in str(refused.details["why"])
         assert await say(numbers[0], person) == first, "it was said before"
